@@ -1,0 +1,75 @@
+"""Train, judge and ship variational autoencoders.
+
+Give it a file, get a model that generates, encodes, scores and explains itself::
+
+    import senzai
+
+    model = senzai.fit("customers.csv", out="runs/customers")
+    model.sample(100, seed=0)          # new rows, in the columns of the file
+    model.score("more.csv")            # higher = stranger
+
+    model = senzai.load("runs/customers")
+
+Under the two verbs lies a kit of parts: ``senzai.parts``, ``senzai.models``, ``senzai.objectives``.
+
+Example:
+    Importing the package is quick; torch comes in with the first name that needs it.
+
+    >>> import senzai
+    >>> senzai.__version__
+    '0.1.0'
+    >>> issubclass(senzai.InputError, ValueError)
+    True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .core.errors import BundleError as BundleError
+    from .core.errors import CombinationError as CombinationError
+    from .core.errors import InputError as InputError
+    from .core.errors import MissingExtraError as MissingExtraError
+    from .core.errors import OutputError as OutputError
+    from .core.errors import SenzaiError as SenzaiError
+    from .core.errors import SettingError as SettingError
+    from .core.errors import ShapeError as ShapeError
+    from .core.errors import TrainingError as TrainingError
+    from .core.errors import UnknownNameError as UnknownNameError
+    from .core.errors import UserError as UserError
+    from .face import fit as fit
+    from .face import load as load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "CombinationError",
+    "InputError",
+    "MissingExtraError",
+    "OutputError",
+    "SenzaiError",
+    "SettingError",
+    "ShapeError",
+    "TrainingError",
+    "UnknownNameError",
+    "UserError",
+    "__version__",
+    "fit",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room = "core.errors" if name.endswith("Error") else "face"
+    value = getattr(importlib.import_module(f"{__name__}.{room}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

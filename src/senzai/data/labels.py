@@ -1,0 +1,94 @@
+"""Labels: the user's class values to class numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from senzai.core.errors import InputError
+
+from .rows import Array, Targets
+from .schema import ClassName, Label
+
+MAX_CLASSES = 10_000
+
+
+def as_labels(y: Any) -> Array:
+    """Return one label per row as a one-dimensional array (a column vector is flattened).
+
+    Example:
+        >>> as_labels([[1], [2]]).tolist()
+        [1, 2]
+    """
+    if isinstance(y, torch.Tensor):
+        y = y.detach().cpu().numpy()
+    values = np.asarray(y)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise InputError(
+            f"Labels must be one class per row, but got the shape {values.shape}. "
+            "For one-hot labels, give y.argmax(axis=1)."
+        )
+    return values
+
+
+def make_label(y: Array, name: str) -> Label:
+    """Find the classes, in ascending order; NaN and None are rows without a label.
+
+    Raises:
+        InputError: The labels are no classes (fractions, or far too many).
+
+    Example:
+        >>> make_label(np.array(["b", "a", None], dtype=object), "species").classes
+        ('a', 'b')
+    """
+    names = [_plain(v) for v in y[_known(y)].tolist()]
+    if any(isinstance(v, float) for v in names):
+        bad = next(v for v in names if isinstance(v, float))
+        raise InputError(f"Labels must be classes, but {name!r} has {bad!r}. Bin the numbers, or leave the label out.")
+    distinct = set(names)
+    if len({isinstance(v, str) for v in distinct}) > 1:
+        distinct = {str(v) for v in distinct}
+    if not 0 < len(distinct) <= MAX_CLASSES:
+        raise InputError(
+            f"Labels need between 1 and {MAX_CLASSES} classes, but {name!r} has {len(distinct)}. Leave the label out."
+        )
+    return Label(name=name, classes=tuple(sorted(distinct)))  # type: ignore[type-var]
+
+
+def encode_labels(y: Array | None, label: Label | None) -> Targets:
+    """Turn the user's labels into class numbers; a class that the schema does not have is not known.
+
+    Example:
+        >>> t = encode_labels(np.array(["b", "x"]), Label(name="species", classes=("a", "b")))
+        >>> t.y, t.known
+        (tensor([1, 0]), tensor([ True, False]))
+    """
+    if y is None or label is None:
+        return Targets()
+    number: dict[ClassName, int] = {c: i for i, c in enumerate(label.classes)}
+    text = any(isinstance(c, str) for c in label.classes)
+    known = _known(y)
+    codes = np.full(len(y), -1, dtype=np.int64)
+    values, back = np.unique(y[known].astype(str) if text else y[known], return_inverse=True)
+    codes[known] = np.array([number.get(_plain(v), -1) for v in values.tolist()], dtype=np.int64)[back]
+    seen = codes >= 0
+    return Targets(torch.from_numpy(np.where(seen, codes, 0)), None if seen.all() else torch.from_numpy(seen))
+
+
+def _known(y: Array) -> Array:
+    if y.dtype.kind == "f":
+        return ~np.isnan(y)
+    if y.dtype.kind == "O":
+        return np.array([v is not None and v == v for v in y], dtype=bool)
+    return np.ones(len(y), dtype=bool)
+
+
+def _plain(value: Any) -> ClassName:
+    """Return a class as plain Python, whole floats as integers."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, bool | int | float | str) else str(value)

@@ -1,0 +1,112 @@
+"""What a user may set when data are read: one frozen model per kind, checked by name and by value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from senzai.core.errors import SettingError
+from senzai.core.registry import suggestion
+
+from .schema import Split, Values
+
+O = TypeVar("O", bound="Options")  # noqa: E741
+
+
+class Options(BaseModel):
+    """What every kind understands.
+
+    Args:
+        values: What the values are, where the automatic decision is not wanted.
+        key: Which array of an ``.npz`` file holds the data.
+        label: Which array of an ``.npz`` file, or column of a table, holds the label.
+        missing: "error" refuses NaN; "keep" takes NaN as *not observed* and passes a mask on.
+        in_memory: True or False to decide it by hand; otherwise the size decides.
+        seed: Seed of the split into training, validation and test rows.
+        validation: Fraction of rows held out for validation.
+        test: Fraction of rows held out for the test.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    values: Values | None = None
+    key: str | None = None
+    label: str | int | None = None
+    missing: Literal["error", "keep"] = "error"
+    in_memory: bool | None = None
+    seed: int = 0
+    validation: float = Field(0.1, ge=0, lt=1)
+    test: float = Field(0.1, ge=0, lt=1)
+
+    @property
+    def split(self) -> Split:
+        """How the rows are divided."""
+        if self.validation + self.test >= 1:
+            raise SettingError(
+                "`validation + test < 1` must hold, so that rows are left to train on, "
+                f"but got {self.validation} + {self.test}. Lower one of them."
+            )
+        return Split(seed=self.seed, validation=self.validation, test=self.test)
+
+
+class ArrayOptions(Options):
+    """What the kind `array` understands: nothing beyond the common options."""
+
+
+class ImageOptions(Options):
+    """What the kind `images` understands beyond the common options.
+
+    Args:
+        size: Height and width to crop and resize to: ``32``, ``"32x48"`` or ``(32, 48)``.
+        mode: "L" (grey), "RGB" or "RGBA", where the files should not decide.
+        alpha: What becomes of transparency: on "white", "drop" it, or "keep" it as a fourth channel.
+        skip_bad: Leave out files that cannot be read (they are counted) and go on.
+        layout: Order of an array's axes, where its shape should not decide.
+        conv_from: Smallest side from which a convolutional network is proposed.
+    """
+
+    size: tuple[int, int] | None = None
+    mode: Literal["L", "RGB", "RGBA"] | None = None
+    alpha: Literal["white", "drop", "keep"] = "white"
+    skip_bad: bool = False
+    layout: Literal["NHW", "NHWC", "NCHW"] | None = None
+    conv_from: int = Field(8, ge=1)
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _size(cls, value: object) -> object:
+        if isinstance(value, str) and (found := re.fullmatch(r"(\d+)(?:[x,](\d+))?", value.strip())):
+            value = (int(found[1]), int(found[2] or found[1]))
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = (value, value)
+        if value is None or (isinstance(value, tuple | list) and len(value) == 2 and all(int(v) > 0 for v in value)):
+            return value
+        raise ValueError("must be a side like 32, or height x width like '32x48', all above 0")
+
+
+def parse(kind: str, cls: type[O], given: Mapping[str, Any] | None) -> O:
+    """Check options by name and value.
+
+    Raises:
+        SettingError: An option is unknown (the nearest name is suggested) or has a value it cannot take.
+
+    Example:
+        >>> parse("images", ImageOptions, {"size": "32x48"}).size
+        (32, 48)
+    """
+    known = sorted(cls.model_fields)
+    for name in given or {}:
+        if name not in known:
+            raise SettingError(
+                f"The kind {kind!r} has the options {', '.join(known)}, but got {name!r}.{suggestion(str(name), known)}"
+            )
+    try:
+        return cls.model_validate(dict(given or {}))
+    except ValidationError as err:
+        first = err.errors()[0]
+        raise SettingError(
+            f"The option {first['loc'][0]!r} cannot be {first['input']!r}: {first['msg']}. Give another value, or leave it out."
+        ) from err

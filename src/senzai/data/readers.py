@@ -1,0 +1,190 @@
+"""Files of numbers: npy, npz, csv and idx, each to one array with what is known about it."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senzai.core.errors import InputError
+from senzai.core.registry import suggestion
+
+from . import idx
+from .options import Options
+from .rows import Array
+
+KEYS = ("x", "X", "data", "train", "images", "x_train", "X_train", "train_x", "train_images", "train_data")
+LABEL_KEYS = ("y", "Y", "labels", "label", "target", "targets")
+IN_MEMORY_BYTES = 2**31
+SUFFIXES = (".npy", ".npz", ".csv", ".tsv")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """What a source holds, before anything is decided.
+
+    Args:
+        x: An array, or a DataFrame.
+        y: Labels as they are there.
+        label_name: What the labels are called.
+        label_asked: Whether the user named the labels, so that unusable ones are an error.
+        notes: What was chosen on the way, one sentence each.
+    """
+
+    x: Any
+    y: Any = None
+    label_name: str = "label"
+    label_asked: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+
+def is_array_file(path: Path) -> bool:
+    """Whether a file is of a form that is read here, by its name."""
+    return path.suffix.lower() in SUFFIXES or idx.is_idx(path)
+
+
+def read_file(path: Path, options: Options) -> Raw:
+    """Read a file of numbers by its suffix."""
+    if idx.is_idx(path):
+        return _read_idx(path)
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return Raw(x=_load_npy(path, options))
+    return _read_npz(path, options) if suffix == ".npz" else Raw(x=_read_csv(path))
+
+
+def header(path: Path, key: str | None) -> tuple[tuple[int, ...], str] | None:
+    """Return shape and dtype of the array in a file without reading it; ``None`` for text."""
+    if idx.is_idx(path):
+        return idx.idx_header(path)
+    if path.suffix.lower() not in (".npy", ".npz"):
+        return None
+    if path.suffix.lower() == ".npy":
+        with _guarded(path), path.open("rb") as file:
+            return _npy_header(file)
+    with _guarded(path), zipfile.ZipFile(path) as archive:
+        names = [n.removesuffix(".npy") for n in archive.namelist()]
+        with archive.open(f"{choose_key(names, key, path)}.npy") as member:
+            return _npy_header(member)
+
+
+def _npy_header(file: Any) -> tuple[tuple[int, ...], str]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype.name
+
+
+class _guarded:
+    """Turn what numpy and zipfile raise for a damaged file into one error that names it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, err: BaseException | None, trace: object) -> None:
+        if isinstance(err, InputError) or not isinstance(err, ValueError | OSError | EOFError | zipfile.BadZipFile | KeyError):
+            return
+        if "pickle" in str(err).lower() or "Object arrays" in str(err):
+            raise InputError(
+                f"{str(self.path)!r} holds Python objects; they are refused, because reading them could run code. "
+                "Save plain numbers: np.save(path, np.stack(rows))."
+            ) from err
+        raise InputError(f"{str(self.path)!r} must be a whole file, but cannot be read: {err}. Save it again.") from err
+
+
+def _load_npy(path: Path, options: Options) -> Array:
+    with _guarded(path):
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    small = array.nbytes <= IN_MEMORY_BYTES if options.in_memory is None else options.in_memory
+    return np.array(array) if small else array
+
+
+def choose_key(names: Sequence[str], key: str | None, path: Path) -> str:
+    """Choose the array of an archive that holds the data.
+
+    Raises:
+        InputError: The key is not there, or several arrays could be meant.
+
+    Example:
+        >>> choose_key(["x", "y"], None, Path("a.npz"))
+        'x'
+    """
+    listed = ", ".join(names)
+    if key is not None:
+        if key in names:
+            return key
+        raise InputError(f"{str(path)!r} has the arrays {listed}, but got key={key!r}.{suggestion(key, list(names))}")
+    usual = next((k for k in KEYS if k in names), None)
+    if usual is None and len(names) == 1:
+        return names[0]
+    if usual is None:
+        raise InputError(
+            f"An archive needs one array, or one named {', '.join(KEYS[:5])}, but {str(path)!r} has {listed or 'none'}. "
+            "Choose one with the option key=NAME."
+        )
+    return usual
+
+
+def _read_npz(path: Path, options: Options) -> Raw:
+    with _guarded(path), np.load(path, allow_pickle=False) as archive:
+        names = list(archive.files)
+        key = choose_key(names, options.key, path)
+        x = archive[key]
+        label = _label_key(names, key, options, path)
+        y = None if label is None else archive[label]
+        if y is not None and options.label is None and (y.ndim == 0 or len(y) != len(x) or y.size != len(y)):
+            label, y = None, None
+    others = [n for n in names if n not in (key, label)]
+    notes = [f"The array {key!r} was read" + (f"; {', '.join(others)} were left." if others else ".")]
+    notes += [f"The array {label!r} holds the labels."] if label else []
+    asked = options.label is not None
+    return Raw(x=x, y=y, label_name=label or "label", label_asked=asked, notes=tuple(notes) if len(names) > 1 else ())
+
+
+def _label_key(names: Sequence[str], key: str, options: Options, path: Path) -> str | None:
+    if options.label is not None:
+        return choose_key(names, str(options.label), path)
+    swaps = (("images", "labels"), ("data", "labels"), ("x", "y"), ("X", "y"), ("X", "Y"))
+    pairs = [key.replace(a, b) for a, b in swaps if a in key]
+    pairs += [f"{key}_labels", f"{key}_y", f"y_{key}"]
+    usual = [k for k in LABEL_KEYS if k in names]
+    return next((k for k in [*pairs, *usual] if k in names and k != key), None)
+
+
+def _read_idx(path: Path) -> Raw:
+    x = idx.read_idx(path)
+    beside = idx.labels_beside(path) if x.ndim > 1 else None
+    if beside is None:
+        return Raw(x=x)
+    notes = (f"The labels are those of {beside.name!r}.",)
+    return Raw(x=x, y=idx.read_idx(beside), notes=notes, label_asked=True)
+
+
+def _read_csv(path: Path) -> Any:
+    import pandas as pd
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+        mark = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
+        header = None if _all_numbers(first.rstrip("\r\n").split(mark)) else "infer"
+        return pd.read_csv(path, sep=mark, header=header, encoding="utf-8-sig", float_precision="round_trip")  # type: ignore[call-overload]
+    except (ValueError, OSError) as err:
+        raise InputError(
+            f"{str(path)!r} must be a table in UTF-8 with the same number of cells in every line, but: {err}. "
+            "Check that line, or save the file again."
+        ) from err
+
+
+def _all_numbers(cells: Sequence[str]) -> bool:
+    try:
+        return all(np.isfinite(float(c)) for c in cells)
+    except ValueError:
+        return False

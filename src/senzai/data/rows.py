@@ -1,0 +1,139 @@
+"""Rows of data in model values, wherever they are: in memory, in a mapped file, or in image files read when asked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from senzai.core.batch import Batch
+
+Array: TypeAlias = NDArray[Any]
+Encode: TypeAlias = Callable[[Array], tuple[Tensor, Tensor | None]]
+"""User's values, rows first, to the model's values and their mask (``None`` where everything was observed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Labels of all rows as class numbers, and where they are known (``None``: everywhere)."""
+
+    y: Tensor | None = None
+    known: Tensor | None = None
+
+    def at(self, index: Tensor) -> dict[str, Tensor | None]:
+        """Return the fields of a batch for some rows."""
+        return {
+            "y": None if self.y is None else self.y[index],
+            "y_known": None if self.known is None else self.known[index],
+        }
+
+
+class Rows(ABC):
+    """Rows that can be taken by number, in model values: uint8 for up to 256 levels, float32 otherwise."""
+
+    in_memory: bool
+    """Whether everything is in memory already, so that ``take(all)`` costs one copy."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @abstractmethod
+    def take(self, index: Array) -> Batch:
+        """Return the rows at ``index``, in that order, as a new batch."""
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Bytes that all rows take, or would take, in memory as model values."""
+
+
+def as_index(index: Array) -> Array:
+    """Return row numbers as int64, whatever kind of integers (or an empty list) they were."""
+    return np.asarray(index, dtype=np.int64).reshape(-1)
+
+
+@final
+class MemoryRows(Rows):
+    """Rows in memory.
+
+    Example:
+        >>> rows = MemoryRows(torch.arange(6).reshape(3, 2), Targets(torch.tensor([0, 1, 0])))
+        >>> rows.take(np.array([2, 0])).x.tolist()
+        [[4, 5], [0, 1]]
+    """
+
+    in_memory = True
+
+    def __init__(self, x: Tensor, targets: Targets | None = None, mask: Tensor | None = None) -> None:
+        self._x, self._targets, self._mask = x, targets or Targets(), mask
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def take(self, index: Array) -> Batch:
+        """Return the rows at ``index``."""
+        at = torch.from_numpy(as_index(index))
+        mask = None if self._mask is None else self._mask[at]
+        return Batch(self._x[at], mask=mask, **self._targets.at(at))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self._x.nbytes + (0 if self._mask is None else self._mask.nbytes)
+
+
+@final
+class StreamedRows(Rows):
+    """Rows that are fetched and converted when they are asked for.
+
+    Args:
+        n: Number of rows.
+        fetch: Row numbers to the user's values, rows first.
+        encode: User's values to model values.
+        targets: Labels of all rows.
+        nbytes: What all rows would take in memory as model values.
+    """
+
+    in_memory = False
+
+    def __init__(
+        self, n: int, fetch: Callable[[Array], Array], encode: Encode, *, targets: Targets | None = None, nbytes: int = 0
+    ) -> None:
+        self._n, self._fetch, self._encode = n, fetch, encode
+        self._targets, self._nbytes = targets or Targets(), nbytes
+
+    def __len__(self) -> int:
+        return self._n
+
+    def take(self, index: Array) -> Batch:
+        """Return the rows at ``index``."""
+        at = as_index(index)
+        x, mask = self._encode(self._fetch(at))
+        return Batch(x, mask=mask, **self._targets.at(torch.from_numpy(at)))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all rows would take in memory."""
+        return self._nbytes
+
+
+def mapped(array: Array) -> Callable[[Array], Array]:
+    """Return a ``fetch`` for an array on disk: rows are read in ascending order and handed out in the order asked.
+
+    Example:
+        >>> mapped(np.arange(6).reshape(3, 2))(np.array([2, 0, 2])).tolist()
+        [[4, 5], [0, 1], [4, 5]]
+    """
+
+    def fetch(index: Array) -> Array:
+        ascending, back = np.unique(index, return_inverse=True)
+        return np.asarray(array[ascending])[back]
+
+    return fetch

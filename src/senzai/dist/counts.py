@@ -1,0 +1,308 @@
+"""Whole numbers without an upper end: Poisson, negative binomial and its zero-inflated form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+
+from senzai.core.spec import part
+
+from .elementwise import Elementwise
+from .family import Family, Support, Unit, over_event, split_raw, weighted_mean
+from .numeric import between, half_count, log_rising, tame, weighted_moments
+
+LOG_MEAN_LIMIT = 30.0
+LOG_DISPERSION_LIMIT = 10.0
+LARGEST_RATE = 1e15
+"""Rates are cut here before a Poisson draw, whose whole numbers would overflow."""
+
+
+# --- distributions --------------------------------------------------------------------------------------------------
+def poisson_log_prob(x: Tensor, log_rate: Tensor) -> Tensor:
+    """Log probability of counts with the rate ``exp(log_rate)``."""
+    return x * log_rate - log_rate.exp() - torch.lgamma(x + 1)
+
+
+def negative_binomial_log_prob(x: Tensor, log_mean: Tensor, log_dispersion: Tensor) -> Tensor:
+    """Log probability of counts with a mean and a dispersion given by their logarithms."""
+    r, ratio = log_dispersion.exp(), log_mean - log_dispersion
+    return log_rising(r, x) - torch.lgamma(x + 1) - r * F.softplus(ratio) + x * F.logsigmoid(ratio)
+
+
+def zero_inflated_log_prob(x: Tensor, gate: Tensor, log_p: Tensor) -> Tensor:
+    """Log probability when a count is zero for another reason with log odds ``gate``, and else has ``log_p``."""
+    counted = F.logsigmoid(-gate) + log_p
+    return torch.where(x == 0, torch.logaddexp(F.logsigmoid(gate), counted), counted)
+
+
+def gamma_poisson(mean: Tensor, r: Tensor) -> Tensor:
+    """Draw negative binomial counts: Poisson, the rate drawn from a gamma."""
+    rate = torch._standard_gamma(r) * (mean / r)
+    return torch.poisson(rate.clamp(max=LARGEST_RATE))
+
+
+@final
+class LogPoisson(Elementwise):
+    r"""Poisson from the logarithm of its rate, so that a rate that underflows still has a density.
+
+    .. math:: \log p(x) = x \eta - e^\eta - \log x!
+
+    Args:
+        log_rate: Logarithm :math:`\eta` of the rate, shape ``(*batch,)``.
+
+    Example:
+        >>> LogPoisson(torch.tensor([0.0, -200.0])).log_prob(torch.tensor([0.0, 1.0]))
+        tensor([  -1., -200.])
+    """
+
+    tensors = ("log_rate",)
+    support = constraints.nonnegative_integer
+    log_rate: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The rate."""
+        return self.log_rate.exp()
+
+    @property
+    def variance(self) -> Tensor:
+        """The rate."""
+        return self.log_rate.exp()
+
+    @property
+    def mode(self) -> Tensor:
+        """The rate, rounded down."""
+        return self.log_rate.exp().floor()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log probability, elementwise."""
+        return poisson_log_prob(value, self.log_rate)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw counts."""
+        with torch.no_grad():
+            rate = self.mean.expand(self._extended_shape(sample_shape))
+            return torch.poisson(rate.clamp(max=LARGEST_RATE))
+
+
+@final
+class NegativeBinomial(Elementwise):
+    r"""Overdispersed counts with mean :math:`\mu` and dispersion :math:`r`; Poisson as :math:`r \to \infty`.
+
+    .. math:: p(x) = \frac{\Gamma(r + x)}{\Gamma(r)\, x!} \Big(\frac{r}{r + \mu}\Big)^r
+        \Big(\frac{\mu}{r + \mu}\Big)^x, \quad \mathrm{Var}(x) = \mu + \mu^2 / r
+
+    Reference:
+        Deep generative modeling for single-cell transcriptomics (Lopez et al., 2018), whose inverse dispersion
+        :math:`\theta` is :math:`r`. https://doi.org/10.1038/s41592-018-0229-2
+
+    Args:
+        log_mean: Logarithm of the mean, shape ``(*batch,)``.
+        log_dispersion: Logarithm of the dispersion, same shape.
+
+    Example:
+        >>> NegativeBinomial(torch.tensor(0.0), torch.tensor(0.0)).log_prob(torch.arange(3.0)).exp()
+        tensor([0.5000, 0.2500, 0.1250])
+    """
+
+    tensors = ("log_mean", "log_dispersion")
+    support = constraints.nonnegative_integer
+    log_mean: Tensor
+    log_dispersion: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean."""
+        return self.log_mean.exp()
+
+    @property
+    def variance(self) -> Tensor:
+        """Mean plus its square over the dispersion."""
+        return self.mean + (2 * self.log_mean - self.log_dispersion).exp()
+
+    @property
+    def mode(self) -> Tensor:
+        """Likeliest count; zero for a dispersion up to one."""
+        return (self.mean * -torch.expm1(-self.log_dispersion)).clamp_min(0).floor()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log probability, elementwise."""
+        return negative_binomial_log_prob(value, self.log_mean, self.log_dispersion)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw counts."""
+        shape = self._extended_shape(sample_shape)
+        with torch.no_grad():
+            return gamma_poisson(self.mean.expand(shape), self.log_dispersion.exp().expand(shape))
+
+
+@final
+class ZeroInflatedNegativeBinomial(Elementwise):
+    r"""Negative binomial counts, some of which were replaced by zero.
+
+    .. math:: p(x) = \pi\,[x = 0] + (1 - \pi)\,\mathrm{NB}(x; \mu, r), \quad \pi = \sigma(\eta)
+
+    Reference:
+        Deep generative modeling for single-cell transcriptomics (Lopez et al., 2018).
+        https://doi.org/10.1038/s41592-018-0229-2
+
+    Args:
+        log_mean: Logarithm of the mean of the counts that were not replaced, shape ``(*batch,)``.
+        log_dispersion: Logarithm of their dispersion, same shape.
+        gate: Log odds :math:`\eta` of being replaced, same shape.
+
+    Example:
+        >>> one = torch.zeros(())
+        >>> ZeroInflatedNegativeBinomial(one, one, one).log_prob(torch.arange(3.0)).exp()
+        tensor([0.7500, 0.1250, 0.0625])
+    """
+
+    tensors = ("log_mean", "log_dispersion", "gate")
+    support = constraints.nonnegative_integer
+    log_mean: Tensor
+    log_dispersion: Tensor
+    gate: Tensor
+
+    @property
+    def counted(self) -> NegativeBinomial:
+        """Distribution of the counts that were not replaced."""
+        return NegativeBinomial(self.log_mean, self.log_dispersion)
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean, zeros included."""
+        return torch.sigmoid(-self.gate) * self.log_mean.exp()
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance, zeros included."""
+        kept, inner = torch.sigmoid(-self.gate), self.counted
+        return kept * (inner.variance + torch.sigmoid(self.gate) * inner.mean.square())
+
+    @property
+    def mode(self) -> Tensor:
+        """The likelier of zero and the mode of the counts."""
+        peak = self.counted.mode
+        zero = torch.zeros_like(peak)
+        return torch.where(self.log_prob(peak) > self.log_prob(zero), peak, zero)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log probability, elementwise."""
+        inner = negative_binomial_log_prob(value, self.log_mean, self.log_dispersion)
+        return zero_inflated_log_prob(value, self.gate, inner)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw counts, and replace some."""
+        counts = self.counted.sample(sample_shape)
+        with torch.no_grad():
+            return counts * (torch.rand_like(counts) < torch.sigmoid(-self.gate))
+
+
+# --- families -------------------------------------------------------------------------------------------------------
+def log_count(x: Tensor, weight: Tensor) -> Tensor:
+    """Logarithm of the mean, which is taken to be at least half a count among all rows."""
+    return between(weighted_mean(x, weight), half_count(weight), float("inf")).log()
+
+
+def log_dispersion_of(mean: Tensor, variance: Tensor) -> Tensor:
+    """Logarithm of the dispersion with these moments, within [-3, 5]; 5 where there is no overdispersion."""
+    excess = variance - mean
+    r = mean.square() / torch.where(excess > 0, excess, torch.ones_like(excess))
+    return torch.where(excess > 0, r.clamp_min(1e-9).log().clamp(-3.0, 5.0), 5.0)
+
+
+@part("family", "poisson")
+@final
+@dataclass(frozen=True, kw_only=True)
+class PoissonFamily(Family):
+    """Counts; the raw number is the logarithm of the rate.
+
+    Example:
+        >>> PoissonFamily()(torch.zeros(3, 1, 4), (4,)).log_prob(torch.zeros(3, 4))
+        tensor([-4., -4., -4.])
+    """
+
+    support: ClassVar[Support] = "count"
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        """Log rate."""
+        return ("log_rate",)
+
+    def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
+        """Return independent Poissons."""
+        (log_rate,) = split_raw(raw, event)
+        return over_event(LogPoisson(tame(log_rate, LOG_MEAN_LIMIT)), event)
+
+    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Logarithm of the observed mean."""
+        return log_count(x, weight).unsqueeze(0)
+
+
+@part("family", "negative_binomial")
+@final
+@dataclass(frozen=True, kw_only=True)
+class NegativeBinomialFamily(Family):
+    """Counts that vary more than a Poisson's; logarithms of mean and dispersion.
+
+    Example:
+        >>> NegativeBinomialFamily()(torch.zeros(3, 2, 4), (4,)).log_prob(torch.zeros(3, 4))
+        tensor([-2.7726, -2.7726, -2.7726])
+    """
+
+    support: ClassVar[Support] = "count"
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        """Log mean and log dispersion."""
+        return ("log_mean", "log_dispersion")
+
+    def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
+        """Return independent negative binomials."""
+        log_mean, log_dispersion = split_raw(raw, event)
+        base = NegativeBinomial(tame(log_mean, LOG_MEAN_LIMIT), tame(log_dispersion, LOG_DISPERSION_LIMIT))
+        return over_event(base, event)
+
+    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Mean and dispersion with the observed mean and variance."""
+        return torch.stack([log_count(x, weight), log_dispersion_of(*weighted_moments(x, weight))])
+
+
+@part("family", "zero_inflated_negative_binomial")
+@final
+@dataclass(frozen=True, kw_only=True)
+class ZeroInflatedNegativeBinomialFamily(Family):
+    """Counts with too many zeros; logarithms of mean and dispersion, and the log odds of a zero that is no count.
+
+    Example:
+        >>> family = ZeroInflatedNegativeBinomialFamily()
+        >>> family(torch.zeros(3, 3, 4), (4,)).log_prob(torch.zeros(3, 4))
+        tensor([-1.1507, -1.1507, -1.1507])
+    """
+
+    support: ClassVar[Support] = "count"
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        """Log mean, log dispersion and gate."""
+        return ("log_mean", "log_dispersion", "gate")
+
+    def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
+        """Return independent zero-inflated negative binomials."""
+        log_mean, log_dispersion, gate = split_raw(raw, event)
+        log_mean, log_dispersion = tame(log_mean, LOG_MEAN_LIMIT), tame(log_dispersion, LOG_DISPERSION_LIMIT)
+        return over_event(ZeroInflatedNegativeBinomial(log_mean, log_dispersion, gate), event)
+
+    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Half of the observed zeros are put down to the gate; the rest has the observed mean and variance."""
+        gate = between(0.5 * weighted_mean((x == 0).to(weight.dtype), weight), half_count(weight), 0.5)
+        mean, variance = weighted_moments(x, weight)
+        inner_mean = mean / (1 - gate)
+        inner_variance = variance / (1 - gate) - gate * inner_mean.square()
+        log_mean = log_count(x, weight) - torch.log1p(-gate)
+        return torch.stack([log_mean, log_dispersion_of(inner_mean, inner_variance), torch.logit(gate)])

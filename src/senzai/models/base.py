@@ -1,0 +1,185 @@
+"""What a latent-variable model is, and what one inference about a batch contains.
+
+The sample axis K always leads: latents are ``(K, B, *event)``, log densities ``(K, B)``. Log densities are computed
+when first read, so that an objective pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ..core.batch import Batch, Data
+from ..dist.ops import closed, factorised, factors
+from ..nn.inputs import DataInitialised, as_float
+
+
+class Group:
+    """One group of latents with its posterior and prior.
+
+    Args:
+        name: Name of the group, by which objectives address it.
+        z: Draws, ``(K, B, *event)``.
+        q: Posterior they were drawn from, or ``None``.
+        p: Prior they are scored under, or ``None``.
+        analytic: Whether KL(q || p) is the rate of this group: true unless q or p depend on another group's draw
+            in a way that the closed form would not see.
+        log_q: Given where it cannot be computed from ``q`` (deterministic codes: zero).
+        log_p: Given where it cannot be computed from ``p``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        z: Tensor,
+        q: Distribution | None,
+        p: Distribution | None,
+        *,
+        analytic: bool = True,
+        log_q: Tensor | None = None,
+        log_p: Tensor | None = None,
+    ) -> None:
+        self.name, self.z, self.q, self.p, self.analytic = name, z, q, p, analytic
+        self._log_q, self._log_p = log_q, log_p
+
+    @cached_property
+    def log_q(self) -> Tensor:
+        """log q(z | x), ``(K, B)``."""
+        if self._log_q is not None or self.q is None:
+            return torch.zeros(self.z.shape[:2], device=self.z.device) if self._log_q is None else self._log_q
+        log_q: Tensor = self.q.log_prob(self.z)
+        return log_q
+
+    @cached_property
+    def log_p(self) -> Tensor:
+        """log p(z), ``(K, B)``."""
+        if self._log_p is not None or self.p is None:
+            return torch.zeros(self.z.shape[:2], device=self.z.device) if self._log_p is None else self._log_p
+        log_p: Tensor = self.p.log_prob(self.z)
+        return log_p
+
+    @cached_property
+    def closed(self) -> Tensor | None:
+        """KL(q || p) in nats per row, ``(B,)``, where it is known and valid."""
+        if not self.analytic or self.q is None or self.p is None:
+            return None
+        return closed(self.q, self.p)
+
+    def rate(self) -> Tensor:
+        """Rate in nats: ``(1, B)`` in closed form (never negative), else the Monte Carlo ``log q - log p``, ``(K, B)``."""
+        return self.monte_carlo_rate() if self.closed is None else self.closed.unsqueeze(0)
+
+    def monte_carlo_rate(self) -> Tensor:
+        """Rate estimated from the draws, ``(K, B)``; single values may be negative."""
+        return self.log_q - self.log_p
+
+    def rate_per_dimension(self) -> Tensor | None:
+        """Rate of each latent dimension, ``(B, d)`` (a mean over draws if not closed); ``None`` if not factorised."""
+        if not self.analytic or self.q is None or self.p is None:
+            return None
+        if not (factorised(self.q) and factorised(self.p)):
+            return None
+        q, p = factors(self.q), factors(self.p)
+        if q is None or p is None:
+            return None
+        known = closed(q, p)
+        return (q.log_prob(self.z) - p.log_prob(self.z)).mean(0) if known is None else known
+
+
+@dataclass
+class Inference:
+    """What one pass says about a batch.
+
+    ``log_w = log_lik + sum(log_p - log_q)`` is the log importance weight; with ``log_mix`` (normalised over K) the
+    evidence lower bound is ``sum_k exp(log_mix) log_w`` and the importance-weighted bound is
+    ``logsumexp_k(log_mix + log_w)``.
+
+    Args:
+        groups: Latent groups, top-down.
+        likelihood: p(x | z), batch shape ``(K, B)``.
+        x: What is scored.
+        log_mix: Log weight of each draw, ``(K, 1)`` or ``(K, B)``; uniform by default.
+        extras: Further per-row quantities, ``(B,)`` each (a commitment term, say).
+    """
+
+    groups: tuple[Group, ...]
+    likelihood: Distribution
+    x: Data
+    log_mix: Tensor | None = None
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def log_lik(self) -> Tensor:
+        """log p(x | z), ``(K, B)``."""
+        x = as_float(self.x) if isinstance(self.x, Tensor) else self.x
+        log_lik: Tensor = self.likelihood.log_prob(x)
+        return log_lik
+
+    @property
+    def log_w(self) -> Tensor:
+        """Log importance weight of each draw, ``(K, B)``."""
+        log_w = self.log_lik
+        for g in self.groups:
+            log_w = log_w + g.log_p - g.log_q
+        return log_w
+
+    @property
+    def n_samples(self) -> int:
+        """K."""
+        return self.groups[0].z.shape[0]
+
+    def average(self, values: Tensor) -> Tensor:
+        """Average ``(K, B)`` or ``(1, B)`` over the draws, weighted by ``log_mix``."""
+        if values.shape[0] == 1:
+            return values[0]
+        return values.mean(0) if self.log_mix is None else (self.log_mix.exp() * values).sum(0)
+
+    def bound(self) -> Tensor:
+        """Importance-weighted bound of log p(x), ``(B,)``; with K = 1 the one-sample evidence lower bound."""
+        if self.log_mix is None:
+            return torch.logsumexp(self.log_w, 0) - torch.log(torch.tensor(float(self.n_samples)))
+        return torch.logsumexp(self.log_mix + self.log_w, 0)
+
+
+class LatentModel(nn.Module, ABC):
+    """A joint p(x, z) with an inference q(z | x)."""
+
+    @abstractmethod
+    def infer(
+        self, batch: Batch, n_samples: int = 1, *, seen: Batch | None = None, z: tuple[Tensor, ...] | None = None
+    ) -> Inference:
+        """Infer the latents of a batch and score it.
+
+        Args:
+            batch: What is scored.
+            n_samples: Draws per row, K.
+            seen: What is encoded, if other than what is scored.
+            z: Score these latents, one ``(K, B, *event)`` per group, instead of drawing.
+        """
+
+    @abstractmethod
+    def generate(self, z: tuple[Tensor, ...], c: Tensor | None = None) -> Distribution:
+        """Return p(x | z) for given latents."""
+
+    @abstractmethod
+    def sample_prior(self, n: int, c: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Draw ``n`` latents from the prior, ``(n, *event)`` per group."""
+
+    @abstractmethod
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the inference side; all others are the generative side."""
+
+    def initialise(self, batch: Batch) -> None:
+        """Let every data-initialised module look at ``batch``, once, before training."""
+        for module in self.modules():
+            if isinstance(module, DataInitialised):
+                module.initialise(batch)
+
+    def forward(self, batch: Batch, n_samples: int = 1) -> Inference:
+        """Return :meth:`infer`."""
+        return self.infer(batch, n_samples)

@@ -1,0 +1,73 @@
+"""One group of latents: prior × posterior × likelihood."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ..core.batch import Batch
+from ..core.spec import part
+from ..dist.ops import draw, marginal
+from ..parts.likelihoods import Likelihood
+from ..parts.posteriors import Posterior
+from ..parts.priors import Prior
+from .base import Group, Inference, LatentModel
+
+
+@part("model", "flat")
+@final
+class Flat(LatentModel):
+    r"""The variational autoencoder with one group of latents, :math:`p(x, z) = p(z)\, p(x | z)`.
+
+    Reference:
+        Auto-Encoding Variational Bayes (Kingma and Welling, 2013). https://arxiv.org/abs/1312.6114
+
+    Args:
+        prior: p(z).
+        posterior: q(z | x).
+        likelihood: p(x | z).
+
+    Example:
+        >>> from senzai.dist import BernoulliFamily, NormalFamily
+        >>> from senzai.nn import MLPDecoder, MLPEncoder
+        >>> from senzai.parts import StandardNormal
+        >>> model = Flat(
+        ...     StandardNormal(2),
+        ...     Posterior(MLPEncoder((5,), (8,)), NormalFamily(), 2),
+        ...     Likelihood(MLPDecoder(2, (1, 5), (8,)), BernoulliFamily(), (5,)),
+        ... )
+        >>> model.infer(Batch(torch.ones(3, 5)), n_samples=7).log_w.shape
+        torch.Size([7, 3])
+    """
+
+    def __init__(self, prior: Prior, posterior: Posterior, likelihood: Likelihood) -> None:
+        super().__init__()
+        self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
+
+    def infer(
+        self, batch: Batch, n_samples: int = 1, *, seen: Batch | None = None, z: tuple[Tensor, ...] | None = None
+    ) -> Inference:
+        """Encode, draw, decode and score; see :meth:`LatentModel.infer`."""
+        q = self.posterior(batch if seen is None else seen)
+        value = draw(q, (n_samples,), grad=torch.is_grad_enabled()) if z is None else z[0]
+        p = self.likelihood(value, batch.c)
+        if batch.observed is not None:
+            p = marginal(p, batch.observed)
+        return Inference((Group("z", value, q, self.prior(batch.c)),), p, batch.x)
+
+    def generate(self, z: tuple[Tensor, ...], c: Tensor | None = None) -> Distribution:
+        """Return p(x | z)."""
+        p: Distribution = self.likelihood(z[0], c)
+        return p
+
+    def sample_prior(self, n: int, c: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Draw latents ``(n, n_latent)``."""
+        p = self.prior(c)
+        return (draw(p, (n,) if not p.batch_shape else (), grad=False),)
+
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the posterior."""
+        return list(self.posterior.parameters())

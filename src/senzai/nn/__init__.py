@@ -1,0 +1,14 @@
+"""Networks: encoders and decoders for vectors and images of any size; they make numbers and know no distribution."""
+
+from .conv import ConvDecoder as ConvDecoder
+from .conv import ConvEncoder as ConvEncoder
+from .inputs import DataInitialised as DataInitialised
+from .inputs import Decoder as Decoder
+from .inputs import Encoder as Encoder
+from .inputs import Standardise as Standardise
+from .layers import ACTIVATIONS as ACTIVATIONS
+from .layers import initialise_weights as initialise_weights
+from .mlp import MLPDecoder as MLPDecoder
+from .mlp import MLPEncoder as MLPEncoder
+from .precision import native_bf16 as native_bf16
+from .precision import using_precision as using_precision

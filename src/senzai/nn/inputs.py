@@ -1,0 +1,110 @@
+"""What every encoder and decoder is, and how data enter: standardised with statistics that are saved as buffers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from ..core.batch import Batch
+from ..core.errors import ShapeError
+
+
+class DataInitialised(nn.Module, ABC):
+    """A module that looks at training rows once, before training starts."""
+
+    @abstractmethod
+    def initialise(self, batch: Batch) -> None:
+        """Set buffers or starting values from ``batch``."""
+
+
+def as_float(x: Tensor) -> Tensor:
+    """Return ``x`` in the default floating dtype unless it is floating already."""
+    return x if x.is_floating_point() else x.to(torch.get_default_dtype())
+
+
+def moments(x: Tensor, mask: Tensor | None, *, per_element: bool) -> tuple[Tensor, Tensor]:
+    """Mean per element, and standard deviation per element or shared (root mean square over elements).
+
+    Constant elements get a standard deviation of one, so that dividing by it is always safe.
+    """
+    x = as_float(x)
+    w = torch.ones_like(x) if mask is None else mask.to(x.dtype)
+    safe = x if mask is None else torch.where(mask, x, torch.zeros_like(x))
+    n = w.sum(0).clamp_min(1)
+    mean = (safe * w).sum(0) / n
+    var = ((safe - mean).square() * w).sum(0) / n
+    if not per_element:
+        var = var.mean().expand_as(var)
+    tiny = 1e-12 * (1 + mean.square())
+    return mean, torch.where(var > tiny, var, torch.ones_like(var)).sqrt()
+
+
+class Standardise(DataInitialised):
+    """Shift to mean zero and scale to unit size; unobserved entries become zero and their mask is appended.
+
+    Vectors are scaled column by column, everything else (images) by one number, so that constant pixels stay quiet.
+
+    Args:
+        event: Shape of one row.
+        masked: Whether rows come with a mask, which is then appended along the first event axis.
+        per_element: One scale per element; by default for vectors only.
+
+    Example:
+        >>> s = Standardise((2,))
+        >>> s.initialise(Batch(torch.tensor([[0.0, 10.0], [2.0, 30.0]])))
+        >>> s(torch.tensor([[1.0, 30.0]]))
+        tensor([[0., 1.]])
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, event: tuple[int, ...], *, masked: bool = False, per_element: bool | None = None) -> None:
+        super().__init__()
+        self.event, self.masked = tuple(event), masked
+        self.per_element = len(self.event) == 1 if per_element is None else per_element
+        self.register_buffer("shift", torch.zeros(self.event))
+        self.register_buffer("scale", torch.ones(self.event))
+
+    def initialise(self, batch: Batch) -> None:
+        """Take mean and scale from the observed entries."""
+        mean, std = moments(batch.tensor, batch.observed, per_element=self.per_element)
+        self.shift.copy_(mean)
+        self.scale.copy_(std)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return ``(B, *event)``, with the mask appended along axis 1 if ``masked``."""
+        if x.shape[1:] != self.event:
+            raise ShapeError(
+                f"Rows must have the shape {self.event}, but got {tuple(x.shape[1:])}. "
+                "Give data of the shape the model was trained on, or train a new model."
+            )
+        out = (as_float(x) - self.shift) / self.scale
+        if mask is not None:
+            out = torch.where(mask, out, torch.zeros_like(out))
+        if not self.masked:
+            return out
+        seen = torch.ones_like(out) if mask is None else mask.to(out.dtype)
+        return torch.cat([out, seen], dim=1)
+
+
+class Encoder(nn.Module, ABC):
+    """From a batch to features: ``encoder(batch) -> (B, n_features)``."""
+
+    n_features: int
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Tensor:
+        """Return features of each row."""
+
+
+class Decoder(nn.Module, ABC):
+    """From latents to raw numbers: ``decoder(z, c) -> (*lead, *raw_shape)`` for ``z`` of shape ``(*lead, n_latent)``."""
+
+    raw_shape: tuple[int, ...]
+
+    @abstractmethod
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return the raw numbers of each row."""

@@ -1,0 +1,89 @@
+"""Small pieces that encoders and decoders share: activations, normalisation, weight initialisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import SettingError
+from ..core.registry import Registry
+
+ACTIVATIONS: Registry[Callable[[], nn.Module]] = Registry("activation")
+for _name, _cls in {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "softplus": nn.Softplus,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+}.items():
+    ACTIVATIONS.add(_name)(_cls)
+
+NORMS: Registry[Callable[[int], nn.Module]] = Registry("normalisation")
+NORMS.add("none")(lambda width: nn.Identity())
+NORMS.add("layer")(nn.LayerNorm)
+
+_SATURATING = (nn.Tanh, nn.Sigmoid)
+
+
+def hidden_layers(
+    n_in: int, hidden: tuple[int, ...], *, activation: str = "relu", dropout: float = 0.0, norm: str = "none"
+) -> nn.Sequential:
+    """Return linear → normalisation → activation → dropout for each hidden width; nothing after the last one.
+
+    Raises:
+        SettingError: ``dropout`` is outside [0, 1).
+        UnknownNameError: The activation or normalisation is not registered.
+    """
+    if not 0.0 <= dropout < 1.0:
+        raise SettingError(f"`0 <= dropout < 1` must hold, but got dropout={dropout!r}. Use 0 to switch it off.")
+    layers: list[nn.Module] = []
+    for a, b in zip((n_in, *hidden[:-1]), hidden, strict=True):
+        layers += [nn.Linear(a, b), NORMS[norm](b), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+    layers = [m for m in layers if not isinstance(m, nn.Identity) and not (isinstance(m, nn.Dropout) and m.p == 0)]
+    net = nn.Sequential(*layers)
+    initialise_weights(net, activation)
+    return net
+
+
+def initialise_weights(net: nn.Module, activation: str) -> None:
+    """He initialisation before rectifiers, Xavier before saturating activations; biases zero.
+
+    Reference:
+        Delving Deep into Rectifiers (He et al., 2015). https://arxiv.org/abs/1502.01852
+        Understanding the difficulty of training deep feedforward neural networks (Glorot and Bengio, 2010).
+    """
+    saturating = isinstance(ACTIVATIONS[activation](), _SATURATING)
+    for module in net.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            if saturating:
+                nn.init.xavier_uniform_(module.weight)
+            else:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def linear_out(n_in: int, n_out: int, *, bias: bool = True) -> nn.Linear:
+    """Return a last layer: Xavier weights, zero bias."""
+    layer = nn.Linear(n_in, n_out, bias=bias)
+    nn.init.xavier_uniform_(layer.weight)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def size_of(event: tuple[int, ...]) -> int:
+    """Return how many numbers one event has."""
+    return prod(event)
+
+
+def with_condition(z: Tensor, c: Tensor | None) -> Tensor:
+    """Append a condition ``(B, n_condition)`` to ``(*lead, B, n)``."""
+    if c is None:
+        return z
+    return torch.cat([z, c.to(z.dtype).expand(*z.shape[:-1], c.shape[-1])], dim=-1)

@@ -1,0 +1,101 @@
+"""Fully connected encoder and decoder."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.spec import part
+from .inputs import Decoder, Encoder, Standardise
+from .layers import hidden_layers, linear_out, size_of, with_condition
+
+
+@part("encoder", "mlp")
+@final
+class MLPEncoder(Encoder):
+    """Standardise, flatten, then hidden layers.
+
+    Args:
+        event: Shape of one row of data.
+        hidden: Widths of the hidden layers, at least one.
+        n_condition: Width of the condition appended to the input.
+        masked: Whether rows come with a mask (it is appended to the input).
+        activation: One of ``senzai.nn.ACTIVATIONS``.
+        dropout: Share of hidden units dropped in training.
+        norm: ``"none"`` or ``"layer"``, on hidden layers only.
+
+    Example:
+        >>> import torch
+        >>> MLPEncoder((5,), (8, 4))(Batch(torch.zeros(3, 5))).shape
+        torch.Size([3, 4])
+    """
+
+    def __init__(
+        self,
+        event: tuple[int, ...],
+        hidden: tuple[int, ...] = (512,),
+        *,
+        n_condition: int = 0,
+        masked: bool = False,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm: str = "none",
+    ) -> None:
+        super().__init__()
+        self.inputs = Standardise(event, masked=masked)
+        n_in = size_of(event) * (2 if masked else 1) + n_condition
+        self.n_condition = n_condition
+        self.n_features = hidden[-1]
+        self.hidden = hidden_layers(n_in, tuple(hidden), activation=activation, dropout=dropout, norm=norm)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return features ``(B, hidden[-1])``."""
+        x = self.inputs(batch.tensor, batch.observed).flatten(1)
+        features: Tensor = self.hidden(with_condition(x, batch.c if self.n_condition else None))
+        return features
+
+
+@part("decoder", "mlp")
+@final
+class MLPDecoder(Decoder):
+    """Hidden layers, then one linear layer to the raw numbers.
+
+    Args:
+        n_latent: Width of the latent code.
+        raw_shape: Shape of the raw numbers of one row.
+        hidden: Widths of the hidden layers, latent side first.
+        n_condition: Width of the condition appended to the latents.
+        activation: One of ``senzai.nn.ACTIVATIONS``.
+        dropout: Share of hidden units dropped in training.
+        norm: ``"none"`` or ``"layer"``, on hidden layers only.
+
+    Example:
+        >>> import torch
+        >>> MLPDecoder(2, (1, 5), (8,))(torch.zeros(7, 3, 2)).shape
+        torch.Size([7, 3, 1, 5])
+    """
+
+    def __init__(
+        self,
+        n_latent: int,
+        raw_shape: tuple[int, ...],
+        hidden: tuple[int, ...] = (512,),
+        *,
+        n_condition: int = 0,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm: str = "none",
+    ) -> None:
+        super().__init__()
+        self.raw_shape = tuple(raw_shape)
+        self.n_condition = n_condition
+        n_in = n_latent + n_condition
+        self.hidden = hidden_layers(n_in, tuple(hidden), activation=activation, dropout=dropout, norm=norm)
+        self.out = linear_out(hidden[-1] if hidden else n_in, size_of(raw_shape))
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return raw numbers ``(*lead, *raw_shape)``."""
+        raw: Tensor = self.out(self.hidden(with_condition(z, c if self.n_condition else None)))
+        return raw.unflatten(-1, self.raw_shape)

@@ -1,0 +1,77 @@
+"""What an objective is: settings, a call that gives terms per row, and the players that minimise them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from torch import Tensor, nn
+
+from ..core.batch import Batch
+from ..models.base import LatentModel
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an objective says about a batch, row by row, in nats.
+
+    Args:
+        loss: What is minimised, ``(B,)``; the mean over rows is taken once, in the loop.
+        parts: Weighted pieces that add up to the loss, ``(B,)`` each.
+        watch: Raw quantities for people: the true rate and distortion, whatever their weights, ``(B,)`` each.
+    """
+
+    loss: Tensor
+    parts: Mapping[str, Tensor]
+    watch: Mapping[str, Tensor]
+
+
+Loss: TypeAlias = Callable[[LatentModel, Batch, int], Terms]
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """One loss and the parameters that minimise it, everything else frozen while it moves.
+
+    Args:
+        name: Name in logs and checkpoints.
+        parameters: Deduplicated by identity.
+        loss: ``(model, batch, step) -> Terms``.
+        mixes_rows: Whether the loss of one row depends on other rows.
+    """
+
+    name: str
+    parameters: tuple[nn.Parameter, ...]
+    loss: Loss
+    mixes_rows: bool = False
+
+
+class Objective(ABC):
+    """Settings of a bound; subclasses are frozen dataclasses."""
+
+    @abstractmethod
+    def __call__(self, model: LatentModel, batch: Batch, step: int) -> Terms:
+        """Return the terms of a batch at an optimisation step (0-based)."""
+
+    def players(self, model: LatentModel) -> tuple[Player, ...]:
+        """Return who minimises what, in the order of play; by default one player with every parameter."""
+        unique = {id(p): p for p in model.parameters() if p.requires_grad}
+        return (Player("model", tuple(unique.values()), self, mixes_rows=self.mixes_rows(model)),)
+
+    def check(self, model: LatentModel) -> None:
+        """Refuse a model that this objective cannot train, with the reason.
+
+        Raises:
+            CombinationError: The two cannot work together.
+        """
+
+    def mixes_rows(self, model: LatentModel) -> bool:
+        """Whether the loss of a row depends on other rows of its batch."""
+        return bool(getattr(getattr(getattr(model, "likelihood", None), "family", None), "mixes_rows", False))
+
+    @property
+    def settled_after(self) -> int:
+        """Number of steps after which weights no longer change (the end of a warm-up)."""
+        return 0

@@ -1,0 +1,144 @@
+"""Schedules of a weight over optimisation steps, from 0 to 1; each knows when it is finished."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import cos, pi
+from typing import final
+
+from ..core.errors import SettingError
+from ..core.spec import part
+
+
+class Warmup(ABC):
+    """A factor in [0, 1] for each step; after ``end`` it is 1 for good."""
+
+    @property
+    @abstractmethod
+    def end(self) -> int:
+        """First step from which the factor stays 1."""
+
+    @abstractmethod
+    def at(self, step: int) -> float:
+        """Return the factor at a 0-based step."""
+
+
+def _check_steps(steps: int) -> None:
+    if steps < 1:
+        raise SettingError(f"A warm-up takes at least one step, but got steps={steps!r}. Leave the warm-up out instead.")
+
+
+@part("schedule", "constant")
+@final
+@dataclass(frozen=True)
+class Constant(Warmup):
+    """No warm-up."""
+
+    @property
+    def end(self) -> int:
+        """Finished from the start."""
+        return 0
+
+    def at(self, step: int) -> float:
+        """Return 1."""
+        return 1.0
+
+
+@part("schedule", "linear")
+@final
+@dataclass(frozen=True)
+class Linear(Warmup):
+    """A straight line from 0 at the first step to 1 after ``steps``.
+
+    Reference:
+        Generating Sentences from a Continuous Space (Bowman et al., 2016). https://arxiv.org/abs/1511.06349
+
+    Example:
+        >>> [Linear(4).at(s) for s in (0, 2, 4, 9)]
+        [0.0, 0.5, 1.0, 1.0]
+    """
+
+    steps: int
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+
+    @property
+    def end(self) -> int:
+        """Length of the ramp."""
+        return self.steps
+
+    def at(self, step: int) -> float:
+        """Return ``min(1, step / steps)``."""
+        return min(1.0, step / self.steps)
+
+
+@part("schedule", "monotone")
+@final
+@dataclass(frozen=True)
+class Monotone(Warmup):
+    """A smooth S from 0 to 1 after ``steps`` (half a cosine): slow at both ends, never falling.
+
+    Example:
+        >>> [round(Monotone(4).at(s), 3) for s in (0, 1, 2, 4)]
+        [0.0, 0.146, 0.5, 1.0]
+    """
+
+    steps: int
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+
+    @property
+    def end(self) -> int:
+        """Length of the ramp."""
+        return self.steps
+
+    def at(self, step: int) -> float:
+        """Return ``(1 - cos(pi step / steps)) / 2``, then 1."""
+        return 1.0 if step >= self.steps else 0.5 * (1 - cos(pi * step / self.steps))
+
+
+@part("schedule", "cyclical")
+@final
+@dataclass(frozen=True)
+class Cyclical(Warmup):
+    """The line from 0 to 1 repeated ``cycles`` times within ``steps``, then 1 for good.
+
+    Reference:
+        Cyclical Annealing Schedule (Fu et al., 2019). https://arxiv.org/abs/1903.10145
+
+    Args:
+        steps: Steps of all cycles together.
+        cycles: How often the ramp starts again.
+        ramp: Share of a cycle spent rising; the rest stays at 1.
+
+    Example:
+        >>> [Cyclical(8, cycles=2, ramp=0.5).at(s) for s in (0, 1, 2, 3, 4, 5, 8)]
+        [0.0, 0.5, 1.0, 1.0, 0.0, 0.5, 1.0]
+    """
+
+    steps: int
+    cycles: int = 4
+    ramp: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+        if self.cycles < 1 or not 0 < self.ramp <= 1 or self.steps < self.cycles:
+            raise SettingError(
+                "`cycles >= 1`, `0 < ramp <= 1` and `steps >= cycles` must hold, "
+                f"but got cycles={self.cycles!r}, ramp={self.ramp!r}, steps={self.steps!r}."
+            )
+
+    @property
+    def end(self) -> int:
+        """Length of all cycles."""
+        return self.steps
+
+    def at(self, step: int) -> float:
+        """Return the factor within the current cycle."""
+        if step >= self.steps:
+            return 1.0
+        length = self.steps / self.cycles
+        return min(1.0, (step % length) / length / self.ramp)

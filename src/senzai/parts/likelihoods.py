@@ -1,0 +1,114 @@
+"""Likelihoods: ``likelihood(z, c=None) -> p(x | z)``."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ..core.batch import Batch
+from ..core.errors import SettingError
+from ..core.spec import part
+from ..dist.family import Family, Unit
+from ..nn.inputs import DataInitialised, Decoder, as_float, moments
+from ..nn.precision import network_precision
+from .posteriors import full_precision
+
+
+@part("likelihood", "decoded")
+@final
+class Likelihood(DataInitialised):
+    """A decoder, an output bias that starts at the data mean, and a family.
+
+    Some raw numbers can be ``shared``: learned once per element instead of being computed from ``z`` (a global scale,
+    say). For families with a location and a scale the data's own units are kept in two buffers, so that densities are
+    exact in the units of the data.
+
+    Args:
+        decoder: Network from latents to the raw numbers that are not shared.
+        family: What the raw numbers mean.
+        event: Shape of one row of data.
+        shared: Names among ``family.raw_names`` that do not depend on ``z``.
+
+    Raises:
+        SettingError: The decoder does not give the raw numbers that the family needs.
+
+    Example:
+        >>> from senzai.nn import MLPDecoder
+        >>> from senzai.dist import BernoulliFamily
+        >>> p = Likelihood(MLPDecoder(2, (1, 5), (8,)), BernoulliFamily(), (5,))
+        >>> p(torch.zeros(7, 3, 2)).log_prob(torch.ones(3, 5)).shape
+        torch.Size([7, 3])
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, decoder: Decoder, family: Family, event: tuple[int, ...], *, shared: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__()
+        self.decoder, self.family, self.event = decoder, family, tuple(event)
+        self.from_net = decoded_names(family, tuple(shared))
+        needed = (len(self.from_net), *family.raw_shape(self.event)[1:])
+        if tuple(decoder.raw_shape) != needed:
+            raise SettingError(
+                f"The decoder must give raw numbers of shape {needed} for this family and event, "
+                f"but gives {tuple(decoder.raw_shape)}. Build it with that raw_shape."
+            )
+        names = family.raw_names
+        self.order = [names.index(n) for n in (*self.from_net, *shared)]
+        self.is_shared = bool(shared)
+        self.bias = nn.Parameter(torch.zeros(family.raw_shape(self.event)))
+        self.register_buffer("shift", torch.zeros(self.event))
+        self.register_buffer("scale", torch.ones(self.event))
+
+    def initialise(self, batch: Batch) -> None:
+        """Take units from the data and start the output at its marginals."""
+        x, mask = as_float(batch.tensor), batch.observed
+        if self.family.has_unit:
+            mean, std = moments(x, mask, per_element=len(self.event) == 1)
+            self.shift.copy_(mean)
+            self.scale.copy_(std)
+            x = (x - self.shift) / self.scale
+        weight = torch.ones_like(x) if mask is None else mask.to(x.dtype)
+        with torch.no_grad():
+            self.bias.copy_(self.family.start(x, weight))
+
+    def raw(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return all raw numbers, ``(*lead, *raw_shape)``, in single precision at least."""
+        with network_precision(z.device):
+            net: Tensor = self.decoder(z, c)
+        net = full_precision(net)
+        if not self.is_shared:
+            return net + self.bias
+        axis = net.ndim - len(self.event) - 1
+        pieces: list[Tensor] = []
+        for i in range(len(self.order)):
+            bias = self.bias[i]
+            j = self.order.index(i)
+            pieces.append(net.select(axis, j) + bias if j < len(self.from_net) else bias.expand(*z.shape[:-1], *self.event))
+        return torch.stack(pieces, axis)
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Distribution:
+        """Return p(x | z) with batch shape ``z.shape[:-1]`` and event shape ``event``."""
+        unit = Unit(self.shift, self.scale) if self.family.has_unit else None
+        return self.family(self.raw(z, c), self.event, unit)
+
+
+def decoded_names(family: Family, shared: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the raw numbers that a decoder has to give when ``shared`` ones are learned once.
+
+    Raises:
+        SettingError: A shared name is not one of the family's raw numbers, or nothing is left to decode.
+    """
+    unknown = [n for n in shared if n not in family.raw_names]
+    left = tuple(n for n in family.raw_names if n not in shared)
+    if unknown or not left:
+        raise SettingError(
+            f"Shared raw numbers must be some of {', '.join(family.raw_names)} and leave one to decode, "
+            f"but got {', '.join(shared)}. Name fewer, or others."
+        )
+    return left

@@ -1,0 +1,155 @@
+"""Which rows make which step, and how they get there: gathered from memory in one call, or streamed ahead of need.
+
+The rows of a step are a function of (seed, step) alone, so that a run can be resumed anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.errors import InputError
+from ..core.random import derive
+
+
+class RowSource(Protocol):
+    """Rows that can be taken by number."""
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+
+    def take(self, index: np.ndarray) -> Batch:
+        """Return the rows at ``index``."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which rows make which step.
+
+    Args:
+        n_rows: Training rows.
+        batch_size: Rows per step over all processes.
+        seed: Seed of the order.
+        least: Smallest batch worth a step; a shorter rest of an epoch is left out.
+    """
+
+    n_rows: int
+    batch_size: int
+    seed: int
+    least: int = 1
+
+    def __post_init__(self) -> None:
+        if self.n_rows < self.least:
+            raise InputError(
+                f"Training needs at least {self.least} rows, but there are {self.n_rows}. "
+                "Give more data, or a smaller validation and test share."
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in one pass over the rows."""
+        full, rest = divmod(self.n_rows, self.batch_size)
+        return full + (1 if rest >= self.least else 0)
+
+    def order(self, epoch: int) -> Tensor:
+        """Return the order of rows in an epoch."""
+        generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
+        return torch.randperm(self.n_rows, generator=generator)
+
+    def rows(self, order: Tensor, position: int) -> Tensor:
+        """Return the rows of the step at ``position`` of an epoch."""
+        return order[position * self.batch_size : (position + 1) * self.batch_size]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A slice of a step's rows: local rows, where they lie in the global batch, and how large that is."""
+
+    batch: Batch
+    offset: int
+    total: int
+
+
+def shares(n: int, parts: int) -> list[tuple[int, int]]:
+    """Cut ``range(n)`` into ``parts`` nearly equal runs.
+
+    Example:
+        >>> shares(7, 3)
+        [(0, 2), (2, 4), (4, 7)]
+    """
+    cuts = [n * i // parts for i in range(parts + 1)]
+    return list(pairwise(cuts))
+
+
+class Feed:
+    """Pieces of the batch of each step, from memory or streamed.
+
+    Args:
+        source: Where rows come from.
+        index: Which rows may be used.
+        plan: Which of them make which step.
+        device: Where batches are needed.
+        in_memory: Take all rows once and gather on the device; otherwise read each batch ahead of its use.
+        rank: This process.
+        world: Number of processes.
+        accumulate: Pieces per process.
+    """
+
+    def __init__(
+        self, source: RowSource, index: np.ndarray, plan: Plan, *, device: torch.device, in_memory: bool = True,
+        rank: int = 0, world: int = 1, accumulate: int = 1,
+    ) -> None:
+        self.source, self.index, self.plan, self.device = source, index, plan, device
+        self.rank, self.world, self.accumulate = rank, world, accumulate
+        self._held = source.take(index).to(device) if in_memory else None
+        self._order: tuple[int, Tensor] | None = None
+
+    def _rows_of(self, step: int) -> Tensor:
+        epoch, position = divmod(step, self.plan.steps_per_epoch)
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, self.plan.order(epoch))
+        return self.plan.rows(self._order[1], position)
+
+    def _load(self, rows: Tensor) -> list[Piece]:
+        pieces = []
+        cuts = shares(len(rows), self.world * self.accumulate)
+        for a, b in cuts[self.rank * self.accumulate : (self.rank + 1) * self.accumulate]:
+            if self._held is not None:
+                batch = self._held.take(rows[a:b])
+            else:
+                batch = self.source.take(self.index[rows[a:b].numpy()])
+            pieces.append(Piece(batch, a, len(rows)))
+        return pieces
+
+    def at(self, step: int) -> list[Piece]:
+        """Return the local pieces of one step."""
+        return [Piece(p.batch.to(self.device), p.offset, p.total) for p in self._load(self._rows_of(step))]
+
+    def run(self, start: int, stop: int) -> Iterator[tuple[int, list[Piece]]]:
+        """Yield ``(step, pieces)``; streamed batches are read three steps ahead, in order."""
+        if self._held is not None:
+            for step in range(start, stop):
+                yield step, self._load(self._rows_of(step))
+            return
+        yield from self._ahead(start, stop)
+
+    def _ahead(self, start: int, stop: int, depth: int = 3) -> Iterator[tuple[int, list[Piece]]]:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            waiting: dict[int, Future[list[Piece]]] = {}
+            try:
+                for step in range(start, stop):
+                    for s in range(step, min(stop, step + depth)):
+                        if s not in waiting:
+                            waiting[s] = pool.submit(self._load, self._rows_of(s))
+                    pieces = waiting.pop(step).result()
+                    yield step, [Piece(p.batch.to(self.device), p.offset, p.total) for p in pieces]
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,48 @@
+"""Live progress on stderr: rate and distortion apart."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .events import Event, Finished, Interrupted, Progressed, Recovered, Started, Validated
+from .loop import Training
+
+
+class ProgressBar:
+    """A bar that shows distortion and rate of the training rows, and the bound of the validation rows."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("[bold]training"), BarColumn(bar_width=24), MofNCompleteColumn(),
+            TextColumn("{task.fields[numbers]}"), TimeRemainingColumn(), console=self.console, transient=False,
+        )
+        self.task = self.bar.add_task("training", total=None, numbers="")
+        self.train = self.validation = ""
+
+    def on(self, event: Event, training: Training) -> None:
+        """Move the bar."""
+        if isinstance(event, Started):
+            self.bar.update(self.task, total=event.total_steps, completed=event.step)
+            self.bar.start()
+        elif isinstance(event, Progressed):
+            m = event.metrics
+            self.train = (
+                f"distortion {m['distortion']:.2f} + rate {m['rate']:.2f} nats · {event.samples_per_second:,.0f} rows/s"
+            )
+            self._show(event.step)
+        elif isinstance(event, Validated):
+            self.validation = f"validation ELBO {event.metrics['elbo']:.2f}{' *' if event.best else ''}"
+            self._show(event.step)
+        elif isinstance(event, Recovered):
+            self.console.print(
+                f"[yellow]step {event.step}: {event.explanation}. Back to step {event.back_to}, "
+                f"learning rate x {event.lr_factor:g} ({event.tries_left} tries left).[/]"
+            )
+        elif isinstance(event, Finished | Interrupted):
+            self.bar.stop()
+
+    def _show(self, step: int) -> None:
+        numbers = " · ".join(t for t in (self.train, self.validation) if t)
+        self.bar.update(self.task, completed=step, numbers=numbers)

@@ -1,0 +1,104 @@
+"""Settings of a training run: frozen, checked, saved with the model."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..core.errors import SettingError
+from ..core.registry import suggestion
+
+Positive = Annotated[float, Field(gt=0)]
+AUTO_STEPS = 6_000
+"""Steps that a run without ``epochs`` or ``steps`` takes at least, within 20 to 400 epochs."""
+
+
+class TrainSettings(BaseModel):
+    """How to train. Everything has a default; ``None`` means "decided from the data".
+
+    Args:
+        epochs: Passes over the training rows.
+        steps: Optimiser steps, instead of ``epochs``.
+        batch_size: Rows per optimiser step, over all devices together.
+        accumulate: Pieces a batch is split into to save memory; the result is the same.
+        lr: Learning rate. ``encoder_lr`` and ``decoder_lr`` set the two sides apart.
+        weight_decay: Decoupled weight decay of matrices (AdamW); biases and scales are left alone.
+        schedule: Course of the learning rate: constant, cosine, one_cycle or plateau.
+        lr_warmup: Steps over which the learning rate rises from zero.
+        clip: Largest gradient norm.
+        ema: Decay of averaged weights, which are then validated and saved.
+        patience: Validations without improvement before stopping early; ``None`` never stops early.
+        precision: ``auto`` computes networks in bfloat16 where the hardware multiplies it natively.
+        compile: Use ``torch.compile`` (the first step takes tens of seconds).
+        seed: Seed of initial weights, order of rows and noise.
+        log_every: Steps between progress events.
+        validate_every: Steps between validations; by default an epoch, at most 200 validations a run.
+        checkpoint_seconds: Least time between two checkpoints.
+        recoveries: How often a loss that is not finite is answered with the last good state and half the rate.
+        memory_gb: Data larger than this are streamed from disk; by default a third of the free memory.
+        max_validation_rows: Rows used in a validation during training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    steps: Annotated[int, Field(ge=1)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    lr: Positive = 1e-3
+    encoder_lr: Positive | None = None
+    decoder_lr: Positive | None = None
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["constant", "cosine", "one_cycle", "plateau"] = "cosine"
+    lr_warmup: Annotated[int, Field(ge=0)] = 0
+    clip: Positive | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    patience: Annotated[int, Field(ge=1)] | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool = False
+    seed: Annotated[int, Field(ge=0)] = 0
+    log_every: Annotated[int, Field(ge=1)] = 50
+    validate_every: Annotated[int, Field(ge=1)] | None = None
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
+    recoveries: Annotated[int, Field(ge=0)] = 3
+    memory_gb: Positive | None = None
+    max_validation_rows: Annotated[int, Field(ge=1)] = 10_000
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> TrainSettings:
+        """Return settings from plain values, or an error that names every fault at once.
+
+        Raises:
+            SettingError: A name is unknown or a value is out of range.
+
+        Example:
+            >>> TrainSettings.parse({"lr": "0.01"}).lr
+            0.01
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as err:
+            raise SettingError(" ".join(_explain(e) for e in err.errors())) from None
+
+    def chosen_batch_size(self, n_rows: int) -> int:
+        """Return the batch size: given, or a power of two from 32 to 256 so that an epoch has 200 steps or more."""
+        if self.batch_size is not None:
+            return min(self.batch_size, n_rows)
+        return min(n_rows, max(32, min(256, 2 ** (n_rows // 200).bit_length())))
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Return how many optimiser steps the run takes."""
+        if self.steps is not None:
+            return self.steps
+        epochs = self.epochs or min(400, max(20, ceil(AUTO_STEPS / steps_per_epoch)))
+        return epochs * steps_per_epoch
+
+
+def _explain(error: Any) -> str:
+    name = ".".join(str(p) for p in error["loc"])
+    known = list(TrainSettings.model_fields)
+    if error["type"] == "extra_forbidden":
+        return f"Unknown training setting {name!r}.{suggestion(name, known)} Known: {', '.join(known)}."
+    return f"Training setting {name!r}: {error['msg']}, but got {error['input']!r}."

@@ -1,0 +1,153 @@
+"""One player's step: forward, backward, and an update that is never made on numbers that are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from ..core.batch import Batch
+from ..core.random import Noise, derive, using
+from ..models.base import LatentModel
+from ..nn.precision import using_precision
+from ..objectives.base import Player, Terms
+from .comms import Comms
+from .feed import Piece
+from .settings import TrainSettings
+
+
+class PlayerLoss(nn.Module):
+    """The loss of one player as a module, so that distributed wrappers, compilers and per-row gradients see it.
+
+    Returns the local sum of the loss divided by the rows of the global batch, and the sums of everything watched.
+    """
+
+    def __init__(self, model: LatentModel, player: Player) -> None:
+        super().__init__()
+        self.model, self.player = model, player
+        self.names: tuple[str, ...] = ()
+
+    def forward(self, batch: Batch, step: int, total: int) -> tuple[Tensor, Tensor]:
+        """Return the loss to differentiate and the watched sums."""
+        terms = self.player.loss(self.model, batch, step)
+        loss = terms.loss.sum() / total
+        named = watched(terms)
+        self.names = tuple(named)
+        return loss, torch.stack([v.detach().sum() for v in named.values()])
+
+
+def watched(terms: Terms) -> dict[str, Tensor]:
+    """Return what is logged: the loss, the raw quantities, and weighted parts that are not raw ones already."""
+    extra = {k: v for k, v in terms.parts.items() if k not in terms.watch}
+    return {"loss": terms.loss, **terms.watch, **extra}
+
+
+def parameter_groups(
+    model: LatentModel, player: Player, settings: TrainSettings
+) -> list[dict[str, list[nn.Parameter] | float]]:
+    """Return optimiser groups: encoder and decoder rates apart, weight decay on matrices only."""
+    encoder = {id(p) for p in model.encoder_parameters()}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for p in player.parameters:
+        side = settings.encoder_lr if id(p) in encoder else settings.decoder_lr
+        decay = settings.weight_decay if p.ndim > 1 else 0.0
+        groups.setdefault((side or settings.lr, decay), []).append(p)
+    return [
+        {"params": ps, "lr": lr, "base_lr": lr, "weight_decay": decay} for (lr, decay), ps in groups.items()
+    ]
+
+
+class Stepper:
+    """A player with its optimiser."""
+
+    def __init__(
+        self, model: LatentModel, player: Player, settings: TrainSettings, *, device: torch.device, comms: Comms,
+        dtype: torch.dtype | None,
+    ) -> None:
+        self.player, self.settings, self.device, self.comms, self.dtype = player, settings, device, comms, dtype
+        self.model = model
+        self.loss = PlayerLoss(model, player)
+        with self.playing():
+            self.module: nn.Module = comms.wrap(self.loss)
+        if settings.compile:
+            self.module.compile()
+        groups = parameter_groups(model, player, settings)
+        self.optimiser = torch.optim.AdamW(groups, lr=settings.lr, fused=device.type in ("cpu", "cuda"))
+
+    def playing(self) -> _OnlyMine:
+        """Freeze every parameter of the model that is not this player's."""
+        return _OnlyMine(self.model, self.player)
+
+    def set_rate(self, factor: float) -> float:
+        """Set the learning rate of each group to its base times ``factor``; return the first one."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        rate: float = self.optimiser.param_groups[0]["lr"]
+        return rate
+
+    def __call__(self, pieces: Sequence[Piece], step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Take one step.
+
+        Returns:
+            Sums of what is watched, the gradient norm, and whether all was finite (on the device, unsynchronised).
+        """
+        with self.playing():
+            self.optimiser.zero_grad(set_to_none=True)
+            sums = self._accumulate(pieces, step)
+            norm = torch.nn.utils.get_total_norm(
+                [p.grad for p in self.player.parameters if p.grad is not None], foreach=True
+            )
+            fine = torch.isfinite(norm) & torch.isfinite(sums[0])
+            if self.comms.world > 1:
+                fine = self.comms.sum((~fine).float()) == 0
+            if self.settings.clip is not None:
+                torch.nn.utils.clip_grads_with_norm_(self.player.parameters, self.settings.clip, norm, foreach=True)
+            self._update(fine)
+        return sums, norm, fine
+
+    def _accumulate(self, pieces: Sequence[Piece], step: int) -> Tensor:
+        sums: Tensor | None = None
+        for i, piece in enumerate(pieces):
+            last = i == len(pieces) - 1
+            hold = nullcontext() if last or self.comms.world == 1 else self.module.no_sync()  # type: ignore[operator]
+            with hold:
+                loss, found = self.forward(piece, step)
+                (loss * self.comms.world).backward()
+            sums = found if sums is None else sums + found
+        assert sums is not None  # a step has at least one piece
+        return sums
+
+    def forward(self, piece: Piece, step: int) -> tuple[Tensor, Tensor]:
+        """Return loss and watched sums of one piece, with the noise of its rows in the global batch."""
+        seed = derive(self.settings.seed, "step", self.player.name, step)
+        noise = Noise.seeded(seed, device=self.device, offset=piece.offset, total=piece.total)
+        torch.manual_seed(derive(seed, "dropout", piece.offset))
+        with using(noise), using_precision(self.dtype):
+            loss, sums = self.module(piece.batch, step, piece.total)
+        return loss, sums
+
+    def _update(self, fine: Tensor) -> None:
+        if self.device.type == "cuda":  # the fused kernel skips the update itself: no synchronisation
+            self.optimiser.found_inf = (~fine).float()  # type: ignore[attr-defined]
+            self.optimiser.grad_scale = None  # type: ignore[attr-defined]
+            self.optimiser.step()
+        elif bool(fine):
+            self.optimiser.step()
+
+
+class _OnlyMine:
+    """Context in which only a player's parameters require gradients."""
+
+    def __init__(self, model: LatentModel, player: Player) -> None:
+        mine = {id(p) for p in player.parameters}
+        self.others = [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
+
+    def __enter__(self) -> None:
+        for p in self.others:
+            p.requires_grad_(False)
+
+    def __exit__(self, *_: object) -> None:
+        for p in self.others:
+            p.requires_grad_(True)

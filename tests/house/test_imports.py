@@ -1,0 +1,109 @@
+"""Rooms import downwards, the door opens without torch, and nothing unpickles."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+PICKLES = {"pickle", "cPickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
+UNPICKLING = {"torch.load", "torch.save", "numpy.load", "np.load"}
+
+
+def python(code: str, *args: str, **kwargs) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=120, **kwargs)
+
+
+def lint_imports(source_root, config) -> subprocess.CompletedProcess[str]:
+    code = (
+        "import sys; from importlinter.cli import lint_imports; "
+        "sys.exit(lint_imports(config_filename=sys.argv[1], no_cache=True, no_logo=True))"
+    )
+    return python(code, str(config), cwd=source_root)
+
+
+def test_rooms_import_downwards(root):
+    done = lint_imports(root / "src", root / "pyproject.toml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("planted", ["core -> dist", "a new room"])
+def test_a_wrong_import_would_be_noticed(root, package, tmp_path, planted):
+    copy = tmp_path / "senzai"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    if planted == "core -> dist":
+        with (copy / "core" / "errors.py").open("a") as file:
+            file.write("\nfrom senzai.dist import family as family\n")
+    else:
+        (copy / "cellar").mkdir()
+        (copy / "cellar" / "__init__.py").write_text('"""Cellar: a room that no plan knows."""\n')
+    done = lint_imports(tmp_path, root / "pyproject.toml")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert ("senzai.core is not allowed to import senzai.dist" if "core" in planted else "cellar") in done.stdout
+
+
+def test_every_room_says_in_one_sentence_what_may_enter(package, sources):
+    rooms = {p.name for p in package.iterdir() if p.is_dir() and any(p.glob("*.py"))}
+    docs = {s.path.parent.name: ast.get_docstring(s.tree) or "" for s in sources if s.path.name == "__init__.py"}
+    assert rooms <= docs.keys(), f"no __init__.py: {rooms - docs.keys()}"
+    for room in rooms:
+        sentence = " ".join(docs[room].split("\n\n")[0].split())
+        assert sentence.endswith("."), f"{room}: {sentence!r}"
+        assert ". " not in sentence, f"{room}: more than one sentence in {sentence!r}"
+
+
+def test_the_package_imports_without_torch():
+    done = python("import sys, senzai; senzai.InputError; dir(senzai); print('torch' in sys.modules)")
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_help_comes_without_torch(package):
+    if not [*package.glob("apps/cli.py"), *package.glob("apps/cli/__init__.py")]:
+        pytest.skip("no command line yet")
+    code = """
+import atexit, sys
+atexit.register(lambda: print("torch was imported:", "torch" in sys.modules))
+from senzai.apps.cli import main
+sys.argv = ["senzai", "--help"]
+main()
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert "torch was imported: False" in done.stdout
+
+
+def test_public_names_exist(package):
+    import senzai
+
+    has_face = (package / "face" / "__init__.py").exists()
+    assert sorted(senzai.__all__) == senzai.__all__
+    assert set(senzai.__all__) <= set(dir(senzai))
+    for name in senzai.__all__:
+        if has_face or name not in ("fit", "load"):
+            assert getattr(senzai, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = senzai.nothing
+
+
+def test_every_error_is_public():
+    import senzai
+    from senzai.core import errors
+
+    own = {n for n, v in vars(errors).items() if isinstance(v, type) and issubclass(v, errors.SenzaiError)}
+    assert own == {n for n in senzai.__all__ if n.endswith("Error")}
+
+
+def test_nothing_pickles(sources):
+    found = []
+    for s in sources:
+        for node in ast.walk(s.tree):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found += [f"{s.name}:{node.lineno} {n}" for n in names if n.split(".")[0] in PICKLES]
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in UNPICKLING:
+                safe = any(k.arg == "allow_pickle" and ast.unparse(k.value) == "False" for k in node.keywords)
+                found += [] if safe else [f"{s.name}:{node.lineno} {ast.unparse(node.func)}"]
+    assert not found
