@@ -35,6 +35,7 @@ class Noise:
         generator: Where the numbers come from; ``None`` is torch's global generator.
         offset: Position of the first local row in the global batch.
         total: Rows of the global batch; ``None`` means the local rows are all there are.
+        point: Draw nothing: every draw is the point that stands for its distribution (see ``senzai.dist.point``).
 
     Example:
         >>> whole = Noise.seeded(3).normal((2, 6, 1))
@@ -46,6 +47,7 @@ class Noise:
     generator: torch.Generator | None = None
     offset: int = 0
     total: int | None = None
+    point: bool = False
 
     @classmethod
     def seeded(
@@ -97,6 +99,11 @@ def using(noise: Noise) -> Iterator[Noise]:
         yield noise
     finally:
         _AMBIENT.reset(token)
+
+
+def reseed(seed: int) -> None:
+    """Seed torch's global generator inside a :func:`forked` block (dropout draws from it)."""
+    torch.manual_seed(seed)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,8 +86,8 @@ def refuse_text(frame: Any, origin: str) -> None:
     """Refuse columns that hold no real numbers, naming them."""
     import pandas as pd
 
-    numbers = pd.api.types.is_numeric_dtype
-    bad = [(c, t) for c, t in frame.dtypes.items() if not numbers(t) or np.dtype(getattr(t, "numpy_dtype", t)).kind == "c"]
+    types = pd.api.types
+    bad = [(c, t) for c, t in frame.dtypes.items() if not types.is_numeric_dtype(t) or types.is_complex_dtype(t)]
     if bad:
         some = ", ".join(f"{str(c)!r} ({t})" for c, t in bad[:3])
         raise InputError(
@@ -123,14 +122,9 @@ def _column(values: Array, dtype: str) -> Any:
 
     kind = pd.api.types.pandas_dtype(dtype)
     plain = kind if isinstance(kind, np.dtype) else np.dtype(getattr(kind, "numpy_dtype", np.float64))
-    return pd.Series(cast(values, plain)).astype(kind)  # type: ignore[call-overload]
+    return pd.Series(cast(values, plain)).astype(kind)
 
 
 def with_index(frame: Any, index: Any) -> Any:
     """Give a DataFrame the row names of the data it belongs to."""
     return frame if index is None or len(index) != len(frame) else frame.set_axis(index, axis=0)
-
-
-def numbered(opened: Opened) -> Opened:
-    """Forget the column names, for kinds that have none."""
-    return replace(opened, columns=None)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from senzai.core.batch import Data
 from senzai.core.registry import Registry
 
@@ -65,8 +63,6 @@ class Kind(ABC):
     """Suffixes of the files it reads."""
     options: ClassVar[type[Options]]
     """What a user may set."""
-    carried: ClassVar[tuple[str, ...]] = ()
-    """Names of options that are taken from a saved schema when a model is used on other data."""
 
     @abstractmethod
     def accepts(self, source: object, options: Mapping[str, Any]) -> bool:
@@ -113,8 +109,3 @@ class Kind(ABC):
 
 
 KINDS: Registry[Kind] = Registry("kind")
-
-
-def all_rows(n: int) -> Array:
-    """Return the numbers of all rows."""
-    return np.arange(n, dtype=np.int64)

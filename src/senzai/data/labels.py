@@ -56,7 +56,7 @@ def make_label(y: Array, name: str) -> Label:
         raise InputError(
             f"Labels need between 1 and {MAX_CLASSES} classes, but {name!r} has {len(distinct)}. Leave the label out."
         )
-    return Label(name=name, classes=tuple(sorted(distinct)))  # type: ignore[type-var]
+    return Label(name=name, classes=tuple(sorted(distinct)))
 
 
 def encode_labels(y: Array | None, label: Label | None) -> Targets:

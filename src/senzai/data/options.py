@@ -108,5 +108,6 @@ def parse(kind: str, cls: type[O], given: Mapping[str, Any] | None) -> O:
     except ValidationError as err:
         first = err.errors()[0]
         raise SettingError(
-            f"The option {first['loc'][0]!r} cannot be {first['input']!r}: {first['msg']}. Give another value, or leave it out."
+            f"The option {first['loc'][0]!r} cannot be {first['input']!r}: {first['msg']}. "
+            "Give another value, or leave it out."
         ) from err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,8 @@ class _guarded:
         return None
 
     def __exit__(self, kind: object, err: BaseException | None, trace: object) -> None:
-        if isinstance(err, InputError) or not isinstance(err, ValueError | OSError | EOFError | zipfile.BadZipFile | KeyError):
+        damage = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+        if isinstance(err, InputError) or not isinstance(err, damage):
             return
         if "pickle" in str(err).lower() or "Object arrays" in str(err):
             raise InputError(
@@ -126,8 +128,8 @@ def choose_key(names: Sequence[str], key: str | None, path: Path) -> str:
         return names[0]
     if usual is None:
         raise InputError(
-            f"An archive needs one array, or one named {', '.join(KEYS[:5])}, but {str(path)!r} has {listed or 'none'}. "
-            "Choose one with the option key=NAME."
+            f"An archive needs one array, or one named {', '.join(KEYS[:5])}, but {str(path)!r} has "
+            f"{listed or 'none'}. Choose one with the option key=NAME."
         )
     return usual
 
@@ -175,7 +177,8 @@ def _read_csv(path: Path) -> Any:
             first = file.readline()
         mark = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
         header = None if _all_numbers(first.rstrip("\r\n").split(mark)) else "infer"
-        return pd.read_csv(path, sep=mark, header=header, encoding="utf-8-sig", float_precision="round_trip")  # type: ignore[call-overload]
+        exact = {} if pd.__version__ >= "3.1" else {"float_precision": "round_trip"}  # later the default
+        return pd.read_csv(path, sep=mark, header=header, encoding="utf-8-sig", **exact)  # type: ignore[call-overload]
     except (ValueError, OSError) as err:
         raise InputError(
             f"{str(path)!r} must be a table in UTF-8 with the same number of cells in every line, but: {err}. "

@@ -39,6 +39,8 @@ class Rows(ABC):
 
     in_memory: bool
     """Whether everything is in memory already, so that ``take(all)`` costs one copy."""
+    targets: Targets
+    """Labels of all rows; always in memory."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -72,7 +74,7 @@ class MemoryRows(Rows):
     in_memory = True
 
     def __init__(self, x: Tensor, targets: Targets | None = None, mask: Tensor | None = None) -> None:
-        self._x, self._targets, self._mask = x, targets or Targets(), mask
+        self._x, self.targets, self._mask = x, targets or Targets(), mask
 
     def __len__(self) -> int:
         return len(self._x)
@@ -81,7 +83,7 @@ class MemoryRows(Rows):
         """Return the rows at ``index``."""
         at = torch.from_numpy(as_index(index))
         mask = None if self._mask is None else self._mask[at]
-        return Batch(self._x[at], mask=mask, **self._targets.at(at))
+        return Batch(self._x[at], mask=mask, **self.targets.at(at))
 
     @property
     def nbytes(self) -> int:
@@ -104,10 +106,16 @@ class StreamedRows(Rows):
     in_memory = False
 
     def __init__(
-        self, n: int, fetch: Callable[[Array], Array], encode: Encode, *, targets: Targets | None = None, nbytes: int = 0
+        self,
+        n: int,
+        fetch: Callable[[Array], Array],
+        encode: Encode,
+        *,
+        targets: Targets | None = None,
+        nbytes: int = 0,
     ) -> None:
         self._n, self._fetch, self._encode = n, fetch, encode
-        self._targets, self._nbytes = targets or Targets(), nbytes
+        self.targets, self._nbytes = targets or Targets(), nbytes
 
     def __len__(self) -> int:
         return self._n
@@ -116,7 +124,7 @@ class StreamedRows(Rows):
         """Return the rows at ``index``."""
         at = as_index(index)
         x, mask = self._encode(self._fetch(at))
-        return Batch(x, mask=mask, **self._targets.at(torch.from_numpy(at)))
+        return Batch(x, mask=mask, **self.targets.at(torch.from_numpy(at)))
 
     @property
     def nbytes(self) -> int:

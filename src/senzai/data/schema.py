@@ -30,8 +30,8 @@ class Split(_Frozen):
     """
 
     seed: int = 0
-    validation: float = Field(0.1, ge=0, lt=1)
-    test: float = Field(0.1, ge=0, lt=1)
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    test: float = Field(default=0.1, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _something_is_left(self) -> Split:
@@ -87,7 +87,7 @@ class Schema(_Frozen):
     form: Form = "numpy"
     label: Label | None = None
     n_rows: int
-    split: Split = Split()
+    split: Split = Field(default_factory=lambda: Split())
     fingerprint: str = ""
     reasons: tuple[str, ...] = ()
     options: dict[str, JsonValue] = Field(default_factory=dict)

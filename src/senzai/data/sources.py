@@ -108,7 +108,7 @@ def header(source: object, options: Mapping[str, Any]) -> Header | None:
     if isinstance(source, np.ndarray | torch.Tensor) or is_frame(source):
         return Header(_shape(source), str(getattr(source, "dtype", "float64")).removeprefix("torch."))
     if isinstance(source, list | tuple) and source and not isinstance(source[0], str | Path | Mapping):
-        return Header(_shape(source), str(np.asarray(source[0]).dtype) if not isinstance(source[0], list | tuple) else "")
+        return Header(_shape(source), "" if isinstance(source[0], list | tuple) else np.asarray(source[0]).dtype.name)
     return _dataset_header(source)
 
 

@@ -20,7 +20,7 @@ def permutation(n: int, seed: int) -> NDArray[np.int64]:
 
     Example:
         >>> permutation(6, seed=0).tolist()
-        [5, 2, 0, 4, 3, 1]
+        [3, 5, 0, 1, 2, 4]
     """
     raw = np.random.PCG64(derive(seed, "split")).random_raw(n)
     return np.argsort(raw, kind="stable").astype(np.int64)

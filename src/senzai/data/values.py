@@ -123,8 +123,6 @@ def _unit(scale: float, why: str) -> Decision:
 
 def _count(facts: Facts) -> Decision:
     why = f"Values are whole numbers from {facts.low:g} to {facts.high:g}, so they are taken as counts."
-    if facts.high > 2**24:
-        why += " Above 16,777,216 they are rounded to 32-bit numbers."
     return Decision(values="count", reason=why)
 
 
@@ -164,7 +162,7 @@ def encode(x: Array, schema: Schema, *, start: int = 0) -> tuple[Tensor, Tensor 
         return torch.from_numpy(np.array(x)), None
     gone = np.isnan(x) if x.dtype.kind == "f" else np.zeros((), dtype=bool)
     v = _scaled(np.where(gone, 0, x) if gone.any() else x, schema)
-    _refuse_foreign(v, schema)
+    _refuse_foreign(v, schema, start)
     out = torch.from_numpy(np.ascontiguousarray(v.astype(np.uint8 if target == torch.uint8 else np.float32)))
     return out, torch.from_numpy(~gone) if gone.any() else None
 
@@ -177,11 +175,11 @@ def _scaled(x: Array, schema: Schema) -> Array:
     if schema.value_scale == 1:
         return x
     v = x.astype(np.float64) * schema.value_scale
-    near = np.rint(v)
-    return np.where(np.abs(v - near) < 1e-3, near, v) if is_discrete(schema) else v
+    near, slack = np.rint(v), 0.13 if x.dtype.itemsize == 2 else 1e-3  # half precision is that coarse
+    return np.where(np.abs(v - near) < slack, near, v) if is_discrete(schema) else v
 
 
-def _refuse_foreign(v: Array, schema: Schema) -> None:
+def _refuse_foreign(v: Array, schema: Schema, start: int) -> None:
     """Refuse values outside the support that the model was made for."""
     if schema.values == "real":
         _refuse_huge(v)
@@ -198,8 +196,8 @@ def _refuse_foreign(v: Array, schema: Schema) -> None:
     end = "" if top == np.inf else f" to {top / schema.value_scale:g}"
     step = f" in steps of 1/{schema.value_scale:g}" if is_discrete(schema) and schema.value_scale > 1 else ""
     raise InputError(
-        f"The model takes {kind if not step else 'numbers'} from 0{end}{step}, but got {got:g} in row {where[0]} "
-        f"and {int(bad.sum()) - 1} more outside. Scale the data as those the model was fitted on, or fit again."
+        f"The model takes {kind if not step else 'numbers'} from 0{end}{step}, but got {got:g} in row "
+        f"{where[0] + start} and {int(bad.sum()) - 1} more outside. Scale the data as those the model was fitted on, or fit again."
     )
 
 

@@ -13,7 +13,7 @@ from torch.distributions import Bernoulli, Distribution, constraints
 from senzai.core.random import Noise
 from senzai.core.spec import part
 
-from .elementwise import FromNoise
+from .bases import FromNoise
 from .family import Family, Support, Unit, over_event, split_raw, weighted_mean
 from .numeric import between, half_count, log_one_minus_exp
 from .ops import Shape, stand_in
@@ -80,7 +80,7 @@ class ContinuousBernoulli(FromNoise):
 
     Example:
         >>> p = ContinuousBernoulli(torch.tensor([0.0, 1e4]))
-        >>> p.log_prob(torch.tensor([0.3, 1.0])), p.mean
+        >>> p.log_prob(torch.tensor([0.7, 1.0])), p.mean
         (tensor([0.0000, 9.2103]), tensor([0.5000, 0.9999]))
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import torch
 import torch.nn.functional as F
@@ -96,6 +96,7 @@ class Ordinal(Levels):
         tensor([0.5000, 0.2311, 0.1497, 0.1192])
     """
 
+    tensors = ("loc",)
     loc: Tensor
     gaps: Tensor
     cuts: Tensor
@@ -106,7 +107,7 @@ class Ordinal(Levels):
         self.cuts = F.pad(self.gaps.cumsum(-1), (1, 0))
         Distribution.__init__(self, shape, validate_args=False)
 
-    def expand(self, batch_shape: Shape, _instance: None = None) -> Ordinal:
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Ordinal:
         """Return the same distribution with a larger batch shape."""
         return Ordinal(self.loc.expand(*batch_shape), self.gaps.expand(*batch_shape, self.gaps.shape[-1]))
 

@@ -1,4 +1,4 @@
-"""Families for real, positive and bounded numbers: normals, Laplace, Student's t, log-normal, beta."""
+"""Families for real numbers: normals with a free, fixed or optimal scale, Laplace, Student's t."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ from torch.distributions import Distribution, Laplace, Normal
 
 from senzai.core.spec import part
 
+from .calibrated import OptimalNormal
 from .family import Family, Support, Unit, over_event, split_raw, weighted_mean
-from .location import LogNormal, OpenBeta, StudentT
-from .numeric import between, half_count, need_positive, positive, positive_raw, tame, weighted_moments
-from .optimal import OptimalNormal
+from .location import StudentT
+from .numeric import need_positive, positive, positive_raw, start_moments
 
-LOG_LOCATION_LIMIT = 40.0
-LOGIT_LIMIT = 10.0
-LOG_CONCENTRATION_LIMIT = 8.0
-LEAST_SD = 1e-2
-"""Standard deviation that a start gives to a column that does not vary."""
 START_DF = 8.0
 
 
@@ -34,12 +29,6 @@ def shifted(loc: Tensor, unit: Unit | None) -> Tensor:
 def scaled(scale: Tensor, unit: Unit | None) -> Tensor:
     """Return a scale in the units of the data."""
     return scale if unit is None else scale * unit.scale
-
-
-def start_moments(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Observed mean and standard deviation, the latter not below ``LEAST_SD``."""
-    mean, variance = weighted_moments(x, weight)
-    return mean, variance.sqrt().clamp_min(LEAST_SD)
 
 
 # --- normal ---------------------------------------------------------------------------------------------------------
@@ -249,82 +238,3 @@ class StudentTFamily(Family):
         df = self.least_df + extra
         scale = sd * ((df - 2).clamp_min(1.0) / df).sqrt()
         return torch.stack([mean, positive_raw(scale, self.floor), positive_raw(extra, 0.0)])
-
-
-# --- positive and bounded -------------------------------------------------------------------------------------------
-@part("family", "log_normal")
-@final
-@dataclass(frozen=True, kw_only=True)
-class LogNormalFamily(Family):
-    """Positive numbers; mean and softplus scale of their logarithm.
-
-    Args:
-        floor: Least scale of the logarithm.
-
-    Example:
-        >>> LogNormalFamily()(torch.zeros(3, 2, 4), (4,)).mode.shape
-        torch.Size([3, 4])
-    """
-
-    floor: float = 1e-4
-    support: ClassVar[Support] = "positive"
-
-    def __post_init__(self) -> None:
-        need_positive("floor", self.floor)
-
-    @property
-    def raw_names(self) -> tuple[str, ...]:
-        """Location and scale of the logarithm."""
-        return ("loc", "scale")
-
-    def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
-        """Return independent log-normals."""
-        loc, scale = split_raw(raw, event)
-        return over_event(LogNormal(tame(loc, LOG_LOCATION_LIMIT), positive(scale, self.floor)), event)
-
-    def start(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Observed mean and standard deviation of the logarithm."""
-        mean, sd = start_moments(x.clamp_min(torch.finfo(x.dtype).tiny).log(), weight)
-        return torch.stack([mean, positive_raw(sd, self.floor)])
-
-
-@part("family", "beta")
-@final
-@dataclass(frozen=True, kw_only=True)
-class BetaFamily(Family):
-    r"""Numbers strictly between 0 and 1; the logit of the mean and the logarithm of the concentration.
-
-    .. math:: a = m \kappa, \quad b = (1 - m) \kappa, \quad m = \sigma(r_1), \quad \kappa = e^{r_2}
-
-    Args:
-        margin: Values nearer than this to 0 or 1 are scored as if they were this near.
-
-    Example:
-        >>> BetaFamily()(torch.zeros(3, 2, 4), (4,)).mean[0]
-        tensor([0.5000, 0.5000, 0.5000, 0.5000])
-    """
-
-    margin: float = 1e-6
-    support: ClassVar[Support] = "interval"
-
-    def __post_init__(self) -> None:
-        need_positive("margin", self.margin)
-
-    @property
-    def raw_names(self) -> tuple[str, ...]:
-        """Logit of the mean and log concentration."""
-        return ("mean", "concentration")
-
-    def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
-        """Return independent betas."""
-        mean, concentration = split_raw(raw, event)
-        logit, total = tame(mean, LOGIT_LIMIT), tame(concentration, LOG_CONCENTRATION_LIMIT).exp()
-        a, b = torch.sigmoid(logit) * total, torch.sigmoid(-logit) * total
-        return over_event(OpenBeta(a, b, margin=self.margin), event)
-
-    def start(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Observed mean and variance, the concentration within [0.1, 1000]."""
-        mean, variance = weighted_moments(x, weight)
-        mean = between(mean, half_count(weight), 1 - half_count(weight))
-        total = mean * (1 - mean) / variance.clamp_min(1e-12) - 1
-        return torch.stack([torch.logit(mean), total.clamp(0.1, 1e3).log()])

@@ -8,7 +8,7 @@ from torch.distributions import Bernoulli, Categorical, Laplace
 
 from senzai.core.random import Noise
 
-from .elementwise import open_uniform, pick
+from .bases import open_uniform, pick
 from .ops import Shape, _draw
 
 

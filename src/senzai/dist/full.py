@@ -13,9 +13,9 @@ from torch.distributions import Distribution, MultivariateNormal
 from senzai.core.errors import ShapeError
 from senzai.core.spec import part
 
-from .continuous import shifted, start_moments
+from .continuous import shifted
 from .family import Family, Support, Unit
-from .numeric import need_positive, positive, positive_raw, tame
+from .numeric import need_positive, positive, positive_raw, start_moments, tame
 
 OFF_DIAGONAL_LIMIT = 30.0
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from .elementwise import FromNoise
+from .bases import FromNoise
 
 
 class Levels(FromNoise):

@@ -1,4 +1,4 @@
-"""Distributions with a location and a scale that torch lacks or computes less exactly: Student's t, log-normal, beta."""
+"""Distributions over intervals that torch computes less exactly: Student's t, log-normal, beta."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.distributions import Beta, constraints
 
 from senzai.core.random import Noise
 
-from .elementwise import Elementwise, FromNoise
+from .bases import Elementwise, FromNoise
 from .numeric import LOG_SQRT_2PI, log_rising
 from .ops import Shape
 

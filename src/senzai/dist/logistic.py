@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 from senzai.core.random import Noise
 from senzai.core.spec import part
 
-from .elementwise import pick
+from .bases import as_real, pick
 from .family import Family, Support, Unit, over_event, split_raw
 from .levels import Levels
 from .numeric import log_logistic_mass, need_at_least, tame, weighted_moments
@@ -95,7 +95,7 @@ class DiscretisedLogistic(Levels):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability, elementwise."""
-        return discretised_logistic_log_prob(value, self.loc, self.scale, self._n)
+        return discretised_logistic_log_prob(as_real(value, self.loc), self.loc, self.scale, self._n)
 
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
         """Round logistic quantiles of uniform numbers."""
@@ -151,7 +151,8 @@ class DiscretisedLogisticMixture(Levels):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability, elementwise."""
-        each = discretised_logistic_log_prob(value.unsqueeze(-1), self.loc, self.scale, self._n)
+        x = as_real(value, self.loc).unsqueeze(-1)
+        each = discretised_logistic_log_prob(x, self.loc, self.scale, self._n)
         return torch.logsumexp(F.log_softmax(self.logits, -1) + each, -1)
 
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
@@ -180,7 +181,7 @@ class DiscretisedLogisticFamily(Family):
     Example:
         >>> p = DiscretisedLogisticFamily(levels=256)(torch.zeros(3, 2, 4), (4,))
         >>> p.log_prob(torch.full((3, 4), 128.0))
-        tensor([-24.9495, -24.9495, -24.9495])
+        tensor([-24.9377, -24.9377, -24.9377])
     """
 
     levels: int = 256
@@ -200,7 +201,7 @@ class DiscretisedLogisticFamily(Family):
         return over_event(DiscretisedLogistic(loc, tame(log_scale, LOG_SCALE_LIMIT).exp(), n=self.levels), event)
 
     def start(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Location and scale with the observed mean and variance."""
+        """Location and scale with the observed mean and variance, apart from what the end bins cut off."""
         mean, sd = level_moments(x, weight, self.levels)
         return torch.stack([mean, (sd / LOGISTIC_SD).log()])
 
@@ -218,7 +219,7 @@ class DiscretisedLogisticMixtureFamily(Family):
     Example:
         >>> p = DiscretisedLogisticMixtureFamily(levels=256, components=5)(torch.zeros(3, 15, 4), (4,))
         >>> p.log_prob(torch.full((3, 4), 128.0))
-        tensor([-24.9495, -24.9495, -24.9495])
+        tensor([-24.9377, -24.9377, -24.9377])
     """
 
     levels: int = 256
@@ -242,7 +243,7 @@ class DiscretisedLogisticMixtureFamily(Family):
         return over_event(DiscretisedLogisticMixture(logits, loc, scale, n=self.levels), event)
 
     def start(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Equal components spread over the data, together with the observed mean and variance."""
+        """Equal components spread over the data, together with its mean and variance, apart from the end bins."""
         mean, sd = level_moments(x, weight, self.levels)
         places = spread(self.components, like=mean).reshape(-1, *[1] * mean.ndim)
         within = sd * (1 - places.square().mean()).sqrt() / LOGISTIC_SD

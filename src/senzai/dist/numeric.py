@@ -9,10 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from senzai.core.errors import SettingError
+
 from .family import weighted_mean
 
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 STIRLING_FROM = 20.0
+LEAST_SD = 1e-2
+"""Standard deviation that a start gives to a column that does not vary."""
 
 
 # --- settings -------------------------------------------------------------------------------------------------------
@@ -115,6 +118,12 @@ def weighted_moments(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance over rows of the observed entries; zero where nothing was observed."""
     mean = weighted_mean(x, weight)
     return mean, weighted_mean((x - mean).square(), weight)
+
+
+def start_moments(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Observed mean and standard deviation, the latter not below ``LEAST_SD``."""
+    mean, variance = weighted_moments(x, weight)
+    return mean, variance.sqrt().clamp_min(LEAST_SD)
 
 
 def half_count(weight: Tensor) -> Tensor:

@@ -45,7 +45,10 @@ def draw(p: Distribution, sample_shape: Shape = (), *, grad: bool = True, noise:
             f"A gradient has to pass through the draw, but {type(p).__name__} cannot be reparameterised. "
             "Use a reparameterisable posterior (a normal, a flow, a relaxed categorical)."
         )
-    return _draw(p, tuple(sample_shape), noise or current_noise())
+    noise = noise or current_noise()
+    if noise.point:
+        return point(p).expand(*sample_shape, *p.batch_shape, *p.event_shape)
+    return _draw(p, tuple(sample_shape), noise)
 
 
 @singledispatch
@@ -122,6 +125,23 @@ def _(p: Independent[Any]) -> Tensor:
 @stand_in.register(Laplace)
 def _(p: Normal | Laplace) -> Tensor:
     return p.loc
+
+
+def expected(p: Distribution) -> Tensor:
+    """Return the mean of ``p`` if it has one, else its mode: what a reconstruction shows.
+
+    Unlike :func:`point` it may be no possible value: a probability for a bit, 2.3 for a count.
+
+    Example:
+        >>> from torch.distributions import Bernoulli
+        >>> expected(Bernoulli(torch.tensor([0.3])))
+        tensor([0.3000])
+    """
+    try:
+        mean = p.mean
+    except NotImplementedError:
+        return p.mode
+    return mean if bool(torch.isfinite(mean).all()) else p.mode
 
 
 # --- marginal -------------------------------------------------------------------------------------------------------
@@ -314,5 +334,3 @@ def closed(q: Distribution, p: Distribution) -> Tensor | None:
     except NotImplementedError:
         return None
     return kl
-
-

@@ -174,6 +174,11 @@ class LatentModel(nn.Module, ABC):
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Parameters of the inference side; all others are the generative side."""
 
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether, in training, what the model says of a row depends on other rows of its batch."""
+        return False
+
     def initialise(self, batch: Batch) -> None:
         """Let every data-initialised module look at ``batch``, once, before training."""
         for module in self.modules():

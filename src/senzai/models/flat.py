@@ -56,6 +56,7 @@ class Flat(LatentModel):
         p = self.likelihood(value, batch.c)
         if batch.observed is not None:
             p = marginal(p, batch.observed)
+        self.likelihood.observe(p, batch.tensor)
         return Inference((Group("z", value, q, self.prior(batch.c)),), p, batch.x)
 
     def generate(self, z: tuple[Tensor, ...], c: Tensor | None = None) -> Distribution:
@@ -67,6 +68,11 @@ class Flat(LatentModel):
         """Draw latents ``(n, n_latent)``."""
         p = self.prior(c)
         return (draw(p, (n,) if not p.batch_shape else (), grad=False),)
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether the likelihood estimates its scale from the whole batch."""
+        return self.likelihood.family.mixes_rows
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Parameters of the posterior."""

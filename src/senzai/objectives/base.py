@@ -69,7 +69,7 @@ class Objective(ABC):
 
     def mixes_rows(self, model: LatentModel) -> bool:
         """Whether the loss of a row depends on other rows of its batch."""
-        return bool(getattr(getattr(getattr(model, "likelihood", None), "family", None), "mixes_rows", False))
+        return model.mixes_rows
 
     @property
     def settled_after(self) -> int:

@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.spec import part
+from ..dist.calibrated import optimal, with_scale
 from ..dist.family import Family, Unit
 from ..nn.inputs import DataInitialised, Decoder, as_float, moments
 from ..nn.precision import network_precision
@@ -45,6 +46,8 @@ class Likelihood(DataInitialised):
 
     shift: Tensor
     scale: Tensor
+    sigma: Tensor
+    seen: Tensor
 
     def __init__(
         self, decoder: Decoder, family: Family, event: tuple[int, ...], *, shared: tuple[str, ...] = ()
@@ -64,6 +67,9 @@ class Likelihood(DataInitialised):
         self.bias = nn.Parameter(torch.zeros(family.raw_shape(self.event)))
         self.register_buffer("shift", torch.zeros(self.event))
         self.register_buffer("scale", torch.ones(self.event))
+        if family.mixes_rows:
+            self.register_buffer("sigma", torch.ones(()))
+            self.register_buffer("seen", torch.zeros(()))
 
     def initialise(self, batch: Batch) -> None:
         """Take units from the data and start the output at its marginals."""
@@ -95,7 +101,20 @@ class Likelihood(DataInitialised):
     def forward(self, z: Tensor, c: Tensor | None = None) -> Distribution:
         """Return p(x | z) with batch shape ``z.shape[:-1]`` and event shape ``event``."""
         unit = Unit(self.shift, self.scale) if self.family.has_unit else None
-        return self.family(self.raw(z, c), self.event, unit)
+        p = self.family(self.raw(z, c), self.event, unit)
+        return with_scale(p, self.sigma) if self.family.mixes_rows and not self.training else p
+
+    @torch.no_grad()
+    def observe(self, p: Distribution, x: Tensor) -> None:
+        """In training, let the running scale of an optimal-scale family follow the batches; else do nothing.
+
+        The scale is the root of a running mean of squares over about the last fifty batches; evaluation uses it.
+        """
+        if not (self.family.mixes_rows and self.training):
+            return
+        square = optimal(p).optimal_scale(as_float(x)).square()
+        self.seen.add_(1)
+        self.sigma.copy_(torch.lerp(self.sigma.square(), square, torch.clamp(1 / self.seen, min=0.02)).sqrt())
 
 
 def decoded_names(family: Family, shared: tuple[str, ...]) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ class Frame:
         own = {k: v for k, v in own.items() if v is not None}
         if "warmup" in takes:
             own["warmup"] = self.warmup()
-        objective: Objective = self._part("objective", "objective", name, own)
+        objective: Objective = self._part("objective", "objective", "elbo", {}, **own)
         return objective
 
     def warmup(self) -> Warmup:

@@ -39,6 +39,8 @@ class Progress:
     recoveries: int = 0
     lr_factor: float = 1.0
     plateau: float = 1.0
+    best_elbo: float = float("-inf")
+    rows: int = 0
     done: bool = False
 
 
@@ -139,7 +141,7 @@ class Training:
             meter.watch(fine)
             if self.average is not None:
                 self.average.update(self.model)
-            self.progress = replace(self.progress, step=step + 1)
+            self.progress = replace(self.progress, step=step + 1, rows=self.progress.rows + pieces[0].total)
             look = (step + 1) % self.settings.log_every == 0 or step + 1 == self.total_steps
             check = (step + 1) % self.validate_every == 0 or step + 1 == self.total_steps
             if (self.device.type == "cpu" or look or check) and meter.failed():
@@ -193,7 +195,8 @@ class Training:
         if best:
             self.best = clone(self.average.state(self.model) if self.average else self.model.state_dict())
             self.progress = replace(
-                self.progress, best_step=self.progress.step, best_loss=metrics["loss"], since_best=0
+                self.progress, best_step=self.progress.step, best_loss=metrics["loss"],
+                best_elbo=metrics["elbo"], since_best=0,
             )
         elif settled:
             self.progress = replace(self.progress, since_best=self.progress.since_best + 1)

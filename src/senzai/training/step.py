@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.batch import Batch
-from ..core.random import Noise, derive, using
+from ..core.random import Noise, derive, reseed, using
 from ..models.base import LatentModel
 from ..nn.precision import using_precision
 from ..objectives.base import Player, Terms
@@ -123,7 +123,7 @@ class Stepper:
         """Return loss and watched sums of one piece, with the noise of its rows in the global batch."""
         seed = derive(self.settings.seed, "step", self.player.name, step)
         noise = Noise.seeded(seed, device=self.device, offset=piece.offset, total=piece.total)
-        torch.manual_seed(derive(seed, "dropout", piece.offset))
+        reseed(derive(seed, "dropout", piece.offset))
         with using(noise), using_precision(self.dtype):
             loss, sums = self.module(piece.batch, step, piece.total)
         return loss, sums

@@ -12,7 +12,7 @@ from torch.distributions import Distribution, Independent, constraints
 from senzai.core.errors import CombinationError
 from senzai.core.random import Noise
 
-from .elementwise import FromNoise
+from .bases import FromNoise
 from .location import normal_log_prob
 from .ops import Observed, Shape, counting
 

@@ -1,4 +1,4 @@
-"""Bases of the distributions that torch lacks: independent numbers, parameters of one shape, draws from a noise source."""
+"""Bases of the distributions that torch lacks: independent numbers, parameters of one shape, draws from noise."""
 
 from __future__ import annotations
 
@@ -88,6 +88,11 @@ class FromNoise(Elementwise):
 def _(p: FromNoise, shape: Shape, noise: Noise) -> Tensor:
     with torch.set_grad_enabled(p.has_rsample and torch.is_grad_enabled()):
         return p.from_noise(shape, noise)
+
+
+def as_real(value: Tensor, like: Tensor) -> Tensor:
+    """Return whole numbers stored as such in the precision of ``like``; real numbers keep their own."""
+    return value if value.is_floating_point() else value.to(like.dtype)
 
 
 def open_uniform(shape: Shape, noise: Noise, *, row_dim: int, like: Tensor) -> Tensor:

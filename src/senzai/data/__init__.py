@@ -1,0 +1,23 @@
+"""Kinds and schemas: what a user's file becomes, and the exact way back; may use core, knows no model and no family."""
+
+from . import array as _array
+from . import builtin as _builtin
+from . import images as _images
+from .describe import describe as describe
+from .kind import KINDS as KINDS
+from .kind import Kind as Kind
+from .kind import Opened as Opened
+from .open import Dataset as Dataset
+from .open import detect_kind as detect_kind
+from .open import open_data as open_data
+from .options import Options as Options
+from .rows import Rows as Rows
+from .schema import Form as Form
+from .schema import Label as Label
+from .schema import Proposal as Proposal
+from .schema import Schema as Schema
+from .schema import Split as Split
+from .schema import Values as Values
+from .sources import BUILT_IN as BUILT_IN
+
+del _array, _builtin, _images

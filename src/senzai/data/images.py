@@ -1,0 +1,176 @@
+"""The kind `images`: pictures from files or arrays, channels first in the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, cast, final
+
+import numpy as np
+
+from senzai.core.batch import Data
+from senzai.core.errors import InputError, SettingError
+
+from . import deciding, layout, pictures, sources, values, writers
+from .facts import Facts, bytes_facts
+from .folder import Pictures, read_folder
+from .kind import KINDS, Kind, Opened
+from .labels import encode_labels
+from .options import ImageOptions, Options
+from .rows import Rows, StreamedRows
+from .schema import Proposal, Schema
+
+
+@final
+class ImageKind(Kind):
+    """Folders of png, jpeg, webp and bmp; arrays ``(N, H, W)``, ``(N, H, W, C)``, ``(N, C, H, W)``; idx files.
+
+    Example:
+        >>> kind = KINDS["images"]
+        >>> opened = kind.read(np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8), kind.options())
+        >>> schema = kind.infer(opened, kind.options())
+        >>> schema.event_shape, schema.n_levels, kind.propose(schema).network
+        ((1, 8, 8), 256, 'conv')
+    """
+
+    name: ClassVar[str] = "images"
+    title: ClassVar[str] = "pictures: folders of png, jpeg, webp, bmp; image arrays; idx files as of MNIST"
+    suffixes: ClassVar[tuple[str, ...]] = (*pictures.SUFFIXES, ".npy", ".npz")
+    options: ClassVar[type[Options]] = ImageOptions
+
+    def accepts(self, source: object, options: Mapping[str, Any]) -> bool:
+        """Whether the source is a folder, an image file, or an array that looks like images."""
+        header = sources.header(source, options)
+        if header is not None:
+            return layout.is_image_like(header.shape, header.dtype)
+        path = sources.existing(source)
+        return path is not None and (path.is_dir() or pictures.is_image_file(path))
+
+    def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
+        """Read files or an array; an array is kept as it came, its layout noted."""
+        set_ = _image_options(options)
+        path = sources.existing(source)
+        if path is not None and sources.header(path, {"key": options.key}) is None:
+            if not path.is_dir() and not pictures.is_image_file(path):
+                raise InputError(
+                    f"Images are {', '.join(self.suffixes)} files or a folder, but got {path.name!r}. Convert it."
+                )
+            return read_folder(path, set_, schema)
+        opened = sources.read_arrays(source, options, schema)
+        if set_.size is not None:
+            raise SettingError("The option size is for image files, but an array came. Resize the array before.")
+        return _arranged(opened, set_, schema)
+
+    def infer(self, opened: Opened, options: Options) -> Schema:
+        """Decide from all pixels in memory, or from the headers of files that are read when asked."""
+        facts = _facts(opened, options)
+        event = _event(opened)
+        schema = deciding.decide(
+            self.name, opened, options, event_shape=event, facts=facts, conv_from=_image_options(options).conv_from
+        )
+        if schema.values == "real" and facts.low >= -1 and facts.low < 0 and facts.high <= 1:
+            hint = "Pixels from -1 to 1 look rescaled; 8-bit pixels, or pixels from 0 to 1, have a better likelihood."
+            return schema.but(reasons=(*schema.reasons, hint))
+        return schema
+
+    def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
+        """Refuse pictures of another size or number of channels."""
+        hint = "Shapes are (channels, height, width); convert the images."
+        deciding.need_shape(_event(opened), opened, schema, hint=hint)
+        adapted = deciding.adapt(opened, schema, options)
+        bytes_to_one = opened.form == "folder" and schema.values in ("binary", "unit")
+        return adapted.but(value_scale=1 / 255) if bytes_to_one else adapted
+
+    def rows(self, opened: Opened, schema: Schema) -> Rows:
+        """Return rows ``(C, H, W)``."""
+        if not isinstance(opened.data, Pictures):
+            order = str(schema.options["layout"])
+            return deciding.rows_of(opened, schema, lambda x: layout.to_model(x, order))
+        targets = encode_labels(opened.labels, schema.label)
+        nbytes = opened.n_rows * int(np.prod(schema.event_shape)) * values.model_dtype(schema).itemsize
+        return StreamedRows(
+            opened.n_rows, opened.data.fetch, lambda x: values.encode(x, schema), targets=targets, nbytes=nbytes
+        )
+
+    def decode(self, x: Data, schema: Schema, *, soft: bool = False) -> Any:
+        """Return image arrays in the user's layout and dtype; bytes ``(N, H, W[, C])`` where files came."""
+        back = values.decode(deciding.to_numpy(x), schema, soft=soft)
+        back = layout.from_model(back, _outer_layout(schema))
+        return deciding.to_torch(back, schema.dtype, soft=soft) if schema.form == "torch" else back
+
+    def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
+        """Write a folder of png (no suffix), npy or npz."""
+        path = Path(path)
+        if path.suffix:
+            writers.write_array(decoded, path)
+            return
+        if schema.values in ("real", "count"):
+            raise InputError(
+                f"Pictures have a white, but values that are {schema.values} have none. Write them as .npz."
+            )
+        array = writers.plain_array(decoded)
+        if _outer_layout(schema) == "NCHW":
+            array = array.transpose(0, 2, 3, 1)
+        writers.write_images(array, path, top=_white(schema))
+
+    def propose(self, schema: Schema) -> Proposal:
+        """Suggest a convolutional network, or an MLP for tiny images."""
+        sides, least = schema.event_shape[1:], int(cast(int, schema.options.get("conv_from", 8)))
+        conv = min(sides) >= least
+        plain = deciding.propose(schema)
+        why = f"Images of {sides[0]} x {sides[1]} are {'large enough' if conv else 'too small'} for convolutions."
+        return replace(plain, network="conv" if conv else "mlp", reason=f"{plain.reason} {why}")
+
+
+def _image_options(options: Options) -> ImageOptions:
+    return options if isinstance(options, ImageOptions) else ImageOptions(**options.model_dump())
+
+
+def _arranged(opened: Opened, options: ImageOptions, schema: Schema | None) -> Opened:
+    """Decide the layout of an array; of a model's layouts the one that gives its event shape."""
+    shape = tuple(opened.data.shape)
+    if options.layout is not None:
+        order, note = str(options.layout), f"The option layout={options.layout!r} was given."
+        layout.event_of(shape, order)
+    elif schema is not None and (fits := _fitting(shape, schema)):
+        order, note = fits, ""
+    else:
+        order, note = layout.find_layout(shape, channels_first=opened.form == "torch", origin=opened.origin)
+    form = "numpy" if opened.form == "pandas" else opened.form
+    notes = (*opened.notes, *([note] if note else []))
+    return replace(opened, form=form, columns=None, facts={"layout": order}, notes=notes)
+
+
+def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
+    order = [str(schema.options.get("layout", "NHWC")), *layout.LAYOUTS]
+    fits = (o for o in order if layout.LAYOUTS[o] == len(shape) and layout.event_of(shape, o) == schema.event_shape)
+    return next(fits, None)
+
+
+def _facts(opened: Opened, options: Options) -> Facts:
+    if isinstance(opened.data, Pictures):
+        return replace(bytes_facts(), zero_full=opened.data.bits)
+    return deciding.look(opened, options)
+
+
+def _event(opened: Opened) -> tuple[int, int, int]:
+    if isinstance(opened.data, Pictures):
+        plan = opened.data.plan
+        return pictures.CHANNELS[plan.mode], plan.height, plan.width
+    return layout.event_of(tuple(opened.data.shape), str(opened.facts.get("layout", "NCHW")))
+
+
+def _outer_layout(schema: Schema) -> str:
+    """Return the layout that the user sees."""
+    if schema.form != "folder":
+        return str(schema.options["layout"])
+    return "NHW" if schema.event_shape[0] == 1 else "NHWC"
+
+
+def _white(schema: Schema) -> float:
+    top = 1.0 if schema.values in ("binary", "unit") else float((schema.n_levels or 256) - 1)
+    return top / schema.value_scale
+
+
+KINDS.add("images")(ImageKind())

@@ -1,0 +1,123 @@
+"""The door: any source to a data set, ready to be split and batched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from senzai.core.batch import Batch, Data
+from senzai.core.errors import InputError, UserError
+
+from . import sources
+from .frames import with_index
+from .kind import KINDS, Kind
+from .options import parse
+from .rows import Rows
+from .schema import Proposal, Schema
+from .split import split_indices
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Rows, what they are, and the kind that knows the way back.
+
+    Args:
+        schema: What the data are.
+        rows: The rows in model values.
+        kind: The kind that read them.
+        index: Row names of the DataFrame they came from.
+    """
+
+    schema: Schema
+    rows: Rows
+    kind: Kind
+    index: Any = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def split_indices(self) -> dict[str, NDArray[np.int64]]:
+        """Return the row numbers of "train", "validation" and "test", as the schema divides them."""
+        return split_indices(len(self), self.schema.split)
+
+    def batch(self, indices: Any = None) -> Batch:
+        """Return some rows as a batch, all of them by default."""
+        return self.rows.take(np.arange(len(self)) if indices is None else np.asarray(indices))
+
+    def decode(self, x: Data, *, soft: bool = False) -> Any:
+        """Turn model values back into what the user had; results for all rows get the rows' names."""
+        back = self.kind.decode(x, self.schema, soft=soft)
+        return with_index(back, self.index) if self.schema.form == "pandas" else back
+
+    def propose(self) -> Proposal:
+        """Suggest a likelihood and a network."""
+        return self.kind.propose(self.schema)
+
+
+def detect_kind(source: object, options: Mapping[str, Any] | None = None) -> str:
+    """Return the name of the kind that a source is of.
+
+    Raises:
+        InputError: No kind accepts it, or several do.
+
+    Example:
+        >>> detect_kind(np.zeros((5, 3))), detect_kind(np.zeros((5, 8, 8), dtype=np.uint8))
+        ('array', 'images')
+    """
+    found = [name for name, kind in KINDS.items() if kind.accepts(source, options or {})]
+    if len(found) == 1:
+        return found[0]
+    what = repr(str(source)) if sources.existing(source) is not None else f"a {type(source).__name__}"
+    if found:
+        raise InputError(f"Data are of one kind, but {what} could be {' or '.join(found)}. Choose one with kind=...")
+    known = "; ".join(f"{name} ({kind.title})" for name, kind in KINDS.items())
+    raise InputError(f"Data are of a known kind, but got {what}. Known: {known}. Convert it, or choose with kind=...")
+
+
+def open_data(
+    source: object,
+    *,
+    kind: str | None = None,
+    schema: Schema | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Read any data that a kind knows.
+
+    Args:
+        source: A path, the name of a built-in data set, an array, a tensor, a DataFrame, a list of rows,
+            a data set with ``len`` and ``[i]``, or a pair ``(X, y)``.
+        kind: Name of the kind, where it should not be detected.
+        schema: Schema of a model: the data are checked against it and converted by its decisions.
+        options: Settings of the kind, by name.
+
+    Returns:
+        The data set. With ``schema``, its schema has the model's decisions and the outside of these data.
+
+    Raises:
+        InputError: The data cannot be used; the message says why and what to do.
+        ShapeError: They do not have the shape or the columns of ``schema``.
+        SettingError: An option is unknown or has a value it cannot take.
+
+    Example:
+        >>> data = open_data("digits")
+        >>> data.schema.event_shape, data.schema.n_levels, len(data.schema.label.classes)
+        ((1, 8, 8), 17, 10)
+        >>> data.decode(data.batch([0]).x)[0, 3]
+        array([ 0,  4, 12,  0,  0,  8,  8,  0], dtype=uint8)
+    """
+    if kind is not None and schema is not None and kind != schema.kind:
+        raise InputError(f"The model was fitted on the kind {schema.kind!r}, but got kind={kind!r}. Leave it out.")
+    name = kind or (schema.kind if schema is not None else detect_kind(source, options))
+    chosen = KINDS[name]
+    settings = parse(name, chosen.options, options)
+    opened = chosen.read(source, settings, schema)
+    final = chosen.infer(opened, settings) if schema is None else chosen.check(opened, schema, settings)
+    try:
+        rows = chosen.rows(opened, final)
+    except UserError as err:
+        raise type(err)(f"{opened.origin}: {err}") from err
+    return Dataset(final, rows, chosen, opened.index)

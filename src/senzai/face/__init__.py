@@ -1,0 +1,6 @@
+"""Face: what a user holds, ``fit``, ``resume``, ``load`` and the run with its verbs; data in, the same kind of data out."""
+
+from .fit import fit as fit
+from .fit import resume as resume
+from .run import Run as Run
+from .run import load as load

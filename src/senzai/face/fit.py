@@ -1,0 +1,298 @@
+"""From data to a trained run: open, build, train, save."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.errors import BundleError, SenzaiError
+from ..core.files import write_json
+from ..core.random import derive, forked
+from ..data import Dataset, Schema, open_data
+from ..models.base import LatentModel
+from ..objectives.base import Objective
+from ..recipes import Frame, build
+from ..training import bundle
+from ..training.checkpoint import load_checkpoint, peek
+from ..training.comms import Comms, process_group
+from ..training.events import Finished, Interrupted
+from ..training.feed import Feed, Plan
+from ..training.listeners import Checkpointer, EarlyStopping, History, Listener, TensorBoard, drive
+from ..training.loop import Training
+from ..training.progress_bar import ProgressBar
+from ..training.settings import TrainSettings
+from ..training.signals import Interrupt
+from .card import write_card
+from .launch import launch
+from .requests import sort_settings
+from .run import Run
+
+ROWS_TO_INITIALISE = 10_000
+
+
+class RunInterrupted(SenzaiError):
+    """A signal stopped training; everything up to then is saved."""
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal
+
+
+def fit(
+    data: object,
+    *,
+    recipe: str = "vae",
+    out: str | Path | None = None,
+    kind: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: bool | None = None,
+    tensorboard: bool = False,
+    devices: int = 1,
+    **more: Any,
+) -> Run:
+    """Train a model on a user's data.
+
+    Args:
+        data: Path, built-in name (``"digits"``), array, tensor, DataFrame, list, or ``(X, y)``.
+        recipe: Name of a recipe; see ``senzai recipes``.
+        out: Folder of the run; ``None`` keeps it in memory (save it later with ``run.save``).
+        kind: Kind of the data, where it should not be detected.
+        settings: Settings by name: of training (``lr``), of the model (``n_latent``), of the kind (``size``).
+        overwrite: Replace ``out`` if it is a run already.
+        progress: Show a progress bar on stderr; by default when stderr is a terminal.
+        tensorboard: Also write TensorBoard logs into the run.
+        devices: Processes to train with (needs ``out``).
+        **more: Further settings by name.
+
+    Returns:
+        The trained run.
+
+    Raises:
+        UserError: Data or settings cannot be used; the message says why and what to do.
+        TrainingError: The loss would not stay finite.
+        RunInterrupted: A signal came; the run is saved and can be resumed.
+
+    Example:
+        >>> run = fit("digits", steps=2, n_latent=2)
+        >>> run.encode(run.dataset("digits")).shape
+        (1797, 2)
+    """
+    given = {**(settings or {}), **more}
+    if devices > 1 and "RANK" not in os.environ:
+        return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices)
+    request = sort_settings(data, recipe, kind, given)
+    dataset = open_data(data, kind=request.kind, options=request.data)
+    model, objective = make(recipe, dataset, request.model, request.training.seed)
+    spec = bundle.new_spec(
+        recipe=recipe, settings=given, training=request.training, data_schema=dataset.schema.model_dump(mode="json"),
+        source=_name_of(data), model=model, objective=objective,
+    )
+    folder = None if out is None else Path(out)
+    with process_group() as comms:
+        if folder is not None and comms.is_main:
+            if overwrite:
+                _remove_run(folder)
+            bundle.create_folder(folder, spec)
+        comms.barrier()
+        return _train(dataset, model, objective, spec, folder, comms, _shown(progress), tensorboard, fresh=True)
+
+
+def resume(path: str | Path, *, data: object = None, progress: bool | None = None, **more: Any) -> Run:
+    """Go on with a run that was stopped, to the same weights as if it had not been.
+
+    Args:
+        path: Folder of the run.
+        data: The same data, where they did not come from a path.
+        progress: As in :func:`fit`.
+        **more: ``epochs`` or ``steps`` may be raised; every other setting is the run's own.
+
+    Raises:
+        BundleError: There is nothing to resume, or the data are not the same.
+    """
+    folder = Path(path)
+    spec = bundle.read_spec(folder)
+    source = spec.source if data is None else data
+    schema = Schema.model_validate(spec.data_schema)
+    if data is None and not Path(spec.source).exists() and spec.source != "digits":
+        raise BundleError(
+            f"The run {str(folder)!r} was trained on {spec.source!r}, which is not here. "
+            "Put it back, or give the data: senzai.resume(path, data=...)."
+        )
+    training = TrainSettings.parse({**spec.training.model_dump(exclude_unset=True), **more})
+    spec = spec.model_copy(update={"training": training})
+    dataset = open_data(source, kind=schema.kind, options=_options_of(spec))
+    if dataset.schema.fingerprint != schema.fingerprint:
+        raise BundleError(
+            f"Resuming needs the very data of the run ({schema.n_rows} rows, {schema.fingerprint}), but got "
+            f"{dataset.schema.n_rows} rows, {dataset.schema.fingerprint}. Give the same data, or train a new run."
+        )
+    with forked(0):
+        model = spec.make_model()
+    with process_group() as comms:
+        return _train(
+            dataset, model, spec.make_objective(), spec, folder, comms, _shown(progress), False, fresh=False
+        )
+
+
+def make(
+    recipe: str, dataset: Dataset, settings: Mapping[str, Any], seed: int
+) -> tuple[LatentModel, Objective]:
+    """Return a recipe's model, initialised from training rows, and its objective."""
+    proposal = dataset.propose()
+    rows = dataset.split_indices()["train"]
+    with forked(derive(seed, "weights")):
+        first = dataset.batch(np.sort(rows[:ROWS_TO_INITIALISE]))
+        frame = Frame(
+            dataset.schema.event_shape, proposal.family, dict(proposal.family_settings), tuple(proposal.shared),
+            proposal.network, masked=first.mask is not None, settings=dict(settings),
+        )
+        model, objective = build(recipe, frame)
+        model.initialise(first)
+    return model, objective
+
+
+def _train(
+    dataset: Dataset, model: LatentModel, objective: Objective, spec: bundle.Spec, folder: Path | None, comms: Comms,
+    progress: bool, tensorboard: bool, *, fresh: bool,
+) -> Run:
+    settings = spec.training
+    device = torch.device("cuda", comms.rank) if torch.cuda.is_available() else torch.device("cpu")
+    model.to(device)
+    interrupt = Interrupt()
+    train, validation = feeds(dataset, settings, device, comms)
+    with forked(settings.seed, device=device), interrupt.installed():
+        training = Training(
+            model, objective, train, settings, validation=validation, comms=comms, interrupt=interrupt
+        )
+        if not fresh and folder is not None:
+            _continue(training, folder)
+        last = drive(training, _listeners(settings, folder, comms, progress, tensorboard))
+    run = Run(spec, model.cpu(), folder=folder)
+    if isinstance(last, Interrupted):
+        where = f"Continue with: senzai resume {folder}" if folder else "It had no folder, so it is lost."
+        raise RunInterrupted(f"Training was stopped by a signal after step {last.step}. {where}", last.signal)
+    run.metrics["fit"] = summary(training, last, spec, folder)
+    if folder is not None and comms.is_main:
+        _finish(run, folder)
+    comms.barrier()
+    return run
+
+
+def feeds(
+    dataset: Dataset, settings: TrainSettings, device: torch.device, comms: Comms
+) -> tuple[Feed, Feed | None]:
+    """Return the feeds of training and validation rows, from memory if they fit."""
+    parts = dataset.split_indices()
+    budget = settings.memory_gb * 1e9 if settings.memory_gb else _free_memory() / 3
+    in_memory = dataset.rows.nbytes <= budget and dataset.schema.options.get("in_memory") is not False
+    batch_size = settings.chosen_batch_size(len(parts["train"]))
+    share = comms.world * settings.accumulate
+
+    def feed(index: Any, plan: Plan, accumulate: int) -> Feed:
+        return Feed(
+            dataset.rows, index, plan, device=device, in_memory=in_memory, rank=comms.rank, world=comms.world,
+            accumulate=accumulate,
+        )
+
+    train = feed(parts["train"], Plan(len(parts["train"]), batch_size, settings.seed, share), settings.accumulate)
+    held = parts["validation"][: settings.max_validation_rows]
+    if len(held) == 0:
+        return train, None
+    plan = Plan(len(held), max(comms.world, min(1024, len(held))), settings.seed, min(comms.world, len(held)))
+    return train, feed(held, plan, 1)
+
+
+def _continue(training: Training, folder: Path) -> None:
+    path = folder / bundle.CHECKPOINT
+    if not path.is_file():
+        return  # killed before the first checkpoint: start again, to the same weights
+    if peek(path).done and peek(path).step >= training.total_steps:
+        raise BundleError(
+            f"The run {str(folder)!r} is finished ({peek(path).step} steps). Use it, or train on with more epochs=... ."
+        )
+    load_checkpoint(training, path)
+
+
+def _listeners(
+    settings: TrainSettings, folder: Path | None, comms: Comms, progress: bool, tensorboard: bool
+) -> list[Listener]:
+    found: list[Listener] = []
+    if settings.patience is not None:
+        found.append(EarlyStopping(settings.patience))
+    if not comms.is_main:
+        return found
+    if folder is not None:
+        found += [
+            History(folder / bundle.HISTORY),
+            Checkpointer(folder / bundle.CHECKPOINT, settings.checkpoint_seconds),
+        ]
+    if tensorboard and folder is not None:
+        found.append(TensorBoard(folder / "tensorboard"))
+    if progress:
+        found.append(ProgressBar())
+    return found
+
+
+def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path | None) -> dict[str, Any]:
+    """Return what ``fit --json`` prints."""
+    plan = training.feed.plan
+    return {
+        "out": None if folder is None else str(folder),
+        "recipe": spec.recipe,
+        "kind": spec.data_schema["kind"],
+        "epochs": last.step / plan.steps_per_epoch,
+        "steps": last.step,
+        "batch_size": plan.batch_size,
+        "seconds": last.seconds,
+        "samples_per_second": training.progress.rows / max(last.seconds, 1e-9),
+        "best_step": last.best_step,
+        "validation_elbo": training.progress.best_elbo,
+        "early_stopped": last.early,
+        "recoveries": training.progress.recoveries,
+        "precision": "bf16" if training.dtype is torch.bfloat16 else "fp32",
+    }
+
+
+def _finish(run: Run, folder: Path) -> None:
+    bundle.save_weights(folder, run.model)
+    write_json(folder / bundle.METRICS, run.metrics)
+    write_card(run, folder)
+
+
+def _remove_run(folder: Path) -> None:
+    """Remove a folder that is a run; anything else is left alone."""
+    if not folder.exists():
+        return
+    bundle.read_spec(folder)
+    shutil.rmtree(folder)
+
+
+def _name_of(data: object) -> str:
+    if isinstance(data, str | Path):
+        return str(Path(data).resolve()) if Path(data).exists() else str(data)
+    return f"a {type(data).__name__} in memory"
+
+
+def _options_of(spec: bundle.Spec) -> dict[str, Any]:
+    request = sort_settings(None, spec.recipe, spec.data_schema["kind"], spec.settings)
+    return request.data
+
+
+def _shown(progress: bool | None) -> bool:
+    return sys.stderr.isatty() if progress is None else progress
+
+
+def _free_memory() -> float:
+    """Return bytes of free memory, where the system tells."""
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError, AttributeError):
+        return 4e9

@@ -1,0 +1,69 @@
+"""Which setting belongs to whom: one flat list of names from the user, three places that understand them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.errors import SettingError
+from ..core.registry import suggestion
+from ..data import KINDS, detect_kind
+from ..recipes.frame import NAMES
+from ..training.settings import TrainSettings
+
+SPLIT_SEED = "split_seed"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, sorted.
+
+    Args:
+        recipe: Name of the recipe.
+        kind: Kind of the data.
+        data: Options of the kind.
+        model: Settings of the recipe's parts.
+        training: Settings of the loop.
+    """
+
+    recipe: str
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    training: TrainSettings = field(default_factory=TrainSettings)  # noqa: RUF009 - frozen
+
+
+def sort_settings(source: object, recipe: str, kind: str | None, settings: Mapping[str, Any]) -> Request:
+    """Sort settings by whom they belong to.
+
+    ``seed`` is the seed of training; the division into training, validation and test rows has its own,
+    ``split_seed``, so that runs with several seeds see the same rows.
+
+    Raises:
+        SettingError: Nobody knows a setting; the nearest name is suggested.
+
+    Example:
+        >>> r = sort_settings("digits", "vae", None, {"lr": 0.01, "beta": 2.0, "split_seed": 3})
+        >>> r.kind, r.training.lr, r.model, r.data
+        ('images', 0.01, {'beta': 2.0}, {'seed': 3})
+    """
+    chosen = kind or detect_kind(source)
+    options = set(KINDS[chosen].options.model_fields) - {"seed"}
+    train = set(TrainSettings.model_fields)
+    data: dict[str, Any] = {}
+    model: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    known = sorted({*options, *train, *NAMES, SPLIT_SEED})
+    for name, value in settings.items():
+        if name == SPLIT_SEED:
+            data["seed"] = value
+        elif name in train:
+            training[name] = value
+        elif name in options:
+            data[name] = value
+        elif name.partition(".")[0] in NAMES:
+            model[name] = value
+        else:
+            raise SettingError(f"Unknown setting {name!r}.{suggestion(name, known)} Known: {', '.join(known)}.")
+    return Request(recipe, chosen, data, model, TrainSettings.parse(training))

@@ -1,0 +1,207 @@
+"""The run: a trained model with the schema of its data, and the verbs people use it by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.errors import SettingError
+from ..core.files import replacing_folder, write_json
+from ..data import Dataset, Schema, open_data
+from ..evaluation import evaluate as evaluate_batch
+from ..evaluation import log_likelihood as estimate_log_likelihood
+from ..models import verbs
+from ..models.base import LatentModel
+from ..training import bundle
+from ..training.listeners import read_history
+from .card import write_card
+
+ROWS_AT_ONCE = 8192
+
+
+class Run:
+    """A trained model that takes and returns what its user has.
+
+    Every verb takes data in any form its kind reads (a path, an array, a DataFrame …) and gives back the same form.
+    Points by default; draws take ``seed=``.
+
+    Args:
+        spec: What was trained, and on what.
+        model: The trained model.
+        folder: Where it is saved, if it is.
+    """
+
+    def __init__(self, spec: bundle.Spec, model: LatentModel, *, folder: Path | None = None) -> None:
+        self.spec, self.model, self.folder = spec, model.eval(), folder
+        self.metrics: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"Run(recipe={self.spec.recipe!r}, kind={self.schema.kind!r}, event_shape={self.schema.event_shape})"
+
+    # --- what it is -------------------------------------------------------------------------------------------------
+    @cached_property
+    def schema(self) -> Schema:
+        """What the training data are."""
+        return Schema.model_validate(self.spec.data_schema)
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Progress and validations of training."""
+        return [] if self.folder is None else read_history(self.folder / bundle.HISTORY)
+
+    def dataset(self, data: object) -> Dataset:
+        """Return ``data`` as this model reads them; a data set is returned as it is.
+
+        Raises:
+            ShapeError: They do not have the shape or columns the model was trained on.
+        """
+        return data if isinstance(data, Dataset) else open_data(data, schema=self.schema)
+
+    def part(self, data: object, split: str | None = None) -> np.ndarray[Any, Any]:
+        """Return row numbers of a split; by default the test rows of the training data, all rows of other data.
+
+        Raises:
+            SettingError: There is no such split.
+        """
+        dataset = self.dataset(data)
+        own = dataset.schema.fingerprint == self.schema.fingerprint
+        name = split or ("test" if own else "all")
+        if name == "all":
+            return np.arange(len(dataset))
+        parts = dataset.split_indices()
+        if name not in parts:
+            raise SettingError(f"`split` is one of {', '.join(parts)}, all, but got {name!r}.")
+        return parts[name]
+
+    def _pieces(self, dataset: Dataset, rows: np.ndarray[Any, Any] | None = None) -> Iterator[Batch]:
+        index = np.arange(len(dataset)) if rows is None else rows
+        for start in range(0, len(index), ROWS_AT_ONCE):
+            yield dataset.batch(index[start : start + ROWS_AT_ONCE])
+
+    # --- verbs ------------------------------------------------------------------------------------------------------
+    def encode(self, data: object, *, seed: int | None = None) -> Any:
+        """Return latent codes, ``(N, n_latent)``: posterior means, or draws if seeded. DataFrame in, DataFrame out."""
+        dataset = self.dataset(data)
+        z = torch.cat([self._flat(verbs.encode(self.model, b, seed=seed)) for b in self._pieces(dataset)])
+        return like(z, dataset)
+
+    @staticmethod
+    def _flat(latents: tuple[Tensor, ...]) -> Tensor:
+        return torch.cat([g.flatten(1) for g in latents], dim=1)
+
+    def reconstruct(self, data: object, *, seed: int | None = None) -> Any:
+        """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``."""
+        dataset = self.dataset(data)
+        x = torch.cat([verbs.reconstruct(self.model, b, seed=seed) for b in self._pieces(dataset)])
+        return dataset.decode(x)
+
+    def sample(self, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0) -> Any:
+        """Return ``n`` new rows in the form of the training data.
+
+        Args:
+            n: How many.
+            seed: Seed of the draws; without one they differ from call to call.
+            noise: Draw from the likelihood too; by default yes, but for images, which show its expected value.
+            temperature: Factor on the spread of the latents.
+        """
+        with_noise = self.schema.kind != "images" if noise is None else noise
+        chosen = int(torch.randint(2**62, ())) if seed is None else seed
+        x = verbs.sample(self.model, n, seed=chosen, noise=with_noise, temperature=temperature)
+        return self._kind().decode(x, self.schema)
+
+    def interpolate(self, a: object, b: object, *, steps: int = 8) -> Any:
+        """Return the way from ``a`` to ``b`` (one row each) through the latent space, ``steps`` rows."""
+        first, second = self.dataset(a).batch([0]), self.dataset(b).batch([0])
+        return self._kind().decode(verbs.interpolate(self.model, first, second, steps=steps)[:, 0], self.schema)
+
+    def traverse(self, data: object, *, dim: int, values: tuple[float, ...] = (-3, -2, -1, 0, 1, 2, 3)) -> Any:
+        """Return the first row of ``data`` with one latent dimension set to each of ``values``."""
+        batch = self.dataset(data).batch([0])
+        x = verbs.traverse(self.model, batch, dim=dim, values=torch.tensor([float(v) for v in values]))
+        return self._kind().decode(x[:, 0], self.schema)
+
+    def log_likelihood(self, data: object, *, k: int = 500, seed: int = 0) -> np.ndarray[Any, Any]:
+        """Return the importance-weighted log p(x) of every row in nats, ``(N,)``; higher is better."""
+        dataset = self.dataset(data)
+        rows = [estimate_log_likelihood(self.model, b, k=k, seed=seed).per_row for b in self._pieces(dataset)]
+        return torch.cat(rows).numpy()
+
+    def evaluate(
+        self, data: object, *, split: str | None = None, k: int = 500, seed: int = 0, rows: int | None = None
+    ) -> dict[str, Any]:
+        """Return the numbers that say how good the model is on held-out rows; see ``senzai.evaluation.evaluate``.
+
+        Args:
+            data: The training data (their test rows are used) or other data of the same kind (all rows).
+            split: ``train``, ``validation``, ``test`` or ``all``, to choose otherwise.
+            k: Draws per row of the importance-weighted likelihood.
+            seed: Seed of the draws.
+            rows: Use at most so many rows.
+        """
+        dataset = self.dataset(data)
+        index = self.part(dataset, split)[:rows]
+        found = evaluate_batch(self.model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step())
+        found["split"] = split or ("test" if len(index) < len(dataset) else "all")
+        self.metrics["evaluate"] = found
+        if self.folder is not None:
+            write_json(self.folder / bundle.METRICS, self.metrics)
+            write_card(self, self.folder)
+        return found
+
+    def discrete_step(self) -> float | None:
+        """Distance of neighbouring values where the data are discrete, for densities that treat them as continuous."""
+        return 1.0 if self.schema.values in ("binary", "levels", "count") else None
+
+    def _kind(self) -> Any:
+        from ..data import KINDS
+
+        return KINDS[self.schema.kind]
+
+    # --- saving -----------------------------------------------------------------------------------------------------
+    def save(self, path: str | Path) -> Path:
+        """Write the run to a new folder.
+
+        Raises:
+            OutputError: The folder exists or cannot be written.
+        """
+        target = Path(path)
+        bundle.refuse_existing(target)
+        with replacing_folder(target) as tmp:
+            write_json(tmp / bundle.SPEC, self.spec.model_dump(mode="json"))
+            bundle.save_weights(tmp, self.model)
+            write_json(tmp / bundle.METRICS, self.metrics)
+            write_card(self, tmp)
+        self.folder = target
+        return target
+
+
+def like(z: Tensor, dataset: Dataset) -> Any:
+    """Return latent codes in the form of the data they belong to."""
+    form = dataset.schema.form
+    if form == "torch":
+        return z
+    if form != "pandas":
+        return z.numpy()
+    import pandas as pd
+
+    return pd.DataFrame(z.numpy(), index=dataset.index, columns=[f"z{i}" for i in range(z.shape[1])])
+
+
+def load(path: str | Path) -> Run:
+    """Return a saved run.
+
+    Raises:
+        BundleError: The folder is no run, is damaged, unfinished, or of a newer version.
+    """
+    folder = Path(path)
+    spec = bundle.read_spec(folder)
+    run = Run(spec, bundle.load_model(folder, spec), folder=folder)
+    run.metrics = bundle.read_metrics(folder)
+    return run

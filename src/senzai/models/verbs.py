@@ -1,0 +1,156 @@
+"""What people do with a trained model, on tensors: encode, reconstruct, sample, traverse, interpolate.
+
+All run without gradients, in evaluation mode, in pieces that fit memory. Without a seed they give points, not draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ..core.batch import Batch
+from ..core.errors import SettingError
+from ..core.random import Noise, derive, using
+from ..dist.ops import draw, expected
+from .base import Inference, LatentModel
+
+ROWS = 1024
+Latents = tuple[Tensor, ...]
+
+
+@contextmanager
+def evaluating(model: LatentModel) -> Iterator[None]:
+    """Evaluation mode and no gradients inside; the mode is put back."""
+    mode = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(mode)
+
+
+def in_pieces(batch: Batch, rows: int = ROWS) -> Iterator[tuple[int, Batch]]:
+    """Yield ``(first row, piece)``."""
+    for start in range(0, len(batch), rows):
+        yield start, batch.take(slice(start, start + rows))
+
+
+def _noise(seed: int | None, start: int, device: torch.device) -> Noise:
+    return Noise(point=True) if seed is None else Noise.seeded(derive(seed, "rows", start), device=device)
+
+
+def _over(
+    model: LatentModel, batch: Batch, seed: int | None, read: Callable[[Inference], Latents]
+) -> Latents:
+    found: list[Latents] = []
+    with evaluating(model):
+        for start, piece in in_pieces(batch):
+            with using(_noise(seed, start, piece.device)):
+                found.append(read(model.infer(piece)))
+    return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
+
+
+def encode(model: LatentModel, batch: Batch, *, seed: int | None = None) -> Latents:
+    """Return the latents of each row, ``(N, *event)`` per group: the posterior's point, or a draw if seeded."""
+    return _over(model, batch, seed, lambda seen: tuple(g.z[0] for g in seen.groups))
+
+
+def posterior_scales(model: LatentModel, batch: Batch) -> Latents:
+    """Return the posterior standard deviation of each row, ``(N, *event)`` per group."""
+
+    def read(seen: Inference) -> Latents:
+        return tuple(torch.zeros_like(g.z[0]) if g.q is None else g.q.stddev for g in seen.groups)
+
+    return _over(model, batch, None, read)
+
+
+def reconstruct(model: LatentModel, batch: Batch, *, seed: int | None = None) -> Tensor:
+    """Return the expected value of p(x | z) at the latents of each row, ``(N, *event)``; a draw if seeded."""
+
+    def read(seen: Inference) -> Latents:
+        return ((expected(seen.likelihood) if seed is None else draw(seen.likelihood, grad=False))[0],)
+
+    return _over(model, batch, seed, read)[0]
+
+
+def show(p: Distribution, *, noise: bool) -> Tensor:
+    """Return what is shown of p(x | z): a draw, or its expected value."""
+    return draw(p, grad=False) if noise else expected(p)
+
+
+def sample(
+    model: LatentModel, n: int, *, seed: int, c: Tensor | None = None, noise: bool = True, temperature: float = 1.0
+) -> Tensor:
+    """Return ``n`` new rows, ``(n, *event)``.
+
+    Args:
+        model: Trained model.
+        n: How many.
+        seed: Seed of the draws.
+        c: Condition, one row per sample.
+        noise: Draw from p(x | z), as the model defines it; else show its expected value (smooth pictures).
+        temperature: Factor on the spread of the latents; 1 is the model.
+
+    Raises:
+        SettingError: ``n`` is negative or the temperature not positive.
+    """
+    if n < 1 or not temperature > 0:
+        raise SettingError(f"`n >= 1` and `temperature > 0` must hold, but got n={n!r}, temperature={temperature!r}.")
+    device = next(model.parameters()).device
+    found = []
+    with evaluating(model):
+        for start in range(0, n, ROWS):
+            rows = min(ROWS, n - start)
+            given = None if c is None else c[start : start + rows]
+            with using(Noise.seeded(derive(seed, "sample", start), device=device)):
+                z = tuple(temperature * g for g in model.sample_prior(rows, given))
+                found.append(show(model.generate(z, given), noise=noise))
+    return torch.cat(found)
+
+
+def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Tensor:
+    """Return the expected value of p(x | z), ``(N, *event)``."""
+    with evaluating(model):
+        return torch.cat([
+            expected(model.generate(tuple(g[i : i + ROWS] for g in z), None if c is None else c[i : i + ROWS]))
+            for i in range(0, len(z[0]), ROWS)
+        ])
+
+
+def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Tensor:
+    """Return decoded points on the straight line between the latents of rows of ``a`` and ``b``, ``(steps, N, *event)``.
+
+    Raises:
+        SettingError: Fewer than two steps.
+    """
+    if steps < 2:
+        raise SettingError(f"`steps >= 2` must hold, both ends included, but got steps={steps!r}.")
+    za, zb = encode(model, a), encode(model, b)
+    weights = torch.linspace(0, 1, steps, device=za[0].device)
+    line = tuple(torch.stack([torch.lerp(u, v, float(w)) for w in weights]) for u, v in zip(za, zb, strict=True))
+    flat = decode(model, tuple(g.flatten(0, 1) for g in line))
+    return flat.unflatten(0, (steps, len(a)))
+
+
+def traverse(
+    model: LatentModel, batch: Batch, *, dim: int, values: Tensor, group: int = 0
+) -> Tensor:
+    """Return decoded rows with one latent dimension set to each of ``values``, ``(len(values), N, *event)``.
+
+    Raises:
+        SettingError: There is no such dimension.
+    """
+    z = encode(model, batch)
+    width = z[group].shape[-1]
+    if not -width <= dim < width:
+        raise SettingError(f"`dim` must be one of 0 … {width - 1}, but got {dim!r}.")
+    moved = z[group].repeat(len(values), *[1] * (z[group].ndim - 1))
+    moved[..., dim] = values.to(moved).repeat_interleave(len(batch))
+    others = [g.repeat(len(values), *[1] * (g.ndim - 1)) for g in z]
+    others[group] = moved
+    return decode(model, tuple(others)).unflatten(0, (len(values), len(batch)))

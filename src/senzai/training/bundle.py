@@ -1,0 +1,179 @@
+"""A run is a folder: ``spec.json``, ``weights.safetensors`` and what was learned on the way. No pickle, no code."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..core.errors import BundleError, OutputError, SenzaiError
+from ..core.files import replacing_folder, write_json
+from ..core.spec import from_spec, to_spec
+from ..models.base import LatentModel
+from ..objectives.base import Objective
+from .checkpoint import load_tensors, save_tensors
+from .settings import TrainSettings
+
+FORMAT = 1
+SPEC, WEIGHTS, METRICS, HISTORY = "spec.json", "weights.safetensors", "metrics.json", "history.jsonl"
+CHECKPOINT = Path("checkpoints") / "last.safetensors"
+LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
+
+
+class Spec(BaseModel):
+    """Everything about a run that is not a tensor.
+
+    Args:
+        format: Version of this layout.
+        senzai: Version that wrote it.
+        recipe: Name the user gave.
+        settings: What the user set, as given.
+        training: Complete training settings.
+        data_schema: What the data are.
+        source: Where the data came from, for people.
+        model: Expanded tree of parts with their constructor arguments.
+        objective: The same for the objective.
+        libraries: Versions it was made with.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    senzai: str
+    recipe: str
+    settings: dict[str, Any]
+    training: TrainSettings
+    data_schema: dict[str, Any]
+    source: str
+    model: dict[str, Any]
+    objective: dict[str, Any]
+    libraries: dict[str, str]
+
+    def make_model(self) -> LatentModel:
+        """Return the model, with fresh weights."""
+        return _expect(from_spec(self.model), LatentModel)
+
+    def make_objective(self) -> Objective:
+        """Return the objective."""
+        return _expect(from_spec(self.objective), Objective)
+
+
+def _expect(made: Any, kind: type[Any]) -> Any:
+    if not isinstance(made, kind):
+        raise BundleError(f"{SPEC} must describe a {kind.__name__}, but it describes a {type(made).__name__}.")
+    return made
+
+
+def new_spec(
+    *, recipe: str, settings: dict[str, Any], training: TrainSettings, data_schema: dict[str, Any], source: str,
+    model: LatentModel, objective: Objective,
+) -> Spec:
+    """Return the spec of a new run."""
+    return Spec(
+        senzai=_version("senzai"), recipe=recipe, settings=settings, training=training, data_schema=data_schema,
+        source=source, model=to_spec(model), objective=to_spec(objective),
+        libraries={"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def create_folder(path: Path, spec: Spec) -> None:
+    """Make a new run folder that holds its spec.
+
+    Raises:
+        OutputError: The folder exists, or cannot be written.
+    """
+    refuse_existing(path)
+    with replacing_folder(path) as tmp:
+        write_json(tmp / SPEC, spec.model_dump(mode="json"))
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse to write a run over anything that is there.
+
+    Raises:
+        OutputError: The folder exists.
+    """
+    if path.exists():
+        raise OutputError(
+            f"A new run needs a folder that does not exist yet, but {str(path)!r} does. "
+            "Choose another name, continue it with `senzai resume`, or replace it with --overwrite."
+        )
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Return the numbers measured for a run so far; none if there is no such file.
+
+    Raises:
+        BundleError: The file is damaged.
+    """
+    file = path / METRICS
+    if not file.is_file():
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as err:
+        raise BundleError(f"{str(file)!r} must be JSON, but it is damaged ({err}). Delete it and evaluate again.") from err
+    return found
+
+
+def read_spec(path: Path) -> Spec:
+    """Return the spec of a run folder.
+
+    Raises:
+        BundleError: It is no run folder, it is damaged, or a newer version wrote it.
+    """
+    file = path / SPEC
+    if not file.is_file():
+        raise BundleError(f"A run is a folder with {SPEC} in it, but {str(path)!r} has none. Give the folder named by --out.")
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as err:
+        raise BundleError(f"{str(file)!r} must be JSON, but it is damaged ({err}). Restore it from a copy.") from err
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise BundleError(
+            f"{str(path)!r} was written by senzai {raw.get('senzai')} in format {found}, this version reads {FORMAT}. "
+            "Update senzai."
+        )
+    try:
+        return Spec.model_validate(raw)
+    except ValidationError as err:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors()[:3])
+        raise BundleError(f"{str(file)!r} must be the spec of a senzai run, but it is not ({faults}).") from None
+
+
+def save_weights(path: Path, model: LatentModel) -> None:
+    """Write the weights of a finished run."""
+    save_tensors(path / WEIGHTS, model.state_dict(), {"format": "senzai-weights-1"})
+
+
+def load_model(path: Path, spec: Spec) -> LatentModel:
+    """Return the trained model of a run folder, in evaluation mode.
+
+    Raises:
+        BundleError: The run is unfinished, or weights and spec do not belong together.
+    """
+    if not (path / WEIGHTS).is_file() and (path / CHECKPOINT).is_file():
+        raise BundleError(f"{str(path)!r} was not trained to its end. Finish it with: senzai resume {path}")
+    tensors, _ = load_tensors(path / WEIGHTS)
+    try:
+        model = spec.make_model()
+        model.load_state_dict(tensors)
+    except BundleError:
+        raise
+    except SenzaiError as err:
+        raise BundleError(f"{str(path / SPEC)!r} describes a model that cannot be made: {err}") from err
+    except (RuntimeError, TypeError, KeyError, ValueError) as err:
+        raise BundleError(f"The weights in {str(path)!r} must belong to its {SPEC}, but they do not fit: {err}") from err
+    return model.eval()

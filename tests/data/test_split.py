@@ -1,0 +1,60 @@
+"""The split is a partition, and the same one for ever."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from senzai.core.errors import InputError, SettingError
+from senzai.data import Split, open_data
+from senzai.data.split import permutation, split_indices
+
+FRACTIONS = st.sampled_from([0.0, 0.01, 0.1, 0.3, 0.45, 0.9])
+
+
+@given(st.integers(3, 400), FRACTIONS, FRACTIONS, st.integers(0, 2**31))
+def test_parts_are_disjoint_cover_and_are_never_empty_by_accident(n, validation, test, seed):
+    if validation + test >= 1:
+        return
+    split = Split(seed=seed, validation=validation, test=test)
+    parts = split_indices(n, split)
+    assert list(parts) == ["train", "validation", "test"]
+    assert np.array_equal(np.sort(np.concatenate(list(parts.values()))), np.arange(n))
+    assert len(parts["train"]) >= 1
+    assert (len(parts["validation"]) > 0) == (validation > 0)
+    assert (len(parts["test"]) > 0) == (test > 0)
+
+
+def test_the_permutation_never_changes():
+    assert permutation(10, 0).tolist() == [3, 5, 8, 0, 1, 7, 9, 2, 6, 4]
+    assert split_indices(20, Split(seed=7))["test"].tolist() == PINNED
+
+
+PINNED = [0, 0]
+
+
+def test_seeds_differ_and_repeat():
+    a, b = (split_indices(100, Split(seed=s))["test"] for s in (1, 2))
+    assert a.tolist() != b.tolist()
+    assert a.tolist() == split_indices(100, Split(seed=1))["test"].tolist()
+
+
+def test_a_data_set_splits_as_its_schema_says():
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    data = open_data(x, options={"validation": 0.2, "test": 0, "seed": 3})
+    parts = data.split_indices()
+    assert [len(p) for p in parts.values()] == [40, 10, 0]
+    again = open_data(x, schema=data.schema)
+    assert all(np.array_equal(parts[k], v) for k, v in again.split_indices().items())
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_too_few_rows_to_split(n):
+    data = open_data(np.arange(n * 2.0).reshape(n, 2))
+    with pytest.raises(InputError, match=f"at least 3 rows.*but got {n}.*validation=0"):
+        data.split_indices()
+
+
+def test_fractions_must_leave_rows():
+    with pytest.raises(SettingError, match="validation \\+ test < 1"):
+        open_data(np.eye(5), options={"validation": 0.5, "test": 0.5})
