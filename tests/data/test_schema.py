@@ -160,14 +160,14 @@ def test_decisions_are_not_taken_again():
 
 def test_kind_and_options_are_checked():
     schema = open_data("digits").schema
-    with pytest.raises(InputError, match="'images'.*kind='array'"):
+    with pytest.raises(InputError, match=r"'images'.*kind='array'"):
         open_data("digits", kind="array", schema=schema)
     with pytest.raises(UnknownNameError, match="Did you mean 'array'"):
         open_data(np.eye(3), kind="aray")
-    with pytest.raises(SettingError, match="'vales'. Did you mean 'values'"):
+    with pytest.raises(SettingError, match=r"'vales'. Did you mean 'values'"):
         open_data(np.eye(3), options={"vales": "real"})
     with pytest.raises(SettingError, match="'values' cannot be 'reel'"):
         open_data(np.eye(3), options={"values": "reel"})
-    with pytest.raises(SettingError, match="has the options.*'size'"):
+    with pytest.raises(SettingError, match=r"has the options.*'size'"):
         open_data(np.eye(3), options={"size": 3})
     assert open_data("digits", kind="array").schema.event_shape == (8, 8)

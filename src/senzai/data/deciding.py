@@ -114,9 +114,10 @@ def adapt(opened: Opened, schema: Schema, options: Options, **more: JsonValue) -
     changes: dict[str, Any] = {"value_scale": _scale(opened, schema)}
     if changes["value_scale"] != schema.value_scale:
         kept.pop("grid", None)
+    new = [note for note in opened.notes if note not in schema.reasons]
     return schema.but(
         form=opened.form, dtype=opened.dtype, n_rows=opened.n_rows, fingerprint=fingerprint_of(opened),
-        columns=columns, options=kept, reasons=(*schema.reasons, *opened.notes), **changes,
+        columns=columns, options=kept, reasons=(*schema.reasons, *new), **changes,
     )
 
 

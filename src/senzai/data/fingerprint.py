@@ -17,6 +17,7 @@ def of_array(x: Array) -> str:
     """Hash shape, dtype and content; of more than 256 MiB only 4096 evenly spaced rows (``sha256-sample:``).
 
     Example:
+        >>> import numpy as np
         >>> of_array(np.zeros(3)) == of_array(np.zeros(3)), of_array(np.zeros(3)) == of_array(np.ones(3))
         (True, False)
     """

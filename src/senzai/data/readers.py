@@ -93,7 +93,7 @@ class _guarded:
         damage = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
         if isinstance(err, InputError) or not isinstance(err, damage):
             return
-        if "pickle" in str(err).lower() or "Object arrays" in str(err):
+        if any(word in str(err) for word in ("pickle", "Object arrays", "Python objects")):
             raise InputError(
                 f"{str(self.path)!r} holds Python objects; they are refused, because reading them could run code. "
                 "Save plain numbers: np.save(path, np.stack(rows))."
@@ -177,7 +177,8 @@ def _read_csv(path: Path) -> Any:
             first = file.readline()
         mark = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
         header = None if _all_numbers(first.rstrip("\r\n").split(mark)) else "infer"
-        exact = {} if pd.__version__ >= "3.1" else {"float_precision": "round_trip"}  # later the default
+        new = tuple(int(n) for n in pd.__version__.split(".")[:2]) >= (3, 1)
+        exact = {} if new else {"float_precision": "round_trip"}  # since 3.1 the only way
         return pd.read_csv(path, sep=mark, header=header, encoding="utf-8-sig", **exact)  # type: ignore[call-overload]
     except (ValueError, OSError) as err:
         raise InputError(

@@ -175,7 +175,8 @@ def _scaled(x: Array, schema: Schema) -> Array:
     if schema.value_scale == 1:
         return x
     v = x.astype(np.float64) * schema.value_scale
-    near, slack = np.rint(v), 0.13 if x.dtype.itemsize == 2 else 1e-3  # half precision is that coarse
+    near = np.rint(v)
+    slack = 0.13 if x.dtype.itemsize == 2 else 1e-3  # half precision is that coarse
     return np.where(np.abs(v - near) < slack, near, v) if is_discrete(schema) else v
 
 
@@ -197,7 +198,8 @@ def _refuse_foreign(v: Array, schema: Schema, start: int) -> None:
     step = f" in steps of 1/{schema.value_scale:g}" if is_discrete(schema) and schema.value_scale > 1 else ""
     raise InputError(
         f"The model takes {kind if not step else 'numbers'} from 0{end}{step}, but got {got:g} in row "
-        f"{where[0] + start} and {int(bad.sum()) - 1} more outside. Scale the data as those the model was fitted on, or fit again."
+        f"{where[0] + start} and {int(bad.sum()) - 1} more outside. "
+        "Scale the data as those the model was fitted on, or fit again."
     )
 
 
@@ -225,12 +227,13 @@ def decode(x: Array, schema: Schema, *, soft: bool = False) -> Array:
     dtype = user_dtype(schema.dtype)
     if not soft and x.dtype == np.uint8 == dtype and schema.value_scale == 1:
         return np.minimum(x, np.uint8((schema.n_levels or 256) - 1))
+    grid = schema.options.get("grid")
+    if grid and not soft and dtype.kind == "f":
+        codes = x if x.dtype == np.uint8 else np.clip(np.rint(x), 0, 255).astype(np.uint8)
+        return np.asarray(grid_table(str(grid), dtype.name)[codes])
     v = x.astype(np.float64)
     if not soft and is_discrete(schema):
         v = np.clip(np.rint(v), 0, np.inf if schema.n_levels is None else schema.n_levels - 1)
-    grid = schema.options.get("grid")
-    if grid and not soft and dtype.kind == "f":
-        return np.asarray(grid_table(str(grid), dtype.name)[v.astype(np.int64)])
     v = _unscaled(v, schema.value_scale)
     if not soft:
         v = rounded(v, schema.options.get("decimals"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ def fit(
     progress: bool | None = None,
     tensorboard: bool = False,
     devices: int = 1,
+    listeners: Sequence[Listener] = (),
+    announce: Callable[[Dataset, bundle.Spec], None] | None = None,
     **more: Any,
 ) -> Run:
     """Train a model on a user's data.
@@ -70,6 +72,8 @@ def fit(
         progress: Show a progress bar on stderr; by default when stderr is a terminal.
         tensorboard: Also write TensorBoard logs into the run.
         devices: Processes to train with (needs ``out``).
+        listeners: Told of every event of training (in one process only), after the run's own.
+        announce: Called before training with the data as they were understood and the spec (in one process only).
         **more: Further settings by name.
 
     Returns:
@@ -101,8 +105,10 @@ def fit(
             if overwrite:
                 _remove_run(folder)
             bundle.create_folder(folder, spec)
+        if announce is not None:
+            announce(dataset, spec)
         comms.barrier()
-        return _train(dataset, model, objective, spec, folder, comms, _shown(progress), tensorboard, fresh=True)
+        return _train(dataset, model, objective, spec, folder, comms, _shown(progress), tensorboard, fresh=True, more=listeners)
 
 
 def resume(path: str | Path, *, data: object = None, progress: bool | None = None, **more: Any) -> Run:
@@ -161,7 +167,7 @@ def make(
 
 def _train(
     dataset: Dataset, model: LatentModel, objective: Objective, spec: bundle.Spec, folder: Path | None, comms: Comms,
-    progress: bool, tensorboard: bool, *, fresh: bool,
+    progress: bool, tensorboard: bool, *, fresh: bool, more: Sequence[Listener] = (),
 ) -> Run:
     settings = spec.training
     device = torch.device("cuda", comms.rank) if torch.cuda.is_available() else torch.device("cpu")
@@ -174,7 +180,7 @@ def _train(
         )
         if not fresh and folder is not None:
             _continue(training, folder)
-        last = drive(training, _listeners(settings, folder, comms, progress, tensorboard))
+        last = drive(training, [*_listeners(settings, folder, comms, progress, tensorboard), *more])
     run = Run(spec, model.cpu(), folder=folder)
     if isinstance(last, Interrupted):
         where = f"Continue with: senzai resume {folder}" if folder else "It had no folder, so it is lost."

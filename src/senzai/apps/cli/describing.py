@@ -1,0 +1,75 @@
+"""Data sets and runs in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .output import plain, table
+
+if TYPE_CHECKING:
+    from ...data import Dataset
+    from ...training.bundle import Spec
+
+VALUES = {
+    "binary": "0 or 1", "unit": "between 0 and 1", "levels": "{} levels", "real": "real numbers", "count": "counts",
+}
+
+
+def recognised(data: Dataset, spec: Spec | None = None) -> list[str]:
+    """Return what was recognised in the data, what will be trained on them, and why."""
+    schema, proposal = data.schema, data.propose()
+    facts: dict[str, object] = {
+        "data": f"{len(data):,} rows of the kind {schema.kind}, each of shape {shape(schema.event_shape)}",
+        "values": VALUES[schema.values].format(schema.n_levels),
+        "likelihood": proposal.family if spec is None else likelihood(spec),
+    }
+    if spec is not None:
+        facts["split"] = ", ".join(f"{len(rows):,} rows for {name}" for name, rows in data.split_indices().items())
+        facts["recipe"] = spec.recipe
+        facts["settings"] = ", ".join(f"{k}={v}" for k, v in spec.settings.items()) or "all defaults"
+    reasons = [*schema.reasons, *([proposal.reason] if facts["likelihood"] == proposal.family else [])]
+    return ["[bold]Recognised[/]", table(facts), "[bold]Because[/]", *(f"  {plain(r)}" for r in reasons)]
+
+
+def likelihood(spec: Spec) -> str:
+    """Return the name of the likelihood's family in a spec.
+
+    The tree names it ``family/NAME`` under the key ``family`` of the likelihood.
+    """
+    family = _find(spec.model, "likelihood")
+    inner = _find(family, "family") if isinstance(family, dict) else None
+    name = inner.get("part") if isinstance(inner, dict) else None
+    return str(name).partition("/")[2] if name else "of the recipe"
+
+
+def _find(tree: Any, key: str) -> Any:
+    """Return the first value under ``key`` in nested dictionaries and lists, nearest first."""
+    level = [tree]
+    while level:
+        for node in level:
+            if isinstance(node, dict) and key in node:
+                return node[key]
+        level = [v for n in level for v in (n.values() if isinstance(n, dict) else n if isinstance(n, list) else ())]
+    return None
+
+
+def shape(sizes: Any) -> str:
+    """Return a shape as people write it.
+
+    Example:
+        >>> shape((1, 8, 8)), shape((5,))
+        ('1 x 8 x 8', '5')
+    """
+    return " x ".join(str(n) for n in sizes)
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """Return a measured number as text.
+
+    Example:
+        >>> number(-12.34567), number(None), number(3)
+        ('-12.35', 'not known', '3')
+    """
+    if value is None:
+        return "not known"
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

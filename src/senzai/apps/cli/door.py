@@ -1,0 +1,125 @@
+"""The list of verbs, and the one place where whatever goes wrong becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from ...core.errors import SenzaiError
+from . import judge, look, output, train, use
+
+ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
+WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[dim]. Each verb has[/] --help[dim].[/]"
+
+
+class Door(TyperGroup):
+    """Runs a verb; exit code 0 is done, 1 a run that failed, 2 a user's mistake, 130 and 143 a signal."""
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:
+        """Run the command line and leave with its exit code."""
+        words = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in words
+        with output.only_a_document() if as_json else nullcontext():
+            code = self._run(words, as_json)
+        sys.exit(code)
+
+    def _run(self, words: list[str], as_json: bool) -> int:
+        try:
+            done = super().main(args=words, prog_name="senzai", standalone_mode=False)
+        except Exception as err:
+            return _fail(err, as_json)
+        return done if isinstance(done, int) else 0
+
+
+def _fail(err: Exception, as_json: bool) -> int:
+    """Say what went wrong, and return the exit code."""
+    code, message = _judged(err)
+    out = output.console(error=True)
+    if usage := _usage(err):
+        out.print(usage, markup=False)
+    out.print("[bold red]Error:[/] ", end="")
+    out.print(message, markup=False)
+    if os.environ.get("SENZAI_DEBUG") == "1":
+        out.print("".join(traceback.format_exception(err)), markup=False)
+    if as_json:
+        output.reply(True, {"error": {"type": type(err).__name__, "message": message, "exit_code": code}})
+    return code
+
+
+def _judged(err: Exception) -> tuple[int, str]:
+    if isinstance(err, SenzaiError):
+        return err.exit_code, str(err)
+    if callable(tell := getattr(err, "format_message", None)):  # a word that the parser did not understand
+        return int(getattr(err, "exit_code", 2)), tell()
+    if isinstance(err, typer.Abort):
+        return 130, "Stopped."
+    if isinstance(err, OSError) and err.errno is not None:
+        place = f" ({err.filename})" if err.filename else ""
+        return 2, f"The system refused to read or write: {err.strerror}{place}. Check the place and its free space."
+    if isinstance(err, MemoryError) or type(err).__name__ == "OutOfMemoryError":
+        return 1, f"There is not enough memory ({err}). Try a smaller batch: --set batch_size=... or --set accumulate=4."
+    return 1, (
+        f"This is a bug in senzai: {type(err).__name__}: {err}. "
+        "Set SENZAI_DEBUG=1 to see where, and please report it with the command you gave."
+    )
+
+
+def _usage(err: Exception) -> str:
+    context = getattr(err, "ctx", None)
+    return f"{context.get_usage()}\nTry: {context.command_path} --help" if context is not None else ""
+
+
+app = typer.Typer(
+    cls=Door, help=ABOUT, epilog=WHERE, no_args_is_help=True, rich_markup_mode="rich", add_completion=False,
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from ... import __version__
+
+        typer.echo(f"senzai {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Nothing to do before a verb."""
+
+
+def _verb(panel: str, function: Callable[..., None], *examples: str) -> None:
+    shown = "\n\n".join(("[dim]Example[/]", *(f"  {line}".replace("[", "\\[") for line in examples)))
+    app.command(rich_help_panel=panel, epilog=shown)(function)
+
+
+_verb("Train", train.demo, "senzai demo")
+_verb("Train", train.fit, "senzai fit digits --out runs/digits", "senzai fit rows.csv --out runs/rows --set n_latent=8")
+_verb("Train", train.resume, "senzai resume runs/digits --set epochs=200")
+_verb("Judge", judge.evaluate, "senzai evaluate runs/digits digits --k 500")
+_verb("Judge", judge.report, "senzai report runs/digits -o digits.html")
+_verb("Use", use.sample, "senzai sample runs/digits -n 100 --seed 1 -o new.npy", "senzai sample runs/digits -n 64 -o sheet.png")
+_verb("Use", use.encode, "senzai encode runs/digits digits -o codes.csv")
+_verb("Use", use.reconstruct, "senzai reconstruct runs/digits digits -o again.npy")
+_verb("Use", use.interpolate, "senzai interpolate runs/digits digits:0 digits:7 --steps 9 -o way.png")
+_verb("Use", use.traverse, "senzai traverse runs/digits digits:0 --dim 3 -o dim3.png")
+_verb("Look", look.info, "senzai info runs/digits", "senzai info rows.csv")
+_verb("Look", look.recipes, "senzai recipes")
+_verb("Look", look.kinds, "senzai kinds --json")
+
+
+def main() -> NoReturn:
+    """Run the command line on the words of this process."""
+    app()
+    raise SystemExit(0)

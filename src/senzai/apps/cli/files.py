@@ -1,0 +1,115 @@
+"""Results on disk: nothing is replaced unasked, and what is written is whole."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from ...data import Schema
+
+SHEETS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Refuse a place that is taken or cannot be written, before any work is done.
+
+    Raises:
+        OutputError: Something is there, or there is no such folder.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{str(path)!r} exists already. Choose another name, or replace it with --overwrite.")
+    if path.is_dir() and not _only_pictures(path):
+        raise OutputError(f"{str(path)!r} is a folder with more than pictures in it, which is not replaced. Remove it.")
+    if not path.parent.is_dir():
+        raise OutputError(f"{str(path)!r} must be in a folder that exists, but {str(path.parent)!r} is none. Make it first.")
+
+
+def _only_pictures(folder: Path) -> bool:
+    return all(p.suffix == ".png" and p.is_file() for p in folder.iterdir())
+
+
+def write_rows(decoded: Any, path: Path, schema: Schema) -> None:
+    """Write rows in the form of the data: what their kind writes, or images as one contact sheet.
+
+    Raises:
+        InputError: The suffix is not one that is written.
+        OutputError: The file cannot be written.
+    """
+    from ...data import KINDS
+
+    if schema.kind == "images" and path.suffix.lower() in SHEETS:
+        write_sheet(decoded, path, schema)
+        return
+    aside = _move_aside(path) if path.is_dir() else None
+    try:
+        KINDS[schema.kind].write(decoded, path, schema)
+    except BaseException:
+        if aside is not None and not path.exists():
+            aside.rename(path)
+        raise
+    if aside is not None:
+        shutil.rmtree(aside)
+
+
+def _move_aside(folder: Path) -> Path:
+    """A folder cannot be renamed over another, so the old one waits beside it until the new one is whole."""
+    return folder.rename(folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.old"))
+
+
+def write_sheet(decoded: Any, path: Path, schema: Schema) -> None:
+    """Write pictures side by side, in rows of equal length, as one image."""
+    import tempfile
+
+    import numpy as np
+    from PIL import Image
+
+    from ...core.files import replacing
+    from ...data import KINDS
+
+    with tempfile.TemporaryDirectory() as tmp:
+        KINDS[schema.kind].write(decoded, Path(tmp) / "pictures", schema)
+        pictures = [np.asarray(Image.open(p)) for p in sorted(Path(tmp, "pictures").iterdir())]
+    height, width = pictures[0].shape[:2]
+    columns = int(np.ceil(np.sqrt(len(pictures))))
+    zoom = max(1, 48 // max(height, width))
+    size = (zoom * columns * (width + 1), zoom * -(-len(pictures) // columns) * (height + 1))
+    sheet = Image.new(Image.fromarray(pictures[0]).mode, size, "white")
+    for i, picture in enumerate(pictures):
+        large = Image.fromarray(np.kron(picture, np.ones((zoom, zoom, *picture.shape[2:]), picture.dtype)))
+        sheet.paste(large, (zoom * (i % columns) * (width + 1), zoom * (i // columns) * (height + 1)))
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        sheet = sheet.convert("RGB")
+    with replacing(path) as place, place.open("wb") as file:
+        sheet.save(file, format=Image.registered_extensions()[path.suffix.lower()])
+
+
+def write_codes(codes: Any, path: Path) -> None:
+    """Write latent codes: npy, npz, or a table (csv, tsv, parquet) with the columns z0, z1, ...
+
+    Raises:
+        InputError: The suffix is not one of these.
+        OutputError: The file cannot be written.
+    """
+    import pandas as pd
+
+    from ...core.files import replacing
+    from ...data.writers import plain_array, write_array
+
+    suffix = path.suffix.lower()
+    if suffix not in (".npy", ".npz", ".csv", ".tsv", ".parquet"):
+        raise InputError(f"Codes are written as .npy, .npz, .csv, .tsv or .parquet, but got {path.name!r}. Choose one.")
+    if suffix in (".npy", ".npz"):
+        write_array(codes, path)
+        return
+    rows = plain_array(codes)
+    frame = pd.DataFrame(rows, columns=[f"z{i}" for i in range(rows.shape[1])])
+    if suffix == ".parquet":
+        with replacing(path) as tmp:
+            frame.to_parquet(tmp, index=False)
+    else:
+        write_array(frame, path)

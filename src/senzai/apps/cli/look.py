@@ -1,0 +1,122 @@
+"""Verbs that look without changing anything: info, recipes, kinds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument
+
+from .options import Json, Set
+from .output import Document, plain, reply, table
+from .settings import parse_set
+
+if TYPE_CHECKING:
+    from ...training.bundle import Spec
+
+
+def info(
+    target: Annotated[str, Argument(metavar="RUN|DATA", help="Folder of a run, or data.", show_default=False)],
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a run is, or what `fit` would make of data."""
+    path = Path(target)
+    if (path / "spec.json").exists() or (path / "weights.safetensors").exists():
+        document, lines = _about_run(path)
+    else:
+        document, lines = _about_data(target, settings or [])
+    reply(as_json, document, *lines)
+
+
+def _about_data(source: str, settings: list[str]) -> tuple[Document, list[str]]:
+    from ...data import describe, open_data
+    from .describing import recognised
+
+    dataset = open_data(source, options=parse_set(settings))
+    about = {"what": "data", "source": source, **describe(dataset)}
+    label = about["label"]
+    named = [f"  [dim]label[/] {plain(label['name'])} with {len(label['classes'])} classes"] if label else []
+    return about, [*recognised(dataset), *named, "[bold]Next[/]", f"  senzai fit {plain(source)} --out runs/NAME"]
+
+
+def _about_run(folder: Path) -> tuple[Document, list[str]]:
+    from ...recipes import RECIPES
+    from ...training import bundle
+
+    spec = bundle.read_spec(folder)
+    finished = (folder / bundle.WEIGHTS).exists()
+    document: Document = {
+        "what": "run", "path": str(folder), "state": "finished" if finished else "unfinished",
+        "recipe": spec.recipe, "title": RECIPES[spec.recipe].title if spec.recipe in RECIPES else None,
+        "settings": spec.settings, "training": spec.training.model_dump(mode="json"), "source": spec.source,
+        "data": spec.data_schema, "n_parameters": _parameters(folder) if finished else None,
+        "metrics": bundle.read_metrics(folder), "step": _step(folder), "senzai": spec.senzai,
+        "libraries": spec.libraries,
+        "files": {str(p.relative_to(folder)): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()},
+    }
+    return document, _run_in_words(document, spec)
+
+
+def _parameters(folder: Path) -> int:
+    """Return the number of parameters; loading them checks that weights and spec belong together."""
+    from ...face import load
+
+    return sum(p.numel() for p in load(folder).model.parameters())
+
+
+def _step(folder: Path) -> int | None:
+    from ...training import bundle
+    from ...training.checkpoint import peek
+
+    path = folder / bundle.CHECKPOINT
+    return peek(path).step if path.is_file() else None
+
+
+def _run_in_words(document: Document, spec: Spec) -> list[str]:
+    from .describing import VALUES, likelihood, number, shape
+
+    data = document["data"]
+    facts: dict[str, object] = {
+        "state": document["state"] + (f" at step {document['step']}" if document["step"] else ""),
+        "recipe": f"{spec.recipe} ({document['title'] or 'not known to this version'})",
+        "data": f"{data['n_rows']:,} rows of the kind {data['kind']}, each of shape {shape(data['event_shape'])}, "
+        f"{VALUES[data['values']].format(data['n_levels'])}",
+        "source": spec.source, "likelihood": likelihood(spec),
+        "settings": ", ".join(f"{k}={v}" for k, v in spec.settings.items()) or "all defaults",
+    }
+    if document["n_parameters"] is not None:
+        facts["parameters"] = f"{document['n_parameters']:,}"
+    lines = [f"[bold]{plain(document['path'])}[/]", table(facts)]
+    for name, found in document["metrics"].items():
+        shown = {k: number(v) for k, v in found.items() if isinstance(v, int | float)}
+        lines += [f"[bold]{plain(name)}[/]", table(shown)]
+    if document["state"] == "unfinished":
+        lines += ["[bold]Next[/]", f"  senzai resume {plain(document['path'])}"]
+    return [*lines, "[bold]Files[/]", table({k: f"{v:,} bytes" for k, v in document["files"].items()})]
+
+
+def recipes(as_json: Json = False) -> None:
+    """List the named models."""
+    from ...recipes import RECIPES
+
+    found = [RECIPES[name] for name in sorted(RECIPES)]
+    lines = [f"[bold]{r.name}[/]\n  {plain(r.title)}\n  [dim]{plain(r.paper)}[/]" for r in found]
+    reply(as_json, {"recipes": [{"name": r.name, "title": r.title, "paper": r.paper} for r in found]}, *lines)
+
+
+def kinds(as_json: Json = False) -> None:
+    """List the kinds of data, and what can be set about each."""
+    from ...data import KINDS
+
+    document: Document = {"kinds": []}
+    lines = []
+    for name in sorted(KINDS):
+        kind = KINDS[name]
+        options = {k: f.get_default(call_default_factory=False) for k, f in kind.options.model_fields.items()}
+        document["kinds"].append(
+            {"name": name, "title": kind.title, "suffixes": list(kind.suffixes), "options": options}
+        )
+        lines.append(f"[bold]{name}[/]\n  {plain(kind.title)}\n  [dim]files {' '.join(kind.suffixes)}[/]")
+        lines.append(f"  [dim]options {plain(', '.join(f'{k}={v}' for k, v in options.items()))}[/]")
+    reply(as_json, document, *lines)

@@ -1,0 +1,30 @@
+"""Arguments and options that several verbs share, written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from typer import Argument, Option
+
+RunFolder: TypeAlias = Annotated[Path, Argument(metavar="RUN", help="Folder of a run, as given to `fit --out`.")]
+Data: TypeAlias = Annotated[
+    str, Argument(metavar="DATA", help="File, folder or built-in name (`digits`).", show_default=False)
+]
+OwnData: TypeAlias = Annotated[
+    str | None, Argument(metavar="[DATA]", help="File, folder or built-in name; by default what the run was trained on.",
+                         show_default=False)
+]
+Json: TypeAlias = Annotated[bool, Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+File: TypeAlias = Annotated[Path, Option("--output", "-o", metavar="FILE", help="Where to; the suffix says the format.")]
+Overwrite: TypeAlias = Annotated[bool, Option("--overwrite", help="Replace what is there already.")]
+Quiet: TypeAlias = Annotated[bool, Option("--quiet", "-q", help="No progress bar, no explanations.")]
+NoReport: TypeAlias = Annotated[bool, Option("--no-report", help="Do not write report.html at the end.")]
+Set: TypeAlias = Annotated[
+    list[str] | None,
+    Option("--set", metavar="KEY=VALUE", help="A setting, such as lr=0.01 or hidden=300,300; repeat for more."),
+]
+PointSeed: TypeAlias = Annotated[
+    int | None, Option("--seed", min=0, help="Draw with this seed instead of giving the model's best single answer.")
+]
+Seed: TypeAlias = Annotated[int, Option("--seed", min=0, help="Seed of the draws.")]

@@ -1,0 +1,141 @@
+"""Verbs that train: fit, resume, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Option
+
+from ...core.errors import SettingError
+from .options import Data, Json, NoReport, Overwrite, Quiet, RunFolder, Set
+from .output import Document, plain, reply, say, table, warn
+from .settings import parse_set, read_config
+
+if TYPE_CHECKING:
+    from ...data import Dataset
+    from ...face import Run
+    from ...training.bundle import Spec
+
+
+def fit(
+    data: Data,
+    out: Annotated[Path | None, Option("--out", metavar="RUN", help="Folder for the run; it must not exist yet.")] = None,
+    recipe: Annotated[str | None, Option("--recipe", help="Name of a recipe: see `senzai recipes`. [default: vae]")] = None,
+    kind: Annotated[str | None, Option("--kind", help="Kind of the data: see `senzai kinds`. [default: detected]")] = None,
+    settings: Set = None,
+    config: Annotated[Path | None, Option("--config", metavar="FILE.toml", help="Settings from a file.")] = None,
+    devices: Annotated[int, Option("--devices", min=1, help="Processes to train with, one per device.")] = 1,
+    skip_bad: Annotated[bool, Option("--skip-bad", help="Leave out files that cannot be read, and count them.")] = False,
+    overwrite: Overwrite = False,
+    tensorboard: Annotated[bool, Option("--tensorboard", help="Also write TensorBoard logs into the run.")] = False,
+    no_report: NoReport = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model on a file, a folder or a built-in data set; the run is a folder."""
+    top, chosen = read_config(config) if config else ({}, {})
+    chosen |= parse_set(settings or [])
+    if skip_bad:
+        chosen["skip_bad"] = True
+    folder = out or (Path(top["out"]) if "out" in top else None)
+    if folder is None:
+        raise SettingError("A run needs a folder to be kept in. Name one: --out runs/NAME")
+    teller = _Teller(silent=quiet or as_json)
+    from ... import face
+
+    run = face.fit(
+        data, recipe=recipe or top.get("recipe", "vae"), out=folder, kind=kind or top.get("kind"), settings=chosen,
+        overwrite=overwrite, progress=False if quiet else None, tensorboard=tensorboard, devices=devices,
+        announce=teller.hear,
+    )
+    if teller.dataset is None:  # other processes trained
+        teller.hear(run.dataset(data), run.spec)
+    report = None if no_report else write_report(run, teller.dataset, folder / "report.html")
+    document = {**run.metrics["fit"], "report": report}
+    reply(as_json, document, *trained(document, data))
+
+
+class _Teller:
+    """Keeps what ``fit`` understood, and says it before training."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self.silent = silent
+        self.dataset: Dataset | None = None
+
+    def hear(self, dataset: Dataset, spec: Spec) -> None:
+        from .describing import recognised
+
+        self.dataset = dataset
+        if not self.silent:
+            for line in recognised(dataset, spec):
+                say(line)
+
+
+def resume(
+    run: RunFolder,
+    data: Annotated[str | None, Option("--data", help="The same data, where they are somewhere else now.")] = None,
+    settings: Set = None,
+    no_report: NoReport = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that was stopped, or train a finished one for longer."""
+    more = parse_set(settings or [])
+    if wrong := sorted(set(more) - {"epochs", "steps"}):
+        raise SettingError(
+            f"A run goes on with its own settings; only epochs and steps can be raised, but got {', '.join(wrong)}. "
+            "Train a new run for other settings: senzai fit"
+        )
+    from ... import face
+
+    done = face.resume(run, data=data, progress=False if quiet else None, **more)
+    source = data or done.spec.source
+    report = None if no_report else write_report(done, done.dataset(source), run / "report.html")
+    document = {**done.metrics["fit"], "report": report}
+    reply(as_json, document, *trained(document, source))
+
+
+def demo(
+    out: Annotated[Path | None, Option("--out", metavar="RUN", help="Folder for the run. [default: runs/demo]")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train, judge and report on handwritten digits, offline, in about a minute."""
+    from .. import demo as show
+
+    found = show.run(out, progress=False if quiet else None)
+    reply(as_json, found, *show.told(found))
+
+
+def write_report(run: Run, dataset: Any, path: Path) -> str | None:
+    """Write the report of a run; a report that cannot be made is a warning, because the run is whole without it."""
+    try:
+        from ...report import write_report as write
+
+        return str(write(run, dataset, path))
+    except Exception as err:
+        warn(
+            f"The run is complete, but its report could not be written: {type(err).__name__}: {err}. "
+            f"Try again with: senzai report {path.parent}"
+        )
+        return None
+
+
+def trained(document: Document, data: str) -> list[str]:
+    """Return what to say after training."""
+    out, bound = document["out"], document["validation_elbo"]
+    facts = {
+        "took": f"{document['seconds']:.1f} s, {document['steps']:,} steps, {document['epochs']:.1f} epochs, "
+        f"{document['samples_per_second']:,.0f} rows/s",
+    }
+    if bound is not None:
+        facts["validation ELBO"] = f"{bound:.2f} nats a row, best at step {document['best_step']:,}"
+    facts["run"] = str(out)
+    if document.get("report"):
+        facts["report"] = str(document["report"])
+    where, source = plain(out), plain(data)
+    return [
+        "[bold]Trained[/]", table(facts), "[bold]Next[/]",
+        f"  senzai evaluate {where} {source}", f"  senzai sample {where} -n 100 -o new.npy",
+    ]

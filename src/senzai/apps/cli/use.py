@@ -1,0 +1,142 @@
+"""Verbs that use a run: sample, encode, reconstruct, interpolate, traverse."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from ...core.errors import InputError, SettingError
+from .files import refuse_existing, write_codes, write_rows
+from .options import Data, File, Json, Overwrite, PointSeed, RunFolder
+from .output import plain, reply
+
+if TYPE_CHECKING:
+    from ...face import Run
+
+ROW = "First row of data, or DATA:ROW for another one (counted from 0)."
+
+
+def sample(
+    run: RunFolder,
+    output: File,
+    n: Annotated[int, Option("-n", "--number", min=1, help="How many rows.")] = 100,
+    seed: Annotated[int | None, Option("--seed", min=0, help="Seed of the draws. [default: a new one, which is said]")] = None,
+    temperature: Annotated[float, Option("--temperature", help="Factor on the spread of the latents.")] = 1.0,
+    noise: Annotated[
+        bool | None, Option("--noise/--no-noise", help="Draw from the likelihood too. [default: not for images]")
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Make new rows in the form of the training data."""
+    from ...face import load
+
+    refuse_existing(output, overwrite)
+    chosen = secrets.randbelow(2**31) if seed is None else seed
+    model = load(run)
+    new = model.sample(n, seed=chosen, noise=noise, temperature=temperature)
+    write_rows(new, output, model.schema)
+    document = {"out": str(output), "n": n, "seed": chosen, "temperature": temperature, "shape": _shape(new)}
+    again = "" if seed is not None else f" The same again: --seed {chosen}"
+    reply(as_json, document, f"{n:,} new rows are in {plain(output)}.{again}")
+
+
+def encode(
+    run: RunFolder, data: Data, output: File, seed: PointSeed = None, overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write the latent code of each row: the posterior's mean, or a draw with --seed."""
+    from ...face import load
+
+    refuse_existing(output, overwrite)
+    codes = load(run).encode(data, seed=seed)
+    write_codes(codes, output)
+    n, width = _shape(codes)
+    document = {"out": str(output), "n": n, "n_latent": width, "seed": seed}
+    reply(as_json, document, f"{n:,} codes of {width} numbers are in {plain(output)}")
+
+
+def reconstruct(
+    run: RunFolder, data: Data, output: File, seed: PointSeed = None, overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write each row as the model sees it, after its way through the latent code."""
+    from ...face import load
+
+    refuse_existing(output, overwrite)
+    model = load(run)
+    dataset = model.dataset(data)
+    again = model.reconstruct(dataset, seed=seed)
+    write_rows(again, output, dataset.schema)
+    document = {"out": str(output), "n": len(dataset), "shape": _shape(again), "seed": seed}
+    reply(as_json, document, f"{len(dataset):,} reconstructed rows are in {plain(output)}")
+
+
+def interpolate(
+    run: RunFolder,
+    a: Annotated[str, Argument(metavar="A", help=f"Where to begin. {ROW}", show_default=False)],
+    b: Annotated[str, Argument(metavar="B", help="Where to end, likewise.", show_default=False)],
+    output: File,
+    steps: Annotated[int, Option("--steps", min=2, help="Rows on the way, both ends included.")] = 8,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write the way from one row to another through the latent space."""
+    from ...face import load
+
+    refuse_existing(output, overwrite)
+    model = load(run)
+    way = model.interpolate(row_of(model, a), row_of(model, b), steps=steps)
+    write_rows(way, output, model.schema)
+    document = {"out": str(output), "a": a, "b": b, "steps": steps, "shape": _shape(way)}
+    reply(as_json, document, f"{steps} rows from {plain(a)} to {plain(b)} are in {plain(output)}")
+
+
+def traverse(
+    run: RunFolder,
+    data: Annotated[str, Argument(metavar="DATA", help=ROW, show_default=False)],
+    dim: Annotated[int, Option("--dim", help="Latent dimension, counted from 0.")],
+    output: File,
+    values: Annotated[str, Option("--values", help="Values it is set to.")] = "-3,-2,-1,0,1,2,3",
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write one row with one latent dimension moved, to see what it stands for."""
+    from ...face import load
+
+    refuse_existing(output, overwrite)
+    places = _numbers(values)
+    model = load(run)
+    moved = model.traverse(row_of(model, data), dim=dim, values=places)
+    write_rows(moved, output, model.schema)
+    document = {"out": str(output), "dim": dim, "values": list(places), "shape": _shape(moved)}
+    reply(as_json, document, f"{len(places)} rows with latent {dim} moved are in {plain(output)}")
+
+
+def row_of(run: Run, text: str) -> Any:
+    """Return ``DATA``, or the one row that ``DATA:ROW`` names.
+
+    Raises:
+        InputError: There is no such row.
+    """
+    source, colon, row = text.rpartition(":")
+    if not colon or not row.isdecimal() or Path(text).exists():
+        return text
+    dataset = run.dataset(source)
+    if int(row) >= len(dataset):
+        raise InputError(f"{source!r} has the rows 0 … {len(dataset) - 1}, but got {text!r}. Choose one of them.")
+    return dataset.kind.decode(dataset.batch([int(row)]).x, dataset.schema)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise SettingError(f"--values are numbers with commas between, but got {text!r}. Write --values -2,0,2") from None
+
+
+def _shape(rows: Any) -> list[int]:
+    return [int(n) for n in rows.shape]

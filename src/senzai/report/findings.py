@@ -1,0 +1,222 @@
+"""What a report measures for itself: few rows, few draws, all of them stated on the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.random import Noise, derive, using
+from ..data import Dataset, Schema
+from ..data.split import permutation
+from ..models import verbs
+from ..models.base import LatentModel
+
+Floats = NDArray[np.float64]
+
+MAP_ROWS = 2000
+SHOWN_ROWS = 12
+SAMPLES = 48
+ROW_DRAWS = 64
+TRAVERSED = 6
+PLACES = 9
+PAIRS = 3
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows that training did not see, or what comes nearest.
+
+    Args:
+        batch: The rows, in an order drawn from the seed.
+        index: Their numbers in the data set.
+        part: "test", "validation" or "all".
+        total: How many there are to choose from.
+        own: Whether they come from the data the model was trained on.
+    """
+
+    batch: Batch
+    index: NDArray[np.int64]
+    part: str
+    total: int
+    own: bool
+
+    @property
+    def name(self) -> str:
+        """What these rows are called on the page."""
+        if not self.own:
+            return "rows of the data given for this report"
+        return {"test": "held-out test rows", "validation": "validation rows"}.get(self.part, "rows, training rows among them")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A few rows, what the model makes of them, and what each costs in nats (means over draws), ``(n,)``."""
+
+    batch: Batch
+    index: NDArray[np.int64]
+    reconstructions: Tensor
+    distortion: Floats
+    rate: Floats
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Where rows lie in the latent space: posterior points ``(n, d)``, and what each row costs, one draw per row.
+
+    ``rates`` is the mean rate of each dimension, where the posterior lets it be divided.
+    """
+
+    points: Floats
+    distortion: Floats
+    rates: Floats | None
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Traversal:
+    """One row decoded while one latent takes each of ``values``."""
+
+    name: str
+    values: Floats
+    x: Tensor
+
+
+@dataclass(frozen=True)
+class Path:
+    """Two rows of the data and the decoded points on the line between their codes."""
+
+    ends: tuple[int, int]
+    x: Tensor
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that was measured for one page."""
+
+    held: Held
+    shown: Shown
+    codes: Codes
+    samples: Tensor
+    noisy: bool
+    traversals: tuple[Traversal, ...]
+    paths: tuple[Path, ...]
+
+
+def hold(dataset: Dataset, trained_on: Schema, *, rows: int, seed: int) -> Held:
+    """Return at most ``rows`` rows: test rows of the training data, or any rows of other data."""
+    own = dataset.schema.fingerprint == trained_on.fingerprint
+    part, index = "all", np.arange(len(dataset))
+    if own and len(dataset) >= dataset.schema.split.needs:
+        parts = dataset.split_indices()
+        part = next((p for p in ("test", "validation") if len(parts[p])), "all")
+        index = parts.get(part, index)
+    chosen = index[permutation(len(index), derive(seed, "report"))[:rows]]
+    return Held(dataset.batch(chosen), chosen, part, len(index), own)
+
+
+def judge(model: LatentModel, batch: Batch, *, k: int, seed: int) -> tuple[Floats, Floats, Floats | None]:
+    """Return distortion and rate of each row, means over ``k`` draws, and the mean rate of each latent dimension."""
+    costs, rates = [], []
+    with verbs.evaluating(model):
+        for start, piece in verbs.in_pieces(batch, max(1, 2048 // k)):
+            with using(Noise.seeded(derive(seed, "judge", start), device=piece.device)):
+                seen = model.infer(piece, k)
+                rate = torch.stack([seen.average(g.rate()).expand(len(piece)) for g in seen.groups]).sum(0)
+                costs.append(torch.stack([seen.average(-seen.log_lik), rate]))
+                rates.append([g.rate_per_dimension() for g in seen.groups])
+    distortion, rate = torch.cat(costs, 1).double().numpy()
+    divided = [r.flatten(1) for piece_rates in rates for r in piece_rates if r is not None]
+    if len(divided) < sum(map(len, rates)):
+        return distortion, rate, None
+    whole = torch.cat([torch.cat([r.flatten(1) for r in p if r is not None], 1) for p in rates])
+    return distortion, rate, whole.double().mean(0).numpy()
+
+
+def find_codes(model: LatentModel, batch: Batch, *, seed: int) -> Codes:
+    """Place rows in the latent space."""
+    groups = verbs.encode(model, batch)
+    distortion, _, rates = judge(model, batch, k=1, seed=seed)
+    names = [f"{'' if len(groups) == 1 else f'{i}.'}{j}" for i, g in enumerate(groups) for j in range(g[0].numel())]
+    points = torch.cat([g.flatten(1) for g in groups], 1).double().numpy()
+    return Codes(points, distortion, rates, tuple(names))
+
+
+def by_use(codes: Codes) -> NDArray[np.int64]:
+    """Return latent dimensions, the most used first: by rate, or by spread where the rate cannot be divided."""
+    use = codes.points.var(0) if codes.rates is None else codes.rates
+    return np.argsort(-use, kind="stable")
+
+
+def find_traversals(model: LatentModel, row: Batch, codes: Codes) -> tuple[Traversal, ...]:
+    """Move one row along the most used latents, from the 1st to the 99th percentile of the rows."""
+    groups = verbs.encode(model, row)
+    places = [(g, j) for g, z in enumerate(groups) for j in range(z[0].numel())]
+    found = []
+    for flat in by_use(codes)[:TRAVERSED]:
+        group, dim = places[flat]
+        if groups[group].ndim != 2:
+            continue
+        low, high = np.percentile(codes.points[:, flat], [1, 99])
+        if high - low < 1e-6:
+            low, high = low - 1, high + 1
+        values = np.linspace(low, high, PLACES)
+        x = verbs.traverse(model, row, dim=dim, values=torch.tensor(values, dtype=torch.float32), group=group)
+        found.append(Traversal(codes.names[flat], values, x[:, 0]))
+    return tuple(found)
+
+
+def find_paths(model: LatentModel, held: Held) -> tuple[Path, ...]:
+    """Walk in straight lines between pairs of rows, of different labels where there are labels."""
+    found = []
+    for a, b in pair_up(held.batch, PAIRS):
+        first, second = (held.batch.take(slice(i, i + 1)) for i in (a, b))
+        x = verbs.interpolate(model, first, second, steps=PLACES)[:, 0]
+        found.append(Path((int(held.index[a]), int(held.index[b])), x))
+    return tuple(found)
+
+
+def pair_up(batch: Batch, n: int) -> list[tuple[int, int]]:
+    """Return up to ``n`` pairs of rows, each row with the next unused one, of another label if there is one.
+
+    Example:
+        >>> pair_up(Batch(torch.zeros(4, 1), y=torch.tensor([0, 0, 1, 1])), 2)
+        [(0, 2), (1, 3)]
+    """
+    free, pairs = list(range(min(len(batch), 64))), []
+    while len(free) > 1 and len(pairs) < n:
+        a = free.pop(0)
+        y = batch.y
+        b = next((i for i in free if y is not None and y[i] != y[a]), free[0])
+        free.remove(b)
+        pairs.append((a, b))
+    return pairs
+
+
+def measure(model: LatentModel, dataset: Dataset, trained_on: Schema, *, seed: int) -> Findings:
+    """Measure everything a page shows."""
+    held = hold(dataset, trained_on, rows=MAP_ROWS, seed=seed)
+    few = held.batch.take(slice(0, SHOWN_ROWS))
+    distortion, rate, _ = judge(model, few, k=ROW_DRAWS, seed=seed)
+    codes = find_codes(model, held.batch, seed=seed)
+    noisy = trained_on.kind != "images"
+    n = MAP_ROWS if noisy else SAMPLES
+    return Findings(
+        held, Shown(few, held.index[:SHOWN_ROWS], verbs.reconstruct(model, few), distortion, rate), codes,
+        verbs.sample(model, n, seed=derive(seed, "samples"), noise=noisy), noisy,
+        find_traversals(model, few.take(slice(0, 1)), codes), find_paths(model, held),
+    )
+
+
+def label_names(held: Held, schema: Schema) -> list[Any] | None:
+    """Return the class of each row, ``None`` where it is not known; ``None`` if there are no labels."""
+    y = held.batch.y
+    if y is None or schema.label is None:
+        return None
+    known = [True] * len(held.batch) if held.batch.y_known is None else held.batch.y_known.tolist()
+    return [schema.label.classes[i] if k else None for i, k in zip(y.tolist(), known, strict=True)]
