@@ -156,7 +156,8 @@ def _peak_of_likelihood(run: Run, k: int) -> float:
             f"log_likelihood(run.model, Batch(x), k={k})\n"
             "print(peak_mib())\n"
         )
-        out = subprocess.run([sys.executable, "-c", code, str(Path(tmp) / "run")], capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", code, str(Path(tmp) / "run")]
+        out = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(out.stdout.strip().splitlines()[-1])
 
 

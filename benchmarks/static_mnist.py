@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def reproduce(epochs: int = 100, k: int = 5000, seed: int = 0) -> dict[str, Any]:
-    """Train on the 50,000 training rows, choose by the 10,000 validation rows, score the 10,000 test rows."""
+    """Train on 50,000 rows, choose by 10,000, score the 10,000 test rows."""
     data = static_mnist()
     rows = np.concatenate([data["train"], data["valid"]])
     steps = -(-50_000 // SETTINGS["batch_size"]) * epochs

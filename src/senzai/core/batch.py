@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ Data: TypeAlias = Tensor | dict[str, Tensor]
 """One tensor with rows first, or one per modality."""
 
 
-def _apply(value: Data | None, fn: Callable[[Tensor], Tensor]) -> Data | None:
+def _apply(value: Any, fn: Callable[[Tensor], Tensor]) -> Any:
     if value is None:
         return None
     return {k: fn(v) for k, v in value.items()} if isinstance(value, dict) else fn(value)
@@ -98,7 +98,7 @@ def concatenate(batches: list[Batch]) -> Batch:
         5
     """
 
-    def join(values: list[Data | None]) -> Data | None:
+    def join(values: list[Any]) -> Any:
         first = values[0]
         if first is None:
             return None

@@ -44,7 +44,7 @@ class Registry(dict[str, T]):
 
         def keep(entry: T) -> T:
             if name in self:
-                raise SettingError(f"A {self.kind} name is used once, but {name!r} is already registered. Choose another.")
+                raise SettingError(f"A {self.kind} name is used once, but {name!r} is registered. Choose another.")
             self[name] = entry
             return entry
 

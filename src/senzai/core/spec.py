@@ -138,5 +138,6 @@ def make(name: str, /, **arguments: Any) -> Any:
     known = list(inspect.signature(cls).parameters)
     for key in arguments:
         if key not in known:
-            raise SettingError(f"{name} takes {', '.join(known) or 'no settings'}, but got {key!r}.{suggestion(key, known)}")
+            takes, near = ", ".join(known) or "no settings", suggestion(key, known)
+            raise SettingError(f"{name} takes {takes}, but got {key!r}.{near}")
     return cls(**arguments)

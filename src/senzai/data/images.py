@@ -116,7 +116,7 @@ class ImageKind(Kind):
 
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a convolutional network, or an MLP for tiny images."""
-        sides, least = schema.event_shape[1:], int(cast(int, schema.options.get("conv_from", 8)))
+        sides, least = schema.event_shape[1:], int(cast(int, schema.options.get("conv_from", 16)))
         conv = min(sides) >= least
         plain = deciding.propose(schema)
         why = f"Images of {sides[0]} x {sides[1]} are {'large enough' if conv else 'too small'} for convolutions."

@@ -73,7 +73,7 @@ class ImageOptions(Options):
     alpha: Literal["white", "drop", "keep"] = "white"
     skip_bad: bool = False
     layout: Literal["NHW", "NHWC", "NCHW"] | None = None
-    conv_from: int = Field(8, ge=1)
+    conv_from: int = Field(16, ge=1)
 
     @field_validator("size", mode="before")
     @classmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +72,7 @@ class Group:
         return closed(self.q, self.p)
 
     def rate(self) -> Tensor:
-        """Rate in nats: ``(1, B)`` in closed form (never negative), else the Monte Carlo ``log q - log p``, ``(K, B)``."""
+        """Rate in nats: ``(1, B)`` in closed form (never negative), else Monte Carlo, ``(K, B)``."""
         return self.monte_carlo_rate() if self.closed is None else self.closed.unsqueeze(0)
 
     def monte_carlo_rate(self) -> Tensor:
@@ -116,7 +117,7 @@ class Inference:
     @cached_property
     def log_lik(self) -> Tensor:
         """log p(x | z), ``(K, B)``."""
-        x = as_float(self.x) if isinstance(self.x, Tensor) else self.x
+        x: Any = as_float(self.x) if isinstance(self.x, Tensor) else self.x
         log_lik: Tensor = self.likelihood.log_prob(x)
         return log_lik
 

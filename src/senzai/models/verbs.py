@@ -123,7 +123,7 @@ def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Tensor
 
 
 def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Tensor:
-    """Return decoded points on the straight line between the latents of rows of ``a`` and ``b``, ``(steps, N, *event)``.
+    """Return decoded points between the latents of rows of ``a`` and ``b``, ``(steps, N, *event)``.
 
     Raises:
         SettingError: Fewer than two steps.
@@ -134,7 +134,7 @@ def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Te
     weights = torch.linspace(0, 1, steps, device=za[0].device)
     line = tuple(torch.stack([torch.lerp(u, v, float(w)) for w in weights]) for u, v in zip(za, zb, strict=True))
     flat = decode(model, tuple(g.flatten(0, 1) for g in line))
-    return flat.unflatten(0, (steps, len(a)))
+    return flat.reshape(steps, len(a), *flat.shape[1:])
 
 
 def traverse(
@@ -153,4 +153,5 @@ def traverse(
     moved[..., dim] = values.to(moved).repeat_interleave(len(batch))
     others = [g.repeat(len(values), *[1] * (g.ndim - 1)) for g in z]
     others[group] = moved
-    return decode(model, tuple(others)).unflatten(0, (len(values), len(batch)))
+    flat = decode(model, tuple(others))
+    return flat.reshape(len(values), len(batch), *flat.shape[1:])

@@ -7,9 +7,9 @@ by nearest-neighbour upsampling, which leaves no checkerboard, and crops what ro
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import final
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -115,7 +115,7 @@ class ConvEncoder(Encoder):
         chans = _channels(width, len(sizes))
         stem = nn.Conv2d(4 * c * (2 if masked else 1), chans[0], 3, padding=1)
         layers: list[nn.Module] = [stem, _Block(chans[0], activation=activation, residual=residual, dropout=dropout)]
-        for a, b in zip(chans[:-1], chans[1:], strict=True):
+        for a, b in pairwise(chans):
             layers += [
                 nn.Conv2d(a, b, 3, stride=2, padding=1),
                 _Block(b, activation=activation, residual=residual, dropout=dropout),
@@ -182,7 +182,7 @@ class ConvDecoder(Decoder):
                 nn.Conv2d(a, b, 3, padding=1),
                 _Block(b, activation=activation, residual=residual, dropout=dropout),
             )
-            for a, b in zip(chans[:-1], chans[1:], strict=True)
+            for a, b in pairwise(chans)
         )
         self.out = nn.Conv2d(chans[-1], 4 * n_raw * c, 3, padding=1)
         initialise_weights(self, activation)

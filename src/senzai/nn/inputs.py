@@ -101,7 +101,7 @@ class Encoder(nn.Module, ABC):
 
 
 class Decoder(nn.Module, ABC):
-    """From latents to raw numbers: ``decoder(z, c) -> (*lead, *raw_shape)`` for ``z`` of shape ``(*lead, n_latent)``."""
+    """From latents ``(*lead, n_latent)`` to raw numbers: ``decoder(z, c) -> (*lead, *raw_shape)``."""
 
     raw_shape: tuple[int, ...]
 

@@ -98,4 +98,4 @@ class MLPDecoder(Decoder):
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return raw numbers ``(*lead, *raw_shape)``."""
         raw: Tensor = self.out(self.hidden(with_condition(z, c if self.n_condition else None)))
-        return raw.unflatten(-1, self.raw_shape)
+        return raw.reshape(*raw.shape[:-1], *self.raw_shape)

@@ -14,7 +14,7 @@ _DTYPE: ContextVar[torch.dtype | None] = ContextVar("senzai_network_dtype", defa
 def native_bf16(device: torch.device) -> bool:
     """Whether the hardware multiplies bfloat16 matrices itself instead of emulating it."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
         return bool(flags.get("avx512_bf16") or flags.get("amx_bf16") or flags.get("bf16"))

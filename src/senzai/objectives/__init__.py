@@ -1,4 +1,4 @@
-"""Objectives: frozen settings called on ``(model, batch, step)`` that return per-row terms in nats; no state, no optimiser."""
+"""Objectives: frozen settings called on ``(model, batch, step)`` that return per-row terms in nats; no state."""
 
 from .base import Objective as Objective
 from .base import Player as Player

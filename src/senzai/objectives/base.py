@@ -60,7 +60,7 @@ class Objective(ABC):
         unique = {id(p): p for p in model.parameters() if p.requires_grad}
         return (Player("model", tuple(unique.values()), self, mixes_rows=self.mixes_rows(model)),)
 
-    def check(self, model: LatentModel) -> None:
+    def check(self, model: LatentModel) -> None:  # noqa: B027 - most objectives train any model
         """Refuse a model that this objective cannot train, with the reason.
 
         Raises:

@@ -60,7 +60,9 @@ class ELBO(Objective):
         distortion = seen.average(-seen.log_lik)
         rates = {g.name: seen.average(g.rate()) for g in seen.groups}
         rate = _total(rates)
-        floored = rate if self.free_bits == 0 else _total({g.name: self._floored(g, rates[g.name]) for g in seen.groups})
+        floored = rate
+        if self.free_bits > 0:
+            floored = _total({g.name: self._floored(g, rates[g.name]) for g in seen.groups})
         weighted = weight * floored
         parts = {"distortion": distortion, "rate": weighted, **seen.extras}
         loss = distortion + weighted

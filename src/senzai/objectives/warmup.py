@@ -26,7 +26,7 @@ class Warmup(ABC):
 
 def _check_steps(steps: int) -> None:
     if steps < 1:
-        raise SettingError(f"A warm-up takes at least one step, but got steps={steps!r}. Leave the warm-up out instead.")
+        raise SettingError(f"A warm-up takes at least one step, but got steps={steps!r}. Leave it out instead.")
 
 
 @part("schedule", "constant")

@@ -95,7 +95,8 @@ class Likelihood(DataInitialised):
         for i in range(len(self.order)):
             bias = self.bias[i]
             j = self.order.index(i)
-            pieces.append(net.select(axis, j) + bias if j < len(self.from_net) else bias.expand(*z.shape[:-1], *self.event))
+            decoded = j < len(self.from_net)
+            pieces.append(net.select(axis, j) + bias if decoded else bias.expand(*z.shape[:-1], *self.event))
         return torch.stack(pieces, axis)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Distribution:

@@ -29,11 +29,11 @@ class Prior(nn.Module, ABC):
 def check_width(n_latent: int) -> int:
     """Return ``n_latent`` if it is a positive whole number."""
     if not isinstance(n_latent, int) or n_latent < 1:
-        raise SettingError(f"`n_latent >= 1` must hold, but got n_latent={n_latent!r}. Choose a whole number from 1 up.")
+        raise SettingError(f"`n_latent >= 1` must hold, but got n_latent={n_latent!r}. Give a whole number.")
     return n_latent
 
 
-def diagonal(loc: Tensor, scale: Tensor) -> Independent:
+def diagonal(loc: Tensor, scale: Tensor) -> Distribution:
     """Return a normal with independent entries over the last axis."""
     return Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
 

@@ -39,7 +39,7 @@ def sigma_vae(frame: Frame) -> Made:
 
 @recipe(
     "autoencoder",
-    title="Autoencoder as the limit: nearly deterministic codes, no rate; encodes and reconstructs, does not sample well",
+    title="Autoencoder as the limit: nearly deterministic codes and no rate; reconstructs well, samples badly",
     paper="Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, 2006",
 )
 def autoencoder(frame: Frame) -> Made:

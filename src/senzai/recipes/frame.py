@@ -24,9 +24,10 @@ from ..parts.posteriors import Posterior
 from ..parts.priors import Prior
 
 NETWORK_SETTINGS = ("hidden", "width", "residual", "n_stages", "activation", "dropout", "norm")
+OBJECTIVE_SETTINGS = ("beta", "free_bits", "n_samples")
 NAMES = (
-    "n_latent", "network", *NETWORK_SETTINGS, "prior", "posterior", "likelihood", "shared", "objective", "beta",
-    "free_bits", "n_samples", "warmup",
+    "n_latent", "network", *NETWORK_SETTINGS, "prior", "posterior", "likelihood", "shared", "objective",
+    *OBJECTIVE_SETTINGS, "warmup",
 )
 
 
@@ -78,7 +79,8 @@ class Frame:
             if name in self._used:
                 continue
             if name.partition(".")[0] not in NAMES:
-                raise SettingError(f"Unknown setting {name!r}.{suggestion(name, list(NAMES))} Known: {', '.join(NAMES)}.")
+                near = suggestion(name, list(NAMES))
+                raise SettingError(f"Unknown setting {name!r}.{near} Known: {', '.join(NAMES)}.")
             raise SettingError(f"The recipe {recipe!r} with these parts has no use for {name!r}. Leave it out.")
 
     # --- parts ------------------------------------------------------------------------------------------------------
@@ -132,15 +134,16 @@ class Frame:
     def _network_settings(self, role: str, network: str) -> dict[str, Any]:
         takes = _parameters(registry(role)[network])
         default = {"hidden": (512, 512) if prod(self.event) > 256 else (256, 256)}
-        return {k: self.get(k, default.get(k)) for k in NETWORK_SETTINGS if k in takes and (k in self.settings or k in default)}
+        asked = [k for k in NETWORK_SETTINGS if k in takes and (k in self.settings or k in default)]
+        return {k: self.get(k, default.get(k)) for k in asked}
 
     # --- objective --------------------------------------------------------------------------------------------------
     def elbo(self, **defaults: Any) -> Objective:
         """Return the objective, by default the evidence lower bound."""
         name = self.get("objective", "elbo")
         takes = _parameters(registry("objective")[name])
-        own = {k: self.get(k, defaults.get(k)) for k in ("beta", "free_bits", "n_samples") if k in takes}
-        own = {k: v for k, v in own.items() if v is not None}
+        asked: dict[str, Any] = {k: self.get(k, defaults.get(k)) for k in OBJECTIVE_SETTINGS if k in takes}
+        own = {k: v for k, v in asked.items() if v is not None}
         if "warmup" in takes:
             own["warmup"] = self.warmup()
         objective: Objective = self._part("objective", "objective", "elbo", {}, **own)

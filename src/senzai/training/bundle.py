@@ -55,11 +55,13 @@ class Spec(BaseModel):
 
     def make_model(self) -> LatentModel:
         """Return the model, with fresh weights."""
-        return _expect(from_spec(self.model), LatentModel)
+        model: LatentModel = _expect(from_spec(self.model), LatentModel)
+        return model
 
     def make_objective(self) -> Objective:
         """Return the objective."""
-        return _expect(from_spec(self.objective), Objective)
+        objective: Objective = _expect(from_spec(self.objective), Objective)
+        return objective
 
 
 def _expect(made: Any, kind: type[Any]) -> Any:

@@ -67,6 +67,7 @@ class Training:
     ) -> None:
         objective.check(model)
         self.model, self.objective, self.feed, self.validation = model, objective, feed, validation
+        settings = settings.resolved(feed.plan.batch_size)
         self.settings, self.comms = settings, comms or Comms()
         self.interrupt = interrupt or Interrupt()
         self.device = feed.device

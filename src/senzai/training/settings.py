@@ -23,7 +23,8 @@ class TrainSettings(BaseModel):
         steps: Optimiser steps, instead of ``epochs``.
         batch_size: Rows per optimiser step, over all devices together.
         accumulate: Pieces a batch is split into to save memory; the result is the same.
-        lr: Learning rate. ``encoder_lr`` and ``decoder_lr`` set the two sides apart.
+        lr: Learning rate; by default 1e-3 at 64 rows a batch, growing with the root of the batch size.
+            ``encoder_lr`` and ``decoder_lr`` set the two sides apart.
         weight_decay: Decoupled weight decay of matrices (AdamW); biases and scales are left alone.
         schedule: Course of the learning rate: constant, cosine, one_cycle or plateau.
         lr_warmup: Steps over which the learning rate rises from zero.
@@ -47,7 +48,7 @@ class TrainSettings(BaseModel):
     steps: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
     accumulate: Annotated[int, Field(ge=1)] = 1
-    lr: Positive = 1e-3
+    lr: Positive | None = None
     encoder_lr: Positive | None = None
     decoder_lr: Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -86,7 +87,14 @@ class TrainSettings(BaseModel):
         """Return the batch size: given, or a power of two from 32 to 256 so that an epoch has 200 steps or more."""
         if self.batch_size is not None:
             return min(self.batch_size, n_rows)
-        return min(n_rows, max(32, min(256, 2 ** (n_rows // 200).bit_length())))
+        power: int = 1 << (n_rows // 200).bit_length()
+        return min(n_rows, max(32, min(256, power)))
+
+    def resolved(self, batch_size: int) -> TrainSettings:
+        """Return the settings with the learning rate decided."""
+        if self.lr is not None:
+            return self
+        return self.model_copy(update={"lr": min(4e-3, max(5e-4, 1e-3 * (batch_size / 64) ** 0.5))})
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Return how many optimiser steps the run takes."""

@@ -49,11 +49,12 @@ def parameter_groups(
 ) -> list[dict[str, list[nn.Parameter] | float]]:
     """Return optimiser groups: encoder and decoder rates apart, weight decay on matrices only."""
     encoder = {id(p) for p in model.encoder_parameters()}
+    matrices = {id(p) for name, p in model.named_parameters() if name.endswith("weight") and p.ndim > 1}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for p in player.parameters:
         side = settings.encoder_lr if id(p) in encoder else settings.decoder_lr
-        decay = settings.weight_decay if p.ndim > 1 else 0.0
-        groups.setdefault((side or settings.lr, decay), []).append(p)
+        decay = settings.weight_decay if id(p) in matrices else 0.0
+        groups.setdefault((side or settings.lr or 1e-3, decay), []).append(p)
     return [
         {"params": ps, "lr": lr, "base_lr": lr, "weight_decay": decay} for (lr, decay), ps in groups.items()
     ]
@@ -74,7 +75,7 @@ class Stepper:
         if settings.compile:
             self.module.compile()
         groups = parameter_groups(model, player, settings)
-        self.optimiser = torch.optim.AdamW(groups, lr=settings.lr, fused=device.type in ("cpu", "cuda"))
+        self.optimiser = torch.optim.AdamW(groups, lr=settings.lr or 1e-3, fused=device.type in ("cpu", "cuda"))
 
     def playing(self) -> _OnlyMine:
         """Freeze every parameter of the model that is not this player's."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Annotated, Any, NoReturn
@@ -22,7 +21,7 @@ WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[
 class Door(TyperGroup):
     """Runs a verb; exit code 0 is done, 1 a run that failed, 2 a user's mistake, 130 and 143 a signal."""
 
-    def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:
+    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run the command line and leave with its exit code."""
         words = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in words
@@ -42,11 +41,14 @@ def _fail(err: Exception, as_json: bool) -> int:
     """Say what went wrong, and return the exit code."""
     code, message = _judged(err)
     out = output.console(error=True)
-    if usage := _usage(err):
+    if message and (usage := _usage(err)):
         out.print(usage, markup=False)
-    out.print("[bold red]Error:[/] ", end="")
-    out.print(message, markup=False)
+    if message:  # there is none where no verb was given, and the help is the answer
+        out.print("[bold red]Error:[/] ", end="")
+        out.print(message, markup=False)
     if os.environ.get("SENZAI_DEBUG") == "1":
+        import traceback
+
         out.print("".join(traceback.format_exception(err)), markup=False)
     if as_json:
         output.reply(True, {"error": {"type": type(err).__name__, "message": message, "exit_code": code}})
@@ -64,7 +66,7 @@ def _judged(err: Exception) -> tuple[int, str]:
         place = f" ({err.filename})" if err.filename else ""
         return 2, f"The system refused to read or write: {err.strerror}{place}. Check the place and its free space."
     if isinstance(err, MemoryError) or type(err).__name__ == "OutOfMemoryError":
-        return 1, f"There is not enough memory ({err}). Try a smaller batch: --set batch_size=... or --set accumulate=4."
+        return 1, f"There is not enough memory ({err}). Try --set batch_size=... or --set accumulate=4."
     return 1, (
         f"This is a bug in senzai: {type(err).__name__}: {err}. "
         "Set SENZAI_DEBUG=1 to see where, and please report it with the command you gave."
@@ -109,7 +111,7 @@ _verb("Train", train.fit, "senzai fit digits --out runs/digits", "senzai fit row
 _verb("Train", train.resume, "senzai resume runs/digits --set epochs=200")
 _verb("Judge", judge.evaluate, "senzai evaluate runs/digits digits --k 500")
 _verb("Judge", judge.report, "senzai report runs/digits -o digits.html")
-_verb("Use", use.sample, "senzai sample runs/digits -n 100 --seed 1 -o new.npy", "senzai sample runs/digits -n 64 -o sheet.png")
+_verb("Use", use.sample, "senzai sample runs/digits -n 9 --seed 1 -o new.npy", "senzai sample runs/digits -o sheet.png")
 _verb("Use", use.encode, "senzai encode runs/digits digits -o codes.csv")
 _verb("Use", use.reconstruct, "senzai reconstruct runs/digits digits -o again.npy")
 _verb("Use", use.interpolate, "senzai interpolate runs/digits digits:0 digits:7 --steps 9 -o way.png")

@@ -24,9 +24,9 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{str(path)!r} exists already. Choose another name, or replace it with --overwrite.")
     if path.is_dir() and not _only_pictures(path):
-        raise OutputError(f"{str(path)!r} is a folder with more than pictures in it, which is not replaced. Remove it.")
+        raise OutputError(f"{str(path)!r} is a folder with more than pictures in it; it is not replaced. Remove it.")
     if not path.parent.is_dir():
-        raise OutputError(f"{str(path)!r} must be in a folder that exists, but {str(path.parent)!r} is none. Make it first.")
+        raise OutputError(f"{str(path)!r} must be in a folder that exists, but {str(path.parent)!r} does not.")
 
 
 def _only_pictures(folder: Path) -> bool:

@@ -19,7 +19,7 @@ def evaluate(
     run: RunFolder,
     data: OwnData = None,
     split: Annotated[
-        str | None, Option("--split", help="train, validation, test or all. [default: test rows, or all of other data]")
+        str | None, Option("--split", help="train, validation, test or all; by default test, or all of other data.")
     ] = None,
     k: Annotated[int, Option("--k", min=1, help="Draws per row of the importance-weighted likelihood.")] = 500,
     rows: Annotated[int | None, Option("--rows", min=1, help="Use at most so many rows.")] = None,
@@ -59,7 +59,7 @@ def report(
     run: RunFolder,
     data: OwnData = None,
     output: Annotated[
-        Path | None, Option("--output", "-o", metavar="FILE", help="Where to. [default: report.html in the run]")
+        Path | None, Option("--output", "-o", metavar="FILE", help="By default report.html in the run.")
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,

@@ -12,11 +12,11 @@ Data: TypeAlias = Annotated[
     str, Argument(metavar="DATA", help="File, folder or built-in name (`digits`).", show_default=False)
 ]
 OwnData: TypeAlias = Annotated[
-    str | None, Argument(metavar="[DATA]", help="File, folder or built-in name; by default what the run was trained on.",
-                         show_default=False)
+    str | None,
+    Argument(metavar="DATA", help="File, folder or built-in name; by default the run's own.", show_default=False),
 ]
 Json: TypeAlias = Annotated[bool, Option("--json", help="Print one JSON document on stdout and nothing else there.")]
-File: TypeAlias = Annotated[Path, Option("--output", "-o", metavar="FILE", help="Where to; the suffix says the format.")]
+File: TypeAlias = Annotated[Path, Option("--output", "-o", metavar="FILE", help="Where to; the suffix says how.")]
 Overwrite: TypeAlias = Annotated[bool, Option("--overwrite", help="Replace what is there already.")]
 Quiet: TypeAlias = Annotated[bool, Option("--quiet", "-q", help="No progress bar, no explanations.")]
 NoReport: TypeAlias = Annotated[bool, Option("--no-report", help="Do not write report.html at the end.")]

@@ -49,11 +49,11 @@ def warn(text: str) -> None:
 
 
 def plain(value: object) -> str:
-    """Return a value of the user's as text that Rich does not read as markup.
+    r"""Return a value of the user's as text that Rich does not read as markup.
 
     Example:
         >>> plain("a[b].csv")
-        'a\\\\[b].csv'
+        'a\\[b].csv'
     """
     from rich.markup import escape
 

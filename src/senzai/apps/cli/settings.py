@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ def _value(text: str) -> Any:
 
 
 def read_config(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return what a TOML file says about the run (recipe, kind, out), and its settings.
+    r"""Return what a TOML file says about the run (recipe, kind, out), and its settings.
 
     A table holds the settings of a part, and ``name`` in it is the part itself.
 
@@ -58,10 +57,12 @@ def read_config(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "fit.toml"
-        >>> _ = file.write_text('recipe = "vae"\\nlr = 0.01\\n[prior]\\nname = "mixture"\\nn_components = 32\\n')
+        >>> _ = file.write_text('recipe = "vae"\nlr = 0.01\n[prior]\nname = "mixture"\nn_components = 32\n')
         >>> read_config(file)
         ({'recipe': 'vae'}, {'lr': 0.01, 'prior': 'mixture', 'prior.n_components': 32})
     """
+    import tomllib
+
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as err:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 def fit(
     data: Data,
-    out: Annotated[Path | None, Option("--out", metavar="RUN", help="Folder for the run; it must not exist yet.")] = None,
-    recipe: Annotated[str | None, Option("--recipe", help="Name of a recipe: see `senzai recipes`. [default: vae]")] = None,
-    kind: Annotated[str | None, Option("--kind", help="Kind of the data: see `senzai kinds`. [default: detected]")] = None,
+    out: Annotated[Path | None, Option("--out", metavar="RUN", help="A new folder for the run.")] = None,
+    recipe: Annotated[str | None, Option("--recipe", help="Name in `senzai recipes`; by default vae.")] = None,
+    kind: Annotated[str | None, Option("--kind", help="Name in `senzai kinds`; by default detected.")] = None,
     settings: Set = None,
     config: Annotated[Path | None, Option("--config", metavar="FILE.toml", help="Settings from a file.")] = None,
     devices: Annotated[int, Option("--devices", min=1, help="Processes to train with, one per device.")] = 1,
-    skip_bad: Annotated[bool, Option("--skip-bad", help="Leave out files that cannot be read, and count them.")] = False,
+    skip_bad: Annotated[bool, Option("--skip-bad", help="Leave out, and count, unreadable files.")] = False,
     overwrite: Overwrite = False,
     tensorboard: Annotated[bool, Option("--tensorboard", help="Also write TensorBoard logs into the run.")] = False,
     no_report: NoReport = False,
@@ -97,7 +97,7 @@ def resume(
 
 
 def demo(
-    out: Annotated[Path | None, Option("--out", metavar="RUN", help="Folder for the run. [default: runs/demo]")] = None,
+    out: Annotated[Path | None, Option("--out", metavar="RUN", help="A new folder; by default runs/demo.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -105,7 +105,7 @@ def demo(
     from .. import demo as show
 
     found = show.run(out, progress=False if quiet else None)
-    reply(as_json, found, *show.told(found))
+    reply(as_json, found, *(plain(line) for line in show.told(found)))
 
 
 def write_report(run: Run, dataset: Any, path: Path) -> str | None:

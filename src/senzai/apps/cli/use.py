@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,15 +22,17 @@ def sample(
     run: RunFolder,
     output: File,
     n: Annotated[int, Option("-n", "--number", min=1, help="How many rows.")] = 100,
-    seed: Annotated[int | None, Option("--seed", min=0, help="Seed of the draws. [default: a new one, which is said]")] = None,
+    seed: Annotated[int | None, Option("--seed", min=0, help="Seed of the draws; by default a new one.")] = None,
     temperature: Annotated[float, Option("--temperature", help="Factor on the spread of the latents.")] = 1.0,
     noise: Annotated[
-        bool | None, Option("--noise/--no-noise", help="Draw from the likelihood too. [default: not for images]")
+        bool | None, Option("--noise/--no-noise", help="Draw from the likelihood too; by default, not for images.")
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Make new rows in the form of the training data."""
+    import secrets
+
     from ...face import load
 
     refuse_existing(output, overwrite)
@@ -135,7 +136,7 @@ def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise SettingError(f"--values are numbers with commas between, but got {text!r}. Write --values -2,0,2") from None
+        raise SettingError(f"--values are numbers and commas, but got {text!r}. Write --values -2,0,2") from None
 
 
 def _shape(rows: Any) -> list[int]:

@@ -1,0 +1,243 @@
+"""Charts for rows of numbers: what is measured beside what the model makes, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..data import Schema
+from .blocks import Chart
+from .figures import Trace, figure, plain
+from .findings import Floats, Path, Shown, Traversal
+from .numbers import label, number
+
+FEW = 12
+PROFILES = 6
+NAMED = 40
+BINS = 24
+REAL, MODEL = "var(--real)", "var(--model)"
+LEGEND = (("data", REAL), ("model", MODEL))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Columns with their names and, for charts that show many at once, one scale for all.
+
+    Args:
+        names: Name of each column.
+        centre: What is subtracted from a column on the common scale.
+        spread: What it is divided by.
+        standardised: Whether the common scale is other than the user's.
+        whole: Whether values are whole numbers.
+    """
+
+    names: tuple[str, ...]
+    centre: Floats
+    spread: Floats
+    standardised: bool
+    whole: bool
+
+    @classmethod
+    def of(cls, schema: Schema, real: Floats) -> Grid:
+        """Decide the common scale: standard deviations, unless columns have no names and vary alike."""
+        with np.errstate(all="ignore"):
+            spread = np.nan_to_num(np.nanstd(real, axis=0)) if len(real) else np.ones(real.shape[1])
+            centre = np.nan_to_num(np.nanmean(np.where(np.isnan(real).all(0), 0.0, real), axis=0))
+        used = spread[spread > 0]
+        alike = schema.columns is None and (len(used) == 0 or used.max() < 10 * np.median(used))
+        spread = np.where(spread > 0, spread, 1.0)
+        if alike and real.shape[1] > FEW:
+            centre, spread = np.zeros_like(centre), np.ones_like(spread)
+        names = column_names(schema)
+        standardised = not (alike and real.shape[1] > FEW)
+        return cls(names, centre, spread, standardised, schema.values in ("binary", "levels", "count"))
+
+    @property
+    def unit(self) -> str:
+        """What the common scale is called."""
+        return "standard deviations" if self.standardised else "value"
+
+    def common(self, values: Floats) -> Floats:
+        """Return values on the common scale."""
+        return np.asarray((values - self.centre) / self.spread)
+
+
+def column_names(schema: Schema) -> tuple[str, ...]:
+    """Return the user's names of all columns, or their numbers."""
+    size = int(np.prod(schema.event_shape))
+    if schema.columns is not None and len(schema.columns) == size:
+        return tuple(label(c) for c in schema.columns)
+    if len(schema.event_shape) == 1:
+        return tuple(f"column {i}" for i in range(size))
+    return tuple(f"column {', '.join(map(str, i))}" for i in np.ndindex(*schema.event_shape))
+
+
+def as_columns(x: Tensor, schema: Schema) -> Floats:
+    """Return model values ``(n, *event)`` in the user's numbers, ``(n, columns)``."""
+    return np.asarray(x.flatten(1).double().cpu().numpy() / schema.value_scale)
+
+
+def real_columns(batch: Batch, schema: Schema) -> Floats:
+    """Return the rows of a batch; what was not observed is NaN."""
+    values = as_columns(batch.tensor, schema)
+    return values if batch.observed is None else np.where(batch.observed.flatten(1).cpu().numpy(), values, np.nan)
+
+
+def distance(a: Floats, b: Floats) -> float:
+    """Return the Kolmogorov-Smirnov distance of two samples, from 0 (alike) to 1 (apart); NaN is left out.
+
+    Example:
+        >>> distance(np.array([0.0, 1.0]), np.array([0.0, 1.0])), distance(np.array([0.0]), np.array([2.0, np.nan]))
+        (0.0, 1.0)
+    """
+    a, b = np.sort(a[np.isfinite(a)]), np.sort(b[np.isfinite(b)])
+    if not len(a) or not len(b):
+        return 0.0
+    at = np.concatenate([a, b])
+    return float(np.abs(np.searchsorted(a, at, "right") / len(a) - np.searchsorted(b, at, "right") / len(b)).max())
+
+
+# --- samples ----------------------------------------------------------------------------------------------------------
+def histograms(grid: Grid, real: Floats, made: Floats) -> tuple[list[Chart], Floats]:
+    """Return a histogram of each column, at most twelve, those that differ most; and the distance of all columns."""
+    far = np.array([distance(real[:, j], made[:, j]) for j in range(real.shape[1])])
+    chosen = np.sort(np.argsort(-far, kind="stable")[:FEW]) if len(far) > FEW else np.arange(len(far))
+    return [histogram(grid, real[:, j], made[:, j], int(j), float(far[j])) for j in chosen], far
+
+
+def histogram(grid: Grid, real: Floats, made: Floats, j: int, far: float) -> Chart:
+    """Return one column of the data as bars and of the model as a line, both as fractions."""
+    edges = bins(np.concatenate([real, made]), whole=grid.whole)
+    middles = (edges[:-1] + edges[1:]) / 2
+    heights = [np.histogram(v[np.isfinite(v)], edges)[0] / max(1, np.isfinite(v).sum()) for v in (real, made)]
+    data: list[Trace] = [
+        {"type": "bar", "x": plain(middles), "y": plain(heights[0]), "marker": {"color": REAL}, "name": "data",
+         "opacity": 0.55, "width": float(edges[1] - edges[0]), "hovertemplate": "%{x:.4g}: %{y:.1%}"},
+        {"type": "scatter", "mode": "lines", "x": plain(middles), "y": plain(heights[1]), "name": "model",
+         "line": {"color": MODEL, "width": 1.8, "shape": "hvh"}, "hovertemplate": "%{x:.4g}: %{y:.1%}"},
+    ]
+    name = grid.names[j]
+    small = {"l": 30, "r": 6, "t": 4, "b": 24}
+    made_figure = figure(data, x={"nticks": 4}, y={"tickformat": ".0%", "nticks": 3}, bargap=0, margin=small)
+    return Chart(made_figure, name, f"KS {far:.2f}", height=130, says=f"Histogram of {name}, data and model")
+
+
+def bins(values: Floats, *, whole: bool) -> Floats:
+    """Return edges: one bin per whole number where they are few, else of equal width over all but the far tails."""
+    good = values[np.isfinite(values)]
+    if not len(good):
+        return np.array([0.0, 1.0])
+    low, high = float(good.min()), float(good.max())
+    if whole and high - low < 2 * BINS:
+        return np.asarray(np.arange(np.floor(low), np.ceil(high) + 2) - 0.5)
+    low, high = (float(v) for v in np.quantile(good, [0.002, 0.998]))
+    return np.linspace(low, high, BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
+
+
+def bands(grid: Grid, real: Floats, made: Floats, *, binary: bool) -> Chart:
+    """Return the middle of all columns and where most values lie, data and model on one scale."""
+    data: list[Trace] = []
+    at = list(range(real.shape[1]))
+    for name, values, colour, wash in (("data", real, REAL, "var(--real-wash)"), ("model", made, MODEL, "var(--model-wash)")):
+        v = grid.common(values)
+        v = np.where(np.isnan(v).all(0), 0.0, v)
+        line = np.nanmean(v, axis=0) if binary else np.nanmedian(v, axis=0)
+        if not binary:
+            low, high = np.nanquantile(v, [0.1, 0.9], axis=0)
+            edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": at}
+            data += [{**edge, "y": plain(low)}, {**edge, "y": plain(high), "fill": "tonexty", "fillcolor": wash}]
+        data.append({
+            "type": "scatter", "mode": "lines", "x": at, "y": plain(line), "name": name, "text": list(grid.names),
+            "line": {"color": colour, "width": 1.8}, "hovertemplate": "%{text}: %{y:.3g}",
+        })
+    made_figure = figure(data, x=column_axis(grid), y={"title": grid.unit})
+    return Chart(made_figure, height=300 if len(at) > NAMED else 360, says="All columns, data and model")
+
+
+def column_axis(grid: Grid) -> dict[str, Any]:
+    """Return an axis of columns: with names where there is room."""
+    if len(grid.names) > NAMED:
+        return {"title": "column"}
+    return {"tickvals": list(range(len(grid.names))), "ticktext": list(grid.names), "nticks": 0, "tickangle": -60}
+
+
+# --- reconstructions --------------------------------------------------------------------------------------------------
+def agreement(grid: Grid, real: Floats, seen: Floats) -> list[Chart]:
+    """Return one small chart per column: the value of each row against its reconstruction."""
+    return [agree(grid.names[j], real[:, j], seen[:, j]) for j in range(real.shape[1])]
+
+
+def agree(name: str, real: Floats, seen: Floats) -> Chart:
+    """Return one column against its reconstruction; on the diagonal the two are equal."""
+    both = np.isfinite(real) & np.isfinite(seen)
+    a, b = real[both], seen[both]
+    varies = len(a) > 2 and a.std() > 0 and b.std() > 1e-9 * a.std()
+    note = f"r = {number(float(np.corrcoef(a, b)[0, 1]), 2)}" if varies else "no variation"
+    low, high = (float(min(a.min(), b.min())), float(max(a.max(), b.max()))) if len(a) else (0.0, 1.0)
+    data: list[Trace] = [
+        {"type": "scatter", "mode": "lines", "x": [low, high], "y": [low, high], "hoverinfo": "skip",
+         "line": {"color": "var(--soft)", "width": 1, "dash": "dot"}},
+        {"type": "scatter", "mode": "markers", "x": plain(a), "y": plain(b),
+         "marker": {"color": MODEL, "size": 4, "opacity": 0.6, "line": {"width": 0}},
+         "hovertemplate": "%{x:.4g} → %{y:.4g}<extra></extra>"},
+    ]
+    small = {"l": 34, "r": 6, "t": 4, "b": 24}
+    made = figure(data, x={"nticks": 4, "showgrid": True}, y={"nticks": 4}, margin=small)
+    return Chart(made, name, note, height=150, says=f"{name}: value against reconstruction, {note}")
+
+
+def profiles(grid: Grid, shown: Shown, schema: Schema) -> list[Chart]:
+    """Return the columns of a few rows as lines, original and reconstruction."""
+    real, seen = grid.common(real_columns(shown.batch, schema)), grid.common(as_columns(shown.reconstructions, schema))
+    at = list(range(real.shape[1]))
+    charts = []
+    for i in range(min(PROFILES, len(real))):
+        line = {"type": "scatter", "mode": "lines", "x": at, "text": list(grid.names), "hovertemplate": "%{text}: %{y:.3g}"}
+        data: list[Trace] = [
+            {**line, "y": plain(real[i]), "name": "data", "line": {"color": REAL, "width": 2}},
+            {**line, "y": plain(seen[i]), "name": "model", "line": {"color": MODEL, "width": 1.5}},
+        ]
+        cost = number(float(shown.distortion[i] + shown.rate[i]))
+        made = figure(data, x={"title": "column"}, y={"nticks": 4})
+        charts.append(Chart(made, f"row {int(shown.index[i])}", f"{cost} nats", height=180, says="Original and reconstruction"))
+    return charts
+
+
+# --- traversals and interpolations ------------------------------------------------------------------------------------
+def traversal(grid: Grid, found: Traversal, schema: Schema, note: str) -> Chart:
+    """Return how every column changes along one latent, from the middle of the way."""
+    values = grid.common(as_columns(found.x, schema))
+    change = values - values[len(values) // 2]
+    return heat(grid, change, found.values, f"z{found.name}", note, "value of the latent")
+
+
+def way(grid: Grid, found: Path, schema: Schema) -> Chart:
+    """Return all columns on the way between two rows."""
+    values = grid.common(as_columns(found.x, schema))
+    title = f"row {found.ends[0]} to row {found.ends[1]}"
+    return heat(grid, values, np.linspace(0, 1, len(values)), title, grid.unit, "share of the way")
+
+
+def heat(grid: Grid, values: Floats, at: Floats, title: str, note: str, axis: str) -> Chart:
+    """Return columns by steps as colours, pale at zero."""
+    top = max(float(np.nanquantile(np.abs(values), 0.995)), 1e-6)
+    middle = 0.0 if values.min() < 0 else top / 2
+    rows = range(len(grid.names))
+    named = len(grid.names) <= NAMED
+    data: list[Trace] = [{
+        "type": "heatmap", "x": plain(at), "y": list(rows), "z": [plain(np.round(v, 3)) for v in values.T],
+        "zmin": 2 * middle - top, "zmax": top, "xgap": 1, "ygap": 1 if named else 0,
+        "colorscale": [[0, "var(--below)"], [0.5, "var(--panel)"], [1, "var(--above)"]],
+        "colorbar": {"thickness": 6, "outlinewidth": 0, "nticks": 5, "tickfont": {"color": "var(--soft)", "size": 10}},
+        "text": [[n] * len(at) for n in grid.names] if named else None,
+        "hovertemplate": "%{text}<br>%{z:.3g}<extra></extra>" if named else "column %{y}<br>%{z:.3g}<extra></extra>",
+    }]
+    ticks = {"tickvals": list(rows), "ticktext": list(grid.names), "nticks": 0} if named else {"title": "column"}
+    made = figure(data, x={"title": axis}, y={"autorange": "reversed", "showgrid": False, **ticks})
+    height = min(620, 80 + 18 * len(grid.names)) if named else 320
+    return Chart(made, title, note, height=height, says=f"{title}: columns by steps")

@@ -1,0 +1,219 @@
+"""Charts every run has: learning curves, the latent map, the rate of each dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from .blocks import Chart, Figure, Sprite
+from .findings import Codes, Floats
+from .numbers import label, number
+
+CLASSES = 10
+Trace = dict[str, Any]
+Axis = Mapping[str, Any]
+
+
+def figure(data: list[Trace], *, x: Axis | None = None, y: Axis | None = None, **layout: Any) -> Figure:
+    """Return a chart in the page's dress: no frame, hairlines for the grid, all colours from the scheme."""
+    axis = {
+        "gridcolor": "var(--hair)", "zeroline": False, "linecolor": "var(--hair)", "automargin": True, "nticks": 6,
+        "tickfont": {"color": "var(--soft)", "size": 11}, "title": {"font": {"color": "var(--soft)", "size": 12}},
+    }
+    return {
+        "data": data,
+        "layout": {
+            "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "showlegend": False,
+            "font": {"family": "Inter, system-ui, sans-serif", "color": "var(--ink)", "size": 12},
+            "margin": {"l": 44, "r": 12, "t": 8, "b": 36}, "hoverlabel": {"font": {"size": 12}},
+            "separators": ".\u2009",
+            "xaxis": {**axis, "showgrid": False, **titled(axis, x)}, "yaxis": {**axis, **titled(axis, y)}, **layout,
+        },
+    }
+
+
+def titled(axis: Axis, given: Axis | None) -> dict[str, Any]:
+    """Give the title of an axis its letters."""
+    own = dict(given or {})
+    if "title" in own:
+        own["title"] = {**axis["title"], "text": own["title"], "standoff": 8}
+    return own
+
+
+def plain(values: Floats) -> list[float | None]:
+    """Return numbers for JSON to six digits; what is not finite is left out.
+
+    Example:
+        >>> plain(np.array([1.23456789, np.nan]))
+        [1.23457, None]
+    """
+    return [float(f"{v:.6g}") if np.isfinite(v) else None for v in np.asarray(values, dtype=float).tolist()]
+
+
+# --- learning curves --------------------------------------------------------------------------------------------------
+def learning(history: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """Return curves of the loss, distortion and rate, training beside validation."""
+    titles = {"loss": "Loss, as minimised", "distortion": "Distortion", "rate": "Rate"}
+    return [c for key, title in titles.items() if (c := curve(history, key, title)) is not None]
+
+
+def curve(history: Sequence[Mapping[str, Any]], key: str, title: str) -> Chart | None:
+    """Return one quantity over the steps of training, or ``None`` if nothing was recorded."""
+    colour = {"loss": "var(--ink)"}.get(key, f"var(--{key})")
+    lines = {kind: series(history, kind, key) for kind in ("train", "validation")}
+    if not any(len(v) for _, v in lines.values()):
+        return None
+    look = {
+        "train": {"line": {"color": colour, "width": 1}, "opacity": 0.5, "name": "training"},
+        "validation": {"line": {"color": colour, "width": 2.2}, "name": "validation"},
+    }
+    data = [
+        {
+            "type": "scatter", "mode": "lines" if len(v) > 1 else "markers", "x": s.tolist(), "y": plain(v),
+            "marker": {"color": colour}, "hovertemplate": "step %{x}<br>%{y:.4g} nats", **look[kind],
+        }
+        for kind, (s, v) in lines.items() if len(v)
+    ]
+    values = np.concatenate([v for _, v in lines.values()])
+    scale, note = y_scale(values, logarithmic=key != "rate")
+    last = lines["validation"] if len(lines["validation"][1]) else lines["train"]
+    says = f"{title} over training steps, ending at {number(float(last[1][-1]))} nats per row"
+    return Chart(figure(data, x={"title": "step", "rangemode": "tozero"}, y=scale, shapes=marks(history)),
+                 title, note or "nats per row", says=says)
+
+
+def series(history: Sequence[Mapping[str, Any]], kind: str, key: str) -> tuple[Floats, Floats]:
+    """Return steps and values of one quantity."""
+    points = [(h["step"], h[key]) for h in history if h.get("kind") == kind and isinstance(h.get(key), int | float)]
+    pairs = np.array(points, dtype=float).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def y_scale(values: Floats, *, logarithmic: bool) -> tuple[dict[str, Any], str]:
+    """Choose the axis of a curve: logarithmic over decades, else without the first high values if they hide the rest."""
+    good = values[np.isfinite(values)]
+    if len(good) < 2:
+        return {}, ""
+    low, most, high = float(good.min()), float(np.quantile(good, 0.95)), float(good.max())
+    if logarithmic and low > 0 and high > 20 * low:
+        return {"type": "log", "dtick": "D2" if high < 100 * low else 1}, "nats per row, logarithmic"
+    if logarithmic and len(good) >= 20 and high - most > 1.5 * (most - low):
+        pad = 0.08 * (most - low) or 1.0
+        return {"range": [low - pad, most + pad]}, "nats per row; the start is above"
+    return ({"rangemode": "tozero"} if low >= 0 and not logarithmic else {}), ""
+
+
+def marks(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return vertical lines where the kept weights are from, and where a bad step was taken back."""
+    best = [h["best_step"] for h in history if h.get("kind") == "validation" and h.get("best_step")]
+    lines = [(best[-1], "var(--soft)", "dot")] if best else []
+    lines += [(h["step"], "var(--warn)", "solid") for h in history if h.get("kind") == "recovered"]
+    return [
+        {"type": "line", "x0": s, "x1": s, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": c, "dash": d, "width": 1}}
+        for s, c, d in lines
+    ]
+
+
+# --- the latent map ---------------------------------------------------------------------------------------------------
+def project(codes: Codes) -> tuple[Floats, str, str, str]:
+    """Return two coordinates of each row, the names of the axes, and what was done, in words.
+
+    One latent is drawn against the distortion of its row, two as they are, more by their two principal components.
+    """
+    z = codes.points
+    if z.shape[1] == 1:
+        return np.column_stack([z[:, 0], codes.distortion]), "z0", "distortion, nats", (
+            "There is one latent: it is drawn against the distortion of its row."
+        )
+    if z.shape[1] == 2:
+        return z, "z0", "z1", "There are two latents, drawn as they are."
+    if len(z) < 3:
+        return z[:, :2], "z0", "z1", "Too few rows for a projection: the first two latents are drawn."
+    pca = PCA(2, svd_solver="full").fit(z)
+    first, second = (round(100 * float(v)) if np.isfinite(v) else 0 for v in pca.explained_variance_ratio_)
+    return pca.transform(z), f"component 1 ({first} %)", f"component 2 ({second} %)", (
+        f"The {z.shape[1]} latents are projected onto their two principal components, which hold {first + second} % "
+        "of the variance of the posterior means; what lies in the other directions cannot be seen here."
+    )
+
+
+def latent_map(
+    codes: Codes, xy: Floats, axes: tuple[str, str], names: Sequence[Any] | None, sprite: Sprite | None
+) -> Chart:
+    """Return the map, coloured by label, or by distortion where there are no labels."""
+    keys: tuple[tuple[str, str], ...] = ()
+    if names is None:
+        data, words = [points(xy, np.arange(len(xy)), by_distortion(codes.distortion))], []
+    else:
+        data, words, keys = by_class(xy, names)
+    square = {"scaleanchor": "x", "scaleratio": 1} if codes.points.shape[1] > 1 else {}
+    made = figure(data, x={"title": axes[0], "showgrid": True}, y={"title": axes[1], **square}, annotations=words,
+                  hovermode="closest", dragmode="pan")
+    says = f"Map of {len(xy)} rows in the latent space"
+    return Chart(made, height=560, says=says, sprite=sprite, keys=keys)
+
+
+def by_distortion(distortion: Floats) -> dict[str, Any]:
+    """Return markers coloured from well to badly explained; the scale ends at the 2nd and 98th percentile."""
+    low, high = np.percentile(distortion, [2, 98])
+    return {
+        "color": plain(distortion), "cmin": float(low), "cmax": float(high if high > low else low + 1),
+        "colorscale": [[0, "var(--low)"], [0.5, "var(--middle)"], [1, "var(--high)"]],
+        "colorbar": {
+            "thickness": 8, "outlinewidth": 0, "len": 0.5, "nticks": 4, "tickfont": {"color": "var(--soft)", "size": 11},
+            "title": {"text": "distortion, nats", "side": "right", "font": {"color": "var(--soft)", "size": 12}},
+        },
+    }
+
+
+def by_class(
+    xy: Floats, names: Sequence[Any]
+) -> tuple[list[Trace], list[dict[str, Any]], tuple[tuple[str, str], ...]]:
+    """Return the points of each class, its name where its middle is, and the keys; small classes share a grey."""
+    sizes: dict[Any, int] = {}
+    for name in names:
+        sizes[name] = sizes.get(name, 0) + 1
+    known = sorted((n for n in sizes if n is not None), key=lambda n: -sizes[n])
+    apart = known[:CLASSES] if len(known) > CLASSES else known
+    groups: dict[str, tuple[list[int], str]] = {}
+    for i, n in enumerate(sorted(apart, key=lambda v: (str(type(v)), v))):
+        groups[label(n)] = ([j for j, m in enumerate(names) if m == n and m is not None], f"var(--c{i})")
+    rest = [j for j, n in enumerate(names) if n is None or n not in apart]
+    if rest:
+        groups["other or unknown"] = (rest, "var(--c-rest)")
+    data = [{**points(xy, np.array(at), {"color": c}), "name": n} for n, (at, c) in groups.items()]
+    words = [
+        {
+            "x": float(np.median(xy[at, 0])), "y": float(np.median(xy[at, 1])), "text": f"<b>{n}</b>", "showarrow": False,
+            "font": {"color": "var(--ink)", "size": 14}, "bgcolor": "var(--veil)", "borderpad": 2, "captureevents": False,
+        }
+        for n, (at, c) in groups.items() if c != "var(--c-rest)" and len(xy) > 20
+    ]
+    return data, words, tuple((n, c) for n, (_, c) in groups.items())
+
+
+def points(xy: Floats, at: Any, marker: dict[str, Any]) -> Trace:
+    """Return rows ``at`` as points that know their place in the sprite."""
+    return {
+        "type": "scatter", "mode": "markers", "x": plain(xy[at, 0]), "y": plain(xy[at, 1]),
+        "customdata": at.tolist(), "hoverinfo": "none",
+        "marker": {"size": 5 if len(xy) > 300 else 8, "opacity": 0.75, "line": {"width": 0}, **marker},
+    }
+
+
+# --- rate per dimension -----------------------------------------------------------------------------------------------
+def rate_bars(rates: Floats, names: Sequence[str], active: Sequence[bool]) -> Chart:
+    """Return the rate of each latent, the largest first; latents that are not in use are pale."""
+    order = np.argsort(-rates, kind="stable")
+    data = [{
+        "type": "bar", "x": list(range(len(order))), "y": plain(rates[order]), "customdata": [names[i] for i in order],
+        "marker": {"color": ["var(--rate)" if active[i] else "var(--pale)" for i in order]},
+        "hovertemplate": "z%{customdata}: %{y:.3f} nats<extra></extra>",
+    }]
+    few = len(order) <= 40
+    ticks = {"tickvals": list(range(len(order))), "ticktext": [f"z{names[i]}" for i in order], "nticks": 0} if few else {}
+    made = figure(data, x={"title": "latent, the largest rate first", **ticks}, y={"title": "nats"}, bargap=0.25)
+    return Chart(made, height=260, says=f"Rate of {len(order)} latents, the largest {number(float(rates.max()))} nats")
