@@ -75,7 +75,7 @@ def test_proposals_for_arrays(x, family, settings, shared):
 
 
 def test_proposals_for_images():
-    big, tiny = (RNG.integers(0, 256, (5, n, 9), dtype=np.uint8) for n in (8, 7))
+    big, tiny = (RNG.integers(0, 256, (5, n, 17), dtype=np.uint8) for n in (16, 15))
     assert open_data(big).propose().network == "conv"
     assert open_data(tiny).propose().network == "mlp"
     assert open_data(tiny, options={"conv_from": 4}).propose().network == "conv"

@@ -31,7 +31,7 @@ class ImageKind(Kind):
         >>> opened = kind.read(np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8), kind.options())
         >>> schema = kind.infer(opened, kind.options())
         >>> schema.event_shape, schema.n_levels, kind.propose(schema).network
-        ((1, 8, 8), 256, 'conv')
+        ((1, 8, 8), 256, 'mlp')
     """
 
     name: ClassVar[str] = "images"

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..core.files import write_text
+from ..data import Schema
 from ..recipes import RECIPES
-
-if TYPE_CHECKING:
-    from .run import Run
+from ..training.bundle import Spec
 
 
-def write_card(run: Run, folder: Path) -> None:
+def write_card(folder: Path, title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> None:
     """Write the card of a run."""
-    write_text(folder / "README.md", card(run))
+    write_text(folder / "README.md", card(title, spec, schema, metrics))
 
 
-def card(run: Run) -> str:
+def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str:
     """Return the card as Markdown: what it is, what it was trained on, how good it is, how to use it."""
-    recipe = RECIPES[run.spec.recipe]
-    schema, fit = run.schema, run.metrics.get("fit", {})
+    recipe = RECIPES[spec.recipe]
+    fit = metrics.get("fit", {})
     reasons = "\n".join(f"- {r}" for r in schema.reasons) or "- none recorded"
-    settings = "\n".join(f"- `{k}` = `{v}`" for k, v in run.spec.settings.items()) or "- all defaults"
+    settings = "\n".join(f"- `{k}` = `{v}`" for k, v in spec.settings.items()) or "- all defaults"
     measured = "\n".join(f"- {k}: {v:.6g}" if isinstance(v, float) else f"- {k}: {v}" for k, v in fit.items())
-    evaluated = run.metrics.get("evaluate", {})
+    evaluated = metrics.get("evaluate", {})
     numbers = [k for k in ("n", "elbo", "log_likelihood", "log_likelihood_se", "k", "bits_per_dim") if k in evaluated]
     held_out = "\n".join(f"- {k}: {evaluated[k]:.6g}" for k in numbers) or "- not evaluated yet: `senzai evaluate`"
-    return f"""# {folder_name(run)}
+    return f"""# {title}
 
-A variational autoencoder trained with [senzai](https://pypi.org/project/senzai) {run.spec.senzai}.
+A variational autoencoder trained with [senzai](https://pypi.org/project/senzai) {spec.senzai}.
 
 **Recipe** `{recipe.name}`: {recipe.title}. {recipe.paper}
 
@@ -57,8 +56,3 @@ codes = model.encode(data)
 ```
 The folder holds JSON and safetensors only; loading it runs no code from it.
 """
-
-
-def folder_name(run: Run) -> str:
-    """Return a title for a run."""
-    return "A senzai run" if run.folder is None else run.folder.name

@@ -270,7 +270,7 @@ def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path 
 def _finish(run: Run, folder: Path) -> None:
     bundle.save_weights(folder, run.model)
     write_json(folder / bundle.METRICS, run.metrics)
-    write_card(run, folder)
+    write_card(folder, folder.name, run.spec, run.schema, run.metrics)
 
 
 def _remove_run(folder: Path) -> None:

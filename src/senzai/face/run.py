@@ -152,7 +152,7 @@ class Run:
         self.metrics["evaluate"] = found
         if self.folder is not None:
             write_json(self.folder / bundle.METRICS, self.metrics)
-            write_card(self, self.folder)
+            write_card(self.folder, self.folder.name, self.spec, self.schema, self.metrics)
         return found
 
     def discrete_step(self) -> float | None:
@@ -177,7 +177,7 @@ class Run:
             write_json(tmp / bundle.SPEC, self.spec.model_dump(mode="json"))
             bundle.save_weights(tmp, self.model)
             write_json(tmp / bundle.METRICS, self.metrics)
-            write_card(self, tmp)
+            write_card(tmp, target.name, self.spec, self.schema, self.metrics)
         self.folder = target
         return target
 

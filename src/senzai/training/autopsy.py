@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +15,9 @@ from ..dist.ops import elementwise
 from ..models.base import LatentModel
 from ..nn.inputs import as_float
 from ..objectives.base import Player, Terms
+
+Repeat = Callable[[], AbstractContextManager[Any]]
+"""Opens a block in which the draws of the failed step are made again."""
 
 
 def _bad(t: Tensor) -> bool:
@@ -38,25 +41,41 @@ def _first_bad_layer(model: nn.Module, found: list[str]) -> Iterator[None]:
             handle.remove()
 
 
-def explain(model: LatentModel, player: Player, batch: Batch, step: int) -> str:
-    """Return one sentence or more about what is not finite when ``player`` sees ``batch``."""
+def bad_parameters(model: nn.Module) -> list[str]:
+    """Return the names of parameters that are not finite."""
+    return [n for n, p in model.named_parameters() if _bad(p)]
+
+
+def explain(
+    model: LatentModel, player: Player, batch: Batch, step: int, repeat: Repeat, columns: Sequence[str | int] = ()
+) -> str:
+    """Say what is not finite when ``player`` sees ``batch``, most telling fact first; nothing if all is finite.
+
+    Args:
+        model: The model as it was when the step failed.
+        player: Whose loss it is.
+        batch: What it saw.
+        step: When, 0-based.
+        repeat: Makes the draws of that step again.
+        columns: Names of the entries of a row, where they have names.
+    """
     layers: list[str] = []
     facts: list[str] = []
-    with _first_bad_layer(model, layers):
+    with repeat(), _first_bad_layer(model, layers):
         terms = player.loss(model, batch, step)
-    wrong = [k for k, v in terms.parts.items() if _bad(v)]
+    wrong = [k for k, v in terms.parts.items() if _bad(v)] or (["loss"] if _bad(terms.loss) else [])
     if wrong:
         facts.append(f"the term {' and '.join(repr(w) for w in wrong)} is not finite")
         facts.extend(_rows(terms))
-        facts.extend(_entries(model, batch))
+        facts.extend(_entries(model, batch, repeat, columns))
     if layers:
         facts.append(f"the first layer with such numbers is {layers[0]}")
-    weights = [n for n, p in model.named_parameters() if _bad(p)]
+    weights = bad_parameters(model)
     if weights:
         facts.append(f"the parameter {weights[0]} is not finite itself")
     if not facts:
         facts.extend(_gradients(model, terms))
-    return "; ".join(facts) or "the loss was finite when it was computed again, so the update itself overflowed"
+    return "; ".join(facts)
 
 
 def _rows(terms: Terms) -> list[str]:
@@ -64,12 +83,12 @@ def _rows(terms: Terms) -> list[str]:
     return [f"in {len(rows)} of {len(terms.loss)} rows of the batch (first: {rows[0]})"] if rows else []
 
 
-def _entries(model: LatentModel, batch: Batch) -> list[str]:
+def _entries(model: LatentModel, batch: Batch, repeat: Repeat, columns: Sequence[str | int]) -> list[str]:
     if not isinstance(batch.x, Tensor):
         return []
-    seen = model.infer(batch)
     try:
-        log_p = elementwise(seen.likelihood, as_float(batch.x))
+        with repeat():
+            log_p = elementwise(model.infer(batch).likelihood, as_float(batch.x))
     except CombinationError:
         return []
     places = (~torch.isfinite(log_p)).nonzero()
@@ -77,12 +96,13 @@ def _entries(model: LatentModel, batch: Batch) -> list[str]:
         return []
     _, row, *entry = places[0].tolist()
     value = batch.x[(row, *entry)].item()
-    return [f"the likelihood fails first at entry {tuple(entry)} (value {value:g}) of row {row}"]
+    where = f"column {columns[entry[0]]!r}" if columns and len(entry) == 1 else f"entry {tuple(entry)}"
+    return [f"the likelihood fails first at {where} (value {value:g}) of row {row}"]
 
 
 def _gradients(model: LatentModel, terms: Terms) -> list[str]:
     model.zero_grad(set_to_none=True)
-    terms.loss.mean().backward()  # type: ignore[no-untyped-call]
+    terms.loss.mean().backward()
     names = [n for n, p in model.named_parameters() if p.grad is not None and _bad(p.grad)]
     model.zero_grad(set_to_none=True)
     return [f"the loss is finite but the gradient of {names[0]} is not"] if names else []

@@ -125,7 +125,9 @@ def read_metrics(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as err:
-        raise BundleError(f"{str(file)!r} must be JSON, but it is damaged ({err}). Delete it and evaluate again.") from err
+        raise BundleError(
+            f"{str(file)!r} must be JSON, but it is damaged ({err}). Delete it and evaluate again."
+        ) from err
     return found
 
 
@@ -137,7 +139,9 @@ def read_spec(path: Path) -> Spec:
     """
     file = path / SPEC
     if not file.is_file():
-        raise BundleError(f"A run is a folder with {SPEC} in it, but {str(path)!r} has none. Give the folder named by --out.")
+        raise BundleError(
+            f"A run is a folder with {SPEC} in it, but {str(path)!r} has none. Give the folder named by --out."
+        )
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as err:
@@ -177,5 +181,7 @@ def load_model(path: Path, spec: Spec) -> LatentModel:
     except SenzaiError as err:
         raise BundleError(f"{str(path / SPEC)!r} describes a model that cannot be made: {err}") from err
     except (RuntimeError, TypeError, KeyError, ValueError) as err:
-        raise BundleError(f"The weights in {str(path)!r} must belong to its {SPEC}, but they do not fit: {err}") from err
+        raise BundleError(
+            f"The weights in {str(path)!r} must belong to its {SPEC}, but they do not fit: {err}"
+        ) from err
     return model.eval()

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.errors import BundleError
 from ..core.files import replacing
 from .loop import Progress, Training
-from .weights import Snapshot
+from .weights import Snapshot, join, to, under
 
 FORMAT = "senzai-checkpoint-1"
 
@@ -45,23 +45,19 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from err
 
 
-def _join(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{prefix}/{k}": v for k, v in tensors.items()}
-
-
-def _part(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(f"{prefix}/"): v for k, v in tensors.items() if k.startswith(f"{prefix}/")}
-
-
 def save_checkpoint(training: Training, path: Path) -> None:
-    """Write the state of a run."""
-    now = training.snapshot()
-    tensors = _join("model", now.model) | _join("best", training.best or {}) | _join("average", now.average or {})
-    for i, optimiser in enumerate(now.optimisers):
-        tensors |= _join(f"optimiser{i}", optimiser)
-    facts = {"format": FORMAT, "progress": json.dumps(training.facts()), "average_steps": str(now.average_steps)}
+    """Write the state of a run: where it stands, its best weights, what it would go back to, what it is measuring."""
+    now, good = training.state(), training.good
+    now_facts, now_tensors = now.flat()
+    good_facts, good_tensors = good.flat() if good.step != now.step else (None, {})
+    meter_facts, meter_tensors = training.meter.state()
+    tensors = (
+        join("now", now_tensors) | join("good", good_tensors) | join("best", training.best or {})
+        | join("meter", meter_tensors)
+    )
+    facts = {"progress": training.facts(), "now": now_facts, "good": good_facts, "meter": meter_facts}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_tensors(path, tensors, facts)
+    save_tensors(path, tensors, {"format": FORMAT, **{k: json.dumps(v) for k, v in facts.items()}})
 
 
 def load_checkpoint(training: Training, path: Path) -> None:
@@ -72,21 +68,21 @@ def load_checkpoint(training: Training, path: Path) -> None:
     """
     tensors, facts = load_tensors(path)
     if facts.get("format") != FORMAT:
-        raise BundleError(f"{str(path)!r} must be a checkpoint of this version of senzai, but has {facts.get('format')!r}.")
-    device = training.device
-    tensors = {k: v.to(device) if not k.startswith("optimiser") else v for k, v in tensors.items()}
-    progress = Progress(**json.loads(facts["progress"]))
-    count = len(training.steppers)
-    state = Snapshot(
-        progress.step,
-        _part("model", tensors),
-        tuple(_part(f"optimiser{i}", tensors) for i in range(count)),
-        _part("average", tensors) or None,
-        int(facts["average_steps"]),
-    )
+        raise BundleError(
+            f"{str(path)!r} must be a checkpoint of this version of senzai ({FORMAT}), but is {facts.get('format')!r}."
+        )
+    device, count = training.device, len(training.steppers)
     try:
-        training.resume(state, _part("best", tensors) or None, progress)
-    except (RuntimeError, ValueError, KeyError) as err:
+        known = {k: json.loads(facts[k]) for k in ("progress", "now", "good", "meter")}
+        now = Snapshot.from_flat(known["now"], under("now", tensors), optimisers=count, device=device)
+        good = now
+        if known["good"] is not None:
+            good = Snapshot.from_flat(known["good"], under("good", tensors), optimisers=count, device=device)
+        training.resume(
+            now, Progress(**known["progress"]), good=good, best=to(under("best", tensors), device) or None,
+            meter=(known["meter"], to(under("meter", tensors), device)),
+        )
+    except (RuntimeError, ValueError, KeyError, TypeError) as err:
         raise BundleError(
             f"The checkpoint {str(path)!r} must belong to the model in spec.json, but it does not fit: {err}"
         ) from err
@@ -99,5 +95,3 @@ def peek(path: Path) -> Progress:
             return Progress(**json.loads((file.metadata() or {})["progress"]))
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as err:
         raise BundleError(f"{str(path)!r} must be a checkpoint, but it cannot be read ({err}).") from err
-
-

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True)
 class Comms:
     """Rank and size of this process group.
+
+    Args:
+        rank: This process.
+        world: Number of processes.
+        local_rank: This process among those of its machine, which is the number of its device.
 
     Example:
         >>> Comms().is_main, Comms().sum(torch.tensor([1.0]))
@@ -24,6 +28,7 @@ class Comms:
 
     rank: int = 0
     world: int = 1
+    local_rank: int = 0
 
     @property
     def is_main(self) -> bool:
@@ -37,10 +42,26 @@ class Comms:
             dist.all_reduce(values)
         return values
 
+    def gather(self, text: str) -> list[str]:
+        """Return what every process says."""
+        if self.world == 1:
+            return [text]
+        found = [""] * self.world
+        dist.all_gather_object(found, text)
+        return found
+
+    def agree(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the first one's values."""
+        if self.world > 1:
+            for t in tensors:
+                dist.broadcast(t, 0)
+
     def wrap(self, module: nn.Module) -> nn.Module:
         """Let gradients of ``module`` be averaged over processes."""
         if self.world == 1 or not any(p.requires_grad for p in module.parameters()):
             return module
+        from torch.nn.parallel import DistributedDataParallel
+
         return DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def barrier(self) -> None:
@@ -55,8 +76,12 @@ def process_group() -> Iterator[Comms]:
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Comms()
         return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local)
+    # Counts and metrics are on the CPU even when models are not, so both kinds of memory need a way.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
-        yield Comms(dist.get_rank(), dist.get_world_size())
+        yield Comms(dist.get_rank(), dist.get_world_size(), local)
     finally:
         dist.destroy_process_group()

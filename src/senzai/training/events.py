@@ -47,6 +47,13 @@ class Validated:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """Every other event of this step is out: a checkpoint made now is the whole state after ``step`` steps."""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Recovered:
     """A loss was not finite: the last good state is back and the learning rate lower."""
 
@@ -66,6 +73,14 @@ class Interrupted:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """An error ends the run; ``drive`` tells listeners before it is raised, so that they can close."""
+
+    step: int
+    error: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """All steps are done, or a listener stopped the run; the best weights are in the model."""
 
@@ -75,4 +90,4 @@ class Finished:
     seconds: float
 
 
-Event: TypeAlias = Started | Progressed | Validated | Recovered | Interrupted | Finished
+Event: TypeAlias = Started | Progressed | Validated | Reached | Recovered | Interrupted | Failed | Finished

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..core.batch import Batch
-from ..core.errors import InputError
+from ..core.errors import InputError, SettingError
 from ..core.random import derive
 
 
@@ -51,6 +51,11 @@ class Plan:
             raise InputError(
                 f"Training needs at least {self.least} rows, but there are {self.n_rows}. "
                 "Give more data, or a smaller validation and test share."
+            )
+        if self.batch_size < self.least:
+            raise SettingError(
+                f"A batch must have a row for each of its pieces (accumulate x devices = {self.least}), but "
+                f"batch_size={self.batch_size}. Set a larger batch_size or a smaller accumulate."
             )
 
     @property

@@ -6,13 +6,14 @@ import json
 import os
 import time
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..core.extras import need
 from ..core.files import cannot_write, replacing
 from .checkpoint import save_checkpoint
-from .events import Event, Finished, Interrupted, Progressed, Recovered, Started, Validated
+from .events import Event, Failed, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
 from .loop import Training
 
 
@@ -26,10 +27,16 @@ class Listener(Protocol):
 def drive(training: Training, listeners: list[Listener]) -> Finished | Interrupted:
     """Run ``training`` to its end and tell every listener; return the last event."""
     last: Event | None = None
-    for event in training.events():
+    try:
+        for event in training.events():
+            for listener in listeners:
+                listener.on(event, training)
+            last = event
+    except BaseException as err:
+        failed = Failed(training.progress.step, str(err) or type(err).__name__)
         for listener in listeners:
-            listener.on(event, training)
-        last = event
+            listener.on(failed, training)
+        raise
     assert isinstance(last, Finished | Interrupted)  # the loop ends with one of the two
     return last
 
@@ -47,7 +54,7 @@ class EarlyStopping:
 
 
 class Checkpointer:
-    """Save the state after validations and progress events, at most every ``seconds``, and whenever the run ends."""
+    """Save the state when a step with events is complete, at most every ``seconds``, and whenever the run ends."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds
@@ -55,17 +62,15 @@ class Checkpointer:
 
     def on(self, event: Event, training: Training) -> None:
         """Save if it is time."""
-        due = time.monotonic() - self.last >= self.seconds
-        regular = isinstance(event, Validated | Progressed) and due
-        if isinstance(event, Started) and event.step == 0:
-            regular = True
-        if isinstance(event, Interrupted | Finished) or regular:
+        first = isinstance(event, Started) and event.step == 0
+        due = isinstance(event, Reached) and time.monotonic() - self.last >= self.seconds
+        if first or due or isinstance(event, Interrupted | Finished):
             save_checkpoint(training, self.path)
             self.last = time.monotonic()
 
 
 class History:
-    """Write progress and validations to ``history.jsonl``, one JSON object a line; what a resume repeats is cut first."""
+    """Write progress and validations to ``history.jsonl``, an object a line; a resume first cuts what it repeats."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -73,7 +78,7 @@ class History:
     def on(self, event: Event, training: Training) -> None:
         """Append a line."""
         if isinstance(event, Started):
-            keep_until(self.path, event.step)
+            keep_until(self.path, event.step, training.progress.recoveries)
         if isinstance(event, Recovered):
             self._append({"kind": "recovered", **asdict(event)})
         if isinstance(event, Progressed | Validated):
@@ -82,24 +87,20 @@ class History:
             self._append({"kind": kind, **facts.pop("metrics"), **facts})
 
     def _append(self, line: dict[str, Any]) -> None:
+        plain = {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in line.items()}
         try:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(plain, allow_nan=False) + "\n")
         except OSError as err:
             raise cannot_write(self.path, err) from err
 
 
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a history; a last line that was cut short is left out.
-
-    Example:
-        >>> read_history(Path("no-such-file.jsonl"))
-        []
-    """
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Return all lines of a history; what follows a line that was cut short is left out."""
     if not path.is_file():
         return []
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             lines.append(json.loads(text))
         except json.JSONDecodeError:
@@ -107,11 +108,31 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def keep_until(path: Path, step: int) -> None:
-    """Cut a history to what happened up to ``step``."""
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a history; what a recovery made undone is left out.
+
+    Example:
+        >>> read_history(Path("no-such-file.jsonl"))
+        []
+    """
+    found: list[dict[str, Any]] = []
+    for line in _lines(path):
+        if line["kind"] == "recovered":
+            found = [old for old in found if old["kind"] == "recovered" or old["step"] <= line["back_to"]]
+        found.append(line)
+    return found
+
+
+def keep_until(path: Path, step: int, recoveries: int = 0) -> None:
+    """Cut a history to what had happened at ``step`` after so many recoveries."""
     if not path.exists():
         return
-    kept = [line for line in read_history(path) if line["step"] <= step]
+    kept, recovered = [], 0
+    for line in _lines(path):
+        is_recovery = line["kind"] == "recovered"
+        recovered += is_recovery
+        if recovered < recoveries or (recovered == recoveries and (is_recovery or line["step"] <= step)):
+            kept.append(line)
     with replacing(path) as tmp:
         tmp.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
@@ -130,5 +151,5 @@ class TensorBoard:
             kind = "train" if isinstance(event, Progressed) else "validation"
             for name, value in event.metrics.items():
                 self.writer.add_scalar(f"{kind}/{name}", value, event.step)
-        if isinstance(event, Finished | Interrupted):
+        if isinstance(event, Finished | Interrupted | Failed):
             self.writer.close()

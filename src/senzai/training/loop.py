@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..core.errors import SettingError, TrainingError
+from ..core.errors import TrainingError
 from ..core.random import Noise, derive, using
 from ..models.base import LatentModel
-from ..nn.precision import native_bf16
 from ..objectives.base import Objective
 from . import autopsy
+from .checks import all_finite, check_warmup, network_dtype
 from .comms import Comms
-from .events import Event, Finished, Interrupted, Progressed, Recovered, Started, Validated
-from .feed import Feed
+from .events import Event, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
+from .feed import Feed, Piece
+from .meter import Meter
 from .schedules import Plateau, learning_rate_factor
 from .settings import TrainSettings
 from .signals import Interrupt
 from .step import Stepper, watched
 from .weights import Average, Snapshot, clone
-
-BF16_FROM_PARAMETERS = 200_000
-"""Below this many parameters casting costs more than the faster products save (``benchmarks/precision.py``)."""
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -41,6 +41,7 @@ class Progress:
     plateau: float = 1.0
     best_elbo: float = float("-inf")
     rows: int = 0
+    seconds: float = 0.0
     done: bool = False
 
 
@@ -51,10 +52,11 @@ class Training:
         model: What is trained, on its device already.
         objective: What is minimised.
         feed: Training rows.
-        validation: Validation rows, or ``None``: then the last weights are kept.
+        validation: Validation rows, or ``None``: then the bound of the training rows decides which weights are best.
         settings: How to train.
         comms: The processes of this run.
         interrupt: Asked once per step whether a signal came.
+        columns: Names of the entries of a row, for messages.
 
     Raises:
         CombinationError: The objective cannot train this model.
@@ -64,11 +66,12 @@ class Training:
     def __init__(
         self, model: LatentModel, objective: Objective, feed: Feed, settings: TrainSettings, *,
         validation: Feed | None = None, comms: Comms | None = None, interrupt: Interrupt | None = None,
+        columns: Sequence[str | int] = (),
     ) -> None:
         objective.check(model)
         self.model, self.objective, self.feed, self.validation = model, objective, feed, validation
-        settings = settings.resolved(feed.plan.batch_size)
-        self.settings, self.comms = settings, comms or Comms()
+        self.settings = settings = settings.resolved(feed.plan.batch_size)
+        self.comms, self.columns = comms or Comms(), columns
         self.interrupt = interrupt or Interrupt()
         self.device = feed.device
         self.total_steps = settings.total_steps(feed.plan.steps_per_epoch)
@@ -76,52 +79,66 @@ class Training:
         self.validate_every = settings.validate_every or max(feed.plan.steps_per_epoch, self.total_steps // 200)
         self.dtype = network_dtype(settings.precision, model, self.device)
         self.steppers = [
-            Stepper(model, p, settings, device=self.device, comms=self.comms, dtype=self.dtype)
-            for p in objective.players(model)
+            Stepper(
+                model, p, settings, device=self.device, comms=self.comms, dtype=self.dtype,
+                prefix=f"{p.name}." if i else "",
+            )
+            for i, p in enumerate(objective.players(model))
         ]
         self.average = Average(model, settings.ema) if settings.ema else None
         self.plateau = Plateau(active=settings.schedule == "plateau")
+        self.meter = Meter()
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.good = self.snapshot()
         self.stop_early = False
+        self._began = time.perf_counter()
 
     # --- state ------------------------------------------------------------------------------------------------------
     def snapshot(self) -> Snapshot:
         """Return a copy of all that training changes."""
         return Snapshot.of(self.model, [s.optimiser for s in self.steppers], self.average, self.progress.step)
 
+    def state(self) -> Snapshot:
+        """Return the state after the last step, also when the best weights have taken its place in the model."""
+        return self.good if self.progress.done else self.snapshot()
+
     def restore(self, state: Snapshot) -> None:
         """Put back what :meth:`snapshot` copied."""
         state.put(self.model, [s.optimiser for s in self.steppers], self.average)
 
-    def resume(self, state: Snapshot, best: dict[str, Tensor] | None, progress: Progress) -> None:
+    def resume(
+        self, now: Snapshot, progress: Progress, *, good: Snapshot, best: dict[str, Tensor] | None,
+        meter: tuple[dict[str, Any], dict[str, Tensor]],
+    ) -> None:
         """Continue from a checkpoint."""
-        self.restore(state)
-        self.best, self.progress, self.good = best, progress, state
+        self.restore(now)
+        self.good, self.best, self.progress = good, best, replace(progress, done=False)
         self.plateau.factor = progress.plateau
+        self.meter.resume(*meter, step=now.step, comms=self.comms)
 
     def facts(self) -> dict[str, float | int | bool]:
         """Return the progress as plain values."""
-        return asdict(replace(self.progress, plateau=self.plateau.factor))
+        return asdict(replace(self.progress, plateau=self.plateau.factor, seconds=self.seconds()))
+
+    def seconds(self) -> float:
+        """Return the time spent training, before and after any stop."""
+        return self.progress.seconds + time.perf_counter() - self._began
 
     # --- the loop ---------------------------------------------------------------------------------------------------
     def events(self) -> Iterator[Event]:
-        """Train, yielding what happens. Set ``stop_early`` while handling an event to stop after it."""
-        began = time.perf_counter()
+        """Train, yielding what happens. Set ``stop_early`` while handling an event to stop after its step."""
+        self._began = time.perf_counter()
         yield self._started()
-        meter = Meter()
         self.model.train()
         while self.progress.step < self.total_steps and not self.stop_early:
-            for event in self._stretch(meter, began):
+            for event in self._stretch():
                 yield event
                 if isinstance(event, Interrupted):
                     return
-                if self.stop_early:
-                    break
         early = self.progress.step < self.total_steps
         self._settle()
-        yield Finished(self.progress.step, self.progress.best_step, early, time.perf_counter() - began)
+        yield Finished(self.progress.step, self.progress.best_step, early, self.seconds())
 
     def _started(self) -> Started:
         n = sum(p.numel() for p in self.model.parameters())
@@ -129,67 +146,103 @@ class Training:
         precision = "bf16" if self.dtype is torch.bfloat16 else "fp32"
         return Started(self.progress.step, self.total_steps, plan.steps_per_epoch, plan.batch_size, n, precision)
 
-    def _stretch(self, meter: Meter, began: float) -> Iterator[Event]:
+    def _stretch(self) -> Iterator[Event]:
         """Run until the end, or until a recovery has moved the run back."""
+        every_step = self.device.type == "cpu"  # reading whether all was finite is free there
         for step, pieces in self.feed.run(self.progress.step, self.total_steps):
-            rate = self._set_rates(step)
-            fine: Tensor | None = None
-            for stepper in self.steppers:
-                sums, norm, ok = stepper(pieces, step)
-                fine = ok if fine is None else fine & ok
-                meter.add(stepper.loss.names, sums, norm, rows=pieces[0].total)
-            assert fine is not None  # an objective has at least one player
-            meter.watch(fine)
-            if self.average is not None:
-                self.average.update(self.model)
-            self.progress = replace(self.progress, step=step + 1, rows=self.progress.rows + pieces[0].total)
-            look = (step + 1) % self.settings.log_every == 0 or step + 1 == self.total_steps
-            check = (step + 1) % self.validate_every == 0 or step + 1 == self.total_steps
-            if (self.device.type == "cpu" or look or check) and meter.failed():
-                meter.reset()
-                yield self._recover(step)
+            rate = self._step(step, pieces)
+            last = step + 1 == self.total_steps
+            look = last or (step + 1) % self.settings.log_every == 0
+            check = last or (step + 1) % self.validate_every == 0
+            if (every_step or look or check) and self._broken(thorough=look or check):
+                yield self._recover()
                 return
             if look:
-                yield meter.event(self, rate, began)
+                yield self._progressed(rate)
             if check:
-                yield self._validate(began)
+                self.meter.gather(self.comms)
+                yield self._validate()
+            if look or check:
+                yield Reached(step + 1)
+            if self.stop_early:
+                return
             signal = self.interrupt.requested(self.comms)
             if signal:
-                yield Interrupted(self.progress.step, signal)
+                self.meter.gather(self.comms)
+                yield self._recover() if self.meter.failed() else Interrupted(step + 1, signal)
                 return
+
+    def _step(self, step: int, pieces: list[Piece]) -> float:
+        """Let every player move once; return the learning rate."""
+        rate = self._set_rates(step)
+        fine = self.meter.fine
+        seen = []
+        for stepper in self.steppers:
+            sums, norm, fine = stepper(pieces, step, fine)
+            seen.append((stepper.names, sums, norm))
+        names, sums, norm = seen[0]
+        if len(seen) > 1:
+            names = tuple(n for part in seen for n in part[0])
+            sums = torch.cat([part[1] for part in seen])
+        assert fine is not None  # an objective has at least one player
+        self.meter.add(names, sums, norm, fine, rows=pieces[0].total)
+        if self.average is not None:
+            self.average.update(self.model)
+        self.progress = replace(self.progress, step=step + 1, rows=self.progress.rows + pieces[0].total)
+        return rate
 
     def _set_rates(self, step: int) -> float:
         s = self.settings
         factor = learning_rate_factor(s.schedule, step, self.total_steps, s.lr_warmup)
         factor *= self.progress.lr_factor * self.plateau.factor
-        return [stepper.set_rate(factor) for stepper in self.steppers][0]
+        rates = [stepper.set_rate(factor) for stepper in self.steppers]
+        return rates[0]
 
-    def _recover(self, step: int) -> Recovered:
+    def _progressed(self, rate: float) -> Progressed:
+        metrics, norm, speed = self.meter.read(self.comms)
+        step = self.progress.step
+        self.meter.reset(step)
+        return Progressed(step, step / self.feed.plan.steps_per_epoch, metrics, rate, norm, speed, self.seconds())
+
+    # --- recovery ---------------------------------------------------------------------------------------------------
+    def _broken(self, *, thorough: bool) -> bool:
+        """Whether a loss or gradient since the last look, or (if ``thorough``) a weight, is not finite."""
+        return self.meter.failed() or (thorough and not all_finite(self.model))
+
+    def _recover(self) -> Recovered:
         """Explain, go back to the last good state and lower the learning rate; give up after a few tries."""
-        with using(Noise.seeded(derive(self.settings.seed, "step", self.steppers[0].player.name, step))):
-            piece = self.feed.at(step)[0]
-            text = autopsy.explain(self.model, self.steppers[0].player, piece.batch, step)
+        step = self.meter.failed_step() if self.meter.failed() else self.progress.step - 1
+        text = self._explain(step)
+        self.restore(self.good)
+        self.meter.reset(self.good.step)
+        self.progress = replace(self.progress, step=self.good.step)
         tries = self.settings.recoveries - self.progress.recoveries - 1
         if tries < 0:
-            self.restore(self.good)
             raise TrainingError(
                 f"The loss must stay finite, but at step {step + 1} {text}. Going back and halving the learning rate "
                 f"{self.settings.recoveries} times did not help. Lower lr, set clip=1, or choose a likelihood with "
                 "heavier tails; the last good state was kept."
             )
-        self.restore(self.good)
         factor = self.progress.lr_factor / 2
-        self.progress = replace(
-            self.progress, step=self.good.step, recoveries=self.progress.recoveries + 1, lr_factor=factor
-        )
+        self.progress = replace(self.progress, recoveries=self.progress.recoveries + 1, lr_factor=factor)
         return Recovered(step + 1, self.good.step, tries, factor, text)
 
+    def _explain(self, step: int) -> str:
+        said = ""
+        for stepper in self.steppers:
+            for piece in self.feed.at(step):
+                with stepper.playing():
+                    said = said or autopsy.explain(
+                        self.model, stepper.player, piece.batch, step, partial(stepper.drawing, piece, step),
+                        self.columns,
+                    )
+        told = [text for text in self.comms.gather(said) if text]
+        return told[0] if told else "the loss was finite when it was computed again, so the update itself overflowed"
+
     # --- validation -------------------------------------------------------------------------------------------------
-    def _validate(self, began: float) -> Validated:
-        if self.average is not None:
-            with self.average.applied(self.model):
-                metrics = self.evaluate()
-        else:
+    def _validate(self) -> Validated:
+        self.comms.agree(self.model.buffers())
+        with nullcontext() if self.average is None else self.average.applied(self.model):
             metrics = self.evaluate()
         settled = self.progress.step >= self.objective.settled_after
         best = settled and metrics["loss"] < self.progress.best_loss
@@ -203,10 +256,10 @@ class Training:
             self.progress = replace(self.progress, since_best=self.progress.since_best + 1)
         self.plateau.observe(self.progress.since_best)
         self.good = self.snapshot()
-        epoch = self.progress.step / self.feed.plan.steps_per_epoch
+        now = self.progress
         return Validated(
-            self.progress.step, epoch, metrics, best, self.progress.best_step, self.progress.since_best, settled,
-            time.perf_counter() - began,
+            now.step, now.step / self.feed.plan.steps_per_epoch, metrics, best, now.best_step, now.since_best, settled,
+            self.seconds(),
         )
 
     @torch.no_grad()
@@ -219,105 +272,27 @@ class Training:
         first = self.steppers[0].player
         step = max(self.progress.step, self.objective.settled_after)
         for i in range(feed.plan.steps_per_epoch):
-            for piece in feed.at(i):
+            pieces = feed.at(i)
+            rows += pieces[0].total
+            for piece in pieces:
                 seed = derive(self.settings.seed, "validation", i)
                 noise = Noise.seeded(seed, device=self.device, offset=piece.offset, total=piece.total)
                 with using(noise):
                     terms = watched(first.loss(self.model, piece.batch, step))
                 for k, v in terms.items():
-                    sums[k] = sums.get(k, torch.zeros((), dtype=torch.float64)) + v.double().sum().cpu()
-            rows += pieces_total(feed, i)
+                    sums[k] = sums.get(k, 0.0) + v.double().sum()
         self.model.train()
-        totals = self.comms.sum(torch.stack(list(sums.values()))) / rows
+        totals = self.comms.sum(torch.stack(list(sums.values())).cpu()) / rows
         found = dict(zip(sums, totals.tolist(), strict=True))
         found["elbo"] = -(found["distortion"] + found["rate"])
         return found
 
     def _settle(self) -> None:
-        """Leave the best weights in the model."""
+        """Leave the best weights in the model; what a longer run would go on from is kept aside."""
+        self.good = self.snapshot()
         if self.best is not None:
             self.model.load_state_dict(self.best)
         elif self.average is not None:
             self.model.load_state_dict(self.average.state(self.model))
         self.model.eval()
         self.progress = replace(self.progress, done=True)
-
-
-def pieces_total(feed: Feed, position: int) -> int:
-    """Return the number of rows, over all processes, of the batch at a position of an epoch."""
-    plan = feed.plan
-    return min(plan.batch_size, plan.n_rows - position * plan.batch_size)
-
-
-class Meter:
-    """Sums on the device since the last look, read only when somebody looks."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self.names: tuple[str, ...] = ()
-        self.sums: Tensor | None = None
-        self.norm: Tensor | None = None
-        self.fine: Tensor | None = None
-        self.rows = self.steps = 0
-        self.began = time.perf_counter()
-
-    def add(self, names: tuple[str, ...], sums: Tensor, norm: Tensor, *, rows: int) -> None:
-        """Add what one player saw; only the first player of a step is shown."""
-        if self.names and names != self.names:
-            return
-        self.names = names
-        self.sums = sums if self.sums is None else self.sums + sums
-        self.norm = norm
-        self.rows += rows
-        self.steps += 1
-
-    def watch(self, fine: Tensor) -> None:
-        """Remember whether everything was finite."""
-        self.fine = fine if self.fine is None else self.fine & fine
-
-    def failed(self) -> bool:
-        """Whether something was not finite since the last look (this synchronises)."""
-        return self.fine is not None and not bool(self.fine)
-
-    def event(self, training: Training, rate: float, began: float) -> Progressed:
-        """Return the means and start again."""
-        assert self.sums is not None and self.norm is not None  # called after at least one step
-        means = (training.comms.sum(self.sums) / self.rows).tolist()
-        now = time.perf_counter()
-        step = training.progress.step
-        found = Progressed(
-            step, step / training.feed.plan.steps_per_epoch, dict(zip(self.names, means, strict=True)), rate,
-            float(self.norm), self.rows / max(1e-9, now - self.began), now - began,
-        )
-        self.reset()
-        return found
-
-
-def check_warmup(objective: Objective, total_steps: int) -> None:
-    """Refuse a warm-up that training would not reach the end of.
-
-    Raises:
-        SettingError: The weight of the rate would never arrive.
-    """
-    if objective.settled_after > total_steps:
-        raise SettingError(
-            f"The warm-up must finish during training, but it takes {objective.settled_after} steps of {total_steps}. "
-            "Shorten it, or train longer; otherwise the model is never trained on its own objective."
-        )
-
-
-def network_dtype(precision: str, model: LatentModel, device: torch.device) -> torch.dtype | None:
-    """Return the type networks compute in: bfloat16 if asked for, or native and worth it; ``None`` for float32.
-
-    Raises:
-        SettingError: bfloat16 was asked for and the hardware would only emulate it.
-    """
-    if precision == "bf16" and not native_bf16(device):
-        raise SettingError("precision='bf16' needs hardware that multiplies bfloat16 natively; use 'auto' or 'fp32'.")
-    large = sum(p.numel() for p in model.parameters()) >= BF16_FROM_PARAMETERS
-    if precision == "bf16" or (precision == "auto" and large and native_bf16(device)):
-        return torch.bfloat16
-    return None

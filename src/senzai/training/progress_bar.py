@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .events import Event, Finished, Interrupted, Progressed, Recovered, Started, Validated
+from .events import Event, Failed, Finished, Interrupted, Progressed, Recovered, Started, Validated
 from .loop import Training
 
 
@@ -37,10 +38,10 @@ class ProgressBar:
             self._show(event.step)
         elif isinstance(event, Recovered):
             self.console.print(
-                f"[yellow]step {event.step}: {event.explanation}. Back to step {event.back_to}, "
+                f"[yellow]step {event.step}: {escape(event.explanation)}. Back to step {event.back_to}, "
                 f"learning rate x {event.lr_factor:g} ({event.tries_left} tries left).[/]"
             )
-        elif isinstance(event, Finished | Interrupted):
+        elif isinstance(event, Finished | Interrupted | Failed):
             self.bar.stop()
 
     def _show(self, step: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -61,14 +61,26 @@ def parameter_groups(
 
 
 class Stepper:
-    """A player with its optimiser."""
+    """A player with its optimiser.
+
+    Args:
+        model: What is trained.
+        player: Who trains it.
+        settings: How.
+        device: Where.
+        comms: The processes of this run.
+        dtype: What networks compute in.
+        prefix: Put before the names of what is watched.
+    """
 
     def __init__(
         self, model: LatentModel, player: Player, settings: TrainSettings, *, device: torch.device, comms: Comms,
-        dtype: torch.dtype | None,
+        dtype: torch.dtype | None, prefix: str = "",
     ) -> None:
         self.player, self.settings, self.device, self.comms, self.dtype = player, settings, device, comms, dtype
-        self.model = model
+        mine = {id(p) for p in player.parameters}
+        self.others = [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
+        self.prefix = prefix
         self.loss = PlayerLoss(model, player)
         with self.playing():
             self.module: nn.Module = comms.wrap(self.loss)
@@ -77,9 +89,21 @@ class Stepper:
         groups = parameter_groups(model, player, settings)
         self.optimiser = torch.optim.AdamW(groups, lr=settings.lr or 1e-3, fused=device.type in ("cpu", "cuda"))
 
-    def playing(self) -> _OnlyMine:
+    @contextmanager
+    def playing(self) -> Iterator[None]:
         """Freeze every parameter of the model that is not this player's."""
-        return _OnlyMine(self.model, self.player)
+        for p in self.others:
+            p.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for p in self.others:
+                p.requires_grad_(True)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what is watched, known after the first step."""
+        return tuple(self.prefix + n for n in self.loss.names) if self.prefix else self.loss.names
 
     def set_rate(self, factor: float) -> float:
         """Set the learning rate of each group to its base times ``factor``; return the first one."""
@@ -88,23 +112,29 @@ class Stepper:
         rate: float = self.optimiser.param_groups[0]["lr"]
         return rate
 
-    def __call__(self, pieces: Sequence[Piece], step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Take one step.
+    def __call__(self, pieces: Sequence[Piece], step: int, before: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Take one step, unless it or something before it is not finite.
+
+        Args:
+            pieces: The local rows.
+            step: 0-based.
+            before: Whether everything since the last look was finite; ``None`` says it was.
 
         Returns:
-            Sums of what is watched, the gradient norm, and whether all was finite (on the device, unsynchronised).
+            Sums of what is watched, the gradient norm, and whether all was finite, this step included (on the
+            device, unsynchronised).
         """
         with self.playing():
             self.optimiser.zero_grad(set_to_none=True)
             sums = self._accumulate(pieces, step)
-            norm = torch.nn.utils.get_total_norm(
-                [p.grad for p in self.player.parameters if p.grad is not None], foreach=True
-            )
-            fine = torch.isfinite(norm) & torch.isfinite(sums[0])
+            gradients = [p.grad for p in self.player.parameters if p.grad is not None]
+            norm = total_norm(gradients) if gradients else torch.zeros_like(sums[0])
+            fine = torch.isfinite(norm + sums[0])
             if self.comms.world > 1:
                 fine = self.comms.sum((~fine).float()) == 0
+            fine = fine if before is None else fine & before
             if self.settings.clip is not None:
-                torch.nn.utils.clip_grads_with_norm_(self.player.parameters, self.settings.clip, norm, foreach=True)
+                torch._foreach_mul_(gradients, (self.settings.clip / (norm + 1e-6)).clamp(max=1.0))
             self._update(fine)
         return sums, norm, fine
 
@@ -115,19 +145,28 @@ class Stepper:
             hold = nullcontext() if last or self.comms.world == 1 else self.module.no_sync()  # type: ignore[operator]
             with hold:
                 loss, found = self.forward(piece, step)
-                (loss * self.comms.world).backward()
+                (loss * self.comms.world if self.comms.world > 1 else loss).backward()
             sums = found if sums is None else sums + found
         assert sums is not None  # a step has at least one piece
         return sums
 
     def forward(self, piece: Piece, step: int) -> tuple[Tensor, Tensor]:
-        """Return loss and watched sums of one piece, with the noise of its rows in the global batch."""
-        seed = derive(self.settings.seed, "step", self.player.name, step)
-        noise = Noise.seeded(seed, device=self.device, offset=piece.offset, total=piece.total)
-        reseed(derive(seed, "dropout", piece.offset))
-        with using(noise), using_precision(self.dtype):
+        """Return loss and watched sums of one piece."""
+        with self.drawing(piece, step):
             loss, sums = self.module(piece.batch, step, piece.total)
         return loss, sums
+
+    @contextmanager
+    def drawing(self, piece: Piece, step: int) -> Iterator[None]:
+        """Draw what the rows of a piece draw at a step, wherever and in whatever pieces they are computed.
+
+        Dropout draws for the piece as a whole: with it, cutting a batch otherwise gives other numbers.
+        """
+        seed = derive(self.settings.seed, "step", self.player.name, step)
+        reseed(derive(seed, "dropout", piece.offset))
+        noise = Noise.seeded(seed, device=self.device, offset=piece.offset, total=piece.total)
+        with using(noise), using_precision(self.dtype):
+            yield
 
     def _update(self, fine: Tensor) -> None:
         if self.device.type == "cuda":  # the fused kernel skips the update itself: no synchronisation
@@ -138,17 +177,7 @@ class Stepper:
             self.optimiser.step()
 
 
-class _OnlyMine:
-    """Context in which only a player's parameters require gradients."""
-
-    def __init__(self, model: LatentModel, player: Player) -> None:
-        mine = {id(p) for p in player.parameters}
-        self.others = [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
-
-    def __enter__(self) -> None:
-        for p in self.others:
-            p.requires_grad_(False)
-
-    def __exit__(self, *_: object) -> None:
-        for p in self.others:
-            p.requires_grad_(True)
+def total_norm(gradients: list[Tensor]) -> Tensor:
+    """Return the Euclidean norm of all gradients together."""
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm

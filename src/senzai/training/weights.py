@@ -13,10 +13,22 @@ from torch.optim import Optimizer
 
 from ..models.base import LatentModel
 
+Tensors = dict[str, Tensor]
 
-def clone(state: dict[str, Tensor]) -> dict[str, Tensor]:
+
+def clone(state: Tensors) -> Tensors:
     """Return a copy of a state dictionary that training does not touch."""
     return {k: v.detach().clone() for k, v in state.items()}
+
+
+def join(prefix: str, tensors: Tensors) -> Tensors:
+    """Put ``prefix/`` before every name."""
+    return {f"{prefix}/{k}": v for k, v in tensors.items()}
+
+
+def under(prefix: str, tensors: Tensors) -> Tensors:
+    """Return what :func:`join` named with ``prefix``."""
+    return {k.removeprefix(f"{prefix}/"): v for k, v in tensors.items() if k.startswith(f"{prefix}/")}
 
 
 class Average:
@@ -35,9 +47,11 @@ class Average:
         live = [p.detach() for p in model.parameters()]
         torch._foreach_lerp_(list(self.shadow.values()), live, 1 - decay)
 
-    def state(self, model: LatentModel) -> dict[str, Tensor]:
-        """Return the model's state with averaged parameters."""
-        return {k: self.shadow.get(k, v) for k, v in model.state_dict().items()}
+    def state(self, model: LatentModel) -> Tensors:
+        """Return the model's state with averaged parameters; a shared one is averaged under each of its names."""
+        first = {id(p): n for n, p in model.named_parameters()}
+        state = model.state_dict(keep_vars=True)
+        return {k: self.shadow[first[id(v)]] if id(v) in first else v.detach() for k, v in state.items()}
 
     @contextmanager
     def applied(self, model: LatentModel) -> Iterator[None]:
@@ -55,9 +69,9 @@ class Snapshot:
     """All tensors that training changes, and the step they belong to."""
 
     step: int
-    model: dict[str, Tensor]
-    optimisers: tuple[dict[str, Tensor], ...]
-    average: dict[str, Tensor] | None
+    model: Tensors
+    optimisers: tuple[Tensors, ...]
+    average: Tensors | None
     average_steps: int
 
     @classmethod
@@ -82,14 +96,37 @@ class Snapshot:
             average.shadow = clone(self.average)
             average.steps = self.average_steps
 
+    def flat(self) -> tuple[dict[str, int], Tensors]:
+        """Return the state as plain numbers and one flat dictionary of tensors, for a file."""
+        tensors = join("model", self.model) | join("average", self.average or {})
+        for i, optimiser in enumerate(self.optimisers):
+            tensors |= join(f"optimiser{i}", optimiser)
+        return {"step": self.step, "average_steps": self.average_steps}, tensors
 
-def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
+    @classmethod
+    def from_flat(cls, facts: dict[str, int], tensors: Tensors, *, optimisers: int, device: torch.device) -> Snapshot:
+        """Undo :meth:`flat`; moments stay where the optimiser will place them from."""
+        return cls(
+            facts["step"],
+            to(under("model", tensors), device),
+            tuple(under(f"optimiser{i}", tensors) for i in range(optimisers)),
+            to(under("average", tensors), device) or None,
+            facts["average_steps"],
+        )
+
+
+def to(tensors: Tensors, device: torch.device) -> Tensors:
+    """Return the tensors on ``device``."""
+    return {k: v.to(device) for k, v in tensors.items()}
+
+
+def optimiser_tensors(optimiser: Optimizer) -> Tensors:
     """Return the tensors of an optimiser, named ``parameter.moment``."""
     state = optimiser.state_dict()["state"]
     return {f"{i}.{k}": v for i, slots in state.items() for k, v in slots.items() if isinstance(v, Tensor)}
 
 
-def load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
+def load_optimiser(optimiser: Optimizer, tensors: Tensors) -> None:
     """Put tensors of :func:`optimiser_tensors` back."""
     state: dict[int, dict[str, Any]] = {}
     for name, value in tensors.items():

@@ -1,0 +1,181 @@
+"""One way through the data for every figure: rows and draws in chunks that fit the memory, in evaluation mode."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ..core.batch import Batch
+from ..core.errors import CombinationError, SettingError
+from ..core.random import using
+from ..dist.calibrated import OptimalNormal, optimal, with_scale
+from ..models.base import Inference, LatentModel
+from ..nn.inputs import as_float
+from ..nn.precision import using_precision
+from .noise import RowNoise
+
+CPU_BYTES = 48 << 20
+"""Largest working set of a chunk on a CPU: what the allocator keeps without giving pages back to the system."""
+
+PROBE_DRAWS = 16
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows with some of their draws.
+
+    Args:
+        rows: Which rows.
+        draws: Which of the ``k`` draws.
+        batch: The rows.
+        seen: What the model infers about them.
+    """
+
+    rows: slice
+    draws: range
+    batch: Batch
+    seen: Inference
+
+
+@contextmanager
+def judging(model: nn.Module, precision: torch.dtype | None = None) -> Iterator[None]:
+    """Switch to evaluation mode without gradients inside the block, and put every module back as it was.
+
+    ``no_grad`` and not ``inference_mode``: parts may keep tensors for later, which training must be able to use.
+    """
+    before = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad(), using_precision(precision):
+            yield
+    finally:
+        for module, mode in before:
+            module.training = mode
+
+
+def chunks(model: LatentModel, batch: Batch, k: int, *, seed: int, memory_gb: float = 0.5) -> Iterator[Chunk]:
+    """Go through all rows with ``k`` draws each; inside :func:`judging`.
+
+    Draws are merged before rows, so that a row is encoded as seldom as possible. The noise of a row and draw does not
+    depend on the chunk. A likelihood that pools rows (an optimal scale) is given one scale for everything first.
+    """
+    check_settings(batch, k, memory_gb)
+    keep_pages(batch.device)
+    n_rows, n_draws = plan(model, batch, k, memory_gb)
+    scale = pooled_scale(model, batch, seed=seed, n_rows=max(n_rows, n_rows * n_draws // PROBE_DRAWS))
+    for start in range(0, len(batch), n_rows):
+        stop = min(start + n_rows, len(batch))
+        some = batch.take(slice(start, stop))
+        for first in range(0, k, n_draws):
+            draws = range(first, min(first + n_draws, k))
+            with using(RowNoise.of(seed, k, range(start, stop), draws, device=batch.device)):
+                seen = model.infer(some, len(draws))
+            if scale is not None:
+                seen = replace(seen, likelihood=with_scale(seen.likelihood, scale))
+            yield Chunk(slice(start, stop), draws, some, seen)
+
+
+def check_settings(batch: Batch, k: int, memory_gb: float) -> None:
+    """Refuse an evaluation without rows, draws or memory."""
+    if len(batch) < 1 or k < 1 or not memory_gb > 0:
+        raise SettingError(
+            f"An evaluation needs rows, draws and memory, but got {len(batch)} rows, {k!r} draws per row and "
+            f"memory_gb={memory_gb!r}. Give at least one of each."
+        )
+
+
+# --- size of a chunk ------------------------------------------------------------------------------------------------
+def plan(model: LatentModel, batch: Batch, k: int, memory_gb: float) -> tuple[int, int]:
+    """Return rows and draws of a chunk."""
+    budget = memory_gb * 2**30
+    if batch.device.type == "cpu":
+        budget = min(budget, CPU_BYTES)
+    pairs = max(1, int(budget / bytes_per_draw(model, batch, k)))
+    if pairs >= k:
+        return min(len(batch), pairs // k), k
+    return 1, -(-k // -(-k // pairs))
+
+
+def bytes_per_draw(model: LatentModel, batch: Batch, k: int) -> float:
+    """Measure what one draw of one row costs at most, by inferring one row and adding up what is alive."""
+    n = min(k, PROBE_DRAWS)
+    row = batch.take(slice(0, 1))
+    with _Alive() as alive, using(RowNoise.of(0, n, range(1), range(n), device=batch.device)):
+        _ = model.infer(row, n).log_w
+    return max(1.0, alive.peak / n)
+
+
+class _Alive(TorchDispatchMode):
+    """Counts the bytes of tensors that are alive at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        old = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        out = func(*args, **(kwargs or {}))
+        for t in tree_leaves(out):
+            if isinstance(t, Tensor) and t.untyped_storage()._cdata not in old | self._known:
+                self._count(t.untyped_storage())
+        return out
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        self._known.add(key)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+def keep_pages(device: torch.device) -> None:
+    """Let the C library keep freed blocks of up to 32 MiB instead of mapping, and zeroing, fresh pages for each tensor.
+
+    The GNU C library raises its threshold for mapping to the largest mapped block that was freed; other libraries and
+    devices do not care. Without it a third of the time of a decoder goes into page faults.
+    """
+    if device.type == "cpu":
+        torch.empty(31 << 20, dtype=torch.uint8)
+
+
+# --- one scale for everything ---------------------------------------------------------------------------------------
+def pooled_scale(model: LatentModel, batch: Batch, *, seed: int, n_rows: int) -> Tensor | None:
+    r"""Return the scale that fits all rows best if the likelihood takes it from its data, else ``None``.
+
+    Taking it from each chunk, or from the draws of one row, would not give densities of one model.
+    """
+    total = number = None
+    for start in range(0, len(batch), n_rows):
+        some = batch.take(slice(start, start + n_rows))
+        with using(RowNoise.of(seed, 1, range(start, start + len(some)), range(1), device=batch.device)):
+            p = pooling(model.infer(some if start else some).likelihood)
+        if p is None:
+            return None
+        squares, n = p.squares(as_float(some.tensor))
+        total, number = (squares, n) if total is None or number is None else (total + squares, number + n)
+        floor = p.floor
+    if total is None or number is None:
+        return None
+    return (total / number.clamp_min(1)).sqrt().clamp_min(floor)
+
+
+def pooling(p: Any) -> OptimalNormal | None:
+    """Return the distribution inside ``p`` that takes its scale from its data, if there is one."""
+    try:
+        inner = optimal(p)
+    except CombinationError:
+        return None
+    return inner if inner.profile else None

@@ -1,0 +1,93 @@
+"""Noise that belongs to rows and draws, so that a number does not depend on how the work was cut into chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.random import Noise, derive
+
+TILE = 512
+"""Draws that one seed is good for."""
+
+
+@dataclass(frozen=True)
+class RowNoise(Noise):
+    """Standard noise as a function of *(seed, row, draw)* for the rows and draws of one chunk.
+
+    Every row has seeds of its own, one for each ``TILE`` draws. Whatever asks for ``(draws, rows, ...)`` numbers gets
+    the same ones for the same row and draw, in whichever chunk they fall. Distributions that are not drawn from
+    standard noise (they use ``generator``) get numbers that depend on the chunk.
+
+    Args:
+        generator: Where the numbers come from; it is seeded anew all the time.
+        seed: Seed of the whole evaluation.
+        k: Draws per row of the whole evaluation.
+        rows: Rows of this chunk.
+        draws: Draws of this chunk.
+
+    Example:
+        >>> whole = RowNoise.of(0, 3, range(5), range(3)).normal((3, 5, 2))
+        >>> part = RowNoise.of(0, 3, range(4, 5), range(1, 3)).normal((2, 1, 2))
+        >>> bool((whole[1:, 4:] == part).all())
+        True
+    """
+
+    seed: int = 0
+    k: int = 1
+    rows: range = range(0)
+    draws: range = range(0)
+    calls: Iterator[int] = field(default_factory=count)
+
+    @classmethod
+    def of(cls, seed: int, k: int, rows: range, draws: range, *, device: torch.device | str = "cpu") -> RowNoise:
+        """Return the noise of a chunk."""
+        generator = torch.Generator(device)
+        generator.manual_seed(derive(seed, "chunk", rows.start, draws.start))
+        return cls(generator, seed=seed, k=k, rows=rows, draws=draws)
+
+    def normal(
+        self, shape: tuple[int, ...], *, row_dim: int = 1, dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Standard normal numbers of ``shape``; axis ``row_dim`` counts rows of the chunk."""
+        return self._numbers(torch.randn, tuple(shape), row_dim, dtype=dtype, device=device)
+
+    def uniform(
+        self, shape: tuple[int, ...], *, row_dim: int = 1, dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Uniform numbers in [0, 1) of ``shape``; axis ``row_dim`` counts rows of the chunk."""
+        return self._numbers(torch.rand, tuple(shape), row_dim, dtype=dtype, device=device)
+
+    def _numbers(self, make: Callable[..., Tensor], shape: tuple[int, ...], row_dim: int, **like: Any) -> Tensor:
+        own = len(shape) > row_dim and shape[row_dim] == len(self.rows)
+        if own and row_dim == 1 and shape[0] == len(self.draws):
+            return self._by_draw(make, shape, **like)
+        if own:
+            return self._by_row(make, shape, row_dim, **like)
+        return make(shape, generator=self.generator, **like)
+
+    def _by_draw(self, make: Callable[..., Tensor], shape: tuple[int, ...], **like: Any) -> Tensor:
+        call, out = next(self.calls), torch.empty(shape, **like)
+        for i, row in enumerate(self.rows):
+            for tile in range(self.draws.start // TILE, (self.draws.stop - 1) // TILE + 1):
+                first, last = tile * TILE, min((tile + 1) * TILE, self.k)
+                numbers = self._seeded(make, (last - first, *shape[2:]), call, row, tile, **like)
+                a, b = max(first, self.draws.start), min(last, self.draws.stop)
+                out[a - self.draws.start : b - self.draws.start, i] = numbers[a - first : b - first]
+        return out
+
+    def _by_row(self, make: Callable[..., Tensor], shape: tuple[int, ...], row_dim: int, **like: Any) -> Tensor:
+        call, rest = next(self.calls), shape[:row_dim] + shape[row_dim + 1 :]
+        return torch.stack([self._seeded(make, rest, call, row, self.draws.start, **like) for row in self.rows], row_dim)
+
+    def _seeded(self, make: Callable[..., Tensor], shape: tuple[int, ...], *path: int, **like: Any) -> Tensor:
+        if self.generator is not None:
+            self.generator.manual_seed(derive(self.seed, *path))
+        return make(shape, generator=self.generator, **like)

@@ -1,0 +1,120 @@
+"""The numbers at the top of a page: each measured, with its error, its budget and its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log, prod
+from typing import Any
+
+import numpy as np
+
+from ..data import Schema
+from ..evaluation import evaluate
+from ..models.base import LatentModel
+from .blocks import Share, Stat
+from .findings import Held
+from .numbers import count, number, plural, with_error
+
+K = 32
+ROWS = 500
+VALUES = 8_000_000
+Numbers = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was measured about held-out rows, and where it came from.
+
+    Args:
+        numbers: As ``evaluate`` gives them; empty if nothing was measured.
+        here: Whether it was measured for this page, on few rows.
+        rows: What the rows are called.
+    """
+
+    numbers: Numbers
+    here: bool = False
+    rows: str = "rows"
+
+    def get(self, name: str) -> float | None:
+        """Return a number if it was measured and is finite."""
+        value = self.numbers.get(name)
+        return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
+
+    @property
+    def budget(self) -> str:
+        """How much was measured, in words."""
+        n, k = self.get("n"), self.get("k")
+        return f"{plural(int(n or 0), 'row')}, {plural(int(k or 0), 'draw')} a row"
+
+
+def judged(model: LatentModel, metrics: Numbers, held: Held | None, schema: Schema, *, seed: int) -> Judged:
+    """Return what was measured before, else measure a little now, else nothing."""
+    if metrics.get("evaluate"):
+        found = metrics["evaluate"]
+        part = {"test": "held-out test rows", "validation": "validation rows", "train": "training rows"}
+        return Judged(found, False, part.get(str(found.get("split")), "rows that were given"))
+    if held is None or not len(held.batch):
+        return Judged({})
+    n = int(min(ROWS, max(16, VALUES // (K * prod(schema.event_shape)))))
+    step = 1.0 if schema.values in ("binary", "levels", "count") else None
+    found = evaluate(model, held.batch.take(slice(0, n)), k=K, seed=seed, discrete_step=step)
+    return Judged(found, True, held.name)
+
+
+def stats(found: Judged) -> list[Stat]:
+    """Return the headline numbers that were measured."""
+    stats = [_likelihood(found), _bits(found), _cost(found, "distortion"), _cost(found, "rate"), _active(found)]
+    return [s for s in stats if s is not None]
+
+
+def _likelihood(found: Judged) -> Stat | None:
+    value, k = found.get("log_likelihood"), int(found.get("k") or 0)
+    if value is None:
+        return None
+    shown, error = with_error(value, found.get("log_likelihood_se"))
+    ess = found.get("ess")
+    words = f"Log-likelihood of a row, estimated from below with {plural(k, 'draw')}; higher is better."
+    if ess is not None:
+        words += f" The draws are worth {number(ess, 2)} independent ones."
+    return Stat("log p(x)", shown, error, "nats", words)
+
+
+def _bits(found: Judged) -> Stat | None:
+    value = found.get("bits_per_dim")
+    if value is None:
+        return None
+    likelihood, error = found.get("log_likelihood"), found.get("log_likelihood_se")
+    dims = abs(likelihood) / log(2) / abs(value) if likelihood and value else None
+    shown, error_shown = with_error(value, error / log(2) / dims if error and dims else None)
+    return Stat("bits per dimension", shown, error_shown, "bits", "The same, spread over the values of a row: lower is better.")
+
+
+def _cost(found: Judged, name: str) -> Stat | None:
+    value = found.get(name)
+    if value is None:
+        return None
+    words = {
+        "distortion": "What it still takes to write down a row when its code is known.",
+        "rate": f"What the code itself holds: {number(value / log(2), 3)} bits about each row.",
+    }
+    shown, error = with_error(value, found.get(f"{name}_se"))
+    return Stat(name, shown, error, "nats", words[name], mark=name)
+
+
+def _active(found: Judged) -> Stat | None:
+    active, n = found.get("active_units"), found.get("n_latent")
+    if active is None or n is None:
+        return None
+    words = "Latents whose code moves with the data." + ("" if active == n else " The others carry nothing.")
+    return Stat("active latents", count(int(active)), "", f"of {count(int(n))}", words)
+
+
+def shares(found: Judged) -> list[Share]:
+    """Return the two pieces of the bound as shares of a bar, where both are positive."""
+    pieces = [(name, found.get(name)) for name in ("distortion", "rate")]
+    known = [(name, value) for name, value in pieces if value is not None and value > 0]
+    if len(known) < 2:
+        return []
+    whole = sum(value for _, value in known)
+    return [Share(name, number(value), round(100 * value / whole, 2), name) for name, value in known]

@@ -1,0 +1,126 @@
+"""The door: help without torch, one message and one exit code for whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+
+import pytest
+from .conftest import refused, run_cli, run_process
+
+import senzai
+from senzai.apps.cli import look
+
+VERBS = [
+    "demo", "fit", "resume", "evaluate", "report", "sample", "encode", "reconstruct", "interpolate", "traverse", "info",
+    "recipes", "kinds",
+]
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    code = (
+        "import sys, time; start = time.perf_counter(); from senzai.apps.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit as done: assert done.code == 0\n"
+        "heavy = {'torch', 'numpy', 'sklearn', 'pandas', 'pydantic', 'PIL'} & set(sys.modules)\n"
+        "print(sorted(heavy), time.process_time(), file=sys.stderr)"
+    )
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    heavy, seconds = done.stderr.rsplit(maxsplit=1)
+    assert heavy == "[]"
+    assert float(seconds) < 1.0  # 0.2 where nothing else runs
+    for verb in VERBS:
+        assert re.search(rf"^\W*{verb}\b", done.stdout, re.MULTILINE), verb
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example_and_json(verb):
+    done = run_cli(verb, "--help")
+    assert done.exit_code == 0
+    assert f"senzai {verb}" in done.stdout.partition("Example")[2]
+    assert "--json" in done.stdout
+
+
+def test_version():
+    done = run_cli("--version")
+    assert (done.exit_code, done.stdout) == (0, f"senzai {senzai.__version__}\n")
+
+
+def test_the_module_is_the_command():
+    done = run_process("--version")
+    assert (done.returncode, done.stdout) == (0, f"senzai {senzai.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fti"], "No such command 'fti'"),
+        (["fit"], "Missing argument 'DATA'"),
+        (["sample", "run", "-o", "x.npy", "-n", "0"], "0 is not in the range"),
+        (["evaluate", "run", "--kk", "3"], "No such option"),
+    ],
+)
+def test_words_that_are_not_understood_are_a_users_mistake(words, said):
+    refused(run_cli(*words), said)
+    answer = run_cli(*words, "--json")
+    assert answer.exit_code == 2
+    assert said in json.loads(answer.stdout)["error"]["message"]
+
+
+def test_no_words_show_the_help():
+    done = run_cli()
+    assert done.exit_code == 2
+    assert "Error" not in done.stderr
+    assert "evaluate" in done.output
+
+
+def test_an_error_is_also_a_document():
+    done = run_cli("info", "no-such-file.csv", "--json")
+    found = json.loads(done.stdout)["error"]
+    assert done.exit_code == 2
+    assert found["type"] == "InputError"
+    assert found["exit_code"] == 2
+    assert found["message"] in done.stderr.replace("\n", " ")
+
+
+def fails_with(monkeypatch, error: BaseException):
+    def broken(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(look, "reply", broken)
+    return run_cli("recipes")
+
+
+def test_a_bug_says_so_without_a_traceback(monkeypatch):
+    done = fails_with(monkeypatch, ZeroDivisionError("secret of the machine"))
+    assert done.exit_code == 1
+    assert "This is a bug in senzai: ZeroDivisionError" in done.stderr
+    assert "SENZAI_DEBUG=1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debugging_shows_the_traceback(monkeypatch):
+    monkeypatch.setenv("SENZAI_DEBUG", "1")
+    assert "Traceback" in fails_with(monkeypatch, ZeroDivisionError("secret")).stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (senzai.SenzaiError("It broke."), 1),
+        (senzai.UserError("Not so."), 2),
+        (OSError(28, "No space left on device", "place"), 2),
+        (MemoryError("12 GB"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_exit_codes(monkeypatch, error, code):
+    done = fails_with(monkeypatch, error)
+    assert done.exit_code == code
+    assert "Traceback" not in done.stderr
+    assert "bug" not in done.stderr
+    assert code == 130 or done.stderr.count("Error: ") == 1
