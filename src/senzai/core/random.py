@@ -101,9 +101,17 @@ def using(noise: Noise) -> Iterator[Noise]:
         _AMBIENT.reset(token)
 
 
-def reseed(seed: int) -> None:
-    """Seed torch's global generator inside a :func:`forked` block (dropout draws from it)."""
-    torch.manual_seed(seed)
+def reseed(seed: int, *, device: torch.device | str = "cpu") -> None:
+    """Seed torch's global generators inside a :func:`forked` block (dropout draws from them).
+
+    Only the CPU's and that of ``device``: ``torch.manual_seed`` also notes down a stack trace for each kind of device
+    that is not there, which takes as long as a small training step, and keeps it.
+    """
+    torch.default_generator.manual_seed(seed)
+    where = torch.device(device)
+    if where.type == "cuda":
+        with torch.cuda.device(where):
+            torch.cuda.manual_seed(seed)
 
 
 @contextmanager
@@ -126,6 +134,6 @@ def forked(seed: int | None, *, device: torch.device | str = "cpu") -> Iterator[
     where = torch.device(device)
     devices = [where] if where.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        reseed(seed, device=where)
         with using(Noise.seeded(derive(seed, "noise"), device=where)):
             yield

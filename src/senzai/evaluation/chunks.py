@@ -110,14 +110,14 @@ def bytes_per_draw(model: LatentModel, batch: Batch, k: int) -> float:
     row = batch.take(slice(0, 1))
     with _Alive() as alive, using(RowNoise.of(0, n, range(1), range(n), device=batch.device)):
         _ = model.infer(row, n).log_w
-    return max(1.0, alive.peak / n)
+    return max(1.0, float(alive.peak) / n)
 
 
 class _Alive(TorchDispatchMode):
     """Counts the bytes of tensors that are alive at once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._known: set[int] = set()
 
@@ -153,23 +153,21 @@ def keep_pages(device: torch.device) -> None:
 
 # --- one scale for everything ---------------------------------------------------------------------------------------
 def pooled_scale(model: LatentModel, batch: Batch, *, seed: int, n_rows: int) -> Tensor | None:
-    r"""Return the scale that fits all rows best if the likelihood takes it from its data, else ``None``.
+    """Return the scale that fits all rows best if the likelihood takes it from its data, else ``None``.
 
     Taking it from each chunk, or from the draws of one row, would not give densities of one model.
     """
-    total = number = None
+    first = pooling(model.infer(batch.take(slice(0, 1))).likelihood)
+    if first is None:
+        return None
+    total = number = torch.zeros((), dtype=torch.float64, device=batch.device)
     for start in range(0, len(batch), n_rows):
         some = batch.take(slice(start, start + n_rows))
         with using(RowNoise.of(seed, 1, range(start, start + len(some)), range(1), device=batch.device)):
-            p = pooling(model.infer(some if start else some).likelihood)
-        if p is None:
-            return None
-        squares, n = p.squares(as_float(some.tensor))
-        total, number = (squares, n) if total is None or number is None else (total + squares, number + n)
-        floor = p.floor
-    if total is None or number is None:
-        return None
-    return (total / number.clamp_min(1)).sqrt().clamp_min(floor)
+            squares, n = optimal(model.infer(some).likelihood).squares(as_float(some.tensor))
+        total, number = total + squares, number + n
+    scale = (total / number.clamp_min(1)).sqrt().clamp_min(first.floor)
+    return scale.to(first.loc.dtype)
 
 
 def pooling(p: Any) -> OptimalNormal | None:

@@ -144,8 +144,7 @@ def log_likelihood(
         >>> estimate.per_row.shape, estimate.k, bool((estimate.ess <= 20).all())
         (torch.Size([3]), 20, True)
     """
-    like = {"dtype": torch.float64, "device": batch.device}
-    log_sum = torch.full((len(batch),), -torch.inf, **like)
+    log_sum = torch.full((len(batch),), -torch.inf, dtype=torch.float64, device=batch.device)
     log_sum_squares = log_sum.clone()
     counted = torch.zeros(len(batch), dtype=torch.long)
     with judging(model, precision):

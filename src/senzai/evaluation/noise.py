@@ -85,7 +85,8 @@ class RowNoise(Noise):
 
     def _by_row(self, make: Callable[..., Tensor], shape: tuple[int, ...], row_dim: int, **like: Any) -> Tensor:
         call, rest = next(self.calls), shape[:row_dim] + shape[row_dim + 1 :]
-        return torch.stack([self._seeded(make, rest, call, row, self.draws.start, **like) for row in self.rows], row_dim)
+        numbers = [self._seeded(make, rest, call, row, self.draws.start, **like) for row in self.rows]
+        return torch.stack(numbers, row_dim)
 
     def _seeded(self, make: Callable[..., Tensor], shape: tuple[int, ...], *path: int, **like: Any) -> Tensor:
         if self.generator is not None:

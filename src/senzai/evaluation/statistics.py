@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,7 @@ def mean_se(values: Tensor) -> float:
     """
     if len(values) < 2:
         return float("nan")
-    return float(values.double().std(correction=1)) / len(values) ** 0.5
+    return float(values.double().std(correction=1)) / sqrt(len(values))
 
 
 def ratio_of_means(top: Tensor, bottom: Tensor) -> tuple[float, float]:

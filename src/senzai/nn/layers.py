@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import prod
 
 import torch
@@ -42,7 +43,7 @@ def hidden_layers(
     if not 0.0 <= dropout < 1.0:
         raise SettingError(f"`0 <= dropout < 1` must hold, but got dropout={dropout!r}. Use 0 to switch it off.")
     layers: list[nn.Module] = []
-    for a, b in zip((n_in, *hidden[:-1]), hidden, strict=True):
+    for a, b in pairwise((n_in, *hidden)):
         layers += [nn.Linear(a, b), NORMS[norm](b), ACTIVATIONS[activation](), nn.Dropout(dropout)]
     layers = [m for m in layers if not isinstance(m, nn.Identity) and not (isinstance(m, nn.Dropout) and m.p == 0)]
     net = nn.Sequential(*layers)

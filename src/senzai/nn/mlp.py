@@ -19,7 +19,7 @@ class MLPEncoder(Encoder):
 
     Args:
         event: Shape of one row of data.
-        hidden: Widths of the hidden layers, at least one.
+        hidden: Widths of the hidden layers; none for a linear encoder.
         n_condition: Width of the condition appended to the input.
         masked: Whether rows come with a mask (it is appended to the input).
         activation: One of ``senzai.nn.ACTIVATIONS``.
@@ -47,11 +47,11 @@ class MLPEncoder(Encoder):
         self.inputs = Standardise(event, masked=masked)
         n_in = size_of(event) * (2 if masked else 1) + n_condition
         self.n_condition = n_condition
-        self.n_features = hidden[-1]
+        self.n_features = hidden[-1] if hidden else n_in
         self.hidden = hidden_layers(n_in, tuple(hidden), activation=activation, dropout=dropout, norm=norm)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return features ``(B, hidden[-1])``."""
+        """Return features ``(B, n_features)``."""
         x = self.inputs(batch.tensor, batch.observed).flatten(1)
         features: Tensor = self.hidden(with_condition(x, batch.c if self.n_condition else None))
         return features
@@ -65,7 +65,7 @@ class MLPDecoder(Decoder):
     Args:
         n_latent: Width of the latent code.
         raw_shape: Shape of the raw numbers of one row.
-        hidden: Widths of the hidden layers, latent side first.
+        hidden: Widths of the hidden layers, latent side first; none for a linear decoder.
         n_condition: Width of the condition appended to the latents.
         activation: One of ``senzai.nn.ACTIVATIONS``.
         dropout: Share of hidden units dropped in training.

@@ -21,6 +21,7 @@ class Chart:
         height: Height in pixels.
         says: What it shows, for people who cannot see it.
         sprite: Pictures of the points, shown when the pointer is on one.
+        points: What to say about each point when the pointer is on it; its place in ``customdata``.
         keys: Name and colour of each trace, as buttons that hide it.
     """
 
@@ -29,6 +30,7 @@ class Chart:
     note: str = ""
     height: int = 220
     says: str = ""
+    points: tuple[tuple[str, str], ...] = ()
     sprite: Sprite | None = None
     keys: tuple[tuple[str, str], ...] = ()
 

@@ -14,7 +14,7 @@ from ..data import Schema
 from .blocks import Chart
 from .figures import Trace, figure, plain
 from .findings import Floats, Path, Shown, Traversal
-from .numbers import label, number
+from .numbers import label, number, short
 
 FEW = 12
 PROFILES = 6
@@ -58,6 +58,11 @@ class Grid:
         return cls(names, centre, spread, standardised, schema.values in ("binary", "levels", "count"))
 
     @property
+    def labels(self) -> list[str]:
+        """Names for inside a chart."""
+        return [label(n) for n in self.names]
+
+    @property
     def unit(self) -> str:
         """What the common scale is called."""
         return "standard deviations" if self.standardised else "value"
@@ -71,7 +76,7 @@ def column_names(schema: Schema) -> tuple[str, ...]:
     """Return the user's names of all columns, or their numbers."""
     size = int(np.prod(schema.event_shape))
     if schema.columns is not None and len(schema.columns) == size:
-        return tuple(label(c) for c in schema.columns)
+        return tuple(short(c) for c in schema.columns)
     if len(schema.event_shape) == 1:
         return tuple(f"column {i}" for i in range(size))
     return tuple(f"column {', '.join(map(str, i))}" for i in np.ndindex(*schema.event_shape))
@@ -152,7 +157,7 @@ def bands(grid: Grid, real: Floats, made: Floats, *, binary: bool) -> Chart:
             edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": at}
             data += [{**edge, "y": plain(low)}, {**edge, "y": plain(high), "fill": "tonexty", "fillcolor": wash}]
         data.append({
-            "type": "scatter", "mode": "lines", "x": at, "y": plain(line), "name": name, "text": list(grid.names),
+            "type": "scatter", "mode": "lines", "x": at, "y": plain(line), "name": name, "text": grid.labels,
             "line": {"color": colour, "width": 1.8}, "hovertemplate": "%{text}: %{y:.3g}",
         })
     made_figure = figure(data, x=column_axis(grid), y={"title": grid.unit})
@@ -163,7 +168,7 @@ def column_axis(grid: Grid) -> dict[str, Any]:
     """Return an axis of columns: with names where there is room."""
     if len(grid.names) > NAMED:
         return {"title": "column"}
-    return {"tickvals": list(range(len(grid.names))), "ticktext": list(grid.names), "nticks": 0, "tickangle": -60}
+    return {"tickvals": list(range(len(grid.names))), "ticktext": grid.labels, "nticks": 0, "tickangle": -60}
 
 
 # --- reconstructions --------------------------------------------------------------------------------------------------
@@ -197,7 +202,7 @@ def profiles(grid: Grid, shown: Shown, schema: Schema) -> list[Chart]:
     at = list(range(real.shape[1]))
     charts = []
     for i in range(min(PROFILES, len(real))):
-        line = {"type": "scatter", "mode": "lines", "x": at, "text": list(grid.names), "hovertemplate": "%{text}: %{y:.3g}"}
+        line = {"type": "scatter", "mode": "lines", "x": at, "text": grid.labels, "hovertemplate": "%{text}: %{y:.3g}"}
         data: list[Trace] = [
             {**line, "y": plain(real[i]), "name": "data", "line": {"color": REAL, "width": 2}},
             {**line, "y": plain(seen[i]), "name": "model", "line": {"color": MODEL, "width": 1.5}},
@@ -234,10 +239,10 @@ def heat(grid: Grid, values: Floats, at: Floats, title: str, note: str, axis: st
         "zmin": 2 * middle - top, "zmax": top, "xgap": 1, "ygap": 1 if named else 0,
         "colorscale": [[0, "var(--below)"], [0.5, "var(--panel)"], [1, "var(--above)"]],
         "colorbar": {"thickness": 6, "outlinewidth": 0, "nticks": 5, "tickfont": {"color": "var(--soft)", "size": 10}},
-        "text": [[n] * len(at) for n in grid.names] if named else None,
+        "text": [[n] * len(at) for n in grid.labels] if named else None,
         "hovertemplate": "%{text}<br>%{z:.3g}<extra></extra>" if named else "column %{y}<br>%{z:.3g}<extra></extra>",
     }]
-    ticks = {"tickvals": list(rows), "ticktext": list(grid.names), "nticks": 0} if named else {"title": "column"}
+    ticks = {"tickvals": list(rows), "ticktext": grid.labels, "nticks": 0} if named else {"title": "column"}
     made = figure(data, x={"title": axis}, y={"autorange": "reversed", "showgrid": False, **ticks})
     height = min(620, 80 + 18 * len(grid.names)) if named else 320
     return Chart(made, title, note, height=height, says=f"{title}: columns by steps")

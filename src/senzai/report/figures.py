@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 
 from .blocks import Chart, Figure, Sprite
 from .findings import Codes, Floats
-from .numbers import label, number
+from .numbers import label, number, short
 
 CLASSES = 10
 Trace = dict[str, Any]
@@ -141,7 +141,8 @@ def project(codes: Codes) -> tuple[Floats, str, str, str]:
 
 
 def latent_map(
-    codes: Codes, xy: Floats, axes: tuple[str, str], names: Sequence[Any] | None, sprite: Sprite | None
+    codes: Codes, xy: Floats, axes: tuple[str, str], names: Sequence[Any] | None, index: Sequence[int],
+    sprite: Sprite | None = None,
 ) -> Chart:
     """Return the map, coloured by label, or by distortion where there are no labels."""
     keys: tuple[tuple[str, str], ...] = ()
@@ -153,7 +154,11 @@ def latent_map(
     made = figure(data, x={"title": axes[0], "showgrid": True}, y={"title": axes[1], **square}, annotations=words,
                   hovermode="closest", dragmode="pan")
     says = f"Map of {len(xy)} rows in the latent space"
-    return Chart(made, height=560, says=says, sprite=sprite, keys=keys)
+    about = tuple(
+        ("" if names is None else short(names[i]), f"row {row} · distortion {number(codes.distortion[i])} nats")
+        for i, row in enumerate(index)
+    )
+    return Chart(made, height=560, says=says, points=about, sprite=sprite, keys=keys)
 
 
 def by_distortion(distortion: Floats) -> dict[str, Any]:
@@ -180,14 +185,14 @@ def by_class(
     apart = known[:CLASSES] if len(known) > CLASSES else known
     groups: dict[str, tuple[list[int], str]] = {}
     for i, n in enumerate(sorted(apart, key=lambda v: (str(type(v)), v))):
-        groups[label(n)] = ([j for j, m in enumerate(names) if m == n and m is not None], f"var(--c{i})")
+        groups[short(n)] = ([j for j, m in enumerate(names) if m == n and m is not None], f"var(--c{i})")
     rest = [j for j, n in enumerate(names) if n is None or n not in apart]
     if rest:
         groups["other or unknown"] = (rest, "var(--c-rest)")
     data = [{**points(xy, np.array(at), {"color": c}), "name": n} for n, (at, c) in groups.items()]
     words = [
         {
-            "x": float(np.median(xy[at, 0])), "y": float(np.median(xy[at, 1])), "text": f"<b>{n}</b>", "showarrow": False,
+            "x": float(np.median(xy[at, 0])), "y": float(np.median(xy[at, 1])), "text": f"<b>{label(n)}</b>", "name": n, "showarrow": False,
             "font": {"color": "var(--ink)", "size": 14}, "bgcolor": "var(--veil)", "borderpad": 2, "captureevents": False,
         }
         for n, (at, c) in groups.items() if c != "var(--c-rest)" and len(xy) > 20

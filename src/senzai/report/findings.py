@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 
 MAP_ROWS = 2000
 SHOWN_ROWS = 12
+COMPARED = 400
 SAMPLES = 48
 ROW_DRAWS = 64
 TRAVERSED = 6
@@ -97,11 +98,23 @@ class Path:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that was measured for one page."""
+    """Everything that was measured for one page.
+
+    Args:
+        held: The rows all of it is about.
+        shown: The first few of them.
+        codes: Where they lie.
+        mapped: Reconstructions of as many of them as are compared column by column.
+        samples: New rows.
+        noisy: Whether these are draws; else expected values.
+        traversals: One row moved along single latents.
+        paths: Ways between pairs of rows.
+    """
 
     held: Held
     shown: Shown
     codes: Codes
+    mapped: Tensor
     samples: Tensor
     noisy: bool
     traversals: tuple[Traversal, ...]
@@ -206,9 +219,10 @@ def measure(model: LatentModel, dataset: Dataset, trained_on: Schema, *, seed: i
     codes = find_codes(model, held.batch, seed=seed)
     noisy = trained_on.kind != "images"
     n = MAP_ROWS if noisy else SAMPLES
+    compared = held.batch.take(slice(0, COMPARED if noisy else 0))
     return Findings(
         held, Shown(few, held.index[:SHOWN_ROWS], verbs.reconstruct(model, few), distortion, rate), codes,
-        verbs.sample(model, n, seed=derive(seed, "samples"), noise=noisy), noisy,
+        verbs.reconstruct(model, compared) if len(compared) else few.tensor[:0], verbs.sample(model, n, seed=derive(seed, "samples"), noise=noisy), noisy,
         find_traversals(model, few.take(slice(0, 1)), codes), find_paths(model, held),
     )
 

@@ -96,12 +96,22 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def label(value: Any) -> str:
-    """Return a user's word for a chart, which reads a little HTML: escaped, and short.
+def short(value: Any) -> str:
+    """Return a user's word, cut where it is very long.
 
     Example:
-        >>> label("<b>"), label("a" * 99) == "a" * 27 + "…"
-        ('&lt;b&gt;', True)
+        >>> short(" two\\nwords "), short("a" * 99) == "a" * 27 + "…"
+        ('two words', True)
     """
     text = " ".join(str(value).split()) or "(empty)"
-    return escape(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def label(value: Any) -> str:
+    """Return a user's word for inside a chart, where Plotly reads a little HTML.
+
+    Example:
+        >>> label("<b>")
+        '&lt;b&gt;'
+    """
+    return escape(short(value), quote=False)

@@ -19,23 +19,21 @@
   }
 
   function draw(plot) {
-    const { data, layout } = JSON.parse(colours(plot.nextElementSibling.textContent));
+    const { data, layout, points } = JSON.parse(colours(plot.nextElementSibling.textContent));
     if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false; // a finger scrolls the page
     const first = !plot.data;
     if (!first) data.forEach((trace, i) => (trace.visible = plot.data[i].visible ?? true));
     Plotly.react(plot, data, layout, CONFIG);
-    if (first && plot.dataset.points) peek(plot);
+    if (first && points.length) peek(plot, points);
   }
 
   // Shows the row under the pointer: its picture, its label, its number.
-  function peek(plot) {
+  function peek(plot, about) {
     const box = plot.parentElement.querySelector(".peek");
     const tile = box.querySelector(".tile");
-    const words = JSON.parse(plot.dataset.points);
     plot.on("plotly_hover", ({ points: [point], event }) => {
       const i = point.customdata;
-      box.querySelector("b").textContent = point.data.name ?? "";
-      box.querySelector("span").textContent = words[i];
+      [box.querySelector("b").textContent, box.querySelector("span").textContent] = about[i];
       if (tile) {
         const { columns, rows, width, height } = tile.dataset;
         const zoom = 72 / Math.max(width, height);

@@ -38,7 +38,7 @@ class Plan:
         n_rows: Training rows.
         batch_size: Rows per step over all processes.
         seed: Seed of the order.
-        least: Smallest batch worth a step; a shorter rest of an epoch is left out.
+        least: Smallest batch that every process gets a row of; a shorter rest of an epoch is left out.
     """
 
     n_rows: int
@@ -54,8 +54,8 @@ class Plan:
             )
         if self.batch_size < self.least:
             raise SettingError(
-                f"A batch must have a row for each of its pieces (accumulate x devices = {self.least}), but "
-                f"batch_size={self.batch_size}. Set a larger batch_size or a smaller accumulate."
+                f"A batch must have a row for each of {self.least} devices, but batch_size={self.batch_size}. "
+                "Set a larger batch_size, or use fewer devices."
             )
 
     @property
@@ -105,7 +105,7 @@ class Feed:
         in_memory: Take all rows once and gather on the device; otherwise read each batch ahead of its use.
         rank: This process.
         world: Number of processes.
-        accumulate: Pieces per process.
+        accumulate: Pieces per process; a batch with fewer rows has fewer.
     """
 
     def __init__(
@@ -125,8 +125,9 @@ class Feed:
 
     def _load(self, rows: Tensor) -> list[Piece]:
         pieces = []
-        cuts = shares(len(rows), self.world * self.accumulate)
-        for a, b in cuts[self.rank * self.accumulate : (self.rank + 1) * self.accumulate]:
+        first, end = shares(len(rows), self.world)[self.rank]
+        cuts = [(first + a, first + b) for a, b in shares(end - first, self.accumulate) if a < b]
+        for a, b in cuts:
             if self._held is not None:
                 batch = self._held.take(rows[a:b])
             else:

@@ -28,6 +28,7 @@ from .signals import Interrupt
 from .step import Stepper, watched
 from .weights import Average, Snapshot, clone
 
+
 @dataclass(frozen=True)
 class Progress:
     """Where a run stands; everything a resumed run needs besides tensors."""

@@ -163,7 +163,7 @@ class Stepper:
         Dropout draws for the piece as a whole: with it, cutting a batch otherwise gives other numbers.
         """
         seed = derive(self.settings.seed, "step", self.player.name, step)
-        reseed(derive(seed, "dropout", piece.offset))
+        reseed(derive(seed, "dropout", piece.offset), device=self.device)
         noise = Noise.seeded(seed, device=self.device, offset=piece.offset, total=piece.total)
         with using(noise), using_precision(self.dtype):
             yield

@@ -47,6 +47,10 @@ class Average:
         live = [p.detach() for p in model.parameters()]
         torch._foreach_lerp_(list(self.shadow.values()), live, 1 - decay)
 
+    def put(self, shadow: Tensors, steps: int) -> None:
+        """Go on from a copy; a file gives tensors back in the order of their names, not in that of the parameters."""
+        self.shadow, self.steps = {n: shadow[n].clone() for n in self.shadow}, steps
+
     def state(self, model: LatentModel) -> Tensors:
         """Return the model's state with averaged parameters; a shared one is averaged under each of its names."""
         first = {id(p): n for n, p in model.named_parameters()}
@@ -93,8 +97,7 @@ class Snapshot:
         for optimiser, tensors in zip(optimisers, self.optimisers, strict=True):
             load_optimiser(optimiser, tensors)
         if average is not None and self.average is not None:
-            average.shadow = clone(self.average)
-            average.steps = self.average_steps
+            average.put(self.average, self.average_steps)
 
     def flat(self) -> tuple[dict[str, int], Tensors]:
         """Return the state as plain numbers and one flat dictionary of tensors, for a file."""

@@ -73,7 +73,7 @@ def write_sheet(decoded: Any, path: Path, schema: Schema) -> None:
 
     with tempfile.TemporaryDirectory() as tmp:
         KINDS[schema.kind].write(decoded, Path(tmp) / "pictures", schema)
-        pictures = [np.asarray(Image.open(p)) for p in sorted(Path(tmp, "pictures").iterdir())]
+        pictures = [_pixels(p) for p in sorted(Path(tmp, "pictures").iterdir())]
     height, width = pictures[0].shape[:2]
     columns = int(np.ceil(np.sqrt(len(pictures))))
     zoom = max(1, 48 // max(height, width))
@@ -86,6 +86,14 @@ def write_sheet(decoded: Any, path: Path, schema: Schema) -> None:
         sheet = sheet.convert("RGB")
     with replacing(path) as place, place.open("wb") as file:
         sheet.save(file, format=Image.registered_extensions()[path.suffix.lower()])
+
+
+def _pixels(file: Path) -> Any:
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        return np.array(picture)
 
 
 def write_codes(codes: Any, path: Path) -> None:

@@ -1,0 +1,195 @@
+"""All figures of a model on some data, as plain numbers with their errors and a word on how far to trust them."""
+
+from __future__ import annotations
+
+from math import isfinite
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.errors import CombinationError
+from ..core.random import derive
+from ..models.base import LatentModel
+from .bits import bits_per_dim, dequantise, dimensions, is_discrete, log_volume
+from .bounds import Split, elbo
+from .chunks import judging, pooling
+from .latents import Information, active_units, mutual_information
+from .likelihood import LikelihoodEstimate, log_likelihood
+from .statistics import random_rows, ratio_of_means
+
+MOST_INFORMATION_ROWS = 10_000
+"""Rows that the mutual information is taken over at most: its time grows with their square."""
+
+LOW_ESS = 10.0
+
+
+def evaluate(
+    model: LatentModel,
+    batch: Batch,
+    *,
+    k: int = 500,
+    seed: int = 0,
+    discrete_step: float | None = None,
+    memory_gb: float = 0.5,
+    rows: int | None = None,
+) -> dict[str, Any]:
+    """Judge a model on some rows.
+
+    Args:
+        model: What is judged; its training mode is left as it was.
+        batch: Rows.
+        k: Draws per row for the log-likelihood.
+        seed: Seed of everything random.
+        discrete_step: Distance of neighbouring levels, if the data lie on a grid and the likelihood is a density. The
+            data are then dequantised and all figures are about masses, not densities.
+        memory_gb: Most memory for one chunk of work, in GiB.
+        rows: Rows to use at most, chosen at random; all by default.
+
+    Returns:
+        Numbers that JSON can hold (``None`` where there is none), all in nats per row unless the name says otherwise.
+        ``*_se`` are standard errors over rows, ``monte_carlo_se`` that of the mean log-likelihood due to the draws
+        alone. ``notes`` are plain sentences about what to be careful with.
+
+    Example:
+        >>> from senzai.dist import BernoulliFamily, NormalFamily
+        >>> from senzai.models import Flat
+        >>> from senzai.nn import MLPDecoder, MLPEncoder
+        >>> from senzai.parts import Likelihood, Posterior, StandardNormal
+        >>> model = Flat(
+        ...     StandardNormal(2),
+        ...     Posterior(MLPEncoder((5,), (8,)), NormalFamily(), 2),
+        ...     Likelihood(MLPDecoder(2, (1, 5), (8,)), BernoulliFamily(), (5,)),
+        ... )
+        >>> figures = evaluate(model, Batch(torch.ones(20, 5)), k=50)
+        >>> figures["n"], figures["k"], figures["n_latent"], figures["elbo"] <= figures["log_likelihood"] + 0.5
+        (20, 50, 2, True)
+    """
+    began = perf_counter()
+    chosen = random_rows(len(batch), rows, derive(seed, "rows"))
+    some = batch if chosen is None else batch.take(chosen)
+    discrete, pooled = _look(model, some)
+    step = None if discrete else discrete_step
+    data = some if step is None else dequantise(some, step, seed=seed)
+    volume = 0.0 if step is None else log_volume(some, step)
+    options: dict[str, Any] = {"seed": seed, "memory_gb": memory_gb}
+    estimate = log_likelihood(model, data, k=k, **options)
+    split = elbo(model, data, **options)
+    information, informed = _information(model, data, **options)
+    figures = {
+        "n": len(some),
+        "n_given": len(batch),
+        **_bound_figures(split, volume),
+        **_likelihood_figures(estimate, volume, dimensions(some)),
+        **_unit_figures(model, data, **options),
+        **_information_figures(information),
+    }
+    figures["notes"] = [
+        *_notes(figures, informed=informed, step=step),
+        *_settings_notes(discrete, discrete_step, pooled=pooled),
+    ]
+    figures["seconds"] = perf_counter() - began
+    return {name: _plain(value) for name, value in figures.items()}
+
+
+# --- figures --------------------------------------------------------------------------------------------------------
+def _look(model: LatentModel, batch: Batch) -> tuple[bool, bool]:
+    """Whether the likelihood gives masses, and whether it takes its scale from the data."""
+    with judging(model):
+        p = model.infer(batch.take(slice(0, 1))).likelihood
+    return is_discrete(p), pooling(p) is not None
+
+
+def _bound_figures(split: Split, volume: Tensor | float) -> dict[str, Any]:
+    means, ses = split.means, split.ses
+    shift = float(torch.as_tensor(volume).mean())
+    per_dimension = [v for values in split.rate_per_dimension.values() for v in values.flatten().tolist()]
+    return {
+        "elbo": means["elbo"] + shift,
+        "elbo_se": ses["elbo"],
+        "distortion": means["distortion"] - shift,
+        "distortion_se": ses["distortion"],
+        "rate": means["rate"],
+        "rate_se": ses["rate"],
+        "rate_per_dimension": per_dimension or None,
+    }
+
+
+def _likelihood_figures(estimate: LikelihoodEstimate, volume: Tensor | float, n_dims: Tensor) -> dict[str, Any]:
+    log_p = estimate.per_row + volume
+    nats, nats_se = ratio_of_means(-log_p, n_dims)
+    return {
+        "log_likelihood": float(log_p.mean()),
+        "log_likelihood_se": estimate.se,
+        "monte_carlo_se": estimate.mean_monte_carlo_se,
+        "k": estimate.k,
+        "ess": estimate.ess_median,
+        "ess_low": estimate.ess_low,
+        "bits_per_dim": bits_per_dim(nats, 1),
+        "bits_per_dim_se": bits_per_dim(nats_se, 1),
+    }
+
+
+def _unit_figures(model: LatentModel, batch: Batch, **options: Any) -> dict[str, Any]:
+    if len(batch) < 2:
+        return {"active_units": None, "n_latent": None}
+    units = active_units(model, batch, **options)
+    return {"active_units": units.count, "n_latent": units.n_latent}
+
+
+def _information(model: LatentModel, batch: Batch, *, seed: int, memory_gb: float) -> tuple[Information | None, str]:
+    chosen = random_rows(len(batch), MOST_INFORMATION_ROWS, derive(seed, "information"))
+    some = batch if chosen is None else batch.take(chosen)
+    try:
+        return mutual_information(model, some, seed=seed, memory_gb=memory_gb), ""
+    except CombinationError as error:
+        return None, str(error)
+
+
+def _information_figures(found: Information | None) -> dict[str, Any]:
+    return {
+        "mutual_information": found and found.mutual_information,
+        "mutual_information_se": found and found.mutual_information_se,
+        "mutual_information_rows": found and found.n,
+        "aggregate_gap": found and found.aggregate_gap,
+        "aggregate_gap_se": found and found.aggregate_gap_se,
+    }
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+def _notes(figures: dict[str, Any], *, informed: str, step: float | None) -> list[str]:
+    notes = []
+    if figures["ess_low"] < min(LOW_ESS, 0.5 * figures["k"]):
+        notes.append(
+            f"One row in twenty has an effective sample size below {figures['ess_low']:.1f} of k = {figures['k']}: "
+            "the log-likelihood may be a loose lower bound and its Monte Carlo error too small; raise k."
+        )
+    if not isfinite(figures["log_likelihood"]):
+        notes.append("Some rows have no finite log-likelihood: they lie outside the support of the model.")
+    if informed:
+        notes.append(informed)
+    elif figures["mutual_information"] > 0.8 * torch.tensor(figures["mutual_information_rows"]).log():
+        notes.append("The mutual information is near its ceiling, the log of the number of rows: it may be larger.")
+    if step is not None:
+        notes.append(f"The data were dequantised with step {step:g}: bounds and bits are about masses of levels.")
+    return notes
+
+
+def _settings_notes(discrete: bool, discrete_step: float | None, *, pooled: bool) -> list[str]:
+    notes = []
+    if discrete and discrete_step is not None:
+        notes.append("The likelihood is discrete already, so that `discrete_step` was not used.")
+    if not discrete and discrete_step is None:
+        notes.append("Log-likelihood and bits are of a density: they depend on the units of the data.")
+    if pooled:
+        notes.append("The likelihood's one scale was fitted to the rows that were evaluated.")
+    return notes
+
+
+def _plain(value: Any) -> Any:
+    """Replace numbers that JSON does not have by ``None``."""
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

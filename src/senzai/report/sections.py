@@ -1,0 +1,258 @@
+"""The sections of a page, in the order they are read: what is said, and what is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..data import Schema
+from ..training.bundle import Spec
+from . import columns, figures, images
+from .blocks import Block, Charts, Code, Empty, Listing, Pairs, Picture, Section, Strip, Strips, Table, Wall
+from .columns import Grid
+from .findings import PLACES, ROW_DRAWS, Findings, Floats, by_use, label_names
+from .headline import Judged
+from .images import Darkroom
+from .numbers import count, number, plural, short, shown
+
+MINUS = "−"
+
+
+def learning(history: Sequence[Mapping[str, Any]]) -> Section:
+    """How the terms of the bound went during training."""
+    charts = figures.learning(history)
+    blocks: list[Block] = [Charts(charts, 260)]
+    words = ["Thin lines are training batches, strong lines validation rows, which the model is not trained on."]
+    if any(h.get("kind") == "validation" and h.get("best") for h in history):
+        words.append("The dotted line marks the best validation; the weights of this model are from there.")
+    recovered = sum(h.get("kind") == "recovered" for h in history)
+    if recovered:
+        words.append(f"At {plural(recovered, 'red line')} the loss was not finite and the last good state was put back.")
+    if not charts:
+        words, blocks = [], [Empty("No learning curve was recorded: it is written where a run has a folder (out=…).")]
+    return Section("learning", "Learning", words, blocks)
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+def seen_as_pictures(found: Findings, schema: Schema) -> list[Section]:
+    """What the model does, in pictures."""
+    dark = Darkroom.of(schema, found.shown.batch.tensor)
+    pixelated = images.is_pixelated(schema)
+
+    def pictures(x: Any, says: str) -> list[Picture]:
+        return [Picture(uri, says) for uri in images.uris(dark.develop(x))]
+
+    pairs = Pairs(picture_pairs(found, schema, dark), pixelated)
+    wall = Wall(pictures(found.samples, "sample"), pixelated)
+    moved = [
+        Strip(f"z{t.name}", rate_of(found, t.name), pictures(t.x, f"latent {t.name} changed")) for t in found.traversals
+    ]
+    ways = [
+        Strip("", f"row {p.ends[0]} to row {p.ends[1]}", pictures(p.x, "step between two rows")) for p in found.paths
+    ]
+    mean = "Each is the expected picture for a code drawn from the prior; noise of single pixels is left out."
+    return [
+        Section("reconstructions", "Reconstructions", reconstruction_words(found), [pairs]),
+        Section("samples", "Samples", [f"{plural(len(found.samples), 'new picture')}, not chosen. {mean}"], [wall]),
+        Section("traversals", "Latents, one by one", traversal_words(found), strips_or_why(
+            moved, ("1st percentile", "of the rows", "99th"), pixelated, "The latents of this model have no single axis to move along.")),
+        Section("between", "Between two rows", way_words(), strips_or_why(
+            ways, ("from", "", "to"), pixelated, "This takes at least two rows.")),
+    ]
+
+
+def picture_pairs(found: Findings, schema: Schema, dark: Darkroom) -> list[tuple[Picture, Picture]]:
+    """Return originals with their reconstructions, captioned with label, row and cost."""
+    names = label_names(found.held, schema) or [None] * len(found.held.batch)
+    originals = images.uris(dark.develop(found.shown.batch.tensor))
+    seen = images.uris(dark.develop(found.shown.reconstructions))
+    cost = found.shown.distortion + found.shown.rate
+    return [
+        (
+            Picture(a, f"row {row}", f"row {row}" if name is None else short(name)),
+            Picture(b, f"row {row}, reconstructed", number(float(-c), 3)),
+        )
+        for a, b, row, c, name in zip(originals, seen, found.shown.index, cost, names, strict=False)
+    ]
+
+
+def strips_or_why(
+    strips: list[Strip], scale: tuple[str, str, str], pixelated: bool, why: str
+) -> list[Block]:
+    """Return strips, or the reason why there are none."""
+    return [Strips(strips, scale, pixelated)] if strips else [Empty(why)]
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+def seen_as_columns(found: Findings, schema: Schema) -> list[Section]:
+    """What the model does, column by column."""
+    real = columns.real_columns(found.held.batch, schema)
+    made = columns.as_columns(found.samples, schema)
+    grid = Grid.of(schema, real)
+    moved = [columns.traversal(grid, t, schema, rate_of(found, t.name)) for t in found.traversals]
+    ways = [columns.way(grid, p, schema) for p in found.paths]
+    change = "Colour is the change from the middle of the way, "
+    change += "in standard deviations of the column." if grid.standardised else "in the units of the data."
+    return [
+        Section("reconstructions", "Reconstructions", reconstruction_words(found), column_pairs(found, schema, grid)),
+        samples_by_column(grid, real, made, found, schema),
+        Section("traversals", "Latents, one by one", [*traversal_words(found), change], charts_or_why(
+            moved, "The latents of this model have no single axis to move along.")),
+        Section("between", "Between two rows", [*way_words(), f"Colour is the {grid.unit}, pale at the average."
+                if grid.standardised else "Colour is the value."], charts_or_why(ways, "This takes at least two rows.")),
+    ]
+
+
+def column_pairs(found: Findings, schema: Schema, grid: Grid) -> list[Block]:
+    """Return value against reconstruction for few columns, lines of a few rows for many."""
+    if len(grid.names) > columns.FEW:
+        return [Charts(columns.profiles(grid, found.shown, schema), 300, columns.LEGEND)]
+    real = columns.real_columns(found.held.batch.take(slice(0, len(found.mapped))), schema)
+    return [Charts(columns.agreement(grid, real, columns.as_columns(found.mapped, schema)), 190)]
+
+
+def samples_by_column(grid: Grid, real: Floats, made: Floats, found: Findings, schema: Schema) -> Section:
+    """Compare the distribution of every column."""
+    charts, far = columns.histograms(grid, real, made)
+    words = [
+        f"{plural(len(made), 'new row')} drawn from the model beside {plural(len(real), 'row')} ({found.held.name}).",
+        "KS is the largest gap between the two cumulative distributions: 0 is alike, 1 is apart. "
+        f"Over all columns its mean is {far.mean():.2f}.",
+    ]
+    blocks: list[Block] = []
+    if len(far) > columns.FEW:
+        middle = "mean" if schema.values == "binary" else "median, with a band from the 10th to the 90th percentile"
+        words.append(f"The wide chart shows the {middle}, in {'units of the data' if not grid.standardised else grid.unit}.")
+        words.append(f"Below are the {len(charts)} of {len(far)} columns with the largest gap.")
+        blocks.append(Charts([columns.bands(grid, real, made, binary=schema.values == "binary")], 500, columns.LEGEND))
+    blocks.append(Charts(charts, 190, () if blocks else columns.LEGEND))
+    return Section("samples", "Samples", words, blocks)
+
+
+def charts_or_why(charts: list[Any], why: str) -> list[Block]:
+    """Return charts, or the reason why there are none."""
+    return [Charts(charts, 300)] if charts else [Empty(why)]
+
+
+# --- words both share -------------------------------------------------------------------------------------------------
+def reconstruction_words(found: Findings) -> list[str]:
+    """Say what is compared with what."""
+    pictures = found.noisy is False
+    what = "Top: the original. Bottom: what the model makes of it." if pictures else "The expected row, given its code."
+    return [
+        f"{what} Shown are {found.held.name}, drawn at random.",
+        f"The number is the evidence lower bound of the row in nats, a mean over {plural(ROW_DRAWS, 'draw')}; "
+        "closer to zero, or higher, is better." if pictures else
+        f"Nats, where given, are rate plus distortion of a row, a mean over {plural(ROW_DRAWS, 'draw')}.",
+    ]
+
+
+def traversal_words(found: Findings) -> list[str]:
+    """Say what is moved, and how far."""
+    order = "largest rate" if found.codes.rates is not None else "largest spread"
+    n = found.codes.points.shape[1]
+    first = f"Row {int(found.shown.index[0])} is encoded and decoded again while one latent takes {PLACES} values, "
+    return [
+        f"{first}from the 1st to the 99th percentile over {plural(len(found.held.batch), 'row')}.",
+        f"Shown are the {len(found.traversals)} of {n} latents with the {order}." if n > 1 else "",
+    ]
+
+
+def way_words() -> list[str]:
+    """Say how the way is walked."""
+    return [f"{PLACES} points on the straight line between the codes of two rows; the ends are their reconstructions."]
+
+
+def rate_of(found: Findings, name: str) -> str:
+    """Return the rate of a latent."""
+    if found.codes.rates is None:
+        return ""
+    return f"{number(float(found.codes.rates[found.codes.names.index(name)]), 3)} nats"
+
+
+# --- the latent space -------------------------------------------------------------------------------------------------
+def latent_map(found: Findings, schema: Schema) -> Section:
+    """Where rows lie."""
+    names = label_names(found.held, schema)
+    xy, first, second, how = figures.project(found.codes)
+    sprite = None
+    if images.is_pictures(schema):
+        sprite = images.sprite(Darkroom.of(schema, found.held.batch.tensor).develop(found.held.batch.tensor))
+    chart = figures.latent_map(found.codes, xy, (first, second), names, found.held.index.tolist(), sprite)
+    of = "" if found.held.total == len(xy) else f" of {count(found.held.total)}"
+    by = "distortion (one draw a row)" if names is None or schema.label is None else f"“{short(schema.label.name)}”, which the model never saw"
+    words = [f"Posterior means of {count(len(xy))}{of} {found.held.name}.", how, f"Coloured by {by}."]
+    if names is not None and len(set(names)) > figures.CLASSES:
+        words.append(f"The {figures.CLASSES} largest classes have a colour, the others share one.")
+    return Section("map", "Latent map", words, [Charts([chart], 500)])
+
+
+def rates(found: Findings, judged: Judged) -> Section:
+    """How the rate is divided among the latents."""
+    title, codes = "Rate per latent", found.codes
+    given = judged.numbers.get("rate_per_dimension")
+    measured = np.array(given, dtype=float) if given is not None else codes.rates
+    if measured is None or len(measured) != len(codes.names):
+        return Section("rates", title, [], [Empty(
+            "The posterior or the prior ties the latents together, so the rate cannot be divided among them.")])
+    where = judged.budget if given is not None else f"{plural(len(codes.points), 'row')}, one draw a row"
+    active = codes.points.var(0) > ACTIVE
+    words = [
+        f"Mean over {where}: {number(float(measured.sum()))} nats in all.",
+        f"Strong bars are active: the variance of their posterior mean over {plural(len(codes.points), 'row')} is above "
+        f"{ACTIVE} ({int(active.sum())} of {len(active)}). A pale bar is a latent that the model left at its prior.",
+    ]
+    return Section("rates", title, words, [Charts([figures.rate_bars(measured, codes.names, active.tolist())], 500)])
+
+
+ACTIVE = 0.01
+
+
+# --- what it was made from --------------------------------------------------------------------------------------------
+def decisions(schema: Schema) -> Section:
+    """What was decided about the data."""
+    items = list(schema.reasons)
+    blocks: list[Block] = [Listing(items)] if items else [Empty("No decision was recorded.")]
+    rows = [("rows", count(schema.n_rows)), ("shape of a row", " × ".join(map(str, schema.event_shape))),
+            ("values", schema.values), ("dtype", schema.dtype), ("fingerprint", schema.fingerprint)]
+    blocks.append(Table("Data", [(k, v) for k, v in rows if v]))
+    return Section("data", "What was decided about the data", ["Each decision with its reason. Any of them can be set by hand."], blocks)
+
+
+def settings(spec: Spec, fit: Mapping[str, Any]) -> Section:
+    """What was set, what was chosen, what it took."""
+    given = [(k, shown(v)) for k, v in spec.settings.items()]
+    blocks: list[Block] = [Table("Set by hand", given)] if given else [Empty("Nothing was set by hand: all defaults.")]
+    took = [(k.replace("_", " "), shown(v)) for k, v in fit.items() if v is not None and k not in ("out", "recipe", "kind")]
+    if took:
+        blocks.append(Table("Training took", took))
+    whole = [(k.replace("_", " "), shown(v)) for k, v in spec.training.model_dump().items()]
+    blocks.append(Table("All training settings", whole, folded=True))
+    blocks.append(Table("Versions", [("senzai", spec.senzai), *spec.libraries.items()], folded=True))
+    return Section("settings", "Settings and versions", ["Together with the data, these make the same model again."], blocks)
+
+
+def use(folder: str) -> Section:
+    """How to go on."""
+    text = f"""import senzai
+
+run = senzai.load({folder!r})
+
+new = run.sample(100, seed=0)      # new rows
+codes = run.encode(data)           # where rows lie
+back = run.reconstruct(data)       # rows as the model sees them
+logp = run.log_likelihood(data)    # nats per row; low is strange
+"""
+    return Section("use", "Use this model", ["Data go in, and come back, in the form the model was trained on."], [Code(text)])
+
+
+def unseen(why: str) -> Section:
+    """Say why there is nothing of the model's own to see."""
+    return Section("seen", "Pictures of the model", [], [Empty(why)])
+
+
+def order_of_use(found: Findings) -> list[int]:
+    """Return the latents, the most used first."""
+    return [int(i) for i in by_use(found.codes)]
