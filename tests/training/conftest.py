@@ -90,37 +90,37 @@ def run_training(training: Training, *listeners: Any):
     return tape
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make():
     """Make a run: ``make(steps=5, ema=0.9, ...)``."""
     return make_training
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def train():
     """Run one to its end: ``train(training, *listeners) -> Tape``."""
     return run_training
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tape():
     """The listener class that keeps events."""
     return Tape
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model():
     """Make a flat model: ``make_model(seed, dim=..., dropout=...)``."""
     return flat
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_rows():
     """Make binary rows: ``make_rows(n, dim)``."""
     return rows_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def same():
     """Whether two dictionaries of tensors are equal bit for bit."""
 

@@ -54,26 +54,15 @@ def assert_same(a, b):
     assert not [k for k in a[0] if not torch.equal(a[0][k], b[0][k])]
 
 
-@pytest.fixture
-def never_stopped(make, tmp_path):
-    (tmp_path / "whole").mkdir()
+@pytest.fixture(scope="module")
+def never_stopped(make, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
     training = make(**EVERYTHING)
-    course(training, tmp_path / "whole")
-    found = outcome(training, tmp_path / "whole")
+    course(training, folder)
+    found = outcome(training, folder)
     assert found[1]["plateau"] < 1  # the schedule did act
     assert 0 < found[1]["best_step"] < 45
     return found
-
-
-def stop_at(step, training):
-    """A listener that raises the signal once the loop reaches ``step``: at the first event from there."""
-
-    class Stop:
-        def on(self, event, training):
-            if isinstance(event, Progressed | Validated) and event.step >= step:
-                training.interrupt.signal = signal.SIGINT
-
-    return Stop()
 
 
 class Counting(Interrupt):
@@ -134,7 +123,7 @@ def test_every_checkpoint_of_a_run_leads_to_the_same_end(make, tmp_path, never_s
                         shutil.copy(tmp_path / name, folder)
 
     course(make(**EVERYTHING), tmp_path, Copy())
-    for i in range(0, next(copies), 5):
+    for i in range(0, next(copies), 7):
         training = make(**EVERYTHING)
         course(training, tmp_path / str(i))
         assert_same(outcome(training, tmp_path / str(i)), never_stopped)

@@ -10,7 +10,8 @@ SenzaiError                  base; exit 1: the run failed
 │   ├── BundleError          a run folder that is damaged, foreign or newer
 │   ├── OutputError          a place that cannot be written (also an OSError)
 │   └── MissingExtraError    an optional package is not installed (also an ImportError)
-└── TrainingError            training broke down and could not be rescued
+├── TrainingError            training broke down and could not be rescued
+└── RunInterrupted           exit 128 + signal: a signal stopped training; everything up to then is saved
 
 A message is *the rule, what came, the way out*.
 """
@@ -64,3 +65,11 @@ class MissingExtraError(UserError, ImportError):
 
 class TrainingError(SenzaiError, RuntimeError):
     """Training broke down and could not be rescued."""
+
+
+class RunInterrupted(SenzaiError):
+    """A signal stopped training; everything up to then is saved."""
+
+    def __init__(self, message: str, signal: int = 2) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal

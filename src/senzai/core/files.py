@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     tmp = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
+        tmp.touch()
+        mode = tmp.stat().st_mode  # what the user's umask gives; some writers would make the file private
         yield tmp
+        tmp.chmod(mode)
         with tmp.open("rb") as handle:
             os.fsync(handle.fileno())
         tmp.replace(path)
@@ -62,7 +65,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as err:
         raise cannot_write(path, err) from err
     finally:
-        tmp.unlink(missing_ok=True)
+        with suppress(OSError):
+            tmp.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:

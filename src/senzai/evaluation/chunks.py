@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,11 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..core.batch import Batch
-from ..core.errors import CombinationError, SettingError
+from ..core.errors import SettingError
 from ..core.random import using
-from ..dist.calibrated import OptimalNormal, optimal, with_scale
 from ..models.base import Inference, LatentModel
-from ..nn.inputs import as_float
 from ..nn.precision import using_precision
 from .noise import RowNoise
 
@@ -61,25 +59,25 @@ def judging(model: nn.Module, precision: torch.dtype | None = None) -> Iterator[
             module.training = mode
 
 
-def chunks(model: LatentModel, batch: Batch, k: int, *, seed: int, memory_gb: float = 0.5) -> Iterator[Chunk]:
+def chunks(
+    model: LatentModel, batch: Batch, k: int, *, seed: int, memory_gb: float = 0.5, first_row: int = 0
+) -> Iterator[Chunk]:
     """Go through all rows with ``k`` draws each; inside :func:`judging`.
 
     Draws are merged before rows, so that a row is encoded as seldom as possible. The noise of a row and draw does not
-    depend on the chunk. A likelihood that pools rows (an optimal scale) is given one scale for everything first.
+    depend on the chunk.
     """
     check_settings(batch, k, memory_gb)
     keep_pages(batch.device)
     n_rows, n_draws = plan(model, batch, k, memory_gb)
-    scale = pooled_scale(model, batch, seed=seed, n_rows=max(n_rows, n_rows * n_draws // PROBE_DRAWS))
     for start in range(0, len(batch), n_rows):
         stop = min(start + n_rows, len(batch))
         some = batch.take(slice(start, stop))
         for first in range(0, k, n_draws):
             draws = range(first, min(first + n_draws, k))
-            with using(RowNoise.of(seed, k, range(start, stop), draws, device=batch.device)):
+            rows = range(first_row + start, first_row + stop)
+            with using(RowNoise.of(seed, k, rows, draws, device=batch.device)):
                 seen = model.infer(some, len(draws))
-            if scale is not None:
-                seen = replace(seen, likelihood=with_scale(seen.likelihood, scale))
             yield Chunk(slice(start, stop), draws, some, seen)
 
 
@@ -149,31 +147,3 @@ def keep_pages(device: torch.device) -> None:
     """
     if device.type == "cpu":
         torch.empty(31 << 20, dtype=torch.uint8)
-
-
-# --- one scale for everything ---------------------------------------------------------------------------------------
-def pooled_scale(model: LatentModel, batch: Batch, *, seed: int, n_rows: int) -> Tensor | None:
-    """Return the scale that fits all rows best if the likelihood takes it from its data, else ``None``.
-
-    Taking it from each chunk, or from the draws of one row, would not give densities of one model.
-    """
-    first = pooling(model.infer(batch.take(slice(0, 1))).likelihood)
-    if first is None:
-        return None
-    total = number = torch.zeros((), dtype=torch.float64, device=batch.device)
-    for start in range(0, len(batch), n_rows):
-        some = batch.take(slice(start, start + n_rows))
-        with using(RowNoise.of(seed, 1, range(start, start + len(some)), range(1), device=batch.device)):
-            squares, n = optimal(model.infer(some).likelihood).squares(as_float(some.tensor))
-        total, number = total + squares, number + n
-    scale = (total / number.clamp_min(1)).sqrt().clamp_min(first.floor)
-    return scale.to(first.loc.dtype)
-
-
-def pooling(p: Any) -> OptimalNormal | None:
-    """Return the distribution inside ``p`` that takes its scale from its data, if there is one."""
-    try:
-        inner = optimal(p)
-    except CombinationError:
-        return None
-    return inner if inner.profile else None

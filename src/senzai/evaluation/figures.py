@@ -15,7 +15,7 @@ from ..core.random import derive
 from ..models.base import LatentModel
 from .bits import bits_per_dim, dequantise, dimensions, is_discrete, log_volume
 from .bounds import Split, elbo
-from .chunks import judging, pooling
+from .chunks import judging
 from .latents import Information, active_units, mutual_information
 from .likelihood import LikelihoodEstimate, log_likelihood
 from .statistics import random_rows, ratio_of_means
@@ -70,7 +70,7 @@ def evaluate(
     began = perf_counter()
     chosen = random_rows(len(batch), rows, derive(seed, "rows"))
     some = batch if chosen is None else batch.take(chosen)
-    discrete, pooled = _look(model, some)
+    discrete = _gives_masses(model, some)
     step = None if discrete else discrete_step
     data = some if step is None else dequantise(some, step, seed=seed)
     volume = 0.0 if step is None else log_volume(some, step)
@@ -86,20 +86,15 @@ def evaluate(
         **_unit_figures(model, data, **options),
         **_information_figures(information),
     }
-    figures["notes"] = [
-        *_notes(figures, informed=informed, step=step),
-        *_settings_notes(discrete, discrete_step, pooled=pooled),
-    ]
+    figures["notes"] = _notes(figures, informed=informed, discrete=discrete, step=step)
     figures["seconds"] = perf_counter() - began
     return {name: _plain(value) for name, value in figures.items()}
 
 
 # --- figures --------------------------------------------------------------------------------------------------------
-def _look(model: LatentModel, batch: Batch) -> tuple[bool, bool]:
-    """Whether the likelihood gives masses, and whether it takes its scale from the data."""
+def _gives_masses(model: LatentModel, batch: Batch) -> bool:
     with judging(model):
-        p = model.infer(batch.take(slice(0, 1))).likelihood
-    return is_discrete(p), pooling(p) is not None
+        return is_discrete(model.infer(batch.take(slice(0, 1))).likelihood)
 
 
 def _bound_figures(split: Split, volume: Tensor | float) -> dict[str, Any]:
@@ -159,7 +154,7 @@ def _information_figures(found: Information | None) -> dict[str, Any]:
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
-def _notes(figures: dict[str, Any], *, informed: str, step: float | None) -> list[str]:
+def _notes(figures: dict[str, Any], *, informed: str, discrete: bool, step: float | None) -> list[str]:
     notes = []
     if figures["ess_low"] < min(LOW_ESS, 0.5 * figures["k"]):
         notes.append(
@@ -174,17 +169,8 @@ def _notes(figures: dict[str, Any], *, informed: str, step: float | None) -> lis
         notes.append("The mutual information is near its ceiling, the log of the number of rows: it may be larger.")
     if step is not None:
         notes.append(f"The data were dequantised with step {step:g}: bounds and bits are about masses of levels.")
-    return notes
-
-
-def _settings_notes(discrete: bool, discrete_step: float | None, *, pooled: bool) -> list[str]:
-    notes = []
-    if discrete and discrete_step is not None:
-        notes.append("The likelihood is discrete already, so that `discrete_step` was not used.")
-    if not discrete and discrete_step is None:
+    elif not discrete:
         notes.append("Log-likelihood and bits are of a density: they depend on the units of the data.")
-    if pooled:
-        notes.append("The likelihood's one scale was fitted to the rows that were evaluated.")
     return notes
 
 

@@ -104,7 +104,7 @@ class LikelihoodEstimate:
 
 
 def log_likelihood(
-    model: LatentModel, batch: Batch, *, k: int = 500, seed: int = 0, memory_gb: float = 0.5,
+    model: LatentModel, batch: Batch, *, k: int = 500, seed: int = 0, memory_gb: float = 0.5, first_row: int = 0,
     precision: torch.dtype | None = None,
 ) -> LikelihoodEstimate:
     r"""Importance-weighted estimate of log p(x), row by row.
@@ -124,6 +124,7 @@ def log_likelihood(
         k: Draws per row.
         seed: Seed of the draws.
         memory_gb: Most memory for one chunk of work, in GiB.
+        first_row: Position of the first row, where a longer table is judged piece by piece.
         precision: Dtype of the networks, e.g. ``torch.bfloat16`` for speed; by default their own. Densities and sums
             stay in single and double precision.
 
@@ -148,7 +149,7 @@ def log_likelihood(
     log_sum_squares = log_sum.clone()
     counted = torch.zeros(len(batch), dtype=torch.long)
     with judging(model, precision):
-        for chunk in chunks(model, batch, k, seed=seed, memory_gb=memory_gb):
+        for chunk in chunks(model, batch, k, seed=seed, memory_gb=memory_gb, first_row=first_row):
             log_v = log_weights(chunk.seen, len(chunk.draws) / k)
             rows = chunk.rows
             log_sum[rows] = torch.logaddexp(log_sum[rows], log_v.logsumexp(0))

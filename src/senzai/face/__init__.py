@@ -1,4 +1,4 @@
-"""Face: what a user holds, ``fit``, ``resume``, ``load`` and the run with its verbs; data in, the same kind of data out."""
+"""Face: what a user holds, ``fit``, ``resume``, ``load`` and the run with its verbs; takes and returns users' data."""
 
 from .fit import fit as fit
 from .fit import resume as resume

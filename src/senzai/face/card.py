@@ -33,7 +33,8 @@ A variational autoencoder trained with [senzai](https://pypi.org/project/senzai)
 **Recipe** `{recipe.name}`: {recipe.title}. {recipe.paper}
 
 ## Data
-{schema.n_rows} rows of kind `{schema.kind}`, each of shape {tuple(schema.event_shape)}. Fingerprint `{schema.fingerprint}`.
+{schema.n_rows} rows of kind `{schema.kind}`, each of shape {tuple(schema.event_shape)}.
+Fingerprint `{schema.fingerprint}`.
 
 {reasons}
 

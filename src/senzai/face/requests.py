@@ -31,7 +31,7 @@ class Request:
     kind: str
     data: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
-    training: TrainSettings = field(default_factory=TrainSettings)  # noqa: RUF009 - frozen
+    training: TrainSettings = field(default_factory=TrainSettings)
 
 
 def sort_settings(source: object, recipe: str, kind: str | None, settings: Mapping[str, Any]) -> Request:

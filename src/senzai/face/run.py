@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from ..core.batch import Batch
-from ..core.errors import SettingError
+from ..core.errors import InputError, OutputError, SettingError
 from ..core.files import replacing_folder, write_json
-from ..data import Dataset, Schema, open_data
+from ..core.random import derive
+from ..data import BUILT_IN, KINDS, Dataset, Schema, open_data
 from ..evaluation import evaluate as evaluate_batch
 from ..evaluation import log_likelihood as estimate_log_likelihood
 from ..models import verbs
 from ..models.base import LatentModel
+from ..report import write_report
 from ..training import bundle
 from ..training.listeners import read_history
 from .card import write_card
@@ -80,16 +82,31 @@ class Run:
             raise SettingError(f"`split` is one of {', '.join(parts)}, all, but got {name!r}.")
         return parts[name]
 
-    def _pieces(self, dataset: Dataset, rows: np.ndarray[Any, Any] | None = None) -> Iterator[Batch]:
-        index = np.arange(len(dataset)) if rows is None else rows
-        for start in range(0, len(index), ROWS_AT_ONCE):
-            yield dataset.batch(index[start : start + ROWS_AT_ONCE])
+    def _pieces(self, dataset: Dataset, seed: int | None) -> Iterator[tuple[Batch, int | None]]:
+        """Yield batches that fit memory, each with a seed of its own."""
+        for start in range(0, len(dataset), ROWS_AT_ONCE):
+            own = None if seed is None else derive(seed, "rows from", start)
+            yield dataset.batch(np.arange(start, min(start + ROWS_AT_ONCE, len(dataset)))), own
+
+    def source(self, data: object = None) -> object:
+        """Return ``data`` if given, else what the run was trained on.
+
+        Raises:
+            InputError: The training data are not where they were.
+        """
+        if data is not None:
+            return data
+        if not Path(self.spec.source).exists() and self.spec.source not in BUILT_IN:
+            raise InputError(
+                f"The run was trained on {self.spec.source!r}, which is not here. Put it back, or give the data."
+            )
+        return self.spec.source
 
     # --- verbs ------------------------------------------------------------------------------------------------------
     def encode(self, data: object, *, seed: int | None = None) -> Any:
         """Return latent codes, ``(N, n_latent)``: posterior means, or draws if seeded. DataFrame in, DataFrame out."""
         dataset = self.dataset(data)
-        z = torch.cat([self._flat(verbs.encode(self.model, b, seed=seed)) for b in self._pieces(dataset)])
+        z = torch.cat([self._flat(verbs.encode(self.model, b, seed=s)) for b, s in self._pieces(dataset, seed)])
         return like(z, dataset)
 
     @staticmethod
@@ -99,7 +116,7 @@ class Run:
     def reconstruct(self, data: object, *, seed: int | None = None) -> Any:
         """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``."""
         dataset = self.dataset(data)
-        x = torch.cat([verbs.reconstruct(self.model, b, seed=seed) for b in self._pieces(dataset)])
+        x = torch.cat([verbs.reconstruct(self.model, b, seed=s) for b, s in self._pieces(dataset, seed)])
         return dataset.decode(x)
 
     def sample(self, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0) -> Any:
@@ -130,11 +147,11 @@ class Run:
     def log_likelihood(self, data: object, *, k: int = 500, seed: int = 0) -> np.ndarray[Any, Any]:
         """Return the importance-weighted log p(x) of every row in nats, ``(N,)``; higher is better."""
         dataset = self.dataset(data)
-        rows = [estimate_log_likelihood(self.model, b, k=k, seed=seed).per_row for b in self._pieces(dataset)]
-        return torch.cat(rows).numpy()
+        pieces = self._pieces(dataset, seed)
+        return torch.cat([estimate_log_likelihood(self.model, b, k=k, seed=s or 0).per_row for b, s in pieces]).numpy()
 
     def evaluate(
-        self, data: object, *, split: str | None = None, k: int = 500, seed: int = 0, rows: int | None = None
+        self, data: object, *, split: str | None = None, k: int = 500, seed: int = 0, rows: int | None = 10_000
     ) -> dict[str, Any]:
         """Return the numbers that say how good the model is on held-out rows; see ``senzai.evaluation.evaluate``.
 
@@ -143,25 +160,48 @@ class Run:
             split: ``train``, ``validation``, ``test`` or ``all``, to choose otherwise.
             k: Draws per row of the importance-weighted likelihood.
             seed: Seed of the draws.
-            rows: Use at most so many rows.
+            rows: Use at most so many rows, chosen by ``seed``; ``None`` uses all.
         """
         dataset = self.dataset(data)
-        index = self.part(dataset, split)[:rows]
+        whole = self.part(dataset, split)
+        index = whole
+        if rows is not None and len(whole) > rows:
+            index = np.sort(np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, rows, replace=False))
         found = evaluate_batch(self.model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step())
-        found["split"] = split or ("test" if len(index) < len(dataset) else "all")
+        found["split"] = split or ("test" if len(whole) < len(dataset) else "all")
+        found["rows_available"] = len(whole)
         self.metrics["evaluate"] = found
         if self.folder is not None:
             write_json(self.folder / bundle.METRICS, self.metrics)
             write_card(self.folder, self.folder.name, self.spec, self.schema, self.metrics)
         return found
 
+    def report(self, path: str | Path | None = None, *, data: object = None) -> Path:
+        """Write a page that opens in any browser; by default ``report.html`` in the run's folder, on its own data.
+
+        Raises:
+            OutputError: The run has no folder and no path was given, or the file cannot be written.
+            InputError: The training data are not where they were; give ``data``.
+        """
+        if path is None and self.folder is None:
+            raise OutputError("A report needs a place, but this run has no folder. Give a path, or save the run first.")
+        target = Path(path) if path is not None else Path(str(self.folder)) / "report.html"
+        return write_report(self, self.dataset(self.source(data)), target)
+
+    def info(self) -> dict[str, Any]:
+        """Return what the run is, as plain values: recipe, data, settings, training and the numbers measured so far."""
+        return {
+            "recipe": self.spec.recipe, "settings": self.spec.settings, "source": self.spec.source,
+            "data": self.spec.data_schema, "training": self.spec.training.model_dump(mode="json"),
+            "n_parameters": sum(p.numel() for p in self.model.parameters()), "metrics": self.metrics,
+            "senzai": self.spec.senzai, "libraries": self.spec.libraries,
+        }
+
     def discrete_step(self) -> float | None:
         """Distance of neighbouring values where the data are discrete, for densities that treat them as continuous."""
         return 1.0 if self.schema.values in ("binary", "levels", "count") else None
 
     def _kind(self) -> Any:
-        from ..data import KINDS
-
         return KINDS[self.schema.kind]
 
     # --- saving -----------------------------------------------------------------------------------------------------
@@ -174,7 +214,7 @@ class Run:
         target = Path(path)
         bundle.refuse_existing(target)
         with replacing_folder(target) as tmp:
-            write_json(tmp / bundle.SPEC, self.spec.model_dump(mode="json"))
+            bundle.save_spec(tmp, self.spec)
             bundle.save_weights(tmp, self.model)
             write_json(tmp / bundle.METRICS, self.metrics)
             write_card(tmp, target.name, self.spec, self.schema, self.metrics)

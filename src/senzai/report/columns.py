@@ -14,7 +14,7 @@ from ..data import Schema
 from .blocks import Chart
 from .figures import Trace, figure, plain
 from .findings import Floats, Path, Shown, Traversal
-from .numbers import label, number, short
+from .numbers import fixed, label, number, short
 
 FEW = 12
 PROFILES = 6
@@ -34,6 +34,7 @@ class Grid:
         spread: What it is divided by.
         standardised: Whether the common scale is other than the user's.
         whole: Whether values are whole numbers.
+        named: Whether columns have names that there is room for; else they are taken for a sequence.
     """
 
     names: tuple[str, ...]
@@ -41,6 +42,7 @@ class Grid:
     spread: Floats
     standardised: bool
     whole: bool
+    named: bool
 
     @classmethod
     def of(cls, schema: Schema, real: Floats) -> Grid:
@@ -55,7 +57,8 @@ class Grid:
             centre, spread = np.zeros_like(centre), np.ones_like(spread)
         names = column_names(schema)
         standardised = not (alike and real.shape[1] > FEW)
-        return cls(names, centre, spread, standardised, schema.values in ("binary", "levels", "count"))
+        return cls(names, centre, spread, standardised, schema.values in ("binary", "levels", "count"),
+                   schema.columns is not None and len(names) <= NAMED)
 
     @property
     def labels(self) -> list[str]:
@@ -146,43 +149,80 @@ def bins(values: Floats, *, whole: bool) -> Floats:
 
 def bands(grid: Grid, real: Floats, made: Floats, *, binary: bool) -> Chart:
     """Return the middle of all columns and where most values lie, data and model on one scale."""
-    data: list[Trace] = []
-    at = list(range(real.shape[1]))
-    for name, values, colour, wash in (("data", real, REAL, "var(--real-wash)"), ("model", made, MODEL, "var(--model-wash)")):
-        v = grid.common(values)
-        v = np.where(np.isnan(v).all(0), 0.0, v)
-        line = np.nanmean(v, axis=0) if binary else np.nanmedian(v, axis=0)
-        if not binary:
-            low, high = np.nanquantile(v, [0.1, 0.9], axis=0)
-            edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": at}
-            data += [{**edge, "y": plain(low)}, {**edge, "y": plain(high), "fill": "tonexty", "fillcolor": wash}]
-        data.append({
-            "type": "scatter", "mode": "lines", "x": at, "y": plain(line), "name": name, "text": grid.labels,
-            "line": {"color": colour, "width": 1.8}, "hovertemplate": "%{text}: %{y:.3g}",
-        })
+    draw = ranges if grid.named else ribbons
+    data = [t for name in ("real", "model") for t in draw(grid, real if name == "real" else made, name, binary=binary)]
     made_figure = figure(data, x=column_axis(grid), y={"title": grid.unit})
-    return Chart(made_figure, height=300 if len(at) > NAMED else 360, says="All columns, data and model")
+    return Chart(made_figure, height=400 if grid.named else 300, says="All columns, data and model")
+
+
+def quartiles(values: Floats, *, binary: bool) -> tuple[Floats, Floats, Floats]:
+    """Return the 10th percentile, the middle and the 90th percentile of each column; the mean alone where binary."""
+    v = np.where(np.isnan(values).all(0), 0.0, values)
+    if binary:
+        mean = np.nanmean(v, axis=0)
+        return mean, mean, mean
+    low, middle, high = np.nanquantile(v, [0.1, 0.5, 0.9], axis=0)
+    return low, middle, high
+
+
+def ribbons(grid: Grid, values: Floats, name: str, *, binary: bool) -> list[Trace]:
+    """Return columns in their order as a line in a band."""
+    at = list(range(values.shape[1]))
+    low, middle, high = quartiles(grid.common(values), binary=binary)
+    edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": at}
+    return [
+        {**edge, "y": plain(low)}, {**edge, "y": plain(high), "fill": "tonexty", "fillcolor": f"var(--{name}-wash)"},
+        {"type": "scatter", "mode": "lines", "x": at, "y": plain(middle), "name": name, "text": grid.labels,
+         "line": {"color": f"var(--{name})", "width": 1.8}, "hovertemplate": "%{text}: %{y:.3g}"},
+    ]
+
+
+def ranges(grid: Grid, values: Floats, name: str, *, binary: bool) -> list[Trace]:
+    """Return columns by name, each a point in a range, data to the left of the model."""
+    low, middle, high = quartiles(grid.common(values), binary=binary)
+    shift = -0.14 if name == "real" else 0.14
+    colour = f"var(--{name})"
+    return [{
+        "type": "scatter", "mode": "markers", "x": [j + shift for j in range(len(middle))], "y": plain(middle),
+        "name": name, "text": grid.labels, "marker": {"color": colour, "size": 7}, "hovertemplate": "%{text}: %{y:.3g}",
+        "error_y": {"type": "data", "symmetric": False, "array": plain(high - middle), "arrayminus": plain(middle - low),
+                    "color": colour, "thickness": 2.5, "width": 0},
+    }]
 
 
 def column_axis(grid: Grid) -> dict[str, Any]:
     """Return an axis of columns: with names where there is room."""
-    if len(grid.names) > NAMED:
+    if not grid.named:
         return {"title": "column"}
     return {"tickvals": list(range(len(grid.names))), "ticktext": grid.labels, "nticks": 0, "tickangle": -60}
 
 
 # --- reconstructions --------------------------------------------------------------------------------------------------
-def agreement(grid: Grid, real: Floats, seen: Floats) -> list[Chart]:
-    """Return one small chart per column: the value of each row against its reconstruction."""
-    return [agree(grid.names[j], real[:, j], seen[:, j]) for j in range(real.shape[1])]
+def agreement(grid: Grid, real: Floats, seen: Floats) -> tuple[list[Chart], Floats]:
+    """Return a chart of each column, at most twelve, those that agree least; and the correlations of all columns."""
+    r = np.array([correlation(real[:, j], seen[:, j]) for j in range(real.shape[1])])
+    chosen = np.sort(np.argsort(r, kind="stable")[:FEW])
+    return [agree(grid.names[j], real[:, j], seen[:, j], float(r[j])) for j in chosen], r
 
 
-def agree(name: str, real: Floats, seen: Floats) -> Chart:
+def correlation(a: Floats, b: Floats) -> float:
+    """Return the correlation of what is finite in both; 0 where one of them does not vary.
+
+    Example:
+        >>> round(correlation(np.array([0.0, 1.0, 2.0, np.nan]), np.array([1.0, 3.0, 5.0, 7.0])), 6)
+        1.0
+    """
+    both = np.isfinite(a) & np.isfinite(b)
+    a, b = a[both], b[both]
+    varies = len(a) > 2 and a.std() > 0 and b.std() > 1e-9 * a.std()
+    return float(np.corrcoef(a, b)[0, 1]) if varies else 0.0
+
+
+def agree(name: str, real: Floats, seen: Floats, r: float) -> Chart:
     """Return one column against its reconstruction; on the diagonal the two are equal."""
     both = np.isfinite(real) & np.isfinite(seen)
     a, b = real[both], seen[both]
-    varies = len(a) > 2 and a.std() > 0 and b.std() > 1e-9 * a.std()
-    note = f"r = {number(float(np.corrcoef(a, b)[0, 1]), 2)}" if varies else "no variation"
+    note = f"r {fixed(r, 2)}"
     low, high = (float(min(a.min(), b.min())), float(max(a.max(), b.max()))) if len(a) else (0.0, 1.0)
     data: list[Trace] = [
         {"type": "scatter", "mode": "lines", "x": [low, high], "y": [low, high], "hoverinfo": "skip",
@@ -207,9 +247,9 @@ def profiles(grid: Grid, shown: Shown, schema: Schema) -> list[Chart]:
             {**line, "y": plain(real[i]), "name": "data", "line": {"color": REAL, "width": 2}},
             {**line, "y": plain(seen[i]), "name": "model", "line": {"color": MODEL, "width": 1.5}},
         ]
-        cost = number(float(shown.distortion[i] + shown.rate[i]))
+        bound = number(float(-shown.nats[i]))
         made = figure(data, x={"title": "column"}, y={"nticks": 4})
-        charts.append(Chart(made, f"row {int(shown.index[i])}", f"{cost} nats", height=180, says="Original and reconstruction"))
+        charts.append(Chart(made, f"row {int(shown.index[i])}", f"{bound} nats", height=180, says="Original and reconstruction"))
     return charts
 
 

@@ -56,7 +56,7 @@ def plain(values: Floats) -> list[float | None]:
 # --- learning curves --------------------------------------------------------------------------------------------------
 def learning(history: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """Return curves of the loss, distortion and rate, training beside validation."""
-    titles = {"loss": "Loss, as minimised", "distortion": "Distortion", "rate": "Rate"}
+    titles = {"loss": "Loss", "distortion": "Distortion", "rate": "Rate"}
     return [c for key, title in titles.items() if (c := curve(history, key, title)) is not None]
 
 
@@ -193,7 +193,7 @@ def by_class(
     words = [
         {
             "x": float(np.median(xy[at, 0])), "y": float(np.median(xy[at, 1])), "text": f"<b>{label(n)}</b>", "name": n, "showarrow": False,
-            "font": {"color": "var(--ink)", "size": 14}, "bgcolor": "var(--veil)", "borderpad": 2, "captureevents": False,
+            "font": {"color": "var(--ink)", "size": 14}, "captureevents": False,
         }
         for n, (at, c) in groups.items() if c != "var(--c-rest)" and len(xy) > 20
     ]
@@ -219,6 +219,7 @@ def rate_bars(rates: Floats, names: Sequence[str], active: Sequence[bool]) -> Ch
         "hovertemplate": "z%{customdata}: %{y:.3f} nats<extra></extra>",
     }]
     few = len(order) <= 40
-    ticks = {"tickvals": list(range(len(order))), "ticktext": [f"z{names[i]}" for i in order], "nticks": 0} if few else {}
+    room = [-0.6, max(len(order), 8) - 0.4]
+    ticks = {"range": room, "tickvals": list(range(len(order))), "ticktext": [f"z{names[i]}" for i in order], "nticks": 0} if few else {}
     made = figure(data, x={"title": "latent, the largest rate first", **ticks}, y={"title": "nats"}, bargap=0.25)
     return Chart(made, height=260, says=f"Rate of {len(order)} latents, the largest {number(float(rates.max()))} nats")

@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.batch import Batch
-from ..core.random import Noise, derive, using
+from ..core.random import derive
 from ..data import Dataset, Schema
 from ..data.split import permutation
+from ..evaluation import active_units, elbo
 from ..models import verbs
 from ..models.base import LatentModel
 
 Floats = NDArray[np.float64]
 
 MAP_ROWS = 2000
+ENOUGH = 200
 SHOWN_ROWS = 12
 COMPARED = 400
 SAMPLES = 48
@@ -52,31 +54,32 @@ class Held:
         """What these rows are called on the page."""
         if not self.own:
             return "rows of the data given for this report"
-        return {"test": "held-out test rows", "validation": "validation rows"}.get(self.part, "rows, training rows among them")
+        return {"test": "held-out test rows", "validation": "validation rows"}.get(self.part, "rows of the data, training rows among them")
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A few rows, what the model makes of them, and what each costs in nats (means over draws), ``(n,)``."""
+    """A few rows, what the model makes of them, and what each costs: rate plus distortion in nats, ``(n,)``."""
 
     batch: Batch
     index: NDArray[np.int64]
     reconstructions: Tensor
-    distortion: Floats
-    rate: Floats
+    nats: Floats
 
 
 @dataclass(frozen=True)
 class Codes:
     """Where rows lie in the latent space: posterior points ``(n, d)``, and what each row costs, one draw per row.
 
-    ``rates`` is the mean rate of each dimension, where the posterior lets it be divided.
+    ``rates`` is the mean rate of each dimension, where the posterior lets it be divided; ``variances`` are of the
+    posterior means.
     """
 
     points: Floats
     distortion: Floats
     rates: Floats | None
     names: tuple[str, ...]
+    variances: Floats
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,11 @@ class Findings:
     """Everything that was measured for one page.
 
     Args:
-        held: The rows all of it is about.
+        held: Rows that training did not see.
         shown: The first few of them.
-        codes: Where they lie.
-        mapped: Reconstructions of as many of them as are compared column by column.
+        mapped: Rows of the latent map and of comparisons with samples: the same, or all rows where those are few.
+        codes: Where those lie.
+        compared: Reconstructions of the held rows, of as many as are compared column by column.
         samples: New rows.
         noisy: Whether these are draws; else expected values.
         traversals: One row moved along single latents.
@@ -113,19 +117,20 @@ class Findings:
 
     held: Held
     shown: Shown
+    mapped: Held
     codes: Codes
-    mapped: Tensor
+    compared: Tensor
     samples: Tensor
     noisy: bool
     traversals: tuple[Traversal, ...]
     paths: tuple[Path, ...]
 
 
-def hold(dataset: Dataset, trained_on: Schema, *, rows: int, seed: int) -> Held:
-    """Return at most ``rows`` rows: test rows of the training data, or any rows of other data."""
+def hold(dataset: Dataset, trained_on: Schema, *, rows: int, seed: int, part: str = "") -> Held:
+    """Return at most ``rows`` rows: of ``part``, else test rows of the training data, or any rows of other data."""
     own = dataset.schema.fingerprint == trained_on.fingerprint
-    part, index = "all", np.arange(len(dataset))
-    if own and len(dataset) >= dataset.schema.split.needs:
+    asked, part, index = part, "all", np.arange(len(dataset))
+    if not asked and own and len(dataset) >= dataset.schema.split.needs:
         parts = dataset.split_indices()
         part = next((p for p in ("test", "validation") if len(parts[p])), "all")
         index = parts.get(part, index)
@@ -133,36 +138,24 @@ def hold(dataset: Dataset, trained_on: Schema, *, rows: int, seed: int) -> Held:
     return Held(dataset.batch(chosen), chosen, part, len(index), own)
 
 
-def judge(model: LatentModel, batch: Batch, *, k: int, seed: int) -> tuple[Floats, Floats, Floats | None]:
-    """Return distortion and rate of each row, means over ``k`` draws, and the mean rate of each latent dimension."""
-    costs, rates = [], []
-    with verbs.evaluating(model):
-        for start, piece in verbs.in_pieces(batch, max(1, 2048 // k)):
-            with using(Noise.seeded(derive(seed, "judge", start), device=piece.device)):
-                seen = model.infer(piece, k)
-                rate = torch.stack([seen.average(g.rate()).expand(len(piece)) for g in seen.groups]).sum(0)
-                costs.append(torch.stack([seen.average(-seen.log_lik), rate]))
-                rates.append([g.rate_per_dimension() for g in seen.groups])
-    distortion, rate = torch.cat(costs, 1).double().numpy()
-    divided = [r.flatten(1) for piece_rates in rates for r in piece_rates if r is not None]
-    if len(divided) < sum(map(len, rates)):
-        return distortion, rate, None
-    whole = torch.cat([torch.cat([r.flatten(1) for r in p if r is not None], 1) for p in rates])
-    return distortion, rate, whole.double().mean(0).numpy()
-
-
 def find_codes(model: LatentModel, batch: Batch, *, seed: int) -> Codes:
     """Place rows in the latent space."""
     groups = verbs.encode(model, batch)
-    distortion, _, rates = judge(model, batch, k=1, seed=seed)
+    cost = elbo(model, batch, seed=seed)
+    rates = [r.flatten() for r in cost.rate_per_dimension.values()]
+    divided = sum(map(len, rates)) == sum(g[0].numel() for g in groups)
     names = [f"{'' if len(groups) == 1 else f'{i}.'}{j}" for i, g in enumerate(groups) for j in range(g[0].numel())]
     points = torch.cat([g.flatten(1) for g in groups], 1).double().numpy()
-    return Codes(points, distortion, rates, tuple(names))
+    return Codes(
+        points, cost.distortion.numpy(), torch.cat(rates).double().numpy() if divided else None, tuple(names),
+        np.concatenate([v.flatten().numpy() for v in active_units(model, batch, seed=seed).variances.values()])
+        if len(batch) > 1 else np.zeros(len(names)),
+    )
 
 
 def by_use(codes: Codes) -> NDArray[np.int64]:
     """Return latent dimensions, the most used first: by rate, or by spread where the rate cannot be divided."""
-    use = codes.points.var(0) if codes.rates is None else codes.rates
+    use = codes.variances if codes.rates is None else codes.rates
     return np.argsort(-use, kind="stable")
 
 
@@ -215,14 +208,15 @@ def measure(model: LatentModel, dataset: Dataset, trained_on: Schema, *, seed: i
     """Measure everything a page shows."""
     held = hold(dataset, trained_on, rows=MAP_ROWS, seed=seed)
     few = held.batch.take(slice(0, SHOWN_ROWS))
-    distortion, rate, _ = judge(model, few, k=ROW_DRAWS, seed=seed)
-    codes = find_codes(model, held.batch, seed=seed)
+    cost = elbo(model, few, n_samples=ROW_DRAWS, seed=seed)
+    mapped = held if held.total >= ENOUGH else hold(dataset, trained_on, rows=MAP_ROWS, seed=seed, part="all")
+    codes = find_codes(model, mapped.batch, seed=seed)
     noisy = trained_on.kind != "images"
     n = MAP_ROWS if noisy else SAMPLES
-    compared = held.batch.take(slice(0, COMPARED if noisy else 0))
+    shown = Shown(few, held.index[:SHOWN_ROWS], verbs.reconstruct(model, few), -cost.elbo.numpy())
+    compared = held.batch.take(slice(0, COMPARED))
     return Findings(
-        held, Shown(few, held.index[:SHOWN_ROWS], verbs.reconstruct(model, few), distortion, rate), codes,
-        verbs.reconstruct(model, compared) if len(compared) else few.tensor[:0], verbs.sample(model, n, seed=derive(seed, "samples"), noise=noisy), noisy,
+        held, shown, mapped, codes, verbs.reconstruct(model, compared) if noisy else shown.reconstructions, verbs.sample(model, n, seed=derive(seed, "samples"), noise=noisy), noisy,
         find_traversals(model, few.take(slice(0, 1)), codes), find_paths(model, held),
     )
 

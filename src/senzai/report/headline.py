@@ -45,7 +45,7 @@ class Judged:
     def budget(self) -> str:
         """How much was measured, in words."""
         n, k = self.get("n"), self.get("k")
-        return f"{plural(int(n or 0), 'row')}, {plural(int(k or 0), 'draw')} a row"
+        return f"{plural(int(n or 0), 'row')}; log p(x) with {plural(int(k or 0), 'draw')} a row, the bound with one"
 
 
 def judged(model: LatentModel, metrics: Numbers, held: Held | None, schema: Schema, *, seed: int) -> Judged:
@@ -76,7 +76,7 @@ def _likelihood(found: Judged) -> Stat | None:
     ess = found.get("ess")
     words = f"Log-likelihood of a row, estimated from below with {plural(k, 'draw')}; higher is better."
     if ess is not None:
-        words += f" The draws are worth {number(ess, 2)} independent ones."
+        words += f" They are worth {number(ess, 2)} independent ones (median)."
     return Stat("log p(x)", shown, error, "nats", words)
 
 
@@ -84,10 +84,9 @@ def _bits(found: Judged) -> Stat | None:
     value = found.get("bits_per_dim")
     if value is None:
         return None
-    likelihood, error = found.get("log_likelihood"), found.get("log_likelihood_se")
-    dims = abs(likelihood) / log(2) / abs(value) if likelihood and value else None
-    shown, error_shown = with_error(value, error / log(2) / dims if error and dims else None)
-    return Stat("bits per dimension", shown, error_shown, "bits", "The same, spread over the values of a row: lower is better.")
+    shown, error = with_error(value, found.get("bits_per_dim_se"))
+    words = "The same, spread over the values of a row; lower is better."
+    return Stat("bits per dimension", shown, error, "bits", words)
 
 
 def _cost(found: Judged, name: str) -> Stat | None:

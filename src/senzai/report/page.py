@@ -128,8 +128,8 @@ def lede(run: RunLike) -> Markup:
         what = f"{plural(schema.n_rows, 'row')} of {plural(schema.event_shape[0], 'column')}"
     else:
         what = f"{plural(schema.n_rows, 'row')} of the shape {shape}"
-    classes = "" if schema.label is None else f", in {plural(len(schema.label.classes), 'class', 'classes')} that it was not told"
-    return Markup("Learned from <strong>{}</strong>{}, from {}. The model has {}.").format(
+    classes = "" if schema.label is None else f" in {plural(len(schema.label.classes), 'class', 'classes')}"
+    return Markup("Learned from <strong>{}</strong>{}, read from {}. The model has {}.").format(
         what, classes, run.spec.source, plural(size, "parameter")
     )
 
@@ -149,6 +149,7 @@ def measured(judged: Judged) -> Markup:
     if not judged.numbers:
         return Markup("Not evaluated yet: run <code>senzai evaluate RUN DATA</code>.")
     text = Markup("Measured on {}: {}. Errors are standard errors over rows.").format(judged.rows, judged.budget)
+    text += "".join(f" {note}" for note in judged.numbers.get("notes", ()))
     if judged.here:
         text += Markup(" This is a first look, taken for this page; <code>senzai evaluate</code> measures more.")
     return text

@@ -12,12 +12,12 @@ from ..training.bundle import Spec
 from . import columns, figures, images
 from .blocks import Block, Charts, Code, Empty, Listing, Pairs, Picture, Section, Strip, Strips, Table, Wall
 from .columns import Grid
-from .findings import PLACES, ROW_DRAWS, Findings, Floats, by_use, label_names
+from .findings import PLACES, ROW_DRAWS, Findings, Floats, label_names
 from .headline import Judged
 from .images import Darkroom
 from .numbers import count, number, plural, short, shown
 
-MINUS = "−"
+ACTIVE = 0.01
 
 
 def learning(history: Sequence[Mapping[str, Any]]) -> Section:
@@ -54,11 +54,11 @@ def seen_as_pictures(found: Findings, schema: Schema) -> list[Section]:
     ]
     mean = "Each is the expected picture for a code drawn from the prior; noise of single pixels is left out."
     return [
-        Section("reconstructions", "Reconstructions", reconstruction_words(found), [pairs]),
+        Section("reconstructions", "Reconstructions", reconstruction_words(found, "Top: the original. Bottom: what the model makes of it."), [pairs]),
         Section("samples", "Samples", [f"{plural(len(found.samples), 'new picture')}, not chosen. {mean}"], [wall]),
-        Section("traversals", "Latents, one by one", traversal_words(found), strips_or_why(
-            moved, ("1st percentile", "of the rows", "99th"), pixelated, "The latents of this model have no single axis to move along.")),
-        Section("between", "Between two rows", way_words(), strips_or_why(
+        Section("traversals", "Traversals", traversal_words(found), strips_or_why(
+            moved, ("1st percentile", "", "99th percentile"), pixelated, "The latents of this model have no single axis to move along.")),
+        Section("between", "Interpolations", way_words(), strips_or_why(
             ways, ("from", "", "to"), pixelated, "This takes at least two rows.")),
     ]
 
@@ -68,13 +68,12 @@ def picture_pairs(found: Findings, schema: Schema, dark: Darkroom) -> list[tuple
     names = label_names(found.held, schema) or [None] * len(found.held.batch)
     originals = images.uris(dark.develop(found.shown.batch.tensor))
     seen = images.uris(dark.develop(found.shown.reconstructions))
-    cost = found.shown.distortion + found.shown.rate
     return [
         (
             Picture(a, f"row {row}", f"row {row}" if name is None else short(name)),
             Picture(b, f"row {row}, reconstructed", number(float(-c), 3)),
         )
-        for a, b, row, c, name in zip(originals, seen, found.shown.index, cost, names, strict=False)
+        for a, b, row, c, name in zip(originals, seen, found.shown.index, found.shown.nats, names, strict=False)
     ]
 
 
@@ -88,7 +87,7 @@ def strips_or_why(
 # --- columns ----------------------------------------------------------------------------------------------------------
 def seen_as_columns(found: Findings, schema: Schema) -> list[Section]:
     """What the model does, column by column."""
-    real = columns.real_columns(found.held.batch, schema)
+    real = columns.real_columns(found.mapped.batch, schema)
     made = columns.as_columns(found.samples, schema)
     grid = Grid.of(schema, real)
     moved = [columns.traversal(grid, t, schema, rate_of(found, t.name)) for t in found.traversals]
@@ -96,28 +95,39 @@ def seen_as_columns(found: Findings, schema: Schema) -> list[Section]:
     change = "Colour is the change from the middle of the way, "
     change += "in standard deviations of the column." if grid.standardised else "in the units of the data."
     return [
-        Section("reconstructions", "Reconstructions", reconstruction_words(found), column_pairs(found, schema, grid)),
+        reconstructions_by_column(found, schema, grid),
         samples_by_column(grid, real, made, found, schema),
-        Section("traversals", "Latents, one by one", [*traversal_words(found), change], charts_or_why(
+        Section("traversals", "Traversals", [*traversal_words(found), change], charts_or_why(
             moved, "The latents of this model have no single axis to move along.")),
-        Section("between", "Between two rows", [*way_words(), f"Colour is the {grid.unit}, pale at the average."
+        Section("between", "Interpolations", [*way_words(), f"Colour is the {grid.unit}, pale at the average."
                 if grid.standardised else "Colour is the value."], charts_or_why(ways, "This takes at least two rows.")),
     ]
 
 
-def column_pairs(found: Findings, schema: Schema, grid: Grid) -> list[Block]:
-    """Return value against reconstruction for few columns, lines of a few rows for many."""
-    if len(grid.names) > columns.FEW:
-        return [Charts(columns.profiles(grid, found.shown, schema), 300, columns.LEGEND)]
-    real = columns.real_columns(found.held.batch.take(slice(0, len(found.mapped))), schema)
-    return [Charts(columns.agreement(grid, real, columns.as_columns(found.mapped, schema)), 190)]
+def reconstructions_by_column(found: Findings, schema: Schema, grid: Grid) -> Section:
+    """Compare values with reconstructions: by column, or row by row where columns are a sequence without names."""
+    title, id_ = "Reconstructions", "reconstructions"
+    if len(grid.names) > columns.FEW and not grid.named:
+        words = reconstruction_words(found, "Grey: the row. Colour: what the model makes of it.")
+        return Section(id_, title, words, [Charts(columns.profiles(grid, found.shown, schema), 300, columns.LEGEND)])
+    n = len(found.compared)
+    real = columns.real_columns(found.held.batch.take(slice(0, n)), schema)
+    charts, r = columns.agreement(grid, real, columns.as_columns(found.compared, schema))
+    words = [
+        f"Across: the value of a row. Up: what the model expects, given the code. {plural(n, 'row')} ({found.held.name}); "
+        "on the dotted line the two agree.",
+    ]
+    if len(r) > len(charts):
+        words.append(f"Shown are the {len(charts)} of {len(r)} columns with the weakest correlation r; "
+                     f"its mean over all columns is {number(float(r.mean()), 2)}.")
+    return Section(id_, title, words, [Charts(charts, 190)])
 
 
 def samples_by_column(grid: Grid, real: Floats, made: Floats, found: Findings, schema: Schema) -> Section:
     """Compare the distribution of every column."""
     charts, far = columns.histograms(grid, real, made)
     words = [
-        f"{plural(len(made), 'new row')} drawn from the model beside {plural(len(real), 'row')} ({found.held.name}).",
+        f"{plural(len(made), 'new row')} drawn from the model beside {plural(len(real), 'row')} ({found.mapped.name}).",
         "KS is the largest gap between the two cumulative distributions: 0 is alike, 1 is apart. "
         f"Over all columns its mean is {far.mean():.2f}.",
     ]
@@ -137,15 +147,12 @@ def charts_or_why(charts: list[Any], why: str) -> list[Block]:
 
 
 # --- words both share -------------------------------------------------------------------------------------------------
-def reconstruction_words(found: Findings) -> list[str]:
+def reconstruction_words(found: Findings, what: str) -> list[str]:
     """Say what is compared with what."""
-    pictures = found.noisy is False
-    what = "Top: the original. Bottom: what the model makes of it." if pictures else "The expected row, given its code."
     return [
         f"{what} Shown are {found.held.name}, drawn at random.",
         f"The number is the evidence lower bound of the row in nats, a mean over {plural(ROW_DRAWS, 'draw')}; "
-        "closer to zero, or higher, is better." if pictures else
-        f"Nats, where given, are rate plus distortion of a row, a mean over {plural(ROW_DRAWS, 'draw')}.",
+        "higher is better.",
     ]
 
 
@@ -155,7 +162,7 @@ def traversal_words(found: Findings) -> list[str]:
     n = found.codes.points.shape[1]
     first = f"Row {int(found.shown.index[0])} is encoded and decoded again while one latent takes {PLACES} values, "
     return [
-        f"{first}from the 1st to the 99th percentile over {plural(len(found.held.batch), 'row')}.",
+        f"{first}from the 1st to the 99th percentile over {plural(len(found.mapped.batch), 'row')}.",
         f"Shown are the {len(found.traversals)} of {n} latents with the {order}." if n > 1 else "",
     ]
 
@@ -175,15 +182,15 @@ def rate_of(found: Findings, name: str) -> str:
 # --- the latent space -------------------------------------------------------------------------------------------------
 def latent_map(found: Findings, schema: Schema) -> Section:
     """Where rows lie."""
-    names = label_names(found.held, schema)
+    names = label_names(found.mapped, schema)
     xy, first, second, how = figures.project(found.codes)
     sprite = None
     if images.is_pictures(schema):
-        sprite = images.sprite(Darkroom.of(schema, found.held.batch.tensor).develop(found.held.batch.tensor))
-    chart = figures.latent_map(found.codes, xy, (first, second), names, found.held.index.tolist(), sprite)
-    of = "" if found.held.total == len(xy) else f" of {count(found.held.total)}"
-    by = "distortion (one draw a row)" if names is None or schema.label is None else f"“{short(schema.label.name)}”, which the model never saw"
-    words = [f"Posterior means of {count(len(xy))}{of} {found.held.name}.", how, f"Coloured by {by}."]
+        sprite = images.sprite(Darkroom.of(schema, found.mapped.batch.tensor).develop(found.mapped.batch.tensor))
+    chart = figures.latent_map(found.codes, xy, (first, second), names, found.mapped.index.tolist(), sprite)
+    of = "" if found.mapped.total == len(xy) else f" of {count(found.mapped.total)}"
+    by = "distortion (one draw a row)" if names is None or schema.label is None else f"“{short(schema.label.name)}”"
+    words = [f"Posterior means of {count(len(xy))}{of} {found.mapped.name}.", how, f"Coloured by {by}."]
     if names is not None and len(set(names)) > figures.CLASSES:
         words.append(f"The {figures.CLASSES} largest classes have a colour, the others share one.")
     return Section("map", "Latent map", words, [Charts([chart], 500)])
@@ -197,17 +204,14 @@ def rates(found: Findings, judged: Judged) -> Section:
     if measured is None or len(measured) != len(codes.names):
         return Section("rates", title, [], [Empty(
             "The posterior or the prior ties the latents together, so the rate cannot be divided among them.")])
-    where = judged.budget if given is not None else f"{plural(len(codes.points), 'row')}, one draw a row"
-    active = codes.points.var(0) > ACTIVE
+    where = plural(int(judged.get("n") or 0) if given is not None else len(codes.points), "row")
+    active = codes.variances > ACTIVE
     words = [
         f"Mean over {where}: {number(float(measured.sum()))} nats in all.",
         f"Strong bars are active: the variance of their posterior mean over {plural(len(codes.points), 'row')} is above "
         f"{ACTIVE} ({int(active.sum())} of {len(active)}). A pale bar is a latent that the model left at its prior.",
     ]
     return Section("rates", title, words, [Charts([figures.rate_bars(measured, codes.names, active.tolist())], 500)])
-
-
-ACTIVE = 0.01
 
 
 # --- what it was made from --------------------------------------------------------------------------------------------
@@ -218,7 +222,7 @@ def decisions(schema: Schema) -> Section:
     rows = [("rows", count(schema.n_rows)), ("shape of a row", " × ".join(map(str, schema.event_shape))),
             ("values", schema.values), ("dtype", schema.dtype), ("fingerprint", schema.fingerprint)]
     blocks.append(Table("Data", [(k, v) for k, v in rows if v]))
-    return Section("data", "What was decided about the data", ["Each decision with its reason. Any of them can be set by hand."], blocks)
+    return Section("data", "Data", ["What was decided about them, and why. All of it can be set by hand."], blocks)
 
 
 def settings(spec: Spec, fit: Mapping[str, Any]) -> Section:
@@ -231,7 +235,7 @@ def settings(spec: Spec, fit: Mapping[str, Any]) -> Section:
     whole = [(k.replace("_", " "), shown(v)) for k, v in spec.training.model_dump().items()]
     blocks.append(Table("All training settings", whole, folded=True))
     blocks.append(Table("Versions", [("senzai", spec.senzai), *spec.libraries.items()], folded=True))
-    return Section("settings", "Settings and versions", ["Together with the data, these make the same model again."], blocks)
+    return Section("settings", "Settings", ["Together with the data, these make the same model again."], blocks)
 
 
 def use(folder: str) -> Section:
@@ -245,14 +249,9 @@ codes = run.encode(data)           # where rows lie
 back = run.reconstruct(data)       # rows as the model sees them
 logp = run.log_likelihood(data)    # nats per row; low is strange
 """
-    return Section("use", "Use this model", ["Data go in, and come back, in the form the model was trained on."], [Code(text)])
+    return Section("use", "Use", ["Data go in, and come back, in the form the model was trained on."], [Code(text)])
 
 
 def unseen(why: str) -> Section:
     """Say why there is nothing of the model's own to see."""
     return Section("seen", "Pictures of the model", [], [Empty(why)])
-
-
-def order_of_use(found: Findings) -> list[int]:
-    """Return the latents, the most used first."""
-    return [int(i) for i in by_use(found.codes)]

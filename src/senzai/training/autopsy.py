@@ -91,13 +91,27 @@ def _entries(model: LatentModel, batch: Batch, repeat: Repeat, columns: Sequence
             log_p = elementwise(model.infer(batch).likelihood, as_float(batch.x))
     except CombinationError:
         return []
-    places = (~torch.isfinite(log_p)).nonzero()
-    if not len(places):
+    wrong = (~torch.isfinite(log_p)).any(0)
+    if not wrong.any():
         return []
-    _, row, *entry = places[0].tolist()
-    value = batch.x[(row, *entry)].item()
+    strangest = torch.where(wrong, strangeness(as_float(batch.x)), -1.0).argmax()
+    row, *entry = (int(i) for i in torch.unravel_index(strangest, wrong.shape))
+    value, others = batch.x[(row, *entry)].item(), int(wrong[row].sum()) - 1
     where = f"column {columns[entry[0]]!r}" if columns and len(entry) == 1 else f"entry {tuple(entry)}"
-    return [f"the likelihood fails first at {where} (value {value:g}) of row {row}"]
+    also = f", the strangest of {others + 1} entries there that fail" if others else ""
+    return [f"the likelihood fails at {where} (value {value:g}) of row {row}{also}"]
+
+
+def strangeness(x: Tensor) -> Tensor:
+    """Return how far each entry is from the median of its column, in median distances; infinite for what is no number.
+
+    Example:
+        >>> strangeness(torch.tensor([[1.0], [2.0], [3.0], [40.0]])).flatten().tolist()
+        [1.0, 0.0, 1.0, 38.0]
+    """
+    distance = (x - x.median(0).values).abs()
+    scale = distance.median(0).values.clamp_min(1e-6)
+    return (distance / scale).nan_to_num(torch.inf)
 
 
 def _gradients(model: LatentModel, terms: Terms) -> list[str]:

@@ -97,7 +97,7 @@ def create_folder(path: Path, spec: Spec) -> None:
     """
     refuse_existing(path)
     with replacing_folder(path) as tmp:
-        write_json(tmp / SPEC, spec.model_dump(mode="json"))
+        save_spec(tmp, spec)
 
 
 def refuse_existing(path: Path) -> None:

@@ -9,7 +9,7 @@ from typer import Option
 
 from ...core.errors import SettingError
 from .options import Data, Json, NoReport, Overwrite, Quiet, RunFolder, Set
-from .output import Document, plain, reply, say, table, warn
+from .output import Document, console, plain, reply, say, table, warn
 from .settings import parse_set, read_config
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def demo(
     """Train, judge and report on handwritten digits, offline, in about a minute."""
     from .. import demo as show
 
+    if not quiet:
+        console(error=True).print("Training on handwritten digits; this takes about half a minute ...")
     found = show.run(out, progress=False if quiet else None)
     reply(as_json, found, *(plain(line) for line in show.told(found)))
 

@@ -1,0 +1,4 @@
+from .faults import X
+
+def test_x():
+    assert X == 1

@@ -1,0 +1,115 @@
+"""Several players: each moves its own parameters with its own optimiser, everything else stands still."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from senzai.core.random import forked
+from senzai.models.base import LatentModel
+from senzai.objectives import ELBO, Objective, Player
+from senzai.training.checkpoint import load_checkpoint
+from senzai.training.events import Interrupted, Progressed
+from senzai.training.listeners import Checkpointer, drive
+
+
+@dataclass(frozen=True)
+class TwoSides(Objective):
+    """The encoder minimises a bound with a small rate, then the decoder the bound."""
+
+    def __call__(self, model, batch, step):
+        return ELBO()(model, batch, step)
+
+    def players(self, model: LatentModel):
+        return (
+            Player("encoder", tuple(model.posterior.parameters()), ELBO(beta=0.5)),
+            Player("decoder", tuple(model.likelihood.parameters()), ELBO()),
+        )
+
+
+def test_each_player_moves_its_own_parameters_in_its_turn(make):
+    training = make(objective=TwoSides(), schedule="constant")
+    model, moved = training.model, []
+    mine = [{id(p) for p in s.player.parameters} for s in training.steppers]
+    assert not mine[0] & mine[1]
+    for i, stepper in enumerate(training.steppers):
+
+        def watch(*_, i=i):
+            free = {id(p) for p in model.parameters() if p.requires_grad}
+            assert free == mine[i]
+            moved.append(i)
+
+        stepper.module.register_forward_pre_hook(watch)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    with forked(0):
+        training._step(0, training.feed.at(0))
+    assert moved == [0, 1]
+    assert all(not torch.equal(p.detach(), before[n]) for n, p in model.named_parameters())
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_the_second_player_sees_what_the_first_did(make):
+    """One step by hand, with two optimisers of torch's own."""
+    training, other = make(objective=TwoSides()), make(objective=TwoSides())
+    with forked(0):
+        training._step(0, training.feed.at(0))
+        for stepper in other.steppers:
+            optimiser = torch.optim.Adam(stepper.player.parameters, lr=0.01)
+            loss, _ = stepper.forward(other.feed.at(0)[0], 0)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    for (name, a), b in zip(training.model.named_parameters(), other.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8, msg=name)
+
+
+def test_metrics_of_the_players_stay_apart(make, train):
+    event = train(make(objective=TwoSides(), log_every=20)).of(Progressed)[-1]
+    m = event.metrics
+    assert set(m) == {f"{who}{what}" for who in ("", "decoder.") for what in ("loss", "distortion", "rate")} | {
+        k for k in m if "weighted" in k
+    }
+    assert m["decoder.loss"] == pytest.approx(m["decoder.distortion"] + m["decoder.rate"], rel=1e-5)
+    assert m["loss"] == pytest.approx(m["distortion"] + 0.5 * m["rate"], rel=1e-5)
+
+
+def test_optimisers_of_all_players_survive_a_stop(make, tmp_path, same):
+    class Stop:
+        def on(self, event, training):
+            if isinstance(event, Progressed) and event.step == 9:
+                training.interrupt.signal = 2
+
+    settings = {"objective": TwoSides(), "log_every": 3, "ema": 0.9}
+    whole, first, second = (make(**settings) for _ in range(3))
+    path = tmp_path / "last.safetensors"
+    with forked(0):
+        drive(whole, [])
+        assert isinstance(drive(first, [Checkpointer(path, 0), Stop()]), Interrupted)
+        load_checkpoint(second, path)
+        drive(second, [])
+    state = whole.state().flat()[1]
+    assert {k.split("/")[0] for k in state} == {"model", "average", "optimiser0", "optimiser1"}
+    assert same(state, second.state().flat()[1])
+    assert same(whole.model.state_dict(), second.model.state_dict())
+
+
+def test_a_shared_parameter_is_trained_once(make, make_model, train):
+    model = make_model()
+    model.posterior.twin = model.likelihood.decoder  # the encoder holds the decoder, as a VampPrior the posterior
+    training = make(model=model, weight_decay=0.1, ema=0.9)
+    (player,) = ELBO().players(model)
+    assert len({id(p) for p in player.parameters}) == len(player.parameters)
+    placed = [id(p) for g in training.steppers[0].optimiser.param_groups for p in g["params"]]
+    assert len(placed) == len(set(placed)) == len(player.parameters)
+    train(training)
+
+
+def test_a_frozen_parameter_stays(make, make_model, train):
+    model = make_model()
+    model.likelihood.bias.requires_grad_(False)
+    before = model.likelihood.bias.clone()
+    train(make(model=model, ema=0.9))
+    assert torch.equal(model.likelihood.bias, before)
+    assert not model.likelihood.bias.requires_grad
