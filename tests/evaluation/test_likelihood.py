@@ -22,17 +22,18 @@ def log_p(model, batch, **options):
 @pytest.mark.parametrize("k", [1, 30, 700])
 def test_memory_does_not_change_the_result(made, binary, k, q):
     model = made(q=q).double()
-    batch = binary.map(lambda t: t.double())
+    batch = binary.take(slice(0, 6)).map(lambda t: t.double())
     whole = log_likelihood(model, batch, k=k)
-    for memory_gb in (1e-3, 1e-5, 1e-6):
+    for memory_gb in (1e-3, 1e-5):
         found = log_likelihood(model, batch, k=k, memory_gb=memory_gb)
         for name in ("per_row", "ess", "monte_carlo_se"):
             torch.testing.assert_close(getattr(found, name), getattr(whole, name), equal_nan=True)
 
 
 def test_the_chunks_differ_in_that_test(made, binary):
-    plans = {chunks.plan(made().double(), binary.map(lambda t: t.double()), 700, gb) for gb in (0.5, 1e-3, 1e-5, 1e-6)}
-    assert len(plans) == 4
+    batch = binary.take(slice(0, 6)).map(lambda t: t.double())
+    plans = {chunks.plan(made().double(), batch, 700, gb) for gb in (0.5, 1e-3, 1e-5)}
+    assert len(plans) == 3
     assert {draws < 700 for _, draws in plans} == {True, False}
 
 
@@ -69,12 +70,11 @@ def test_one_row_is_encoded_seldom(made, binary, monkeypatch):
 
 
 def test_memory_is_kept_to(made):
-    model = made(D=2000, d=8)
-    chunks.keep_pages(torch.device("cpu"))
-    batch = Batch((torch.rand(4, 2000) < 0.5).float())
+    model = made(D=2000)
+    batch = Batch((torch.rand(2, 2000) < 0.5).float())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    log_likelihood(model, batch, k=40_000, memory_gb=0.1)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB; all draws at once take 600 MB
+    log_likelihood(model, batch, k=20_000, memory_gb=0.03)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB; all at once takes 800 MB
 
 
 def test_bytes_of_a_draw_are_measured(made):
@@ -175,6 +175,7 @@ def test_weights_of_the_draws_are_respected_over_chunks(made, binary):
     model = made().double()
     batch = binary.map(lambda t: t.double())
     labelled = Labelled(model, torch.tensor([0.3, 0.7]).double())
+    batch = batch.take(slice(0, 5))
     for memory_gb in (0.5, 1e-5):
         found = log_p(labelled, batch, k=100, memory_gb=memory_gb)
         torch.testing.assert_close(found, log_p(model, batch, k=100))

@@ -45,19 +45,18 @@ class Fault:
     tests: tuple[str, ...]
 
 
-def edit(target: str, old: str, new: str) -> Plant:
-    """Exchange ``old`` for ``new`` in the source of one function.
+def edit(target: str, *changes: str) -> Plant:
+    """Exchange text in the source of one function.
 
     Args:
-        target: ``module:function`` or ``module:Class.method``; ``module:function[Type]`` is what a single-dispatch
-            function does with a type.
-        old: Text that stands in the function exactly once.
-        new: What stands there instead.
+        target: ``module:function`` or ``module:Class.method`` inside the library; ``module:function[Type]`` is what a
+            single-dispatch function does with a type.
+        changes: What stands in the function exactly once, what stands there instead; then perhaps more such pairs.
     """
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         function = find(target)
-        patch.setattr(function, "__code__", edited(function, old, new))
+        patch.setattr(function, "__code__", edited(function, list(zip(changes[::2], changes[1::2], strict=True))))
 
     return plant
 
@@ -66,7 +65,7 @@ def find(target: str) -> FunctionType:
     """Return the function that a target names, without what it is wrapped in."""
     module, path = target.split(":")
     path, kind = re.fullmatch(r"([\w.]+)(?:\[(\w+)\])?", path).groups()
-    owner: Any = importlib.import_module(module)
+    owner: Any = importlib.import_module(f"senzai.{module}")
     *way, name = path.split(".")
     for step in way:
         owner = getattr(owner, step)
@@ -89,15 +88,16 @@ def unwrap(found: Any) -> FunctionType:
     return function
 
 
-def edited(function: FunctionType, old: str, new: str) -> CodeType:
-    """Return the code of ``function`` with ``old`` exchanged, compiled where it stands in its module."""
+def edited(function: FunctionType, changes: list[tuple[str, str]]) -> CodeType:
+    """Return the code of ``function`` with its text changed, compiled where it stands in its module."""
     lines, _ = inspect.findsource(function)
     body, first = inspect.getsourcelines(function)
     text = "".join(body)
-    if text.count(old) != 1:
-        raise LookupError(f"{function.__qualname__} must have {old!r} once, but has it {text.count(old)} times.")
-    changed = text.replace(old, new)
-    whole = "".join([*lines[: first - 1], changed, *lines[first - 1 + len(body) :]])
+    for old, new in changes:
+        if text.count(old) != 1:
+            raise LookupError(f"{function.__qualname__} must have {old!r} once, but has it {text.count(old)} times.")
+        text = text.replace(old, new)
+    whole = "".join([*lines[: first - 1], text, *lines[first - 1 + len(body) :]])
     code = compile(whole, function.__code__.co_filename, "exec", dont_inherit=True)
     places = (function.__code__.co_qualname, function.__code__.co_firstlineno)
     (found,) = (c for c in nested(code) if (c.co_qualname, c.co_firstlineno) == places)

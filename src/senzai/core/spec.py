@@ -14,8 +14,9 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .arguments import checked_arguments
 from .errors import BundleError, SettingError
-from .registry import Registry, suggestion
+from .registry import Registry
 
 T = TypeVar("T")
 
@@ -130,14 +131,15 @@ def from_spec(spec: Any, _made: dict[int, Any] | None = None) -> Any:
 
 
 def make(name: str, /, **arguments: Any) -> Any:
-    """Make the part registered as ``role/name``, with unknown arguments refused by name."""
+    """Make the part registered as ``role/name``, its arguments checked.
+
+    Raises:
+        BundleError: There is no such role.
+        UnknownNameError: There is no such part.
+        SettingError: An argument is unknown, missing or of the wrong type.
+    """
     role, _, short = name.partition("/")
     if role not in REGISTRIES:
         raise BundleError(f"A part is named role/name with a role of {', '.join(ROLES)}, but got {name!r}.")
     cls = registry(role)[short]
-    known = list(inspect.signature(cls).parameters)
-    for key in arguments:
-        if key not in known:
-            takes, near = ", ".join(known) or "no settings", suggestion(key, known)
-            raise SettingError(f"{name} takes {takes}, but got {key!r}.{near}")
-    return cls(**arguments)
+    return cls(**checked_arguments(name, cls, arguments))

@@ -1,5 +1,6 @@
-"""Face: what a user holds, ``fit``, ``resume``, ``load`` and the run with its verbs; takes and returns users' data."""
+"""Face: what a user holds, ``fit``, ``resume``, ``load`` and the run with its verbs; data in, the same kind out."""
 
+from ..core.errors import RunInterrupted as RunInterrupted
 from .fit import fit as fit
 from .fit import resume as resume
 from .run import Run as Run

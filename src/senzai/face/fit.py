@@ -6,16 +6,18 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..core.errors import BundleError, SenzaiError
+from ..core.errors import BundleError, RunInterrupted
 from ..core.files import write_json
 from ..core.random import derive, forked
 from ..data import Dataset, Schema, open_data
+from ..data.sources import is_built_in
 from ..models.base import LatentModel
 from ..objectives.base import Objective
 from ..recipes import Frame, build
@@ -23,26 +25,18 @@ from ..training import bundle
 from ..training.checkpoint import load_checkpoint, peek
 from ..training.comms import Comms, process_group
 from ..training.events import Finished, Interrupted
-from ..training.feed import Feed, Plan
 from ..training.listeners import Checkpointer, EarlyStopping, History, Listener, TensorBoard, drive
 from ..training.loop import Training
 from ..training.progress_bar import ProgressBar
 from ..training.settings import TrainSettings
 from ..training.signals import Interrupt
 from .card import write_card
+from .feeds import feeds
 from .launch import launch
-from .requests import sort_settings
+from .requests import lengthened, sort_settings
 from .run import Run
 
 ROWS_TO_INITIALISE = 10_000
-
-
-class RunInterrupted(SenzaiError):
-    """A signal stopped training; everything up to then is saved."""
-
-    def __init__(self, message: str, signal: int) -> None:
-        super().__init__(message)
-        self.exit_code = 128 + signal
 
 
 def fit(
@@ -90,16 +84,18 @@ def fit(
         (1797, 2)
     """
     given = {**(settings or {}), **more}
+    folder = None if out is None else Path(out)
+    if folder is not None and not overwrite and "RANK" not in os.environ:
+        bundle.refuse_existing(folder)  # now, not after the data were read
+    request = sort_settings(data, recipe, kind, given)
     if devices > 1 and "RANK" not in os.environ:
         return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices)
-    request = sort_settings(data, recipe, kind, given)
     dataset = open_data(data, kind=request.kind, options=request.data)
     model, objective = make(recipe, dataset, request.model, request.training.seed)
     spec = bundle.new_spec(
         recipe=recipe, settings=given, training=request.training, data_schema=dataset.schema.model_dump(mode="json"),
         source=_name_of(data), model=model, objective=objective,
     )
-    folder = None if out is None else Path(out)
     with process_group() as comms:
         if folder is not None and comms.is_main:
             if overwrite:
@@ -108,7 +104,8 @@ def fit(
         if announce is not None:
             announce(dataset, spec)
         comms.barrier()
-        return _train(dataset, model, objective, spec, folder, comms, _shown(progress), tensorboard, fresh=True, more=listeners)
+        heard = [*_listeners(request.training, folder, comms, _shown(progress), tensorboard), *listeners]
+        return _train(dataset, model, objective, spec, folder, comms, heard, fresh=True)
 
 
 def resume(path: str | Path, *, data: object = None, progress: bool | None = None, **more: Any) -> Run:
@@ -127,13 +124,12 @@ def resume(path: str | Path, *, data: object = None, progress: bool | None = Non
     spec = bundle.read_spec(folder)
     source = spec.source if data is None else data
     schema = Schema.model_validate(spec.data_schema)
-    if data is None and not Path(spec.source).exists() and spec.source != "digits":
+    if data is None and not Path(spec.source).exists() and not is_built_in(spec.source):
         raise BundleError(
             f"The run {str(folder)!r} was trained on {spec.source!r}, which is not here. "
             "Put it back, or give the data: senzai.resume(path, data=...)."
         )
-    training = TrainSettings.parse({**spec.training.model_dump(exclude_unset=True), **more})
-    spec = spec.model_copy(update={"training": training})
+    longer = spec.model_copy(update={"training": lengthened(spec.training, more)})
     dataset = open_data(source, kind=schema.kind, options=_options_of(spec))
     if dataset.schema.fingerprint != schema.fingerprint:
         raise BundleError(
@@ -143,9 +139,10 @@ def resume(path: str | Path, *, data: object = None, progress: bool | None = Non
     with forked(0):
         model = spec.make_model()
     with process_group() as comms:
-        return _train(
-            dataset, model, spec.make_objective(), spec, folder, comms, _shown(progress), False, fresh=False
-        )
+        if longer != spec and comms.is_main:
+            bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
+        heard = _listeners(longer.training, folder, comms, _shown(progress), tensorboard=False)
+        return _train(dataset, model, spec.make_objective(), longer, folder, comms, heard, fresh=False)
 
 
 def make(
@@ -167,20 +164,21 @@ def make(
 
 def _train(
     dataset: Dataset, model: LatentModel, objective: Objective, spec: bundle.Spec, folder: Path | None, comms: Comms,
-    progress: bool, tensorboard: bool, *, fresh: bool, more: Sequence[Listener] = (),
+    listeners: list[Listener], *, fresh: bool,
 ) -> Run:
     settings = spec.training
-    device = torch.device("cuda", comms.rank) if torch.cuda.is_available() else torch.device("cpu")
+    device = torch.device("cuda", comms.local_rank) if torch.cuda.is_available() else torch.device("cpu")
     model.to(device)
     interrupt = Interrupt()
     train, validation = feeds(dataset, settings, device, comms)
     with forked(settings.seed, device=device), interrupt.installed():
         training = Training(
-            model, objective, train, settings, validation=validation, comms=comms, interrupt=interrupt
+            model, objective, train, settings, validation=validation, comms=comms, interrupt=interrupt,
+            columns=dataset.schema.columns or (),
         )
         if not fresh and folder is not None:
             _continue(training, folder)
-        last = drive(training, [*_listeners(settings, folder, comms, progress, tensorboard), *more])
+        last = drive(training, listeners)
     run = Run(spec, model.cpu(), folder=folder)
     if isinstance(last, Interrupted):
         where = f"Continue with: senzai resume {folder}" if folder else "It had no folder, so it is lost."
@@ -192,37 +190,14 @@ def _train(
     return run
 
 
-def feeds(
-    dataset: Dataset, settings: TrainSettings, device: torch.device, comms: Comms
-) -> tuple[Feed, Feed | None]:
-    """Return the feeds of training and validation rows, from memory if they fit."""
-    parts = dataset.split_indices()
-    budget = settings.memory_gb * 1e9 if settings.memory_gb else _free_memory() / 3
-    in_memory = dataset.rows.nbytes <= budget and dataset.schema.options.get("in_memory") is not False
-    batch_size = settings.chosen_batch_size(len(parts["train"]))
-    share = comms.world * settings.accumulate
-
-    def feed(index: Any, plan: Plan, accumulate: int) -> Feed:
-        return Feed(
-            dataset.rows, index, plan, device=device, in_memory=in_memory, rank=comms.rank, world=comms.world,
-            accumulate=accumulate,
-        )
-
-    train = feed(parts["train"], Plan(len(parts["train"]), batch_size, settings.seed, share), settings.accumulate)
-    held = parts["validation"][: settings.max_validation_rows]
-    if len(held) == 0:
-        return train, None
-    plan = Plan(len(held), max(comms.world, min(1024, len(held))), settings.seed, min(comms.world, len(held)))
-    return train, feed(held, plan, 1)
-
-
 def _continue(training: Training, folder: Path) -> None:
     path = folder / bundle.CHECKPOINT
     if not path.is_file():
         return  # killed before the first checkpoint: start again, to the same weights
-    if peek(path).done and peek(path).step >= training.total_steps:
+    at = peek(path)
+    if at.done and at.step >= training.total_steps and (folder / bundle.WEIGHTS).is_file():
         raise BundleError(
-            f"The run {str(folder)!r} is finished ({peek(path).step} steps). Use it, or train on with more epochs=... ."
+            f"The run {str(folder)!r} is finished ({at.step} steps). Use it, or train on with more epochs=... ."
         )
     load_checkpoint(training, path)
 
@@ -249,7 +224,7 @@ def _listeners(
 
 def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path | None) -> dict[str, Any]:
     """Return what ``fit --json`` prints."""
-    plan = training.feed.plan
+    plan, bound = training.feed.plan, training.progress.best_elbo
     return {
         "out": None if folder is None else str(folder),
         "recipe": spec.recipe,
@@ -260,7 +235,7 @@ def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path 
         "seconds": last.seconds,
         "samples_per_second": training.progress.rows / max(last.seconds, 1e-9),
         "best_step": last.best_step,
-        "validation_elbo": training.progress.best_elbo,
+        "validation_elbo": bound if training.validation is not None and isfinite(bound) else None,
         "early_stopped": last.early,
         "recoveries": training.progress.recoveries,
         "precision": "bf16" if training.dtype is torch.bfloat16 else "fp32",
@@ -268,9 +243,9 @@ def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path 
 
 
 def _finish(run: Run, folder: Path) -> None:
-    bundle.save_weights(folder, run.model)
     write_json(folder / bundle.METRICS, run.metrics)
     write_card(folder, folder.name, run.spec, run.schema, run.metrics)
+    bundle.save_weights(folder, run.model)  # last: a run with weights is finished
 
 
 def _remove_run(folder: Path) -> None:
@@ -294,11 +269,3 @@ def _options_of(spec: bundle.Spec) -> dict[str, Any]:
 
 def _shown(progress: bool | None) -> bool:
     return sys.stderr.isatty() if progress is None else progress
-
-
-def _free_memory() -> float:
-    """Return bytes of free memory, where the system tells."""
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError, AttributeError):
-        return 4e9

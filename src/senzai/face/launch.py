@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..core import errors
 from ..core.errors import SenzaiError, SettingError
+from .parcel import pack
 
 if TYPE_CHECKING:
     from .run import Run
@@ -36,7 +39,7 @@ def launch(
     with tempfile.TemporaryDirectory() as tmp:
         request = Path(tmp) / "request.json"
         facts = {
-            "data": _on_disk(data, Path(tmp)), "recipe": recipe, "out": str(out), "kind": kind,
+            "data": pack(data, Path(tmp)), "recipe": recipe, "out": str(out), "kind": kind,
             "settings": dict(settings), "overwrite": overwrite,
         }
         request.write_text(json.dumps(facts), encoding="utf-8")
@@ -45,41 +48,48 @@ def launch(
     return load(out)
 
 
-def _on_disk(data: object, folder: Path) -> str:
-    """Return a path that workers can read."""
-    if isinstance(data, str | Path):
-        return str(data)
-    path = folder / "data.npy"
-    np.save(path, np.asarray(data), allow_pickle=False)
-    return str(path)
-
-
 def _torchrun(request: Path, devices: int) -> int:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices),
         "-m", "senzai.face.worker", str(request),
     ]
-    process = subprocess.Popen(command, stdout=sys.stderr.fileno() if _has_fileno() else None)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # the workers got the same signal: let them save
-            continue
+    # In a session of its own, so that Ctrl-C reaches it once, through us, and not a second time from the terminal.
+    process = subprocess.Popen(command, stdout=_stderr(), start_new_session=True)
+    with _passing_signals_to(process):
+        return process.wait()
 
 
-def _has_fileno() -> bool:
+@contextmanager
+def _passing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Hand Ctrl-C and SIGTERM on to ``process``, which lets its workers save, and keep waiting for it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        process.send_signal(number)
+
+    before = {s: signal.signal(s, pass_on) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        sys.stderr.fileno()
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if process.poll() is None:
+            process.terminate()
+
+
+def _stderr() -> int | None:
+    try:
+        return sys.stderr.fileno()
     except (OSError, ValueError, AttributeError):
-        return False
-    return True
+        return None
 
 
 def _raise_what_they_raised(path: Path, code: int) -> None:
     if path.is_file():
         told = json.loads(path.read_text(encoding="utf-8"))
-        kind = getattr(errors, told["type"], SenzaiError)
-        error: SenzaiError = kind(told["message"])
+        error: SenzaiError = getattr(errors, told["type"], SenzaiError)(told["message"])
         error.exit_code = told["exit_code"]
         raise error
     if code != 0:

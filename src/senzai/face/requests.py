@@ -67,3 +67,28 @@ def sort_settings(source: object, recipe: str, kind: str | None, settings: Mappi
         else:
             raise SettingError(f"Unknown setting {name!r}.{suggestion(name, known)} Known: {', '.join(known)}.")
     return Request(recipe, chosen, data, model, TrainSettings.parse(training))
+
+
+def lengthened(training: TrainSettings, more: Mapping[str, Any]) -> TrainSettings:
+    """Return the settings of a run that goes on for more epochs or steps.
+
+    Raises:
+        SettingError: Another setting would change, or the run would become shorter.
+
+    Example:
+        >>> lengthened(TrainSettings(steps=100), {"steps": 200}).steps
+        200
+    """
+    if wrong := sorted(set(more) - {"epochs", "steps"}):
+        raise SettingError(
+            f"A run goes on with its own settings; only epochs and steps can be raised, but got {', '.join(wrong)}. "
+            "Train a new run for other settings."
+        )
+    if not more:
+        return training
+    new = TrainSettings.parse({**training.model_dump(), "epochs": None, "steps": None, **more})
+    for name in ("epochs", "steps"):
+        old, now = getattr(training, name), getattr(new, name)
+        if old is not None and now is not None and now < old:
+            raise SettingError(f"A run can be made longer, not shorter: it has {name}={old}, but got {name}={now}.")
+    return new

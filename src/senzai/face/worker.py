@@ -8,21 +8,23 @@ import sys
 from pathlib import Path
 
 from ..core.errors import SenzaiError
+from ..core.files import write_json
 from .fit import fit
+from .parcel import unpack
 
 
 def main(request: Path) -> int:
-    """Train this process's share; the first process writes what went wrong beside the request."""
+    """Train this process's share; what goes wrong is written beside the request, by the first process if it knows."""
     facts = json.loads(request.read_text(encoding="utf-8"))
     try:
         fit(
-            facts["data"], recipe=facts["recipe"], out=facts["out"], kind=facts["kind"], settings=facts["settings"],
-            overwrite=facts["overwrite"],
+            unpack(facts["data"]), recipe=facts["recipe"], out=facts["out"], kind=facts["kind"],
+            settings=facts["settings"], overwrite=facts["overwrite"],
         )
     except SenzaiError as err:
-        if os.environ.get("RANK") == "0":
-            told = {"type": type(err).__name__, "message": str(err), "exit_code": err.exit_code}
-            request.with_suffix(".error").write_text(json.dumps(told), encoding="utf-8")
+        told = request.with_suffix(".error")
+        if os.environ.get("RANK") == "0" or not told.exists():
+            write_json(told, {"type": type(err).__name__, "message": str(err), "exit_code": err.exit_code})
         return err.exit_code
     return 0
 

@@ -27,6 +27,8 @@ def halvings(height: int, width: int, n_stages: int | None) -> list[tuple[int, i
         >>> halvings(28, 20, None)
         [(14, 10), (7, 5), (4, 3)]
     """
+    if n_stages is not None and n_stages < 0:
+        raise SettingError(f"`n_stages >= 0` must hold, but got n_stages={n_stages!r}. Leave it out to have it chosen.")
     sizes = [(-(-height // 2), -(-width // 2))]
     while (min(sizes[-1]) > 4) if n_stages is None else (len(sizes) <= n_stages):
         h, w = sizes[-1]
@@ -68,6 +70,8 @@ def _check_image(event: tuple[int, ...]) -> None:
 
 
 def _channels(width: int, n_sizes: int) -> list[int]:
+    if width < 1:
+        raise SettingError(f"`width >= 1` must hold, but got width={width!r}. Give the channels of the first stage.")
     return [width * min(2**i, 4) for i in range(n_sizes)]
 
 

@@ -42,6 +42,8 @@ def hidden_layers(
     """
     if not 0.0 <= dropout < 1.0:
         raise SettingError(f"`0 <= dropout < 1` must hold, but got dropout={dropout!r}. Use 0 to switch it off.")
+    if any(width < 1 for width in hidden):
+        raise SettingError(f"Hidden layers have at least one unit, but got hidden={hidden!r}. Give widths from 1 up.")
     layers: list[nn.Module] = []
     for a, b in pairwise((n_in, *hidden)):
         layers += [nn.Linear(a, b), NORMS[norm](b), ACTIVATIONS[activation](), nn.Dropout(dropout)]

@@ -129,6 +129,6 @@ def decoded_names(family: Family, shared: tuple[str, ...]) -> tuple[str, ...]:
     if unknown or not left:
         raise SettingError(
             f"Shared raw numbers must be some of {', '.join(family.raw_names)} and leave one to decode, "
-            f"but got {', '.join(shared)}. Name fewer, or others."
+            f"but got {', '.join(map(str, shared))}. Name fewer, or others."
         )
     return left

@@ -28,7 +28,7 @@ class Prior(nn.Module, ABC):
 
 def check_width(n_latent: int) -> int:
     """Return ``n_latent`` if it is a positive whole number."""
-    if not isinstance(n_latent, int) or n_latent < 1:
+    if not isinstance(n_latent, int) or isinstance(n_latent, bool) or n_latent < 1:
         raise SettingError(f"`n_latent >= 1` must hold, but got n_latent={n_latent!r}. Give a whole number.")
     return n_latent
 

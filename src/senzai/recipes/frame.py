@@ -62,9 +62,20 @@ class Frame:
         self._used.add(name)
         return self.settings.get(name, default)
 
+    def word(self, name: str, default: str) -> str:
+        """Return a setting that names something.
+
+        Raises:
+            SettingError: It is no word.
+        """
+        value = self.get(name, default)
+        if not isinstance(value, str):
+            raise SettingError(f"The setting {name!r} is a name, but got {value!r}. For example {name}={default}.")
+        return value
+
     def _part(self, role: str, slot: str, default: str, defaults: dict[str, Any], **fixed: Any) -> Any:
         """Make the part the user named, with its dotted settings; the recipe's defaults belong to its own choice."""
-        name = self.get(slot, default)
+        name = self.word(slot, default)
         own = {k.partition(".")[2]: self.get(k, None) for k in self.settings if k.startswith(f"{slot}.")}
         _ = registry(role)[name]
         return make(f"{role}/{name}", **{**fixed, **(defaults if name == default else {}), **own})
@@ -106,14 +117,15 @@ class Frame:
         default, own = (self.family, self.family_settings) if family is None else (family, defaults)
         made: Family = self._part("family", "likelihood", default, own)
         proposed = self.shared if self.settings.get("likelihood", default) == self.family else ()
-        shared = tuple(self.get("shared", proposed))
+        given = self.get("shared", proposed)
+        shared = (given,) if isinstance(given, str) else tuple(given if isinstance(given, list | tuple) else [given])
         names = decoded_names(made, shared)
         raw_shape = (len(names), *made.raw_shape(self.event)[1:])
         return Likelihood(self.decoder(raw_shape), made, self.event, shared=shared)
 
     def encoder(self) -> Encoder:
         """Return the encoder network."""
-        network = self.get("network", self.network)
+        network = self.word("network", self.network)
         encoder: Encoder = make(
             f"encoder/{network}", event=self.event, masked=self.masked, n_condition=self.n_condition,
             **self._network_settings("encoder", network),
@@ -122,7 +134,7 @@ class Frame:
 
     def decoder(self, raw_shape: tuple[int, ...]) -> Decoder:
         """Return the decoder network."""
-        network = self.get("network", self.network)
+        network = self.word("network", self.network)
         settings = self._network_settings("decoder", network)
         if "hidden" in settings:
             settings["hidden"] = tuple(settings["hidden"])[::-1]
@@ -140,7 +152,7 @@ class Frame:
     # --- objective --------------------------------------------------------------------------------------------------
     def elbo(self, **defaults: Any) -> Objective:
         """Return the objective, by default the evidence lower bound."""
-        name = self.get("objective", "elbo")
+        name = self.word("objective", "elbo")
         takes = _parameters(registry("objective")[name])
         asked: dict[str, Any] = {k: self.get(k, defaults.get(k)) for k in OBJECTIVE_SETTINGS if k in takes}
         own = {k: v for k, v in asked.items() if v is not None}

@@ -1,4 +1,4 @@
-"""Report: what a trained run looks like, as one page that needs nothing but a browser; it reads runs and trains nothing."""
+"""Report: what a trained run looks like, on one page that loads nothing; it reads runs and trains nothing."""
 
 from .page import RunLike as RunLike
 from .page import build_report as build_report

@@ -23,6 +23,7 @@ class Chart:
         sprite: Pictures of the points, shown when the pointer is on one.
         points: What to say about each point when the pointer is on it; its place in ``customdata``.
         keys: Name and colour of each trace, as buttons that hide it.
+        wide: Whether it is scrolled sideways, not squeezed, where there is little room.
     """
 
     figure: Figure
@@ -33,6 +34,7 @@ class Chart:
     points: tuple[tuple[str, str], ...] = ()
     sprite: Sprite | None = None
     keys: tuple[tuple[str, str], ...] = ()
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

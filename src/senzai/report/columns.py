@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,7 +151,8 @@ def bands(grid: Grid, real: Floats, made: Floats, *, binary: bool) -> Chart:
     draw = ranges if grid.named else ribbons
     data = [t for name in ("real", "model") for t in draw(grid, real if name == "real" else made, name, binary=binary)]
     made_figure = figure(data, x=column_axis(grid), y={"title": grid.unit})
-    return Chart(made_figure, height=400 if grid.named else 300, says="All columns, data and model")
+    return Chart(made_figure, height=400 if grid.named else 300, says="All columns, data and model",
+                 wide=grid.named)
 
 
 def quartiles(values: Floats, *, binary: bool) -> tuple[Floats, Floats, Floats]:
@@ -185,16 +185,16 @@ def ranges(grid: Grid, values: Floats, name: str, *, binary: bool) -> list[Trace
     return [{
         "type": "scatter", "mode": "markers", "x": [j + shift for j in range(len(middle))], "y": plain(middle),
         "name": name, "text": grid.labels, "marker": {"color": colour, "size": 7}, "hovertemplate": "%{text}: %{y:.3g}",
-        "error_y": {"type": "data", "symmetric": False, "array": plain(high - middle), "arrayminus": plain(middle - low),
-                    "color": colour, "thickness": 2.5, "width": 0},
+        "error_y": {
+            "type": "data", "symmetric": False, "array": plain(high - middle), "arrayminus": plain(middle - low),
+            "color": colour, "thickness": 2.5, "width": 0,
+        },
     }]
 
 
 def column_axis(grid: Grid) -> dict[str, Any]:
     """Return an axis of columns: with names where there is room."""
-    if not grid.named:
-        return {"title": "column"}
-    return {"tickvals": list(range(len(grid.names))), "ticktext": grid.labels, "nticks": 0, "tickangle": -60}
+    return {**column_ticks(grid), "tickangle": -60} if grid.named else {"title": "column"}
 
 
 # --- reconstructions --------------------------------------------------------------------------------------------------
@@ -249,40 +249,82 @@ def profiles(grid: Grid, shown: Shown, schema: Schema) -> list[Chart]:
         ]
         bound = number(float(-shown.nats[i]))
         made = figure(data, x={"title": "column"}, y={"nticks": 4})
-        charts.append(Chart(made, f"row {int(shown.index[i])}", f"{bound} nats", height=180, says="Original and reconstruction"))
+        name = f"row {int(shown.index[i])}"
+        charts.append(Chart(made, name, f"{bound} nats", height=180, says=f"{name} and its reconstruction"))
     return charts
 
 
 # --- traversals and interpolations ------------------------------------------------------------------------------------
-def traversal(grid: Grid, found: Traversal, schema: Schema, note: str) -> Chart:
+@dataclass(frozen=True)
+class Panel:
+    """Columns along a way: ``values`` are ``(steps, columns)`` on the common scale, ``at`` is where the steps are."""
+
+    title: str
+    values: Floats
+    at: Floats
+
+
+def traversal(grid: Grid, found: Traversal, schema: Schema, remark: str) -> Panel:
     """Return how every column changes along one latent, from the middle of the way."""
     values = grid.common(as_columns(found.x, schema))
-    change = values - values[len(values) // 2]
-    return heat(grid, change, found.values, f"z{found.name}", note, "value of the latent")
+    return Panel(f"<b>z{found.name}</b><br>{remark}", values - values[len(values) // 2], found.values)
 
 
-def way(grid: Grid, found: Path, schema: Schema) -> Chart:
+def way(grid: Grid, found: Path, schema: Schema) -> Panel:
     """Return all columns on the way between two rows."""
     values = grid.common(as_columns(found.x, schema))
     title = f"row {found.ends[0]} to row {found.ends[1]}"
-    return heat(grid, values, np.linspace(0, 1, len(values)), title, grid.unit, "share of the way")
+    return Panel(f"<b>{title}</b>", values, np.linspace(0, 1, len(values)))
 
 
-def heat(grid: Grid, values: Floats, at: Floats, title: str, note: str, axis: str) -> Chart:
-    """Return columns by steps as colours, pale at zero."""
-    top = max(float(np.nanquantile(np.abs(values), 0.995)), 1e-6)
-    middle = 0.0 if values.min() < 0 else top / 2
-    rows = range(len(grid.names))
-    named = len(grid.names) <= NAMED
-    data: list[Trace] = [{
-        "type": "heatmap", "x": plain(at), "y": list(rows), "z": [plain(np.round(v, 3)) for v in values.T],
-        "zmin": 2 * middle - top, "zmax": top, "xgap": 1, "ygap": 1 if named else 0,
-        "colorscale": [[0, "var(--below)"], [0.5, "var(--panel)"], [1, "var(--above)"]],
-        "colorbar": {"thickness": 6, "outlinewidth": 0, "nticks": 5, "tickfont": {"color": "var(--soft)", "size": 10}},
-        "text": [[n] * len(at) for n in grid.labels] if named else None,
-        "hovertemplate": "%{text}<br>%{z:.3g}<extra></extra>" if named else "column %{y}<br>%{z:.3g}<extra></extra>",
-    }]
-    ticks = {"tickvals": list(rows), "ticktext": grid.labels, "nticks": 0} if named else {"title": "column"}
-    made = figure(data, x={"title": axis}, y={"autorange": "reversed", "showgrid": False, **ticks})
-    height = min(620, 80 + 18 * len(grid.names)) if named else 320
-    return Chart(made, title, note, height=height, says=f"{title}: columns by steps")
+def heat(grid: Grid, panels: list[Panel], axis: str, *, centred: bool) -> Chart:
+    """Return panels side by side with one scale of colours, palest at zero or in the middle of all values."""
+    every = np.concatenate([p.values.ravel() for p in panels])
+    low, high = (float(v) for v in np.quantile(every, [0.003, 0.997]))
+    top = max(-low, high, 1e-6)
+    ends = (-top, top) if centred else (low, max(high, low + 1e-6))
+    data = [heatmap(grid, p, i, ends) for i, p in enumerate(panels)]
+    share, gap = 1 / len(panels), 0.015
+    layout: dict[str, Any] = {}
+    for i in range(len(panels)):
+        layout[f"xaxis{i + 1}"] = {
+            "domain": [i * share + gap, (i + 1) * share - gap], "nticks": 3, "showgrid": False,
+            "zeroline": False, "fixedrange": True,
+            "tickfont": {"color": "var(--soft)", "size": 11},
+            "title": {"text": axis, "font": {"color": "var(--soft)", "size": 11}, "standoff": 6},
+        }
+    titles = [
+        {"x": (i + 0.5) * share, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center",
+         "yanchor": "bottom", "showarrow": False, "text": p.title, "font": {"size": 12}}
+        for i, p in enumerate(panels)
+    ]
+    y = {"autorange": "reversed", "showgrid": False, **column_ticks(grid)}
+    made = figure(data, x=layout.pop("xaxis1"), y=y, annotations=titles, **layout, margin=MARGIN)
+    height = 130 + 17 * len(grid.names) if len(grid.names) <= NAMED else 400
+    return Chart(made, height=height, says=f"Columns by steps: {len(panels)} panels", wide=True)
+
+
+MARGIN = {"l": 44, "r": 12, "t": 42, "b": 44}
+
+
+def heatmap(grid: Grid, panel: Panel, i: int, ends: tuple[float, float]) -> Trace:
+    """Return one panel; the first carries the scale."""
+    rows, named = list(range(len(grid.names))), len(grid.names) <= NAMED
+    return {
+        "type": "heatmap", "x": plain(panel.at), "y": rows, "z": [plain(np.round(v, 3)) for v in panel.values.T],
+        "xaxis": "x" if i == 0 else f"x{i + 1}", "yaxis": "y", "zmin": ends[0], "zmax": ends[1], "xgap": 1,
+        "ygap": 1 if named else 0, "showscale": i == 0, "colorscale": DIVERGING,
+        "colorbar": {"thickness": 7, "outlinewidth": 0, "nticks": 5, "tickfont": {"color": "var(--soft)", "size": 11}},
+        "text": [[n] * len(panel.at) for n in grid.labels] if named else None,
+        "hovertemplate": ("%{text}" if named else "column %{y}") + "<br>%{z:.3g}<extra></extra>",
+    }
+
+
+DIVERGING = [[0, "var(--below)"], [0.5, "var(--panel)"], [1, "var(--above)"]]
+
+
+def column_ticks(grid: Grid) -> dict[str, Any]:
+    """Return the names of columns for an axis, where there is room."""
+    if len(grid.names) > NAMED:
+        return {"title": "column"}
+    return {"tickvals": list(range(len(grid.names))), "ticktext": grid.labels, "nticks": 0}

@@ -29,7 +29,7 @@ def figure(data: list[Trace], *, x: Axis | None = None, y: Axis | None = None, *
             "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "showlegend": False,
             "font": {"family": "Inter, system-ui, sans-serif", "color": "var(--ink)", "size": 12},
             "margin": {"l": 44, "r": 12, "t": 8, "b": 36}, "hoverlabel": {"font": {"size": 12}},
-            "separators": ".\u2009",
+            "separators": ".\u202f",
             "xaxis": {**axis, "showgrid": False, **titled(axis, x)}, "yaxis": {**axis, **titled(axis, y)}, **layout,
         },
     }
@@ -66,7 +66,7 @@ def curve(history: Sequence[Mapping[str, Any]], key: str, title: str) -> Chart |
     lines = {kind: series(history, kind, key) for kind in ("train", "validation")}
     if not any(len(v) for _, v in lines.values()):
         return None
-    look = {
+    look: dict[str, Trace] = {
         "train": {"line": {"color": colour, "width": 1}, "opacity": 0.5, "name": "training"},
         "validation": {"line": {"color": colour, "width": 2.2}, "name": "validation"},
     }
@@ -93,7 +93,7 @@ def series(history: Sequence[Mapping[str, Any]], kind: str, key: str) -> tuple[F
 
 
 def y_scale(values: Floats, *, logarithmic: bool) -> tuple[dict[str, Any], str]:
-    """Choose the axis of a curve: logarithmic over decades, else without the first high values if they hide the rest."""
+    """Choose the axis of a curve: logarithmic over decades, else without high first values that would hide the rest."""
     good = values[np.isfinite(values)]
     if len(good) < 2:
         return {}, ""
@@ -112,7 +112,8 @@ def marks(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     lines = [(best[-1], "var(--soft)", "dot")] if best else []
     lines += [(h["step"], "var(--warn)", "solid") for h in history if h.get("kind") == "recovered"]
     return [
-        {"type": "line", "x0": s, "x1": s, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": c, "dash": d, "width": 1}}
+        {"type": "line", "x0": s, "x1": s, "y0": 0, "y1": 1, "yref": "paper",
+         "line": {"color": c, "dash": d, "width": 1}}
         for s, c, d in lines
     ]
 
@@ -146,8 +147,9 @@ def latent_map(
 ) -> Chart:
     """Return the map, coloured by label, or by distortion where there are no labels."""
     keys: tuple[tuple[str, str], ...] = ()
+    words: list[dict[str, Any]] = []
     if names is None:
-        data, words = [points(xy, np.arange(len(xy)), by_distortion(codes.distortion))], []
+        data = [points(xy, np.arange(len(xy)), by_distortion(codes.distortion))]
     else:
         data, words, keys = by_class(xy, names)
     square = {"scaleanchor": "x", "scaleratio": 1} if codes.points.shape[1] > 1 else {}
@@ -168,7 +170,8 @@ def by_distortion(distortion: Floats) -> dict[str, Any]:
         "color": plain(distortion), "cmin": float(low), "cmax": float(high if high > low else low + 1),
         "colorscale": [[0, "var(--low)"], [0.5, "var(--middle)"], [1, "var(--high)"]],
         "colorbar": {
-            "thickness": 8, "outlinewidth": 0, "len": 0.5, "nticks": 4, "tickfont": {"color": "var(--soft)", "size": 11},
+            "thickness": 8, "outlinewidth": 0, "len": 0.5, "nticks": 4,
+            "tickfont": {"color": "var(--soft)", "size": 11},
             "title": {"text": "distortion, nats", "side": "right", "font": {"color": "var(--soft)", "size": 12}},
         },
     }
@@ -192,8 +195,8 @@ def by_class(
     data = [{**points(xy, np.array(at), {"color": c}), "name": n} for n, (at, c) in groups.items()]
     words = [
         {
-            "x": float(np.median(xy[at, 0])), "y": float(np.median(xy[at, 1])), "text": f"<b>{label(n)}</b>", "name": n, "showarrow": False,
-            "font": {"color": "var(--ink)", "size": 14}, "captureevents": False,
+            "x": float(np.median(xy[at, 0])), "y": float(np.median(xy[at, 1])), "text": f"<b>{label(n)}</b>", "name": n,
+            "showarrow": False, "font": {"color": "var(--ink)", "size": 14}, "captureevents": False,
         }
         for n, (at, c) in groups.items() if c != "var(--c-rest)" and len(xy) > 20
     ]
@@ -220,6 +223,8 @@ def rate_bars(rates: Floats, names: Sequence[str], active: Sequence[bool]) -> Ch
     }]
     few = len(order) <= 40
     room = [-0.6, max(len(order), 8) - 0.4]
-    ticks = {"range": room, "tickvals": list(range(len(order))), "ticktext": [f"z{names[i]}" for i in order], "nticks": 0} if few else {}
+    texts = [f"z{names[i]}" for i in order]
+    where = {"range": room, "tickvals": list(range(len(order))), "ticktext": texts, "nticks": 0}
+    ticks = where if few else {}
     made = figure(data, x={"title": "latent, the largest rate first", **ticks}, y={"title": "nats"}, bargap=0.25)
     return Chart(made, height=260, says=f"Rate of {len(order)} latents, the largest {number(float(rates.max()))} nats")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,8 @@ class Held:
         """What these rows are called on the page."""
         if not self.own:
             return "rows of the data given for this report"
-        return {"test": "held-out test rows", "validation": "validation rows"}.get(self.part, "rows of the data, training rows among them")
+        names = {"test": "held-out test rows", "validation": "validation rows"}
+        return names.get(self.part, "rows of the data, training rows among them")
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,8 @@ def pair_up(batch: Batch, n: int) -> list[tuple[int, int]]:
         >>> pair_up(Batch(torch.zeros(4, 1), y=torch.tensor([0, 0, 1, 1])), 2)
         [(0, 2), (1, 3)]
     """
-    free, pairs = list(range(min(len(batch), 64))), []
+    free = list(range(min(len(batch), 64)))
+    pairs: list[tuple[int, int]] = []
     while len(free) > 1 and len(pairs) < n:
         a = free.pop(0)
         y = batch.y
@@ -204,21 +206,23 @@ def pair_up(batch: Batch, n: int) -> list[tuple[int, int]]:
     return pairs
 
 
-def measure(model: LatentModel, dataset: Dataset, trained_on: Schema, *, seed: int) -> Findings:
-    """Measure everything a page shows."""
-    held = hold(dataset, trained_on, rows=MAP_ROWS, seed=seed)
+def measure(
+    model: LatentModel, dataset: Dataset, trained_on: Schema, held: Held, *, rates: Floats | None, seed: int
+) -> Findings:
+    """Measure everything a page shows but its headline; ``rates`` of the latents are taken where they are known."""
     few = held.batch.take(slice(0, SHOWN_ROWS))
     cost = elbo(model, few, n_samples=ROW_DRAWS, seed=seed)
+    shown = Shown(few, held.index[:SHOWN_ROWS], verbs.reconstruct(model, few), -cost.elbo.numpy())
     mapped = held if held.total >= ENOUGH else hold(dataset, trained_on, rows=MAP_ROWS, seed=seed, part="all")
     codes = find_codes(model, mapped.batch, seed=seed)
+    if rates is not None and len(rates) == len(codes.names):
+        codes = replace(codes, rates=rates)
     noisy = trained_on.kind != "images"
+    compared = verbs.reconstruct(model, held.batch.take(slice(0, COMPARED))) if noisy else shown.reconstructions
     n = MAP_ROWS if noisy else SAMPLES
-    shown = Shown(few, held.index[:SHOWN_ROWS], verbs.reconstruct(model, few), -cost.elbo.numpy())
-    compared = held.batch.take(slice(0, COMPARED))
-    return Findings(
-        held, shown, mapped, codes, verbs.reconstruct(model, compared) if noisy else shown.reconstructions, verbs.sample(model, n, seed=derive(seed, "samples"), noise=noisy), noisy,
-        find_traversals(model, few.take(slice(0, 1)), codes), find_paths(model, held),
-    )
+    samples = verbs.sample(model, n, seed=derive(seed, "samples"), noise=noisy)
+    moved = find_traversals(model, few.take(slice(0, 1)), codes)
+    return Findings(held, shown, mapped, codes, compared, samples, noisy, moved, find_paths(model, held))
 
 
 def label_names(held: Held, schema: Schema) -> list[Any] | None:

@@ -13,7 +13,7 @@ from ..data import Schema
 from ..evaluation import evaluate
 from ..models.base import LatentModel
 from .blocks import Share, Stat
-from .findings import Held
+from .findings import Floats, Held
 from .numbers import count, number, plural, with_error
 
 K = 32
@@ -40,6 +40,12 @@ class Judged:
         """Return a number if it was measured and is finite."""
         value = self.numbers.get(name)
         return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
+
+    @property
+    def rates(self) -> Floats | None:
+        """Mean rate of each latent, if it was measured and can be divided."""
+        found = self.numbers.get("rate_per_dimension")
+        return None if found is None else np.array(found, dtype=float)
 
     @property
     def budget(self) -> str:

@@ -6,17 +6,17 @@ from html import escape
 from math import floor, isfinite, log10
 from typing import Any
 
-THIN = "\u2009"
+THIN = "\u202f"
 LONGEST = 28
 
 
 def number(value: float, digits: int = 4) -> str:
-    """Return a number with ``digits`` significant digits, a real minus sign and thin spaces between thousands.
+    """Return a number with ``digits`` significant digits, a real minus sign and narrow spaces between thousands.
 
     Example:
         >>> number(-88.7123), number(0.000123456), number(float("inf"))
         ('−88.71', '0.0001235', 'not finite')
-        >>> number(1234567.0) == "1\u2009235\u2009000"
+        >>> number(1234567.0) == "1\u202f235\u202f000"
         True
     """
     if not isfinite(value):
@@ -60,10 +60,10 @@ def with_error(value: float, error: float | None) -> tuple[str, str]:
 
 
 def count(n: int) -> str:
-    """Return a whole number with thin spaces between thousands.
+    """Return a whole number with narrow spaces between thousands.
 
     Example:
-        >>> count(1797) == "1\u2009797"
+        >>> count(1797) == "1\u202f797"
         True
     """
     return f"{n:,}".replace(",", THIN)
@@ -97,10 +97,10 @@ def shown(value: Any) -> str:
 
 
 def short(value: Any) -> str:
-    """Return a user's word, cut where it is very long.
+    r"""Return a user's word, cut where it is very long.
 
     Example:
-        >>> short(" two\\nwords "), short("a" * 99) == "a" * 27 + "…"
+        >>> short(" two\nwords "), short("a" * 99) == "a" * 27 + "…"
         ('two words', True)
     """
     text = " ".join(str(value).split()) or "(empty)"

@@ -20,7 +20,7 @@ from ..recipes import RECIPES
 from ..training.bundle import Spec
 from . import headline, images, sections
 from .blocks import Charts, Section
-from .findings import Findings, measure
+from .findings import MAP_ROWS, Findings, hold, measure
 from .headline import Judged
 from .numbers import number, plural
 
@@ -77,19 +77,22 @@ def build_report(run: RunLike, dataset: Dataset | None, *, seed: int = 0) -> str
         seed: Seed of the rows and draws.
     """
     schema = run.schema
+    usable = dataset if dataset is not None and len(dataset) and isinstance(dataset.batch([0]).x, Tensor) else None
+    held = None if usable is None else hold(usable, schema, rows=MAP_ROWS, seed=seed)
+    judged = headline.judged(run.model, run.metrics, held, schema, seed=seed)
     found = None
-    if dataset is not None and len(dataset) and isinstance(dataset.batch([0]).x, Tensor):
-        found = measure(run.model, dataset, schema, seed=seed)
-    judged = headline.judged(run.model, run.metrics, None if found is None else found.held, schema, seed=seed)
+    if usable is not None and held is not None:
+        found = measure(run.model, usable, schema, held, rates=judged.rates, seed=seed)
     parts = all_sections(run, found, judged, dataset)
     recipe = RECIPES[run.spec.recipe]
-    return template().render(
+    page: str = template().render(
         title="Untitled run" if run.folder is None else run.folder.resolve().name or "Run", version=run.spec.senzai,
         recipe=f"{recipe.name}: {recipe.title}", lede=lede(run), seed=seed, stats=headline.stats(judged),
         shares=headline.shares(judged), bar_words=bar_words(judged), measured=measured(judged), sections=parts,
         style=Markup(asset("style.css")), script=Markup(asset("page.js")),
         plotly=plotly() if any(isinstance(b, Charts) for s in parts for b in s.blocks) else "",
     )
+    return page
 
 
 def all_sections(run: RunLike, found: Findings | None, judged: Judged, dataset: Dataset | None) -> list[Section]:
@@ -110,7 +113,7 @@ def all_sections(run: RunLike, found: Findings | None, judged: Judged, dataset: 
 def why_unseen(dataset: Dataset | None) -> str:
     """Say why a page shows no rows."""
     if dataset is None:
-        return "The data were not at hand. Give them to see reconstructions, samples and the latent map: senzai report RUN --data DATA."
+        return "The data were not at hand. Give them to see reconstructions, samples and the latent map."
     if not len(dataset):
         return "The data have no rows."
     return f"Rows of the kind {dataset.schema.kind!r} have no picture in a report yet."
@@ -139,9 +142,8 @@ def bar_words(judged: Judged) -> Markup:
     elbo = judged.get("elbo")
     if elbo is None:
         return Markup("")
-    return Markup("<b>distortion + rate = {} nats</b>: minus the evidence lower bound, what training makes small.").format(
-        number(-elbo)
-    )
+    text = Markup("<b>distortion + rate = {} nats</b>: minus the evidence lower bound, what training makes small.")
+    return text.format(number(-elbo))
 
 
 def measured(judged: Judged) -> Markup:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..data import Schema
 from ..training.bundle import Spec
 from . import columns, figures, images
@@ -18,6 +16,8 @@ from .images import Darkroom
 from .numbers import count, number, plural, short, shown
 
 ACTIVE = 0.01
+NO_AXIS = "The latents of this model have no single axis to move along."
+NO_PAIR = "This takes at least two rows."
 
 
 def learning(history: Sequence[Mapping[str, Any]]) -> Section:
@@ -29,7 +29,7 @@ def learning(history: Sequence[Mapping[str, Any]]) -> Section:
         words.append("The dotted line marks the best validation; the weights of this model are from there.")
     recovered = sum(h.get("kind") == "recovered" for h in history)
     if recovered:
-        words.append(f"At {plural(recovered, 'red line')} the loss was not finite and the last good state was put back.")
+        words.append(f"{plural(recovered, 'red line')}: the loss was not finite, and the last good state was put back.")
     if not charts:
         words, blocks = [], [Empty("No learning curve was recorded: it is written where a run has a folder (out=…).")]
     return Section("learning", "Learning", words, blocks)
@@ -53,13 +53,14 @@ def seen_as_pictures(found: Findings, schema: Schema) -> list[Section]:
         Strip("", f"row {p.ends[0]} to row {p.ends[1]}", pictures(p.x, "step between two rows")) for p in found.paths
     ]
     mean = "Each is the expected picture for a code drawn from the prior; noise of single pixels is left out."
+    two = reconstruction_words(found, "Top: the original. Bottom: what the model makes of it.")
     return [
-        Section("reconstructions", "Reconstructions", reconstruction_words(found, "Top: the original. Bottom: what the model makes of it."), [pairs]),
+        Section("reconstructions", "Reconstructions", two, [pairs]),
         Section("samples", "Samples", [f"{plural(len(found.samples), 'new picture')}, not chosen. {mean}"], [wall]),
         Section("traversals", "Traversals", traversal_words(found), strips_or_why(
-            moved, ("1st percentile", "", "99th percentile"), pixelated, "The latents of this model have no single axis to move along.")),
+            moved, ("1st percentile", "", "99th percentile"), pixelated, NO_AXIS)),
         Section("between", "Interpolations", way_words(), strips_or_why(
-            ways, ("from", "", "to"), pixelated, "This takes at least two rows.")),
+            ways, ("from", "", "to"), pixelated, NO_PAIR)),
     ]
 
 
@@ -92,15 +93,20 @@ def seen_as_columns(found: Findings, schema: Schema) -> list[Section]:
     grid = Grid.of(schema, real)
     moved = [columns.traversal(grid, t, schema, rate_of(found, t.name)) for t in found.traversals]
     ways = [columns.way(grid, p, schema) for p in found.paths]
-    change = "Colour is the change from the middle of the way, "
-    change += "in standard deviations of the column." if grid.standardised else "in the units of the data."
+    unit = "in standard deviations of the column" if grid.standardised else "in the units of the data"
+    change = f"Colour is the change from the middle of the way, {unit}."
+    scale = f"Colour is the value, {unit}{', palest at its mean' if grid.standardised else ''}."
+
+    def heat(panels: list[columns.Panel], axis: str, *, centred: bool) -> Block:
+        return Charts([columns.heat(grid, panels, axis, centred=centred)], 500)
+
     return [
         reconstructions_by_column(found, schema, grid),
         samples_by_column(grid, real, made, found, schema),
-        Section("traversals", "Traversals", [*traversal_words(found), change], charts_or_why(
-            moved, "The latents of this model have no single axis to move along.")),
-        Section("between", "Interpolations", [*way_words(), f"Colour is the {grid.unit}, pale at the average."
-                if grid.standardised else "Colour is the value."], charts_or_why(ways, "This takes at least two rows.")),
+        Section("traversals", "Traversals", [*traversal_words(found), change],
+                [heat(moved, "value", centred=True) if moved else Empty(NO_AXIS)]),
+        Section("between", "Interpolations", [*way_words(), scale],
+                [heat(ways, "share of the way", centred=grid.standardised) if ways else Empty(NO_PAIR)]),
     ]
 
 
@@ -114,8 +120,8 @@ def reconstructions_by_column(found: Findings, schema: Schema, grid: Grid) -> Se
     real = columns.real_columns(found.held.batch.take(slice(0, n)), schema)
     charts, r = columns.agreement(grid, real, columns.as_columns(found.compared, schema))
     words = [
-        f"Across: the value of a row. Up: what the model expects, given the code. {plural(n, 'row')} ({found.held.name}); "
-        "on the dotted line the two agree.",
+        f"Across: the value of a row. Up: what the model expects, given its code. {plural(n, 'row')} "
+        f"({found.held.name}); on the dotted line the two agree.",
     ]
     if len(r) > len(charts):
         words.append(f"Shown are the {len(charts)} of {len(r)} columns with the weakest correlation r; "
@@ -134,16 +140,12 @@ def samples_by_column(grid: Grid, real: Floats, made: Floats, found: Findings, s
     blocks: list[Block] = []
     if len(far) > columns.FEW:
         middle = "mean" if schema.values == "binary" else "median, with a band from the 10th to the 90th percentile"
-        words.append(f"The wide chart shows the {middle}, in {'units of the data' if not grid.standardised else grid.unit}.")
+        unit = grid.unit if grid.standardised else "units of the data"
+        words.append(f"The wide chart shows the {middle}, in {unit}.")
         words.append(f"Below are the {len(charts)} of {len(far)} columns with the largest gap.")
         blocks.append(Charts([columns.bands(grid, real, made, binary=schema.values == "binary")], 500, columns.LEGEND))
     blocks.append(Charts(charts, 190, () if blocks else columns.LEGEND))
     return Section("samples", "Samples", words, blocks)
-
-
-def charts_or_why(charts: list[Any], why: str) -> list[Block]:
-    """Return charts, or the reason why there are none."""
-    return [Charts(charts, 300)] if charts else [Empty(why)]
 
 
 # --- words both share -------------------------------------------------------------------------------------------------
@@ -163,7 +165,7 @@ def traversal_words(found: Findings) -> list[str]:
     first = f"Row {int(found.shown.index[0])} is encoded and decoded again while one latent takes {PLACES} values, "
     return [
         f"{first}from the 1st to the 99th percentile over {plural(len(found.mapped.batch), 'row')}.",
-        f"Shown are the {len(found.traversals)} of {n} latents with the {order}." if n > 1 else "",
+        f"Shown are the {len(found.traversals)} of {n} latents with the {order}." if n > len(found.traversals) else "",
     ]
 
 
@@ -199,19 +201,18 @@ def latent_map(found: Findings, schema: Schema) -> Section:
 def rates(found: Findings, judged: Judged) -> Section:
     """How the rate is divided among the latents."""
     title, codes = "Rate per latent", found.codes
-    given = judged.numbers.get("rate_per_dimension")
-    measured = np.array(given, dtype=float) if given is not None else codes.rates
-    if measured is None or len(measured) != len(codes.names):
-        return Section("rates", title, [], [Empty(
-            "The posterior or the prior ties the latents together, so the rate cannot be divided among them.")])
-    where = plural(int(judged.get("n") or 0) if given is not None else len(codes.points), "row")
+    if codes.rates is None:
+        why = "The posterior or the prior ties the latents together, so the rate cannot be divided among them."
+        return Section("rates", title, [], [Empty(why)])
+    given = judged.rates is not None and len(judged.rates) == len(codes.names)
+    rows = plural(int(judged.get("n") or 0) if given else len(codes.points), "row")
     active = codes.variances > ACTIVE
     words = [
-        f"Mean over {where}: {number(float(measured.sum()))} nats in all.",
-        f"Strong bars are active: the variance of their posterior mean over {plural(len(codes.points), 'row')} is above "
-        f"{ACTIVE} ({int(active.sum())} of {len(active)}). A pale bar is a latent that the model left at its prior.",
+        f"Mean over {rows}: {number(float(codes.rates.sum()))} nats in all.",
+        f"Strong bars are active: over {plural(len(codes.points), 'row')} the variance of their posterior mean is "
+        f"above {ACTIVE} ({int(active.sum())} of {len(active)}). A pale bar is a latent that the model left at its prior.",
     ]
-    return Section("rates", title, words, [Charts([figures.rate_bars(measured, codes.names, active.tolist())], 500)])
+    return Section("rates", title, words, [Charts([figures.rate_bars(codes.rates, codes.names, active.tolist())], 500)])
 
 
 # --- what it was made from --------------------------------------------------------------------------------------------
@@ -229,7 +230,8 @@ def settings(spec: Spec, fit: Mapping[str, Any]) -> Section:
     """What was set, what was chosen, what it took."""
     given = [(k, shown(v)) for k, v in spec.settings.items()]
     blocks: list[Block] = [Table("Set by hand", given)] if given else [Empty("Nothing was set by hand: all defaults.")]
-    took = [(k.replace("_", " "), shown(v)) for k, v in fit.items() if v is not None and k not in ("out", "recipe", "kind")]
+    said = ("out", "recipe", "kind")
+    took = [(k.replace("_", " "), shown(v)) for k, v in fit.items() if v is not None and k not in said]
     if took:
         blocks.append(Table("Training took", took))
     whole = [(k.replace("_", " "), shown(v)) for k, v in spec.training.model_dump().items()]

@@ -100,6 +100,11 @@ def create_folder(path: Path, spec: Spec) -> None:
         save_spec(tmp, spec)
 
 
+def save_spec(path: Path, spec: Spec) -> None:
+    """Write the spec of a run into its folder."""
+    write_json(path / SPEC, spec.model_dump(mode="json"))
+
+
 def refuse_existing(path: Path) -> None:
     """Refuse to write a run over anything that is there.
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +63,9 @@ class Comms:
             return module
         from torch.nn.parallel import DistributedDataParallel
 
-        return DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True)
+        known = signature(DistributedDataParallel).parameters  # torch 2.13 gave the argument a new name
+        apart = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        return DistributedDataParallel(module, gradient_as_bucket_view=True, **{apart: False})
 
     def barrier(self) -> None:
         """Wait for every process."""

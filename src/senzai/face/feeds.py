@@ -1,0 +1,49 @@
+"""Feeds of a run: which rows train and validate, from memory if they fit, in what pieces."""
+
+from __future__ import annotations
+
+import os
+from math import ceil
+from typing import Any
+
+import torch
+
+from ..data import Dataset
+from ..training.comms import Comms
+from ..training.feed import Feed, Plan
+from ..training.settings import TrainSettings
+
+VALIDATION_ROWS = 1024
+"""Most rows that are validated at once."""
+
+
+def feeds(
+    dataset: Dataset, settings: TrainSettings, device: torch.device, comms: Comms
+) -> tuple[Feed, Feed | None]:
+    """Return the feeds of training and validation rows."""
+    parts = dataset.split_indices()
+    budget = settings.memory_gb * 1e9 if settings.memory_gb else _free_memory() / 3
+    in_memory = dataset.rows.nbytes <= budget and dataset.schema.options.get("in_memory") is not False
+    batch_size = settings.chosen_batch_size(len(parts["train"]))
+
+    def feed(index: Any, rows_at_once: int, accumulate: int) -> Feed:
+        plan = Plan(len(index), rows_at_once, settings.seed, comms.world)
+        return Feed(
+            dataset.rows, index, plan, device=device, in_memory=in_memory, rank=comms.rank, world=comms.world,
+            accumulate=accumulate,
+        )
+
+    train = feed(parts["train"], batch_size, settings.accumulate)
+    held = parts["validation"][: settings.max_validation_rows]
+    if len(held) == 0:
+        return train, None
+    pieces = ceil(len(held) / VALIDATION_ROWS)  # nearly equal ones, so that no small rest is left out
+    return train, feed(held, ceil(len(held) / pieces), 1)
+
+
+def _free_memory() -> float:
+    """Return bytes of free memory, where the system tells."""
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError, AttributeError):
+        return 4e9
