@@ -137,7 +137,6 @@ def test_settings_that_cannot_be(fit, pictures, words, said):
     fit(pictures, *words, said=said)
 
 
-@pytest.mark.xfail(reason="parts do not check the types of their settings yet", strict=False)
 @pytest.mark.parametrize(("word", "said"), [("hidden=a,b", "hidden"), ("objective.beta=x", "beta")])
 def test_settings_of_parts_that_have_another_type(fit, pictures, word, said):
     fit(pictures, "--set", word, said=(said,))
