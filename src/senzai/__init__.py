@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .core.errors import InputError as InputError
     from .core.errors import MissingExtraError as MissingExtraError
     from .core.errors import OutputError as OutputError
+    from .core.errors import RunInterrupted as RunInterrupted
     from .core.errors import SenzaiError as SenzaiError
     from .core.errors import SettingError as SettingError
     from .core.errors import ShapeError as ShapeError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .core.errors import UserError as UserError
     from .face import fit as fit
     from .face import load as load
+    from .face import resume as resume
 
 __version__ = "0.1.0"
 
@@ -50,6 +52,7 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "OutputError",
+    "RunInterrupted",
     "SenzaiError",
     "SettingError",
     "ShapeError",
@@ -59,13 +62,14 @@ __all__ = [
     "__version__",
     "fit",
     "load",
+    "resume",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    room = "core.errors" if name.endswith("Error") else "face"
+    room = "face" if name.islower() else "core.errors"
     value = getattr(importlib.import_module(f"{__name__}.{room}"), name)
     globals()[name] = value
     return value

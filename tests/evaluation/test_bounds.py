@@ -6,7 +6,7 @@ import torch
 from senzai.core.batch import Batch
 from senzai.dist import FullNormalFamily, NormalFamily
 from senzai.evaluation import elbo, log_likelihood
-from senzai.models.base import LatentModel
+from senzai.models.base import Group, Inference, LatentModel
 from senzai.parts import LearnedNormal, MixtureOfNormals, StandardNormal
 
 
@@ -102,8 +102,6 @@ class TwoGroups(LatentModel):
         self.inner = inner
 
     def infer(self, batch, n_samples=1, *, seen=None, z=None):
-        from senzai.models import Group, Inference
-
         found = self.inner.infer(batch, n_samples)
         g = found.groups[0]
         return Inference((Group("a", g.z, g.q, g.p), Group("b", g.z, g.q, g.p)), found.likelihood, found.x)

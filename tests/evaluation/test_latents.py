@@ -14,6 +14,8 @@ from senzai.evaluation import active_units, aggregate_log_prob, elbo, mutual_inf
 from senzai.evaluation.latents import broadcast_log_prob, variance_of_means
 from senzai.models import Group, Inference
 from senzai.models.base import LatentModel
+from senzai.nn import MLPEncoder
+from senzai.parts import Posterior
 
 
 @pytest.fixture
@@ -22,9 +24,6 @@ def copying(made):
 
     def make(s):
         model = made(D=2, d=2, family=NormalFamily()).double()
-        from senzai.nn import MLPEncoder
-        from senzai.parts import Posterior
-
         model.posterior = Posterior(MLPEncoder((2,), ()), NormalFamily(), 2).double()
         with torch.no_grad():
             head = model.posterior.head

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,9 @@ import torch
 from senzai.core.errors import InputError, SettingError, TrainingError
 from senzai.face import fit
 from senzai.face.parcel import pack, unpack
+from senzai.training.bundle import CHECKPOINT
+from senzai.training.checkpoint import peek
+from senzai.training.feed import Plan
 from senzai.training.listeners import read_history
 
 ROWS = np.random.default_rng(0).normal(size=(203, 5)).astype(np.float32)
@@ -60,6 +65,38 @@ def test_the_error_of_a_worker_comes_back_as_its_own_class(tmp_path, quiet):
     with pytest.raises(TrainingError, match="The loss must stay finite") as caught:
         fit(ROWS, settings={**SETTINGS, "lr": 1e30, "recoveries": 0, "clip": None}, out=tmp_path / "run", devices=2)
     assert caught.value.exit_code == 1
+
+
+LONG = """
+import sys, numpy as np
+from senzai.face import RunInterrupted, fit
+if __name__ == "__main__":
+    x = np.random.default_rng(0).normal(size=(203, 5)).astype(np.float32)
+    try:
+        fit(x, steps=10**6, hidden=[8], n_latent=2, batch_size=16, log_every=5, checkpoint_seconds=1e6, out=sys.argv[1],
+            devices=2)
+    except RunInterrupted as err:
+        sys.exit(err.exit_code)
+"""
+
+
+def test_a_signal_to_the_parent_lets_all_processes_save(tmp_path):
+    script, run = tmp_path / "long.py", tmp_path / "run"
+    script.write_text(LONG)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", script, run], env=environment, stderr=subprocess.PIPE, text=True
+    ) as parent:
+        for _ in range(1200):
+            if read_history(run / "history.jsonl") or parent.poll() is not None:
+                break
+            time.sleep(0.05)
+        parent.send_signal(signal.SIGTERM)
+        told = parent.communicate(timeout=60)
+    assert parent.returncode == 143, told
+    at = peek(run / CHECKPOINT)
+    assert at.step >= read_history(run / "history.jsonl")[-1]["step"] > 0
+    assert not at.done
 
 
 def test_what_can_be_said_at_once_is(tmp_path):
@@ -182,8 +219,6 @@ def test_what_cannot_be_sent_is_refused(tmp_path):
 
 
 def test_a_batch_smaller_than_the_devices_is_refused():
-    from senzai.training.feed import Plan
-
     with pytest.raises(SettingError, match="use fewer devices"):
         Plan(100, 1, 0, least=2)
     with pytest.raises(InputError):

@@ -15,8 +15,13 @@ BITS = "tests/evaluation/test_bits.py::"
 ELBOS = "tests/evaluation/test_bounds.py::"
 EVIDENCE = "tests/evaluation/test_exact_evidence.py::"
 LATENTS = "tests/evaluation/test_latents.py::"
+MODES = "tests/evaluation/test_modes_more.py::"
+DRAWS = "tests/models/test_base_more.py::"
+FLAT = "tests/models/test_flat.py::"
+OBJECTIVE = "tests/objectives/test_elbo.py::"
 WEIGHTS = "tests/evaluation/test_likelihood.py::"
 NUMBERS = "tests/training/test_numbers.py::"
+STEPS = "tests/training/test_step_more.py::"
 RECOVERY = "tests/training/test_recovery.py::"
 RESUME = "tests/training/test_resume.py::"
 
@@ -140,7 +145,56 @@ LIST = (
         edit("models.base:Group.monte_carlo_rate", "self.log_q - self.log_p", "self.log_q"),
         (f"{ELBOS}test_the_closed_rate_agrees_with_monte_carlo[standard-diagonal]",),
     ),
+    Fault(
+        "a rate without gradient", RATE,
+        edit("objectives.elbo:ELBO.__call__", "weighted = weight * floored", "weighted = weight * floored.detach()"),
+        (f"{OBJECTIVE}test_the_rate_pulls_the_encoder_and_the_distortion_both",),
+    ),
+    Fault(
+        "beta on the distortion", RATE,
+        edit(
+            "objectives.elbo:ELBO.__call__", "weighted = weight * floored", "weighted = floored",
+            "distortion = seen", "distortion = weight * seen",
+        ),
+        (f"{OBJECTIVE}test_the_watch_is_raw_whatever_the_weights[diagonal-weighted]",),
+    ),
+    Fault(
+        "a warm-up that is ignored", RATE,
+        edit("objectives.elbo:ELBO.__call__", "self.beta * self.warmup.at(step)", "self.beta"),
+        (f"{OBJECTIVE}test_a_warm_up_is_a_weight[diagonal]",),
+    ),
+    Fault(
+        "free bits of all dimensions together", RATE,
+        edit(
+            "objectives.elbo:ELBO._floored", "per_dimension.clamp_min(self.free_bits).sum(-1)",
+            "per_dimension.sum(-1).clamp_min(self.free_bits * per_dimension.shape[-1])",
+        ),
+        (f"{OBJECTIVE}test_every_dimension_of_every_row_costs_at_least_its_free_bits",),
+    ),
+    Fault(
+        "free bits of the mean over the batch", RATE,
+        edit(
+            "objectives.elbo:ELBO._floored", "per_dimension.clamp_min(self.free_bits).sum(-1)",
+            "per_dimension.mean(0).clamp_min(self.free_bits).sum(-1).expand_as(rate)",
+        ),
+        (f"{OBJECTIVE}test_every_dimension_of_every_row_costs_at_least_its_free_bits",),
+    ),
     # --- bounds and estimators ---------------------------------------------------------------------------------------
+    Fault(
+        "a bound of k draws without log k", BOUNDS,
+        edit("models.base:Inference.bound", " - log(self.n_samples)", ""),
+        (f"{FLAT}test_the_bound_of_many_draws_keeps_its_precision",),
+    ),
+    Fault(
+        "draws that all count alike whatever their weights", BOUNDS,
+        edit("models.base:Inference.average", "values.mean(0) if self.log_mix is None else (self.log_mix.exp() * values).sum(0)", "values.mean(0)"),
+        (f"{DRAWS}test_means_and_bounds_heed_the_weights_of_the_draws[one for each row]",),
+    ),
+    Fault(
+        "rows that are centred on their batch", BOUNDS,
+        edit("nn.inputs:Standardise.forward", "(as_float(x) - self.shift)", "(as_float(x) - as_float(x).mean(0))"),
+        (f"{FLAT}test_a_row_depends_on_itself_alone[standard-diagonal-bernoulli]",),
+    ),
     Fault(
         "an estimate without log k", BOUNDS,
         edit("evaluation.likelihood:log_weights", "-log(log_w.shape[0])", "0.0"),
@@ -210,7 +264,7 @@ LIST = (
     Fault(
         "an evaluation with dropout", BOUNDS,
         edit("evaluation.chunks:judging", "model.eval()", "pass"),
-        (f"{WEIGHTS}test_modes_are_put_back_and_nothing_tracks_gradients",),
+        (f"{MODES}test_nothing_is_dropped[log_likelihood]",),
     ),
     Fault(
         "a draw without gradient", BOUNDS,
@@ -236,7 +290,7 @@ LIST = (
     Fault(
         "the same noise at every step", LOOP,
         edit("training.step:Stepper.drawing", "self.player.name, step)", "self.player.name)"),
-        ("tests/training",),
+        (f"{STEPS}test_a_step_draws_its_own_noise_and_the_same_when_it_is_repeated[0.0]",),
     ),
     Fault(
         "gradients that are never zeroed", LOOP,
@@ -256,7 +310,7 @@ LIST = (
     Fault(
         "a step taken on numbers that are not finite", LOOP,
         edit("training.step:Stepper._update", "elif bool(fine):", "else:"),
-        ("tests/training/test_recovery.py",),
+        (f"{RECOVERY}test_a_rate_of_learning_that_overflows",),
     ),
     Fault(
         "best weights that are not put back", LOOP,
@@ -266,7 +320,7 @@ LIST = (
     Fault(
         "a validation with dropout", LOOP,
         edit("training.loop:Training.evaluate", "self.model.eval()", "pass"),
-        ("tests/training",),
+        (f"{STEPS}test_a_validation_drops_nothing_and_leaves_training_on",),
     ),
     Fault(
         "validation noise that changes with the step", LOOP,
@@ -288,7 +342,27 @@ LIST = (
         edit("training.feed:Plan.order", '"order", epoch)', '"order")'),
         (f"{NUMBERS}test_rows_of_a_step_depend_on_seed_and_step_alone",),
     ),
+    Fault(
+        "averaged weights that are not the ones validated", LOOP,
+        edit("training.loop:Training._validate", " if self.average is None else self.average.applied(self.model)", ""),
+        (f"{NUMBERS}test_averaged_weights_are_validated_and_kept",),
+    ),
+    Fault(
+        "weight decay of biases and scales", LOOP,
+        edit("training.step:parameter_groups", " if id(p) in matrices else 0.0", ""),
+        (f"{NUMBERS}test_weight_decay_shrinks_matrices_only",),
+    ),
     # --- checkpoint --------------------------------------------------------------------------------------------------
+    Fault(
+        "a plateau that forgets its factor", CHECKPOINT,
+        edit("training.loop:Training.resume", "self.plateau.factor = progress.plateau", "pass"),
+        (f"{STOPPED}[stops4]",),
+    ),
+    Fault(
+        "a resumed run that would go back to where it stopped", CHECKPOINT,
+        edit("training.checkpoint:load_checkpoint", 'if known["good"] is not None:', "if False:"),
+        (f"{RECOVERY}test_a_recovery_is_the_same_after_a_stop[stops0]",),
+    ),
     Fault(
         "an optimiser that starts afresh at a resume", CHECKPOINT,
         edit("training.weights:Snapshot.put", "load_optimiser(optimiser, tensors)", "pass"),
@@ -307,12 +381,12 @@ LIST = (
     Fault(
         "best weights that are not saved", CHECKPOINT,
         edit("training.checkpoint:save_checkpoint", 'join("best", training.best or {})', "{}"),
-        ("tests/training/test_resume.py",),
+        (f"{STOPPED}[stops2]",),
     ),
     Fault(
         "a resumed history that repeats itself", CHECKPOINT,
         edit("training.listeners:History.on", "keep_until(self.path, event.step, training.progress.recoveries)", "pass"),
-        ("tests/training/test_resume.py",),
+        (f"{RESUME}test_an_error_in_the_middle_of_a_step_s_events_loses_nothing[Progressed]",),
     ),
     Fault(
         "sums since the last look that are lost", CHECKPOINT,
@@ -336,7 +410,7 @@ LIST = (
     Fault(
         "values that keep the model's scale", SCHEMA,
         edit("data.values:decode", "v = _unscaled(v, schema.value_scale)", "pass"),
-        ("tests/data",),
+        (f"{IMAGES}test_black_and_white",),
     ),
     Fault(
         "whole numbers cut instead of rounded", SCHEMA,

@@ -15,9 +15,17 @@ from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.parts import LearnedNormal, Likelihood, MixtureOfNormals, Posterior, StandardNormal
 
 D, LATENT = 4, 2
-PRIORS = {"standard": StandardNormal, "learned": LearnedNormal, "mixture": lambda d: MixtureOfNormals(d, n_components=3)}
+PRIORS = {
+    "standard": StandardNormal,
+    "learned": LearnedNormal,
+    "mixture": lambda d: MixtureOfNormals(d, n_components=3),
+}
 POSTERIORS = {"diagonal": NormalFamily(), "full": FullNormalFamily()}
-LIKELIHOODS = {"bernoulli": (BernoulliFamily(), ()), "normal": (NormalFamily(), ()), "shared": (NormalFamily(), ("scale",))}
+LIKELIHOODS = {
+    "bernoulli": (BernoulliFamily(), ()),
+    "normal": (NormalFamily(), ()),
+    "shared": (NormalFamily(), ("scale",)),
+}
 COMBINATIONS = list(product(PRIORS, POSTERIORS, LIKELIHOODS))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
-from ..core.random import derive
+from ..core.random import Noise, derive, using
 from ..models.base import LatentModel
 from .bits import bits_per_dim, dequantise, dimensions, is_discrete, log_volume
 from .bounds import Split, elbo
@@ -93,7 +93,7 @@ def evaluate(
 
 # --- figures --------------------------------------------------------------------------------------------------------
 def _gives_masses(model: LatentModel, batch: Batch) -> bool:
-    with judging(model):
+    with judging(model), using(Noise.seeded(0, device=batch.device)):
         return is_discrete(model.infer(batch.take(slice(0, 1))).likelihood)
 
 

@@ -130,19 +130,23 @@ def resume(path: str | Path, *, data: object = None, progress: bool | None = Non
             "Put it back, or give the data: senzai.resume(path, data=...)."
         )
     longer = spec.model_copy(update={"training": lengthened(spec.training, more)})
-    dataset = open_data(source, kind=schema.kind, options=_options_of(spec))
+    request = sort_settings(None, spec.recipe, schema.kind, spec.settings)
+    dataset = open_data(source, kind=schema.kind, options=request.data)
     if dataset.schema.fingerprint != schema.fingerprint:
         raise BundleError(
             f"Resuming needs the very data of the run ({schema.n_rows} rows, {schema.fingerprint}), but got "
             f"{dataset.schema.n_rows} rows, {dataset.schema.fingerprint}. Give the same data, or train a new run."
         )
-    with forked(0):
-        model = spec.make_model()
+    if (folder / bundle.CHECKPOINT).is_file():
+        with forked(0):
+            model, objective = spec.make_model(), spec.make_objective()
+    else:  # killed before the first checkpoint: start again, from the same weights
+        model, objective = make(spec.recipe, dataset, request.model, spec.training.seed)
     with process_group() as comms:
         if longer != spec and comms.is_main:
             bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
         heard = _listeners(longer.training, folder, comms, _shown(progress), tensorboard=False)
-        return _train(dataset, model, spec.make_objective(), longer, folder, comms, heard, fresh=False)
+        return _train(dataset, model, objective, longer, folder, comms, heard, fresh=False)
 
 
 def make(
@@ -193,7 +197,7 @@ def _train(
 def _continue(training: Training, folder: Path) -> None:
     path = folder / bundle.CHECKPOINT
     if not path.is_file():
-        return  # killed before the first checkpoint: start again, to the same weights
+        return
     at = peek(path)
     if at.done and at.step >= training.total_steps and (folder / bundle.WEIGHTS).is_file():
         raise BundleError(
@@ -260,11 +264,6 @@ def _name_of(data: object) -> str:
     if isinstance(data, str | Path):
         return str(Path(data).resolve()) if Path(data).exists() else str(data)
     return f"a {type(data).__name__} in memory"
-
-
-def _options_of(spec: bundle.Spec) -> dict[str, Any]:
-    request = sort_settings(None, spec.recipe, spec.data_schema["kind"], spec.settings)
-    return request.data
 
 
 def _shown(progress: bool | None) -> bool:

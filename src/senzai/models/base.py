@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import log
 from typing import Any
 
 import torch
@@ -143,7 +144,7 @@ class Inference:
     def bound(self) -> Tensor:
         """Importance-weighted bound of log p(x), ``(B,)``; with K = 1 the one-sample evidence lower bound."""
         if self.log_mix is None:
-            return torch.logsumexp(self.log_w, 0) - torch.log(torch.tensor(float(self.n_samples)))
+            return torch.logsumexp(self.log_w, 0) - log(self.n_samples)
         return torch.logsumexp(self.log_mix + self.log_w, 0)
 
 

@@ -28,7 +28,7 @@ def evaluating(model: LatentModel) -> Iterator[None]:
     mode = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # parts may keep tensors, which training must be able to use
             yield
     finally:
         model.train(mode)

@@ -285,25 +285,24 @@ def heat(grid: Grid, panels: list[Panel], axis: str, *, centred: bool) -> Chart:
     ends = (-top, top) if centred else (low, max(high, low + 1e-6))
     data = [heatmap(grid, p, i, ends) for i, p in enumerate(panels)]
     share, gap = 1 / len(panels), 0.015
-    layout: dict[str, Any] = {}
-    for i in range(len(panels)):
-        layout[f"xaxis{i + 1}"] = {
-            "domain": [i * share + gap, (i + 1) * share - gap], "nticks": 3, "showgrid": False,
-            "zeroline": False, "fixedrange": True,
-            "tickfont": {"color": "var(--soft)", "size": 11},
-            "title": {"text": axis, "font": {"color": "var(--soft)", "size": 11}, "standoff": 6},
-        }
+    first, *others = [
+        {"domain": [i * share + gap, (i + 1) * share - gap], "nticks": 3, "showgrid": False, "fixedrange": True}
+        for i in range(len(panels))
+    ]
+    plainly = {"zeroline": False, "tickfont": SMALL, "title": {"text": axis, "font": SMALL, "standoff": 8}}
+    layout = {f"xaxis{i + 2}": {**plainly, **other} for i, other in enumerate(others)}
     titles = [
         {"x": (i + 0.5) * share, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center",
          "yanchor": "bottom", "showarrow": False, "text": p.title, "font": {"size": 12}}
         for i, p in enumerate(panels)
     ]
     y = {"autorange": "reversed", "showgrid": False, **column_ticks(grid)}
-    made = figure(data, x=layout.pop("xaxis1"), y=y, annotations=titles, **layout, margin=MARGIN)
+    made = figure(data, x={**first, "title": axis}, y=y, annotations=titles, **layout, margin=MARGIN)
     height = 130 + 17 * len(grid.names) if len(grid.names) <= NAMED else 400
     return Chart(made, height=height, says=f"Columns by steps: {len(panels)} panels", wide=True)
 
 
+SMALL = {"color": "var(--soft)", "size": 11}
 MARGIN = {"l": 44, "r": 12, "t": 42, "b": 44}
 
 
@@ -314,7 +313,7 @@ def heatmap(grid: Grid, panel: Panel, i: int, ends: tuple[float, float]) -> Trac
         "type": "heatmap", "x": plain(panel.at), "y": rows, "z": [plain(np.round(v, 3)) for v in panel.values.T],
         "xaxis": "x" if i == 0 else f"x{i + 1}", "yaxis": "y", "zmin": ends[0], "zmax": ends[1], "xgap": 1,
         "ygap": 1 if named else 0, "showscale": i == 0, "colorscale": DIVERGING,
-        "colorbar": {"thickness": 7, "outlinewidth": 0, "nticks": 5, "tickfont": {"color": "var(--soft)", "size": 11}},
+        "colorbar": {"thickness": 7, "outlinewidth": 0, "nticks": 5, "tickfont": SMALL},
         "text": [[n] * len(panel.at) for n in grid.labels] if named else None,
         "hovertemplate": ("%{text}" if named else "column %{y}") + "<br>%{z:.3g}<extra></extra>",
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.random import Noise, derive, using
 from ..data import Schema
 from ..evaluation import evaluate
 from ..models.base import LatentModel
@@ -18,7 +19,7 @@ from .numbers import count, number, plural, with_error
 
 K = 32
 ROWS = 500
-VALUES = 8_000_000
+VALUES = 6_000_000
 Numbers = Mapping[str, Any]
 
 
@@ -64,7 +65,8 @@ def judged(model: LatentModel, metrics: Numbers, held: Held | None, schema: Sche
         return Judged({})
     n = int(min(ROWS, max(16, VALUES // (K * prod(schema.event_shape)))))
     step = 1.0 if schema.values in ("binary", "levels", "count") else None
-    found = evaluate(model, held.batch.take(slice(0, n)), k=K, seed=seed, discrete_step=step)
+    with using(Noise.seeded(derive(seed, "report"), device=held.batch.device)):
+        found = evaluate(model, held.batch.take(slice(0, n)), k=K, seed=seed, discrete_step=step)
     return Judged(found, True, held.name)
 
 

@@ -50,7 +50,7 @@ def with_error(value: float, error: float | None) -> tuple[str, str]:
 
     Example:
         >>> with_error(-88.7123, 0.312), with_error(3.14159, 0.0123), with_error(2.5, None)
-        (('−88.7', '0.3'), ('3.142', '0.012'), ('2.5', ''))
+        (('−88.7', '0.3'), ('3.142', '0.012'), ('2.500', ''))
     """
     if error is None or not isfinite(error) or error <= 0 or not isfinite(value):
         return number(value), ""

@@ -210,9 +210,10 @@ def rates(found: Findings, judged: Judged) -> Section:
     words = [
         f"Mean over {rows}: {number(float(codes.rates.sum()))} nats in all.",
         f"Strong bars are active: over {plural(len(codes.points), 'row')} the variance of their posterior mean is "
-        f"above {ACTIVE} ({int(active.sum())} of {len(active)}). A pale bar is a latent that the model left at its prior.",
+        f"above {ACTIVE} ({int(active.sum())} of {len(active)}). The model left the pale ones at their prior.",
     ]
-    return Section("rates", title, words, [Charts([figures.rate_bars(codes.rates, codes.names, active.tolist())], 500)])
+    chart = figures.rate_bars(codes.rates, codes.names, active.tolist())
+    return Section("rates", title, words, [Charts([chart], 500)])
 
 
 # --- what it was made from --------------------------------------------------------------------------------------------

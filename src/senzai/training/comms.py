@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,8 +65,9 @@ class Comms:
         from torch.nn.parallel import DistributedDataParallel
 
         known = signature(DistributedDataParallel).parameters  # torch 2.13 gave the argument a new name
-        apart = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-        return DistributedDataParallel(module, gradient_as_bucket_view=True, **{apart: False})
+        name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        apart: dict[str, Any] = {name: False}
+        return DistributedDataParallel(module, gradient_as_bucket_view=True, **apart)
 
     def barrier(self) -> None:
         """Wait for every process."""
