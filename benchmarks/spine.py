@@ -132,13 +132,24 @@ def likelihood(n_images: int, rounds: int, k: int = 5000) -> dict[str, Any]:
     model, _ = peer.train(train[:10_000], epochs=1)
     run = fit(train[:10_000], epochs=1, progress=False, **EQUAL)
     rows = Batch(torch.from_numpy(test[: 20 * n_images]))
+    means: dict[str, float] = {}
+
+    def ours(name: str, precision: torch.dtype | None) -> float:
+        def work() -> None:
+            means[name] = log_likelihood(run.model, rows, k=k, precision=precision).mean
+
+        return clock(work) / len(rows)
+
     found = alternate(
         rounds,
         pythae=lambda: peer.nll_seconds_per_image(model, test, n_images=n_images, k=k),
-        senzai=lambda: clock(lambda: log_likelihood(run.model, rows, k=k)) / len(rows),
+        fp32=lambda: ours("fp32", None),
+        bf16=lambda: ours("bf16", torch.bfloat16),
     )
+    base = found["pythae"]["median"]
     return {
-        "k": k, "seconds_per_image": found, "ratio": found["pythae"]["median"] / found["senzai"]["median"],
+        "k": k, "seconds_per_image": found, "ratio_fp32": base / found["fp32"]["median"],
+        "ratio_bf16": base / found["bf16"]["median"], "bf16_minus_fp32_nats": means["bf16"] - means["fp32"],
         "images": {"pythae": n_images, "senzai": len(rows)}, "peak_mib": _peak_of_likelihood(run, k),
     }
 

@@ -29,7 +29,10 @@ class FakeRun:
     folder: Path | None = None
 
 
-def _make_run(data: object, *, options: dict[str, Any] | None = None, n_latent: int = 3, recipe: str = "vae", source: str = "memory", **more: Any):
+def _make_run(
+    data: object, *, options: dict[str, Any] | None = None, n_latent: int = 3, recipe: str = "vae",
+    source: str = "memory", **more: Any,
+):
     """Return an untrained run and its data."""
     dataset: Dataset = data if isinstance(data, Dataset) else open_data(data, options=options)
     proposal = dataset.propose()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import types
+from collections.abc import Hashable
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,7 +17,7 @@ _SCALARS = (int, float, bool, str, types.NoneType)
 
 
 @cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls.__init__)
 
 
@@ -79,4 +80,5 @@ def checked_arguments(name: str, cls: type[Any], arguments: dict[str, Any]) -> d
     missing = [k for k, p in parameters.items() if p.default is inspect.Parameter.empty and k not in arguments]
     if missing:
         raise SettingError(f"{name} needs {', '.join(missing)}, but got {', '.join(arguments) or 'nothing'}. Set it too.")
-    return {k: _checked(name, k, v, _hints(cls).get(k)) for k, v in arguments.items()}
+    hints = _hints(cast(Hashable, cls))
+    return {k: _checked(name, k, v, hints.get(k)) for k, v in arguments.items()}

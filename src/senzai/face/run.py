@@ -82,11 +82,10 @@ class Run:
             raise SettingError(f"`split` is one of {', '.join(parts)}, all, but got {name!r}.")
         return parts[name]
 
-    def _pieces(self, dataset: Dataset, seed: int | None) -> Iterator[tuple[Batch, int | None]]:
-        """Yield batches that fit memory, each with a seed of its own."""
+    def _pieces(self, dataset: Dataset) -> Iterator[tuple[int, Batch]]:
+        """Yield the first row of a piece, and the piece; each fits memory."""
         for start in range(0, len(dataset), ROWS_AT_ONCE):
-            own = None if seed is None else derive(seed, "rows from", start)
-            yield dataset.batch(np.arange(start, min(start + ROWS_AT_ONCE, len(dataset)))), own
+            yield start, dataset.batch(np.arange(start, min(start + ROWS_AT_ONCE, len(dataset))))
 
     def source(self, data: object = None) -> object:
         """Return ``data`` if given, else what the run was trained on.
@@ -106,7 +105,7 @@ class Run:
     def encode(self, data: object, *, seed: int | None = None) -> Any:
         """Return latent codes, ``(N, n_latent)``: posterior means, or draws if seeded. DataFrame in, DataFrame out."""
         dataset = self.dataset(data)
-        z = torch.cat([self._flat(verbs.encode(self.model, b, seed=s)) for b, s in self._pieces(dataset, seed)])
+        z = torch.cat([self._flat(verbs.encode(self.model, b, seed=at(seed, i))) for i, b in self._pieces(dataset)])
         return like(z, dataset)
 
     @staticmethod
@@ -116,7 +115,7 @@ class Run:
     def reconstruct(self, data: object, *, seed: int | None = None) -> Any:
         """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``."""
         dataset = self.dataset(data)
-        x = torch.cat([verbs.reconstruct(self.model, b, seed=s) for b, s in self._pieces(dataset, seed)])
+        x = torch.cat([verbs.reconstruct(self.model, b, seed=at(seed, i)) for i, b in self._pieces(dataset)])
         return dataset.decode(x)
 
     def sample(self, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0) -> Any:
@@ -147,8 +146,10 @@ class Run:
     def log_likelihood(self, data: object, *, k: int = 500, seed: int = 0) -> np.ndarray[Any, Any]:
         """Return the importance-weighted log p(x) of every row in nats, ``(N,)``; higher is better."""
         dataset = self.dataset(data)
-        pieces = self._pieces(dataset, seed)
-        return torch.cat([estimate_log_likelihood(self.model, b, k=k, seed=s or 0).per_row for b, s in pieces]).numpy()
+        found = [
+            estimate_log_likelihood(self.model, b, k=k, seed=seed, first_row=i).per_row for i, b in self._pieces(dataset)
+        ]
+        return torch.cat(found).numpy()
 
     def evaluate(
         self, data: object, *, split: str | None = None, k: int = 500, seed: int = 0, rows: int | None = 10_000
@@ -220,6 +221,11 @@ class Run:
             write_card(tmp, target.name, self.spec, self.schema, self.metrics)
         self.folder = target
         return target
+
+
+def at(seed: int | None, start: int) -> int | None:
+    """Return a seed for the rows from ``start``; without a seed there is none."""
+    return None if seed is None else derive(seed, "rows from", start)
 
 
 def like(z: Tensor, dataset: Dataset) -> Any:
