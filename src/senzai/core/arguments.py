@@ -55,7 +55,9 @@ def _checked(name: str, key: str, value: Any, hint: Any) -> Any:
             raise ValueError
         return TypeAdapter(hint).validate_python(value)
     except (ValidationError, ValueError):
-        raise SettingError(f"{name} takes as {key!r} {_in_words(hint)}, but got {value!r}. Give another value.") from None
+        raise SettingError(
+            f"{name} takes as {key!r} {_in_words(hint)}, but got {value!r}. Give another value."
+        ) from None
 
 
 def checked_arguments(name: str, cls: type[Any], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -67,10 +69,10 @@ def checked_arguments(name: str, cls: type[Any], arguments: dict[str, Any]) -> d
     Example:
         >>> class Ramp:
         ...     def __init__(self, steps: int) -> None: ...
-        >>> checked_arguments("schedule/ramp", Ramp, {"steps": "ten"})
+        >>> checked_arguments("schedule/ramp", Ramp, {"steps": "ten"})  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        senzai.core.errors.SettingError: schedule/ramp takes as 'steps' a whole number, but got 'ten'. Give another value.
+        senzai.core.errors.SettingError: schedule/ramp takes as 'steps' a whole number, but got 'ten'. Give ...
     """
     parameters = inspect.signature(cls).parameters
     for key in arguments:
@@ -79,6 +81,7 @@ def checked_arguments(name: str, cls: type[Any], arguments: dict[str, Any]) -> d
             raise SettingError(f"{name} takes {takes}, but got {key!r}.{near}")
     missing = [k for k, p in parameters.items() if p.default is inspect.Parameter.empty and k not in arguments]
     if missing:
-        raise SettingError(f"{name} needs {', '.join(missing)}, but got {', '.join(arguments) or 'nothing'}. Set it too.")
+        given = ", ".join(arguments) or "nothing"
+        raise SettingError(f"{name} needs {', '.join(missing)}, but got {given}. Set it too.")
     hints = _hints(cast(Hashable, cls))
     return {k: _checked(name, k, v, hints.get(k)) for k, v in arguments.items()}

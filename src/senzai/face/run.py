@@ -146,9 +146,8 @@ class Run:
     def log_likelihood(self, data: object, *, k: int = 500, seed: int = 0) -> np.ndarray[Any, Any]:
         """Return the importance-weighted log p(x) of every row in nats, ``(N,)``; higher is better."""
         dataset = self.dataset(data)
-        found = [
-            estimate_log_likelihood(self.model, b, k=k, seed=seed, first_row=i).per_row for i, b in self._pieces(dataset)
-        ]
+        pieces = self._pieces(dataset)
+        found = [estimate_log_likelihood(self.model, b, k=k, seed=seed, first_row=i).per_row for i, b in pieces]
         return torch.cat(found).numpy()
 
     def evaluate(

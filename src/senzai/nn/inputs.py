@@ -29,7 +29,7 @@ def moments(x: Tensor, mask: Tensor | None, *, per_element: bool) -> tuple[Tenso
 
     Constant elements get a standard deviation of one, so that dividing by it is always safe.
     """
-    x = as_float(x)
+    kept, x = as_float(x).dtype, x.double()  # squares of large values overflow in single precision
     w = torch.ones_like(x) if mask is None else mask.to(x.dtype)
     safe = x if mask is None else torch.where(mask, x, torch.zeros_like(x))
     n = w.sum(0).clamp_min(1)
@@ -38,7 +38,7 @@ def moments(x: Tensor, mask: Tensor | None, *, per_element: bool) -> tuple[Tenso
     if not per_element:
         var = var.mean().expand_as(var)
     tiny = 1e-12 * (1 + mean.square())
-    return mean, torch.where(var > tiny, var, torch.ones_like(var)).sqrt()
+    return mean.to(kept), torch.where(var > tiny, var, torch.ones_like(var)).sqrt().to(kept)
 
 
 class Standardise(DataInitialised):
