@@ -25,7 +25,8 @@ BOUNDS = "bounds and estimators"
 LOOP = "loop"
 CHECKPOINT = "checkpoint"
 SCHEMA = "schema"
-AREAS = (LIKELIHOODS, RATE, BOUNDS, LOOP, CHECKPOINT, SCHEMA)
+VERBS = "verbs"
+AREAS = (LIKELIHOODS, RATE, BOUNDS, LOOP, CHECKPOINT, SCHEMA, VERBS)
 
 
 @dataclass(frozen=True)

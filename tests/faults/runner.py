@@ -29,7 +29,10 @@ from .plants import Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120  # a fault that makes a test run for ever ends here
-HEAVY = ("scipy.stats", "scipy.integrate", "mpmath", "pandas", "hypothesis.extra.numpy", "sklearn.decomposition", "torch._dynamo")
+HEAVY = (
+    "scipy.stats", "scipy.integrate", "mpmath", "pandas", "hypothesis.extra.numpy", "sklearn.decomposition",
+    "torch._dynamo",
+)
 
 NOTHING = "nothing is planted"
 NO_TEST = "the test does not exist"

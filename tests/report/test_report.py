@@ -196,6 +196,15 @@ def test_numbers_taken_for_the_page_are_those_of_the_evaluation(rng, make_run):
     assert run.metrics == {}  # a report measures for itself and changes nothing
 
 
+def test_as_many_bars_are_active_as_the_headline_says(rng, make_run):
+    run, dataset = make_run(rng.normal(size=(400, 5)), n_latent=12)
+    html = build_report(run, dataset)
+    said = int(re.search(r"(\d+) of 12 Latents whose code", check(html).text)[1])
+    bars = next(t for c in check(html).charts for t in c["data"] if t["type"] == "bar" and "customdata" in t)
+    assert bars["marker"]["color"].count("var(--rate)") == said
+    assert f"({said} of 12)" in check(html).text
+
+
 def test_curves_are_the_history(rng, make_run, history):
     run, _ = make_run(rng.normal(size=(40, 5)), history=history)
     charts = check(build_report(run, None)).charts

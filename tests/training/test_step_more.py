@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from senzai.core.random import forked
+from senzai.training.events import Progressed
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
@@ -43,3 +44,17 @@ def test_a_validation_drops_nothing_and_leaves_training_on(make):
     assert training.model.training
     training.model.eval()
     assert training.evaluate() == first
+
+
+def test_averaged_weights_are_left_in_a_model_that_was_never_validated(make, train, tape):
+    def stop(event, training):
+        training.stop_early |= isinstance(event, Progressed)
+
+    training = make(ema=0.9, log_every=5, validate_every=20)
+    train(training, tape(act=stop))
+    assert training.best is None
+    expected = training.average.state(training.model)
+    live = training.good.model
+    for name, p in training.model.named_parameters():
+        assert torch.equal(p, expected[name]), name
+        assert not torch.equal(p, live[name]), name

@@ -17,7 +17,7 @@ from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.spec import part
 from .inputs import Decoder, Encoder, Standardise
-from .layers import ACTIVATIONS, initialise_weights, with_condition
+from .layers import ACTIVATIONS, halves, initialise_weights, with_condition
 
 
 def halvings(height: int, width: int, n_stages: int | None) -> list[tuple[int, int]]:
@@ -69,7 +69,9 @@ def _check_image(event: tuple[int, ...]) -> None:
         )
 
 
-def _channels(width: int, n_sizes: int) -> list[int]:
+def _channels(width: int, n_sizes: int, activation: str) -> list[int]:
+    if halves(activation) != 1:
+        raise SettingError(f"Convolutional networks take no gated units, but got activation={activation!r}. Use silu.")
     if width < 1:
         raise SettingError(f"`width >= 1` must hold, but got width={width!r}. Give the channels of the first stage.")
     return [width * min(2**i, 4) for i in range(n_sizes)]
@@ -116,7 +118,7 @@ class ConvEncoder(Encoder):
         self.inputs = Standardise(event, masked=masked)
         self.n_condition, self.n_features = n_condition, n_features
         sizes = halvings(h, w, n_stages)
-        chans = _channels(width, len(sizes))
+        chans = _channels(width, len(sizes), activation)
         stem = nn.Conv2d(4 * c * (2 if masked else 1), chans[0], 3, padding=1)
         layers: list[nn.Module] = [stem, _Block(chans[0], activation=activation, residual=residual, dropout=dropout)]
         for a, b in pairwise(chans):
@@ -176,7 +178,7 @@ class ConvDecoder(Decoder):
         self.raw_shape, self.n_condition = tuple(raw_shape), n_condition
         n_raw, c, h, w = raw_shape
         self.sizes = halvings(h, w, n_stages)[::-1]
-        chans = _channels(width, len(self.sizes))[::-1]
+        chans = _channels(width, len(self.sizes), activation)[::-1]
         self.start_shape = (chans[0], *self.sizes[0])
         start = nn.Linear(n_latent + n_condition, chans[0] * self.sizes[0][0] * self.sizes[0][1])
         self.start = nn.Sequential(start, ACTIVATIONS[activation]())

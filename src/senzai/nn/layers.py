@@ -21,6 +21,7 @@ for _name, _cls in {
     "softplus": nn.Softplus,
     "leaky_relu": nn.LeakyReLU,
     "elu": nn.ELU,
+    "glu": nn.GLU,
 }.items():
     ACTIVATIONS.add(_name)(_cls)
 
@@ -29,6 +30,15 @@ NORMS.add("none")(lambda width: nn.Identity())
 NORMS.add("layer")(nn.LayerNorm)
 
 _SATURATING = (nn.Tanh, nn.Sigmoid)
+
+
+def halves(activation: str) -> int:
+    """Return how many inputs an activation turns into one: two for gated units, ``a * sigmoid(b)``, else one.
+
+    Reference:
+        Language Modeling with Gated Convolutional Networks (Dauphin et al., 2017). https://arxiv.org/abs/1612.08083
+    """
+    return 2 if ACTIVATIONS[activation] is nn.GLU else 1
 
 
 def hidden_layers(
@@ -46,7 +56,8 @@ def hidden_layers(
         raise SettingError(f"Hidden layers have at least one unit, but got hidden={hidden!r}. Give widths from 1 up.")
     layers: list[nn.Module] = []
     for a, b in pairwise((n_in, *hidden)):
-        layers += [nn.Linear(a, b), NORMS[norm](b), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+        wide = b * halves(activation)
+        layers += [nn.Linear(a, wide), NORMS[norm](wide), ACTIVATIONS[activation](), nn.Dropout(dropout)]
     layers = [m for m in layers if not isinstance(m, nn.Identity) and not (isinstance(m, nn.Dropout) and m.p == 0)]
     net = nn.Sequential(*layers)
     initialise_weights(net, activation)

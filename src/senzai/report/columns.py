@@ -12,7 +12,7 @@ from ..core.batch import Batch
 from ..data import Schema
 from .blocks import Chart
 from .figures import Trace, figure, plain
-from .findings import Floats, Path, Shown, Traversal
+from .findings import Floats, Shown
 from .numbers import fixed, label, number, short
 
 FEW = 12
@@ -33,7 +33,8 @@ class Grid:
         spread: What it is divided by.
         standardised: Whether the common scale is other than the user's.
         whole: Whether values are whole numbers.
-        named: Whether columns have names that there is room for; else they are taken for a sequence.
+        named: Whether columns have names that there is room for.
+        sequence: Whether columns are many and nameless: drawn as lines, in their order.
     """
 
     names: tuple[str, ...]
@@ -42,6 +43,7 @@ class Grid:
     standardised: bool
     whole: bool
     named: bool
+    sequence: bool
 
     @classmethod
     def of(cls, schema: Schema, real: Floats) -> Grid:
@@ -54,10 +56,11 @@ class Grid:
         spread = np.where(spread > 0, spread, 1.0)
         if alike and real.shape[1] > FEW:
             centre, spread = np.zeros_like(centre), np.ones_like(spread)
-        names = column_names(schema)
-        standardised = not (alike and real.shape[1] > FEW)
-        return cls(names, centre, spread, standardised, schema.values in ("binary", "levels", "count"),
-                   schema.columns is not None and len(names) <= NAMED)
+        names, nameless = column_names(schema), schema.columns is None
+        return cls(
+            names, centre, spread, not (alike and len(names) > FEW), schema.values in ("binary", "levels", "count"),
+            not nameless and len(names) <= NAMED, nameless and len(names) > FEW,
+        )
 
     @property
     def labels(self) -> list[str]:
@@ -197,6 +200,13 @@ def column_axis(grid: Grid) -> dict[str, Any]:
     return {**column_ticks(grid), "tickangle": -60} if grid.named else {"title": "column"}
 
 
+def column_ticks(grid: Grid) -> dict[str, Any]:
+    """Return the names of columns for an axis, where there is room."""
+    if len(grid.names) > NAMED:
+        return {"title": "column"}
+    return {"tickvals": list(range(len(grid.names))), "ticktext": grid.labels, "nticks": 0}
+
+
 # --- reconstructions --------------------------------------------------------------------------------------------------
 def agreement(grid: Grid, real: Floats, seen: Floats) -> tuple[list[Chart], Floats]:
     """Return a chart of each column, at most twelve, those that agree least; and the correlations of all columns."""
@@ -252,78 +262,3 @@ def profiles(grid: Grid, shown: Shown, schema: Schema) -> list[Chart]:
         name = f"row {int(shown.index[i])}"
         charts.append(Chart(made, name, f"{bound} nats", height=180, says=f"{name} and its reconstruction"))
     return charts
-
-
-# --- traversals and interpolations ------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Panel:
-    """Columns along a way: ``values`` are ``(steps, columns)`` on the common scale, ``at`` is where the steps are."""
-
-    title: str
-    values: Floats
-    at: Floats
-
-
-def traversal(grid: Grid, found: Traversal, schema: Schema, remark: str) -> Panel:
-    """Return how every column changes along one latent, from the middle of the way."""
-    values = grid.common(as_columns(found.x, schema))
-    return Panel(f"<b>z{found.name}</b><br>{remark}", values - values[len(values) // 2], found.values)
-
-
-def way(grid: Grid, found: Path, schema: Schema) -> Panel:
-    """Return all columns on the way between two rows."""
-    values = grid.common(as_columns(found.x, schema))
-    title = f"row {found.ends[0]} to row {found.ends[1]}"
-    return Panel(f"<b>{title}</b>", values, np.linspace(0, 1, len(values)))
-
-
-def heat(grid: Grid, panels: list[Panel], axis: str, *, centred: bool) -> Chart:
-    """Return panels side by side with one scale of colours, palest at zero or in the middle of all values."""
-    every = np.concatenate([p.values.ravel() for p in panels])
-    low, high = (float(v) for v in np.quantile(every, [0.003, 0.997]))
-    top = max(-low, high, 1e-6)
-    ends = (-top, top) if centred else (low, max(high, low + 1e-6))
-    data = [heatmap(grid, p, i, ends) for i, p in enumerate(panels)]
-    share, gap = 1 / len(panels), 0.015
-    first, *others = [
-        {"domain": [i * share + gap, (i + 1) * share - gap], "nticks": 3, "showgrid": False, "fixedrange": True}
-        for i in range(len(panels))
-    ]
-    plainly = {"zeroline": False, "tickfont": SMALL, "title": {"text": axis, "font": SMALL, "standoff": 8}}
-    layout = {f"xaxis{i + 2}": {**plainly, **other} for i, other in enumerate(others)}
-    titles = [
-        {"x": (i + 0.5) * share, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center",
-         "yanchor": "bottom", "showarrow": False, "text": p.title, "font": {"size": 12}}
-        for i, p in enumerate(panels)
-    ]
-    y = {"autorange": "reversed", "showgrid": False, **column_ticks(grid)}
-    made = figure(data, x={**first, "title": axis}, y=y, annotations=titles, **layout, margin=MARGIN)
-    height = 130 + 17 * len(grid.names) if len(grid.names) <= NAMED else 400
-    return Chart(made, height=height, says=f"Columns by steps: {len(panels)} panels", wide=True)
-
-
-SMALL = {"color": "var(--soft)", "size": 11}
-MARGIN = {"l": 44, "r": 12, "t": 42, "b": 44}
-
-
-def heatmap(grid: Grid, panel: Panel, i: int, ends: tuple[float, float]) -> Trace:
-    """Return one panel; the first carries the scale."""
-    rows, named = list(range(len(grid.names))), len(grid.names) <= NAMED
-    return {
-        "type": "heatmap", "x": plain(panel.at), "y": rows, "z": [plain(np.round(v, 3)) for v in panel.values.T],
-        "xaxis": "x" if i == 0 else f"x{i + 1}", "yaxis": "y", "zmin": ends[0], "zmax": ends[1], "xgap": 1,
-        "ygap": 1 if named else 0, "showscale": i == 0, "colorscale": DIVERGING,
-        "colorbar": {"thickness": 7, "outlinewidth": 0, "nticks": 5, "tickfont": SMALL},
-        "text": [[n] * len(panel.at) for n in grid.labels] if named else None,
-        "hovertemplate": ("%{text}" if named else "column %{y}") + "<br>%{z:.3g}<extra></extra>",
-    }
-
-
-DIVERGING = [[0, "var(--below)"], [0.5, "var(--panel)"], [1, "var(--above)"]]
-
-
-def column_ticks(grid: Grid) -> dict[str, Any]:
-    """Return the names of columns for an axis, where there is room."""
-    if len(grid.names) > NAMED:
-        return {"title": "column"}
-    return {"tickvals": list(range(len(grid.names))), "ticktext": grid.labels, "nticks": 0}

@@ -14,18 +14,19 @@ from ..core.batch import Batch
 from ..core.random import derive
 from ..data import Dataset, Schema
 from ..data.split import permutation
-from ..evaluation import active_units, elbo
+from ..evaluation import elbo
 from ..models import verbs
 from ..models.base import LatentModel
 
 Floats = NDArray[np.float64]
 
 MAP_ROWS = 2000
+MAP_PICTURES = 1000
 ENOUGH = 200
 SHOWN_ROWS = 12
 COMPARED = 400
 SAMPLES = 48
-ROW_DRAWS = 64
+ROW_DRAWS = 32
 TRAVERSED = 6
 PLACES = 9
 PAIRS = 3
@@ -73,7 +74,7 @@ class Codes:
     """Where rows lie in the latent space: posterior points ``(n, d)``, and what each row costs, one draw per row.
 
     ``rates`` is the mean rate of each dimension, where the posterior lets it be divided; ``variances`` are of the
-    posterior means.
+    posterior means over the ``varied`` rows that were evaluated.
     """
 
     points: Floats
@@ -81,6 +82,7 @@ class Codes:
     rates: Floats | None
     names: tuple[str, ...]
     variances: Floats
+    varied: int
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,11 @@ class Findings:
     paths: tuple[Path, ...]
 
 
+def rows_of(schema: Schema) -> int:
+    """Return how many rows are looked at: fewer of pictures, which take longer."""
+    return MAP_PICTURES if schema.kind == "images" else MAP_ROWS
+
+
 def hold(dataset: Dataset, trained_on: Schema, *, rows: int, seed: int, part: str = "") -> Held:
     """Return at most ``rows`` rows: of ``part``, else test rows of the training data, or any rows of other data."""
     own = dataset.schema.fingerprint == trained_on.fingerprint
@@ -149,8 +156,7 @@ def find_codes(model: LatentModel, batch: Batch, *, seed: int) -> Codes:
     points = torch.cat([g.flatten(1) for g in groups], 1).double().numpy()
     return Codes(
         points, cost.distortion.numpy(), torch.cat(rates).double().numpy() if divided else None, tuple(names),
-        np.concatenate([v.flatten().numpy() for v in active_units(model, batch, seed=seed).variances.values()])
-        if len(batch) > 1 else np.zeros(len(names)),
+        points.var(0, ddof=1) if len(points) > 1 else np.zeros(len(names)), len(points),
     )
 
 
@@ -213,8 +219,12 @@ def measure(
     few = held.batch.take(slice(0, SHOWN_ROWS))
     cost = elbo(model, few, n_samples=ROW_DRAWS, seed=seed)
     shown = Shown(few, held.index[:SHOWN_ROWS], verbs.reconstruct(model, few), -cost.elbo.numpy())
-    mapped = held if held.total >= ENOUGH else hold(dataset, trained_on, rows=MAP_ROWS, seed=seed, part="all")
-    codes = find_codes(model, mapped.batch, seed=seed)
+    codes, mapped = find_codes(model, held.batch, seed=seed), held
+    if held.total < ENOUGH and held.own:
+        mapped = hold(dataset, trained_on, rows=rows_of(trained_on), seed=seed, part="all")
+        wider = find_codes(model, mapped.batch, seed=seed)
+        alone = len(held.batch) < 2
+        codes = wider if alone else replace(wider, variances=codes.variances, varied=codes.varied)
     if rates is not None and len(rates) == len(codes.names):
         codes = replace(codes, rates=rates)
     noisy = trained_on.kind != "images"

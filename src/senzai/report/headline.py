@@ -17,9 +17,9 @@ from .blocks import Share, Stat
 from .findings import Floats, Held
 from .numbers import count, number, plural, with_error
 
-K = 32
+K = 24
 ROWS = 500
-VALUES = 6_000_000
+VALUES = 2_500_000
 Numbers = Mapping[str, Any]
 
 

@@ -20,7 +20,7 @@ from ..recipes import RECIPES
 from ..training.bundle import Spec
 from . import headline, images, sections
 from .blocks import Charts, Section
-from .findings import MAP_ROWS, Findings, hold, measure
+from .findings import Findings, hold, measure, rows_of
 from .headline import Judged
 from .numbers import number, plural
 
@@ -78,7 +78,7 @@ def build_report(run: RunLike, dataset: Dataset | None, *, seed: int = 0) -> str
     """
     schema = run.schema
     usable = dataset if dataset is not None and len(dataset) and isinstance(dataset.batch([0]).x, Tensor) else None
-    held = None if usable is None else hold(usable, schema, rows=MAP_ROWS, seed=seed)
+    held = None if usable is None else hold(usable, schema, rows=rows_of(schema), seed=seed)
     judged = headline.judged(run.model, run.metrics, held, schema, seed=seed)
     found = None
     if usable is not None and held is not None:

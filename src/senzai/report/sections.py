@@ -7,7 +7,7 @@ from typing import Any
 
 from ..data import Schema
 from ..training.bundle import Spec
-from . import columns, figures, images
+from . import columns, figures, images, ways
 from .blocks import Block, Charts, Code, Empty, Listing, Pairs, Picture, Section, Strip, Strips, Table, Wall
 from .columns import Grid
 from .findings import PLACES, ROW_DRAWS, Findings, Floats, label_names
@@ -49,7 +49,7 @@ def seen_as_pictures(found: Findings, schema: Schema) -> list[Section]:
     moved = [
         Strip(f"z{t.name}", rate_of(found, t.name), pictures(t.x, f"latent {t.name} changed")) for t in found.traversals
     ]
-    ways = [
+    between = [
         Strip("", f"row {p.ends[0]} to row {p.ends[1]}", pictures(p.x, "step between two rows")) for p in found.paths
     ]
     mean = "Each is the expected picture for a code drawn from the prior; noise of single pixels is left out."
@@ -60,7 +60,7 @@ def seen_as_pictures(found: Findings, schema: Schema) -> list[Section]:
         Section("traversals", "Traversals", traversal_words(found), strips_or_why(
             moved, ("1st percentile", "", "99th percentile"), pixelated, NO_AXIS)),
         Section("between", "Interpolations", way_words(), strips_or_why(
-            ways, ("from", "", "to"), pixelated, NO_PAIR)),
+            between, ("from", "", "to"), pixelated, NO_PAIR)),
     ]
 
 
@@ -91,29 +91,40 @@ def seen_as_columns(found: Findings, schema: Schema) -> list[Section]:
     real = columns.real_columns(found.mapped.batch, schema)
     made = columns.as_columns(found.samples, schema)
     grid = Grid.of(schema, real)
-    moved = [columns.traversal(grid, t, schema, rate_of(found, t.name)) for t in found.traversals]
-    ways = [columns.way(grid, p, schema) for p in found.paths]
-    unit = "in standard deviations of the column" if grid.standardised else "in the units of the data"
-    change = f"Colour is the change from the middle of the way, {unit}."
-    scale = f"Colour is the value, {unit}{', palest at its mean' if grid.standardised else ''}."
-
-    def heat(panels: list[columns.Panel], axis: str, *, centred: bool) -> Block:
-        return Charts([columns.heat(grid, panels, axis, centred=centred)], 500)
-
+    moved = [ways.traversal(grid, t, schema, rate_of(found, t.name)) for t in found.traversals]
+    between = [ways.way(grid, p, schema) for p in found.paths]
+    change, scale = colour_words(grid)
     return [
         reconstructions_by_column(found, schema, grid),
         samples_by_column(grid, real, made, found, schema),
         Section("traversals", "Traversals", [*traversal_words(found), change],
-                [heat(moved, "value", centred=True) if moved else Empty(NO_AXIS)]),
+                [along(grid, moved, "value", centred=True) if moved else Empty(NO_AXIS)]),
         Section("between", "Interpolations", [*way_words(), scale],
-                [heat(ways, "share of the way", centred=grid.standardised) if ways else Empty(NO_PAIR)]),
+                [along(grid, between, "share of the way", centred=grid.standardised) if between else Empty(NO_PAIR)]),
     ]
+
+
+def along(grid: Grid, panels: list[ways.Panel], axis: str, *, centred: bool) -> Block:
+    """Return ways through the latent space: lines for a sequence, colours for columns."""
+    if grid.sequence:
+        return Charts([ways.fan(p) for p in panels], 260)
+    return Charts([ways.heat(grid, panels, axis, centred=centred)], 500)
+
+
+def colour_words(grid: Grid) -> tuple[str, str]:
+    """Say what colours mean in traversals and in interpolations."""
+    if grid.sequence:
+        ends = "Each line is a step: blue at the start of the way, orange at its end, faint in the middle."
+        return ends, ends
+    unit = "in standard deviations of the column" if grid.standardised else "in the units of the data"
+    pale = ", palest at its mean" if grid.standardised else ""
+    return f"Colour is the change from the middle of the way, {unit}.", f"Colour is the value, {unit}{pale}."
 
 
 def reconstructions_by_column(found: Findings, schema: Schema, grid: Grid) -> Section:
     """Compare values with reconstructions: by column, or row by row where columns are a sequence without names."""
     title, id_ = "Reconstructions", "reconstructions"
-    if len(grid.names) > columns.FEW and not grid.named:
+    if grid.sequence:
         words = reconstruction_words(found, "Grey: the row. Colour: what the model makes of it.")
         return Section(id_, title, words, [Charts(columns.profiles(grid, found.shown, schema), 300, columns.LEGEND)])
     n = len(found.compared)
@@ -209,8 +220,9 @@ def rates(found: Findings, judged: Judged) -> Section:
     active = codes.variances > ACTIVE
     words = [
         f"Mean over {rows}: {number(float(codes.rates.sum()))} nats in all.",
-        f"Strong bars are active: over {plural(len(codes.points), 'row')} the variance of their posterior mean is "
-        f"above {ACTIVE} ({int(active.sum())} of {len(active)}). The model left the pale ones at their prior.",
+        f"Strong bars are active: over {plural(codes.varied, 'row')} the variance of their posterior mean is above "
+        f"{ACTIVE} ({int(active.sum())} of {len(active)}).",
+        "" if active.all() else "The model left the pale ones at their prior: they carry next to nothing.",
     ]
     chart = figures.rate_bars(codes.rates, codes.names, active.tolist())
     return Section("rates", title, words, [Charts([chart], 500)])
