@@ -11,6 +11,7 @@ from senzai.dist import FullNormalFamily, NormalOptimalFamily
 from senzai.evaluation import chunks, elbo, log_likelihood
 from senzai.evaluation.likelihood import effective_sample_size, log_estimate_se
 from senzai.models.base import Inference, LatentModel
+from senzai.models.modes import judging
 
 
 def log_p(model, batch, **options):
@@ -119,7 +120,7 @@ def test_a_scale_taken_from_the_batch_is_fixed_in_evaluation(made):
 def test_one_draw_is_the_elbo_of_the_same_noise(made, binary):
     model = made(prior=None).double()
     batch = binary.map(lambda t: t.double())
-    with chunks.judging(model):
+    with judging(model):
         (chunk,) = chunks.chunks(model, batch, 1, seed=3)
     torch.testing.assert_close(log_p(model, batch, k=1, seed=3), chunk.seen.log_w[0])
     found = elbo(model, batch, seed=3)
@@ -129,7 +130,7 @@ def test_one_draw_is_the_elbo_of_the_same_noise(made, binary):
 def test_the_estimate_is_the_mean_of_the_weights(made, binary):
     model = made().double()
     batch = binary.map(lambda t: t.double())
-    with chunks.judging(model):
+    with judging(model):
         (chunk,) = chunks.chunks(model, batch, 9, seed=0)
     w = chunk.seen.log_w.exp()
     found = log_likelihood(model, batch, k=9)

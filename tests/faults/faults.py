@@ -209,7 +209,7 @@ LIST = (
     ),
     Fault(
         "draws that all count alike whatever their weights", BOUNDS,
-        edit("models.base:Inference.average", "if self.log_mix is None else", "if True else"),
+        edit("models.base:weighted_mean", "if log_mix is None", "if True"),
         (f"{DRAWS}test_means_and_bounds_heed_the_weights_of_the_draws[one for each row]",),
     ),
     Fault(
@@ -285,7 +285,7 @@ LIST = (
     ),
     Fault(
         "an evaluation with dropout", BOUNDS,
-        edit("evaluation.chunks:judging", "model.eval()", "pass"),
+        edit("models.modes:judging", "model.eval()", "pass"),
         (f"{MODES}test_nothing_is_dropped[log_likelihood]",),
     ),
     Fault(

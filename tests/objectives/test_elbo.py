@@ -14,7 +14,7 @@ OBJECTIVES = {
     "plain": ELBO(),
     "weighted": ELBO(beta=4.0),
     "autoencoder": ELBO(beta=0.0),
-    "free bits": ELBO(free_bits=0.3),
+    "free bits": ELBO(free_bits=0.02),
     "warm-up": ELBO(warmup=Linear(10)),
     "draws": ELBO(n_samples=4),
 }

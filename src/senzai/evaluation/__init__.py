@@ -7,7 +7,6 @@ from .bits import dimensions as dimensions
 from .bits import is_discrete as is_discrete
 from .bounds import Split as Split
 from .bounds import elbo as elbo
-from .chunks import judging as judging
 from .figures import evaluate as evaluate
 from .latents import ActiveUnits as ActiveUnits
 from .latents import Information as Information

@@ -12,8 +12,9 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..dist.ops import elementwise
 from ..models.base import Group, Inference, LatentModel
+from ..models.modes import judging
 from ..nn.inputs import as_float
-from .chunks import Chunk, chunks, judging
+from .chunks import Chunk, chunks
 from .statistics import mean_se
 
 
@@ -116,14 +117,14 @@ class _Totals:
         self.distortion.append((chunk.rows, share * seen.average(-seen.log_lik).double()))
         for g in seen.groups:
             self.rates.setdefault(g.name, []).append((chunk.rows, share * seen.average(g.rate()).double()))
-            self._add_dimensions(g, share)
+            self._add_dimensions(g, seen.log_mix, share)
         per_feature = feature_distortion(seen)
         if per_feature is not None:
             per_feature = share * per_feature
             self.features = per_feature if self.features is None else self.features + per_feature
 
-    def _add_dimensions(self, group: Group, share: float) -> None:
-        rate = group.rate_per_dimension()
+    def _add_dimensions(self, group: Group, log_mix: Tensor | None, share: float) -> None:
+        rate = group.rate_per_dimension(log_mix)
         if rate is not None:
             rate = share * rate.double().sum(0)
             self.sums[group.name] = self.sums[group.name] + rate if group.name in self.sums else rate

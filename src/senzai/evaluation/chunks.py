@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -17,7 +16,6 @@ from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.random import using
 from ..models.base import Inference, LatentModel
-from ..nn.precision import using_precision
 from .noise import RowNoise
 
 CPU_BYTES = 48 << 20
@@ -41,22 +39,6 @@ class Chunk:
     draws: range
     batch: Batch
     seen: Inference
-
-
-@contextmanager
-def judging(model: nn.Module, precision: torch.dtype | None = None) -> Iterator[None]:
-    """Switch to evaluation mode without gradients inside the block, and put every module back as it was.
-
-    ``no_grad`` and not ``inference_mode``: parts may keep tensors for later, which training must be able to use.
-    """
-    before = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad(), using_precision(precision):
-            yield
-    finally:
-        for module, mode in before:
-            module.training = mode
 
 
 def chunks(

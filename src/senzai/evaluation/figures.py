@@ -13,9 +13,9 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import Noise, derive, using
 from ..models.base import LatentModel
+from ..models.modes import judging
 from .bits import bits_per_dim, dequantise, dimensions, is_discrete, log_volume
 from .bounds import Split, elbo
-from .chunks import judging
 from .latents import Information, active_units, mutual_information
 from .likelihood import LikelihoodEstimate, log_likelihood
 from .statistics import random_rows, ratio_of_means

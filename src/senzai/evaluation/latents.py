@@ -15,7 +15,8 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..models.base import Group, LatentModel
-from .chunks import Chunk, chunks, judging
+from ..models.modes import judging
+from .chunks import Chunk, chunks
 from .statistics import mean_se
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..models.base import Inference, LatentModel
-from .chunks import chunks, judging
+from ..models.modes import judging
+from .chunks import chunks
 from .statistics import mean_se
 
 

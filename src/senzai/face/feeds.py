@@ -6,8 +6,10 @@ import os
 from math import ceil
 from typing import Any
 
+import numpy as np
 import torch
 
+from ..core.random import derive
 from ..data import Dataset
 from ..training.comms import Comms
 from ..training.feed import Feed, Plan
@@ -34,7 +36,10 @@ def feeds(
         )
 
     train = feed(parts["train"], batch_size, settings.accumulate)
-    held = parts["validation"][: settings.max_validation_rows]
+    held = parts["validation"]
+    if len(held) > settings.max_validation_rows:  # any of them, since data are often sorted
+        chosen = np.random.default_rng(derive(settings.seed, "validation rows"))
+        held = np.sort(chosen.choice(held, settings.max_validation_rows, replace=False))
     if len(held) == 0:
         return train, None
     pieces = ceil(len(held) / VALIDATION_ROWS)  # nearly equal ones, so that no small rest is left out

@@ -21,6 +21,13 @@ from ..dist.ops import closed, factorised, factors
 from ..nn.inputs import DataInitialised, as_float
 
 
+def weighted_mean(values: Tensor, log_mix: Tensor | None) -> Tensor:
+    """Mean of ``(K, B, ...)`` over K, with log weights ``(K, 1)`` or ``(K, B)``; uniform by default."""
+    if log_mix is None:
+        return values.mean(0)
+    return (log_mix.exp().reshape(*log_mix.shape, *[1] * (values.ndim - 2)) * values).sum(0)
+
+
 class Group:
     """One group of latents with its posterior and prior.
 
@@ -80,8 +87,12 @@ class Group:
         """Rate estimated from the draws, ``(K, B)``; single values may be negative."""
         return self.log_q - self.log_p
 
-    def rate_per_dimension(self) -> Tensor | None:
-        """Rate of each latent dimension, ``(B, d)`` (a mean over draws if not closed); ``None`` if not factorised."""
+    def rate_per_dimension(self, log_mix: Tensor | None = None) -> Tensor | None:
+        """Rate of each latent dimension, ``(B, d)``; ``None`` if q or p is not factorised.
+
+        Args:
+            log_mix: Log weight of each draw, for the mean over draws where no closed form is known.
+        """
         if not self.analytic or self.q is None or self.p is None:
             return None
         if not (factorised(self.q) and factorised(self.p)):
@@ -90,7 +101,7 @@ class Group:
         if q is None or p is None:
             return None
         known = closed(q, p)
-        return (q.log_prob(self.z) - p.log_prob(self.z)).mean(0) if known is None else known
+        return weighted_mean(q.log_prob(self.z) - p.log_prob(self.z), log_mix) if known is None else known
 
 
 @dataclass
@@ -139,7 +150,7 @@ class Inference:
         """Average ``(K, B)`` or ``(1, B)`` over the draws, weighted by ``log_mix``."""
         if values.shape[0] == 1:
             return values[0]
-        return values.mean(0) if self.log_mix is None else (self.log_mix.exp() * values).sum(0)
+        return weighted_mean(values, self.log_mix)
 
     def bound(self) -> Tensor:
         """Importance-weighted bound of log p(x), ``(B,)``; with K = 1 the one-sample evidence lower bound."""

@@ -6,7 +6,6 @@ All run without gradients, in evaluation mode, in pieces that fit memory. Withou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -17,21 +16,10 @@ from ..core.errors import SettingError
 from ..core.random import Noise, derive, using
 from ..dist.ops import draw, expected
 from .base import Inference, LatentModel
+from .modes import judging
 
 ROWS = 1024
 Latents = tuple[Tensor, ...]
-
-
-@contextmanager
-def evaluating(model: LatentModel) -> Iterator[None]:
-    """Evaluation mode and no gradients inside; the mode is put back."""
-    mode = model.training
-    model.eval()
-    try:
-        with torch.no_grad():  # parts may keep tensors, which training must be able to use
-            yield
-    finally:
-        model.train(mode)
 
 
 def in_pieces(batch: Batch, rows: int = ROWS) -> Iterator[tuple[int, Batch]]:
@@ -48,7 +36,7 @@ def _over(
     model: LatentModel, batch: Batch, seed: int | None, read: Callable[[Inference], Latents]
 ) -> Latents:
     found: list[Latents] = []
-    with evaluating(model):
+    with judging(model):
         for start, piece in in_pieces(batch):
             with using(_noise(seed, start, piece.device)):
                 found.append(read(model.infer(piece)))
@@ -103,7 +91,7 @@ def sample(
         raise SettingError(f"`n >= 1` and `temperature > 0` must hold, but got n={n!r}, temperature={temperature!r}.")
     device = next(model.parameters()).device
     found = []
-    with evaluating(model):
+    with judging(model):
         for start in range(0, n, ROWS):
             rows = min(ROWS, n - start)
             given = None if c is None else c[start : start + rows]
@@ -115,7 +103,7 @@ def sample(
 
 def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Tensor:
     """Return the expected value of p(x | z), ``(N, *event)``."""
-    with evaluating(model):
+    with judging(model):
         return torch.cat([
             expected(model.generate(tuple(g[i : i + ROWS] for g in z), None if c is None else c[i : i + ROWS]))
             for i in range(0, len(z[0]), ROWS)

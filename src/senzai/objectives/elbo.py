@@ -62,7 +62,7 @@ class ELBO(Objective):
         rate = _total(rates)
         floored = rate
         if self.free_bits > 0:
-            floored = _total({g.name: self._floored(g, rates[g.name]) for g in seen.groups})
+            floored = _total({g.name: self._floored(g, rates[g.name], seen.log_mix) for g in seen.groups})
         weighted = weight * floored
         parts = {"distortion": distortion, "rate": weighted, **seen.extras}
         loss = distortion + weighted
@@ -70,8 +70,8 @@ class ELBO(Objective):
             loss = loss + extra
         return Terms(loss, parts, {"distortion": distortion.detach(), "rate": rate.detach()})
 
-    def _floored(self, group: Group, rate: Tensor) -> Tensor:
-        per_dimension = group.rate_per_dimension()
+    def _floored(self, group: Group, rate: Tensor, log_mix: Tensor | None) -> Tensor:
+        per_dimension = group.rate_per_dimension(log_mix)
         if per_dimension is None:
             return rate.clamp_min(self.free_bits * group.z[0, 0].numel())
         return per_dimension.clamp_min(self.free_bits).sum(-1)
