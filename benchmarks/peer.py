@@ -28,9 +28,9 @@ def train(
     x: np.ndarray, *, epochs: int, batch_size: int = 100, lr: float = 1e-3,
     after_epoch: Callable[[Any, float], bool] | None = None,
 ) -> tuple[Any, float]:
-    """Train; return the model and the seconds from the call to the end, without what ``after_epoch`` takes.
+    """Train; return the model and the seconds of its training loop, without what ``after_epoch`` takes.
 
-    ``after_epoch(model, seconds)`` may return True to stop.
+    ``after_epoch(model, seconds since the call)`` may return True to stop.
     """
     from pythae.data.datasets import BaseDataset
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
@@ -38,15 +38,19 @@ def train(
 
     model = new_model()
     start = time.perf_counter()
-    outside = 0.0
+    outside = began = ended = 0.0
 
     class Stop(Exception):
         pass
 
     class Watch(TrainingCallback):
+        def on_train_begin(self, training_config: Any, **kwargs: Any) -> None:
+            nonlocal began
+            began = time.perf_counter()
+
         def on_epoch_end(self, training_config: Any, **kwargs: Any) -> None:
-            nonlocal outside
-            now = time.perf_counter()
+            nonlocal outside, ended
+            now = ended = time.perf_counter()
             if after_epoch is not None and after_epoch(model, now - start - outside):
                 raise Stop
             outside += time.perf_counter() - now
@@ -61,7 +65,7 @@ def train(
         trainer = BaseTrainer(model=model, train_dataset=dataset, training_config=config, callbacks=[Watch()])
         with contextlib.suppress(Stop):
             trainer.train()
-    return model, time.perf_counter() - start - outside
+    return model, ended - began - outside
 
 
 @torch.no_grad()

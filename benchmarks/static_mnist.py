@@ -40,7 +40,7 @@ def reproduce(epochs: int = 100, k: int = 5000, seed: int = 0) -> dict[str, Any]
     found = log_likelihood(run.model, test, k=k)
     return {
         "protocol": "static binarised MNIST, 784-300-300-40, Bernoulli, standard normal prior; "
-        "50,000 rows for training and 10,000 for choosing the step, drawn from train and valid together; 10,000 test rows",
+        "50,000 rows for training, 10,000 for choosing the step, drawn from train and valid; 10,000 test rows",
         "settings": settings, "epochs": epochs, "seed": seed, "best_step": run.metrics["fit"]["best_step"],
         "log_likelihood": float(found.mean), "log_likelihood_se": float(found.se),
         "monte_carlo_se": float(found.monte_carlo_se.square().sum().sqrt() / len(test)),

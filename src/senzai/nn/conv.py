@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.spec import part
-from .inputs import Decoder, Encoder, Standardise
+from .inputs import Decoder, Encoder, Scaling, Standardise
 from .layers import ACTIVATIONS, halves, initialise_weights, with_condition
 
 
@@ -92,6 +92,7 @@ class ConvEncoder(Encoder):
         masked: Whether rows come with a mask (it is appended as channels).
         activation: One of ``senzai.nn.ACTIVATIONS``.
         dropout: Share of channels dropped in training.
+        scaling: How inputs are scaled; see :class:`Standardise`.
 
     Example:
         >>> import torch
@@ -111,11 +112,12 @@ class ConvEncoder(Encoder):
         masked: bool = False,
         activation: str = "silu",
         dropout: float = 0.0,
+        scaling: Scaling | None = None,
     ) -> None:
         super().__init__()
         _check_image(event)
         c, h, w = event
-        self.inputs = Standardise(event, masked=masked)
+        self.inputs = Standardise(event, masked=masked, scaling=scaling)
         self.n_condition, self.n_features = n_condition, n_features
         sizes = halvings(h, w, n_stages)
         chans = _channels(width, len(sizes), activation)
@@ -190,7 +192,8 @@ class ConvDecoder(Decoder):
             )
             for a, b in pairwise(chans)
         )
-        self.out = nn.Conv2d(chans[-1], 4 * n_raw * c, 3, padding=1)
+        # no bias here: the likelihood adds one, which starts at the data mean
+        self.out = nn.Conv2d(chans[-1], 4 * n_raw * c, 3, padding=1, bias=False)
         initialise_weights(self, activation)
         nn.init.xavier_uniform_(self.out.weight)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from ..core.batch import Batch
 from ..core.errors import ShapeError
+
+Scaling: TypeAlias = Literal["element", "shared", "range"]
 
 
 class DataInitialised(nn.Module, ABC):
@@ -41,15 +44,24 @@ def moments(x: Tensor, mask: Tensor | None, *, per_element: bool) -> tuple[Tenso
     return mean.to(kept), torch.where(var > tiny, var, torch.ones_like(var)).sqrt().to(kept)
 
 
-class Standardise(DataInitialised):
-    """Shift to mean zero and scale to unit size; unobserved entries become zero and their mask is appended.
+def width(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the distance from the least to the largest observed entry; one if they are equal."""
+    seen = as_float(x) if mask is None else as_float(x)[mask]
+    span = seen.max() - seen.min() if seen.numel() else torch.zeros(())
+    return torch.where(span > 0, span, torch.ones_like(span))
 
-    Vectors are scaled column by column, everything else (images) by one number, so that constant pixels stay quiet.
+
+class Standardise(DataInitialised):
+    """Shift to mean zero and scale to about unit size; unobserved entries become zero and their mask is appended.
+
+    Quantities are scaled column by column (``"element"``), the pixels of an image by one standard deviation
+    (``"shared"``), bits, levels and shares by the width of their range (``"range"``): a bit that is rarely set, scaled
+    by its own small spread, would shout over all others.
 
     Args:
         event: Shape of one row.
         masked: Whether rows come with a mask, which is then appended along the first event axis.
-        per_element: One scale per element; by default for vectors only.
+        scaling: ``"element"`` (by default for vectors), ``"shared"`` (for everything else), or ``"range"``.
 
     Example:
         >>> s = Standardise((2,))
@@ -61,18 +73,18 @@ class Standardise(DataInitialised):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, event: tuple[int, ...], *, masked: bool = False, per_element: bool | None = None) -> None:
+    def __init__(self, event: tuple[int, ...], *, masked: bool = False, scaling: Scaling | None = None) -> None:
         super().__init__()
         self.event, self.masked = tuple(event), masked
-        self.per_element = len(self.event) == 1 if per_element is None else per_element
+        self.scaling: Scaling = scaling or ("element" if len(self.event) == 1 else "shared")
         self.register_buffer("shift", torch.zeros(self.event))
         self.register_buffer("scale", torch.ones(self.event))
 
     def initialise(self, batch: Batch) -> None:
         """Take mean and scale from the observed entries."""
-        mean, std = moments(batch.tensor, batch.observed, per_element=self.per_element)
+        mean, std = moments(batch.tensor, batch.observed, per_element=self.scaling == "element")
         self.shift.copy_(mean)
-        self.scale.copy_(std)
+        self.scale.copy_(width(batch.tensor, batch.observed) if self.scaling == "range" else std)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return ``(B, *event)``, with the mask appended along axis 1 if ``masked``."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.spec import part
-from .inputs import Decoder, Encoder, Standardise
+from .inputs import Decoder, Encoder, Scaling, Standardise
 from .layers import hidden_layers, linear_out, size_of, with_condition
 
 
@@ -25,6 +25,7 @@ class MLPEncoder(Encoder):
         activation: One of ``senzai.nn.ACTIVATIONS``.
         dropout: Share of hidden units dropped in training.
         norm: ``"none"`` or ``"layer"``, on hidden layers only.
+        scaling: How inputs are scaled; see :class:`Standardise`.
 
     Example:
         >>> import torch
@@ -42,9 +43,10 @@ class MLPEncoder(Encoder):
         activation: str = "relu",
         dropout: float = 0.0,
         norm: str = "none",
+        scaling: Scaling | None = None,
     ) -> None:
         super().__init__()
-        self.inputs = Standardise(event, masked=masked)
+        self.inputs = Standardise(event, masked=masked, scaling=scaling)
         n_in = size_of(event) * (2 if masked else 1) + n_condition
         self.n_condition = n_condition
         self.n_features = hidden[-1] if hidden else n_in
@@ -93,7 +95,8 @@ class MLPDecoder(Decoder):
         self.n_condition = n_condition
         n_in = n_latent + n_condition
         self.hidden = hidden_layers(n_in, tuple(hidden), activation=activation, dropout=dropout, norm=norm)
-        self.out = linear_out(hidden[-1] if hidden else n_in, size_of(raw_shape))
+        # no bias here: the likelihood adds one, which starts at the data mean
+        self.out = linear_out(hidden[-1] if hidden else n_in, size_of(raw_shape), bias=False)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return raw numbers ``(*lead, *raw_shape)``."""

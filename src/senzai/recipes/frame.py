@@ -16,7 +16,7 @@ from ..core.errors import SettingError
 from ..core.registry import suggestion
 from ..core.spec import make, registry
 from ..dist.family import Family
-from ..nn.inputs import Decoder, Encoder
+from ..nn.inputs import Decoder, Encoder, Scaling
 from ..objectives.base import Objective
 from ..objectives.warmup import Constant, Warmup
 from ..parts.likelihoods import Likelihood, decoded_names
@@ -123,12 +123,18 @@ class Frame:
         raw_shape = (len(names), *made.raw_shape(self.event)[1:])
         return Likelihood(self.decoder(raw_shape), made, self.event, shared=shared)
 
+    @property
+    def scaling(self) -> Scaling | None:
+        """How encoders scale their input: bits, levels and shares by their range, everything else as usual."""
+        bounded = registry("family")[self.family].support in ("binary", "levels", "unit", "interval")
+        return "range" if bounded else None
+
     def encoder(self) -> Encoder:
         """Return the encoder network."""
         network = self.word("network", self.network)
         encoder: Encoder = make(
             f"encoder/{network}", event=self.event, masked=self.masked, n_condition=self.n_condition,
-            **self._network_settings("encoder", network),
+            scaling=self.scaling, **self._network_settings("encoder", network),
         )
         return encoder
 

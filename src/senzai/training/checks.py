@@ -9,10 +9,11 @@ from ..core.errors import SettingError
 from ..models.base import LatentModel
 from ..nn.precision import native_bf16
 from ..objectives.base import Objective
+from .settings import TrainSettings
 from .step import total_norm
 
 BF16_FROM_PARAMETERS = 200_000
-"""Below this many parameters casting costs more than the faster products save (``benchmarks/precision.py``)."""
+"""Smaller models stay in float32: casting costs every step a fixed time, which their small products do not win back."""
 
 
 def all_finite(model: nn.Module) -> bool:
@@ -32,6 +33,18 @@ def check_warmup(objective: Objective, total_steps: int) -> None:
             f"The warm-up must finish during training, but it takes {objective.settled_after} steps of {total_steps}. "
             "Shorten it, or train longer; otherwise the model is never trained on its own objective."
         )
+
+
+def check_validation(settings: TrainSettings, validated: bool) -> None:
+    """Refuse settings that watch validation rows where there are none.
+
+    Raises:
+        SettingError: Early stopping or the plateau schedule would never act.
+    """
+    wishes = {"patience": settings.patience is not None, "schedule=plateau": settings.schedule == "plateau"}
+    asked = [name for name, wished in wishes.items() if wished]
+    if asked and not validated:
+        raise SettingError(f"{' and '.join(asked)} needs validation rows, but there are none. Set validation=0.1.")
 
 
 def network_dtype(precision: str, model: LatentModel, device: torch.device) -> torch.dtype | None:

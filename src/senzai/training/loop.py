@@ -17,7 +17,7 @@ from ..core.random import Noise, derive, using
 from ..models.base import LatentModel
 from ..objectives.base import Objective
 from . import autopsy
-from .checks import all_finite, check_warmup, network_dtype
+from .checks import all_finite, check_validation, check_warmup, network_dtype
 from .comms import Comms
 from .events import Event, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
 from .feed import Feed, Piece
@@ -77,6 +77,7 @@ class Training:
         self.device = feed.device
         self.total_steps = settings.total_steps(feed.plan.steps_per_epoch)
         check_warmup(objective, self.total_steps)
+        check_validation(settings, validation is not None)
         self.validate_every = settings.validate_every or max(feed.plan.steps_per_epoch, self.total_steps // 200)
         self.dtype = network_dtype(settings.precision, model, self.device)
         self.steppers = [
@@ -162,7 +163,10 @@ class Training:
                 yield self._progressed(rate)
             if check:
                 self.meter.gather(self.comms)
-                yield self._validate()
+                if self.validation is None:
+                    self.good = self.snapshot()
+                else:
+                    yield self._validate()
             if look or check:
                 yield Reached(step + 1)
             if self.stop_early:
@@ -265,7 +269,7 @@ class Training:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Return means over the validation rows with settled weights and noise that never changes."""
+        """Return means over validation rows (else training rows) with settled weights and noise that never changes."""
         feed = self.validation or self.feed
         self.model.eval()
         sums: dict[str, Tensor] = {}
@@ -293,7 +297,9 @@ class Training:
         self.good = self.snapshot()
         if self.best is not None:
             self.model.load_state_dict(self.best)
-        elif self.average is not None:
+        else:
+            self.progress = replace(self.progress, best_step=self.progress.step)
+        if self.best is None and self.average is not None:
             self.model.load_state_dict(self.average.state(self.model))
         self.model.eval()
         self.progress = replace(self.progress, done=True)

@@ -23,7 +23,7 @@ class TrainSettings(BaseModel):
         steps: Optimiser steps, instead of ``epochs``.
         batch_size: Rows per optimiser step, over all devices together.
         accumulate: Pieces a batch is split into to save memory; the result is the same.
-        lr: Learning rate; by default 1e-3 at 64 rows a batch, growing with the root of the batch size.
+        lr: Learning rate; by default 1.5e-3 at 64 rows a batch, growing with the root of the batch size.
             ``encoder_lr`` and ``decoder_lr`` set the two sides apart.
         weight_decay: Decoupled weight decay of matrices (AdamW); biases and scales are left alone.
         schedule: Course of the learning rate: constant, cosine, one_cycle or plateau.
@@ -84,17 +84,17 @@ class TrainSettings(BaseModel):
             raise SettingError(" ".join(_explain(e) for e in err.errors())) from None
 
     def chosen_batch_size(self, n_rows: int) -> int:
-        """Return the batch size: given, or a power of two from 32 to 256 so that an epoch has 200 steps or more."""
+        """Return the batch size: given, or a power of two from 32 to 512 so that an epoch has a hundred steps or so."""
         if self.batch_size is not None:
             return min(self.batch_size, n_rows)
-        power: int = 1 << (n_rows // 200).bit_length()
-        return min(n_rows, max(32, min(256, power)))
+        power: int = 1 << (n_rows // 100).bit_length()
+        return min(n_rows, max(32, min(512, power)))
 
     def resolved(self, batch_size: int) -> TrainSettings:
         """Return the settings with the learning rate decided."""
         if self.lr is not None:
             return self
-        return self.model_copy(update={"lr": min(4e-3, max(5e-4, 1e-3 * (batch_size / 64) ** 0.5))})
+        return self.model_copy(update={"lr": min(4.5e-3, max(5e-4, 1.5e-3 * (batch_size / 64) ** 0.5))})
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Return how many optimiser steps the run takes."""
