@@ -321,10 +321,17 @@ def test_the_best_weights_are_in_the_model_at_the_end(make, train, same):
     assert training.evaluate()["loss"] == losses[best]
 
 
-def test_without_validation_rows_the_training_rows_decide(make, train):
+def test_without_validation_rows_nothing_is_validated_and_the_last_weights_stay(make, train):
     training = make(n_validation=0, validate_every=5)
     tape = train(training)
-    assert tape.of(Finished)[0].best_step == min(tape.of(Validated), key=lambda e: e.metrics["loss"]).step
+    assert tape.of(Validated) == []
+    assert tape.of(Finished)[0].best_step == training.total_steps
+
+
+@pytest.mark.parametrize("wish", [{"patience": 3}, {"schedule": "plateau"}])
+def test_what_watches_validation_rows_needs_some(make, wish):
+    with pytest.raises(SettingError, match="validation"):
+        make(n_validation=0, **wish)
 
 
 def test_early_stopping_waits_for_the_end_of_the_warm_up(make, train):
@@ -378,7 +385,7 @@ def test_settings_out_of_range_are_refused(wrong):
 
 def test_sizes_decided_from_the_data():
     s = TrainSettings()
-    assert [s.chosen_batch_size(n) for n in (10, 1000, 10_000, 100_000)] == [10, 32, 64, 256]
+    assert [s.chosen_batch_size(n) for n in (10, 1000, 10_000, 100_000)] == [10, 32, 128, 512]
     assert TrainSettings(batch_size=64).chosen_batch_size(10) == 10
     assert s.total_steps(20) == 300 * 20
     assert s.total_steps(10_000) == 20 * 10_000

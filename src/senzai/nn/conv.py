@@ -192,8 +192,7 @@ class ConvDecoder(Decoder):
             )
             for a, b in pairwise(chans)
         )
-        # no bias here: the likelihood adds one, which starts at the data mean
-        self.out = nn.Conv2d(chans[-1], 4 * n_raw * c, 3, padding=1, bias=False)
+        self.out = nn.Conv2d(chans[-1], 4 * n_raw * c, 3, padding=1)
         initialise_weights(self, activation)
         nn.init.xavier_uniform_(self.out.weight)
 

@@ -95,8 +95,7 @@ class MLPDecoder(Decoder):
         self.n_condition = n_condition
         n_in = n_latent + n_condition
         self.hidden = hidden_layers(n_in, tuple(hidden), activation=activation, dropout=dropout, norm=norm)
-        # no bias here: the likelihood adds one, which starts at the data mean
-        self.out = linear_out(hidden[-1] if hidden else n_in, size_of(raw_shape), bias=False)
+        self.out = linear_out(hidden[-1] if hidden else n_in, size_of(raw_shape))
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return raw numbers ``(*lead, *raw_shape)``."""

@@ -297,9 +297,9 @@ class Training:
         self.good = self.snapshot()
         if self.best is not None:
             self.model.load_state_dict(self.best)
-        else:
-            self.progress = replace(self.progress, best_step=self.progress.step)
-        if self.best is None and self.average is not None:
+        elif self.average is not None:
             self.model.load_state_dict(self.average.state(self.model))
+        if self.validation is None:
+            self.progress = replace(self.progress, best_step=self.progress.step)
         self.model.eval()
         self.progress = replace(self.progress, done=True)
