@@ -500,7 +500,7 @@ LIST = (
     ),
     Fault(
         "codes and samples with dropout", VERBS,
-        edit("models.verbs:evaluating", "model.eval()", "pass"),
+        edit("models.modes:judging", "model.eval()", "pass"),
         (f"{USE}test_nothing_is_dropped_and_the_mode_is_put_back[encode]",),
     ),
     Fault(
