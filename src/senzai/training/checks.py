@@ -13,7 +13,7 @@ from .settings import TrainSettings
 from .step import total_norm
 
 BF16_FROM_PARAMETERS = 200_000
-"""Smaller models stay in float32: casting costs every step a fixed time, which their small products do not win back."""
+"""Smaller models stay in float32 under ``precision="auto"``: a rule of thumb, not a measured limit."""
 
 
 def all_finite(model: nn.Module) -> bool:
