@@ -12,6 +12,7 @@ from .open import detect_kind as detect_kind
 from .open import open_data as open_data
 from .options import Options as Options
 from .rows import Rows as Rows
+from .schema import Condition as Condition
 from .schema import Form as Form
 from .schema import Label as Label
 from .schema import Proposal as Proposal

@@ -13,7 +13,7 @@ from torch import Tensor
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, ShapeError
 
-from . import fingerprint
+from . import conditioning, fingerprint
 from .facts import Facts, blocks, survey
 from .kind import Opened
 from .labels import encode_labels, make_label
@@ -47,6 +47,8 @@ def decide(
     image = kind == "images"
     decision = recognise(facts, opened.dtype, image=image, wanted=options.values)
     label, about_label = _label(opened)
+    targets = encode_labels(opened.labels, label)
+    condition = conditioning.of_label(options.condition, label, targets, opened.origin)
     kept: dict[str, JsonValue] = {**dict(opened.facts), **more}
     if decision.grid:
         kept["grid"] = decision.grid
@@ -57,8 +59,8 @@ def decide(
     reasons = (*opened.notes, decision.reason, *_remarks(opened, facts, kept), *about_label)
     return Schema(
         kind=kind, event_shape=event_shape, dtype=opened.dtype, values=decision.values, n_levels=decision.n_levels,
-        value_scale=decision.value_scale, columns=opened.columns, form=opened.form, label=label, n_rows=opened.n_rows,
-        split=options.split, fingerprint=fingerprint_of(opened), reasons=reasons, options=kept,
+        value_scale=decision.value_scale, columns=opened.columns, form=opened.form, label=label, condition=condition,
+        n_rows=opened.n_rows, split=options.split, fingerprint=fingerprint_of(opened), reasons=reasons, options=kept,
     )
 
 
@@ -146,7 +148,7 @@ def rows_of(opened: Opened, schema: Schema, arrange: Callable[[Tensor], Tensor])
         arrange: Moves the axes of encoded rows into the model's order.
     """
     x: Array = opened.data
-    targets = encode_labels(opened.labels, schema.label)
+    targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
 
     def convert(part: Array, start: int = 0) -> tuple[Tensor, Tensor | None]:
         values, mask = encode(part, schema, start=start)

@@ -12,7 +12,7 @@ import numpy as np
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 
-from . import deciding, layout, pictures, sources, values, writers
+from . import conditioning, deciding, layout, pictures, sources, values, writers
 from .facts import Facts, bytes_facts
 from .folder import Pictures, read_folder
 from .kind import KINDS, Kind, Opened
@@ -87,7 +87,7 @@ class ImageKind(Kind):
         if not isinstance(opened.data, Pictures):
             order = str(schema.options["layout"])
             return deciding.rows_of(opened, schema, lambda x: layout.to_model(x, order))
-        targets = encode_labels(opened.labels, schema.label)
+        targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
         nbytes = opened.n_rows * int(np.prod(schema.event_shape)) * values.model_dtype(schema).itemsize
         return StreamedRows(
             opened.n_rows, opened.data.fetch, lambda x: values.encode(x, schema), targets=targets, nbytes=nbytes

@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from senzai.core.batch import Data
 from senzai.core.registry import Registry
 
+from . import conditioning
 from .options import Options
 from .rows import Array, Rows
 from .schema import Form, Proposal, Schema
@@ -106,6 +109,26 @@ class Kind(ABC):
     @abstractmethod
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a likelihood and a network."""
+
+    def condition(self, given: Mapping[str, object], n: int, schema: Schema, *, seed: int = 0) -> Tensor | None:
+        """Return the condition of ``n`` new rows, ``(n, width)``; ``None`` for a model without one.
+
+        Args:
+            given: What is wanted, by name: one value for all rows, or ``n`` values. What is not given is drawn from
+                what was seen together with it in the data.
+            n: How many rows.
+            schema: Schema of the model.
+            seed: Seed of what is drawn.
+
+        Raises:
+            SettingError: The model is not conditioned on a name, or has not seen a value.
+        """
+        values = conditioning.fill(given, n, schema, seed=seed)
+        return None if values is None else self.encode_condition(values, schema)
+
+    def encode_condition(self, values: Mapping[str, list[Any]], schema: Schema) -> Tensor:
+        """Return the codes ``(n, width)`` of the user's values of what is conditioned on; by default of the label."""
+        return conditioning.encode_label(values, schema)
 
 
 KINDS: Registry[Kind] = Registry("kind")

@@ -23,6 +23,7 @@ class Options(BaseModel):
         values: What the values are, where the automatic decision is not wanted.
         key: Which array of an ``.npz`` file holds the data.
         label: Which array of an ``.npz`` file, or column of a table, holds the label.
+        condition: What generation is conditioned on: "label" for arrays and images, names of columns for a table.
         missing: "error" refuses NaN; "keep" takes NaN as *not observed* and passes a mask on.
         in_memory: True or False to decide it by hand; otherwise the size decides.
         seed: Seed of the split into training, validation and test rows.
@@ -35,11 +36,19 @@ class Options(BaseModel):
     values: Values | None = None
     key: str | None = None
     label: str | int | None = None
+    condition: tuple[str, ...] = ()
     missing: Literal["error", "keep"] = "error"
     in_memory: bool | None = None
     seed: int = 0
     validation: float = Field(0.1, ge=0, lt=1)
     test: float = Field(0.1, ge=0, lt=1)
+
+    @field_validator("condition", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return tuple(str(name) for name in value) if isinstance(value, list | tuple) else value
 
     @property
     def split(self) -> Split:

@@ -21,17 +21,34 @@ Encode: TypeAlias = Callable[[Array], tuple[Tensor, Tensor | None]]
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Labels of all rows as class numbers, and where they are known (``None``: everywhere)."""
+    """Labels of all rows as class numbers, and where they are known (``None``: everywhere).
+
+    With ``n_classes`` above 0 the label is also the condition: its one-hot code, zeros where it is not known.
+    """
 
     y: Tensor | None = None
     known: Tensor | None = None
+    n_classes: int = 0
 
     def at(self, index: Tensor) -> dict[str, Tensor | None]:
         """Return the fields of a batch for some rows."""
-        return {
-            "y": None if self.y is None else self.y[index],
-            "y_known": None if self.known is None else self.known[index],
-        }
+        y = None if self.y is None else self.y[index]
+        known = None if self.known is None else self.known[index]
+        return {"y": y, "y_known": known, "c": one_hot(y, known, self.n_classes)}
+
+
+def one_hot(y: Tensor | None, known: Tensor | None, n: int) -> Tensor | None:
+    """Return class numbers as one-hot rows, zeros where they are not known; ``None`` without classes.
+
+    Example:
+        >>> one_hot(torch.tensor([1, 0]), torch.tensor([True, False]), 2)
+        tensor([[0., 1.],
+                [0., 0.]])
+    """
+    if y is None or not n:
+        return None
+    code = torch.nn.functional.one_hot(y, n).to(torch.float32)
+    return code if known is None else code * known.unsqueeze(1)
 
 
 class Rows(ABC):

@@ -52,6 +52,22 @@ class Label(_Frozen):
     classes: tuple[ClassName, ...]
 
 
+class Condition(_Frozen):
+    """What generation is conditioned on, and what of it was seen, so that rows can be drawn where nothing is given.
+
+    Args:
+        names: Columns of a table, or the name of the label.
+        width: Width of the condition in a batch.
+        values: Combinations that were seen, one value per name each; of very many, a random part.
+        shares: Share of the rows that each has.
+    """
+
+    names: tuple[str, ...]
+    width: int = Field(ge=1)
+    values: tuple[tuple[JsonValue, ...], ...]
+    shares: tuple[float, ...]
+
+
 class Schema(_Frozen):
     """What a user's data are and how they become model values and back. JSON in both directions.
 
@@ -65,6 +81,7 @@ class Schema(_Frozen):
         columns: Names of DataFrame columns, in the order of the features.
         form: What comes back to the user.
         label: Name and classes of the label, if there is one.
+        condition: What generation is conditioned on, if on anything.
         n_rows: Rows of the data.
         split: How the rows are divided.
         fingerprint: ``sha256:...`` over the content, or ``sha256-sample:...`` over a sample of very large data.
@@ -86,6 +103,7 @@ class Schema(_Frozen):
     columns: tuple[str | int, ...] | None = None
     form: Form = "numpy"
     label: Label | None = None
+    condition: Condition | None = None
     n_rows: int
     split: Split = Field(default_factory=lambda: Split())
     fingerprint: str = ""

@@ -160,6 +160,7 @@ def make(
         frame = Frame(
             dataset.schema.event_shape, proposal.family, dict(proposal.family_settings), tuple(proposal.shared),
             proposal.network, masked=first.mask is not None, settings=dict(settings),
+            n_condition=0 if first.c is None else first.c.shape[1],
         )
         model, objective = build(recipe, frame)
         model.initialise(first)

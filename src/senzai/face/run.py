@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -118,18 +118,28 @@ class Run:
         x = torch.cat([verbs.reconstruct(self.model, b, seed=at(seed, i)) for i, b in self._pieces(dataset)])
         return dataset.decode(x)
 
-    def sample(self, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0) -> Any:
+    def sample(
+        self, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
+        given: Mapping[str, object] | None = None,
+    ) -> Any:
         """Return ``n`` new rows in the form of the training data.
+
+        A model that is conditioned on something and is given nothing draws conditions as they were seen in the data.
 
         Args:
             n: How many.
             seed: Seed of the draws; without one they differ from call to call.
             noise: Draw from the likelihood too; by default yes, but for images, which show its expected value.
             temperature: Factor on the spread of the latents.
+            given: Values to condition on, by name: one for all rows, or ``n`` of them.
+
+        Raises:
+            SettingError: The model was not fitted to be conditioned on a name, or has not seen a value.
         """
         with_noise = self.schema.kind != "images" if noise is None else noise
         chosen = int(torch.randint(2**62, ())) if seed is None else seed
-        x = verbs.sample(self.model, n, seed=chosen, noise=with_noise, temperature=temperature)
+        c = self._kind().condition(given or {}, n, self.schema, seed=chosen)
+        x = verbs.sample(self.model, n, seed=chosen, c=c, noise=with_noise, temperature=temperature)
         return self._kind().decode(x, self.schema)
 
     def interpolate(self, a: object, b: object, *, steps: int = 8) -> Any:

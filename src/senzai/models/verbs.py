@@ -113,6 +113,8 @@ def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Tensor
 def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Tensor:
     """Return decoded points between the latents of rows of ``a`` and ``b``, ``(steps, N, *event)``.
 
+    A condition changes along the same straight line.
+
     Raises:
         SettingError: Fewer than two steps.
     """
@@ -121,7 +123,8 @@ def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Te
     za, zb = encode(model, a), encode(model, b)
     weights = torch.linspace(0, 1, steps, device=za[0].device)
     line = tuple(torch.stack([torch.lerp(u, v, float(w)) for w in weights]) for u, v in zip(za, zb, strict=True))
-    flat = decode(model, tuple(g.flatten(0, 1) for g in line))
+    c = None if a.c is None or b.c is None else torch.cat([torch.lerp(a.c, b.c, float(w)) for w in weights])
+    flat = decode(model, tuple(g.flatten(0, 1) for g in line), c=c)
     return flat.reshape(steps, len(a), *flat.shape[1:])
 
 
@@ -141,5 +144,6 @@ def traverse(
     moved[..., dim] = values.to(moved).repeat_interleave(len(batch))
     others = [g.repeat(len(values), *[1] * (g.ndim - 1)) for g in z]
     others[group] = moved
-    flat = decode(model, tuple(others))
+    c = None if batch.c is None else batch.c.repeat(len(values), 1)
+    flat = decode(model, tuple(others), c=c)
     return flat.reshape(len(values), len(batch), *flat.shape[1:])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.random import derive
-from ..data import Dataset, Schema
+from ..data import KINDS, Dataset, Schema
 from ..data.split import permutation
 from ..evaluation import elbo
 from ..models import verbs
@@ -230,7 +230,9 @@ def measure(
     noisy = trained_on.kind != "images"
     compared = verbs.reconstruct(model, held.batch.take(slice(0, COMPARED))) if noisy else shown.reconstructions
     n = MAP_ROWS if noisy else SAMPLES
-    samples = verbs.sample(model, n, seed=derive(seed, "samples"), noise=noisy)
+    drawn = derive(seed, "samples")
+    c = KINDS[trained_on.kind].condition({}, n, trained_on, seed=drawn)
+    samples = verbs.sample(model, n, seed=drawn, c=c, noise=noisy)
     moved = find_traversals(model, few.take(slice(0, 1)), codes)
     return Findings(held, shown, mapped, codes, compared, samples, noisy, moved, find_paths(model, held))
 

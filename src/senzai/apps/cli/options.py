@@ -24,6 +24,9 @@ Set: TypeAlias = Annotated[
     list[str] | None,
     Option("--set", metavar="KEY=VALUE", help="A setting, such as lr=0.01 or hidden=300,300; repeat for more."),
 ]
+Given: TypeAlias = Annotated[
+    list[str] | None, Option("--given", metavar="NAME=VALUE", help="A value to condition on; repeat for more.")
+]
 PointSeed: TypeAlias = Annotated[
     int | None, Option("--seed", min=0, help="Draw with this seed instead of giving the model's best single answer.")
 ]

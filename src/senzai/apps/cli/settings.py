@@ -37,6 +37,25 @@ def parse_set(given: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def parse_given(given: Sequence[str]) -> dict[str, str]:
+    """Return values to condition on, typed as ``name=value``; names and values may hold anything.
+
+    Raises:
+        SettingError: One has no ``=`` or no name.
+
+    Example:
+        >>> parse_given(["income=>50K", "age =30"])
+        {'income': '>50K', 'age': '30'}
+    """
+    found = {}
+    for text in given:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise SettingError(f'--given is written NAME=VALUE, but got {text!r}. Write it like --given "age=30".')
+        found[name] = value
+    return found
+
+
 def _value(text: str) -> Any:
     if WHOLE_NUMBERS.fullmatch(text):
         return [int(part) for part in text.split(",") if part]

@@ -25,6 +25,9 @@ def fit(
     kind: Annotated[str | None, Option("--kind", help="Name in `senzai kinds`; by default detected.")] = None,
     settings: Set = None,
     config: Annotated[Path | None, Option("--config", metavar="FILE.toml", help="Settings from a file.")] = None,
+    condition: Annotated[
+        str | None, Option("--condition", metavar="NAMES", help="What to generate by: columns, or `label`.")
+    ] = None,
     devices: Annotated[int, Option("--devices", min=1, help="Processes to train with, one per device.")] = 1,
     skip_bad: Annotated[bool, Option("--skip-bad", help="Leave out, and count, unreadable files.")] = False,
     overwrite: Overwrite = False,
@@ -38,6 +41,8 @@ def fit(
     chosen |= parse_set(settings or [])
     if skip_bad:
         chosen["skip_bad"] = True
+    if condition:
+        chosen["condition"] = condition
     folder = out or (Path(top["out"]) if "out" in top else None)
     if folder is None:
         raise SettingError("A run needs a folder to be kept in. Name one: --out runs/NAME")

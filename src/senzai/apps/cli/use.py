@@ -9,8 +9,9 @@ from typer import Argument, Option
 
 from ...core.errors import InputError, SettingError
 from .files import refuse_existing, write_codes, write_rows
-from .options import Data, File, Json, Overwrite, PointSeed, RunFolder
+from .options import Data, File, Given, Json, Overwrite, PointSeed, RunFolder
 from .output import plain, reply
+from .settings import parse_given
 
 if TYPE_CHECKING:
     from ...face import Run
@@ -27,6 +28,7 @@ def sample(
     noise: Annotated[
         bool | None, Option("--noise/--no-noise", help="Draw from the likelihood too; by default, not for images.")
     ] = None,
+    given: Given = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -38,9 +40,11 @@ def sample(
     refuse_existing(output, overwrite)
     chosen = secrets.randbelow(2**31) if seed is None else seed
     model = load(run)
-    new = model.sample(n, seed=chosen, noise=noise, temperature=temperature)
+    wanted = parse_given(given or [])
+    new = model.sample(n, seed=chosen, noise=noise, temperature=temperature, given=wanted)
     write_rows(new, output, model.schema)
     document = {"out": str(output), "n": n, "seed": chosen, "temperature": temperature, "shape": _shape(new)}
+    document |= {"given": wanted} if wanted else {}
     again = "" if seed is not None else f" The same again: --seed {chosen}"
     reply(as_json, document, f"{n:,} new rows are in {plain(output)}.{again}")
 
