@@ -6,10 +6,10 @@ import pytest
 
 from senzai.core.spec import registry
 from senzai.recipes import RECIPES
-from senzai.recipes.frame import NAMES
+from senzai.recipes.frame import names
 from senzai.training.settings import TrainSettings
 
-HEADINGS = ["Model", "Bound", "Symbols and names in code", "When to use", "Settings", "Source", "Runs"]
+HEADINGS = ["Model", "Bound", "Symbols and names in code", "When to use", "Settings", "Source", "Measured results"]
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -28,7 +28,7 @@ def test_no_page_is_about_a_recipe_that_does_not_exist(root):
 
 def test_settings_and_families_named_in_the_how_to_exist(root):
     text = (root / "docs" / "how-to.md").read_text(encoding="utf-8")
-    known = {*NAMES, *TrainSettings.model_fields, "values", "size", "missing"}
+    known = {*names(), *TrainSettings.model_fields, "values", "size", "missing"}
     for name, value in re.findall(r"`([a-z_.]+)=([a-z_0-9.]+)`", text):
         assert name.partition(".")[0] in known, name
         role = {"likelihood": "family", "prior": "prior", "warmup": "schedule"}.get(name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 from .plants import BOUNDS, CHECKPOINT, LIKELIHOODS, LOOP, RATE, SCHEMA, VERBS, Fault, edit
 
 FAMILIES = "tests/dist/test_families.py::"
@@ -514,5 +517,9 @@ LIST = (
         (f"{USE}test_an_interpolation_begins_and_ends_at_its_rows",),
     ),
 )
-FAULTS = {f.name: f for f in LIST}
-assert len(FAULTS) == len(LIST)
+
+# Every file ``of_<part>.py`` beside this one has a list of its own.
+MORE = tuple(importlib.import_module(f".{p.stem}", __package__) for p in sorted(Path(__file__).parent.glob("of_*.py")))
+ALL = LIST + tuple(fault for module in MORE for fault in module.LIST)
+FAULTS = {f.name: f for f in ALL}
+assert len(FAULTS) == len(ALL)

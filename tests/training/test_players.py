@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 import torch
 
 from senzai.core.random import forked
 from senzai.models.base import LatentModel
-from senzai.objectives import ELBO, Objective, Player
-from senzai.training.checkpoint import load_checkpoint
+from senzai.objectives import ELBO, Objective, Player, Terms
+from senzai.training.bundle import save_weights
+from senzai.training.checkpoint import load_checkpoint, load_tensors
 from senzai.training.events import Interrupted, Progressed
 from senzai.training.listeners import Checkpointer, drive
 
@@ -113,3 +115,52 @@ def test_a_frozen_parameter_stays(make, make_model, train):
     train(make(model=model, ema=0.9))
     assert torch.equal(model.likelihood.bias, before)
     assert not model.likelihood.bias.requires_grad
+
+
+@dataclass(frozen=True)
+class WithCritic(TwoSides):
+    """The decoder plays every third step; a critic that only training has learns to guess z from nothing."""
+
+    def equip(self, model):
+        model.aux["critic"] = torch.nn.Linear(2, 1)
+
+    def players(self, model: LatentModel):
+        def guess(model, batch, step):
+            loss = model.aux["critic"](torch.ones(len(batch), 2)).squeeze(-1).square()
+            return Terms(loss, {"guess": loss}, {})
+
+        encoder, decoder = super().players(model)
+        slow = Player(decoder.name, decoder.parameters, decoder.loss, when=lambda step: step % 3 == 0)
+        return (encoder, slow, Player("critic", tuple(model.aux["critic"].parameters()), guess, lr=0.5))
+
+
+def test_a_player_may_sit_out_and_its_means_are_over_its_own_steps(make, train):
+    event = train(make(objective=WithCritic(), log_every=20, schedule="constant")).of(Progressed)[0]
+    assert {"critic.loss", "decoder.loss", "loss"} <= set(event.metrics)
+    assert 0.5 < event.metrics["decoder.distortion"] / event.metrics["distortion"] < 2  # not a third
+
+
+def test_only_the_first_of_three_steps_moves_the_decoder(make):
+    training = make(objective=WithCritic(), schedule="constant")
+    weight = training.model.likelihood.bias
+    seen = [weight.detach().clone()]
+    with forked(0):
+        for step in range(4):
+            training._step(step, training.feed.at(step))
+            seen.append(weight.detach().clone())
+    assert [not torch.equal(a, b) for a, b in pairwise(seen)] == [True, False, False, True]
+    rates = [s.optimiser.param_groups[0]["lr"] for s in training.steppers]
+    assert rates[2] == 0.5
+
+
+def test_what_only_training_has_is_checkpointed_and_not_shipped(make, tmp_path, same):
+    first, second = make(objective=WithCritic()), make(objective=WithCritic())
+    assert not {id(p) for p in first.model.own_parameters()} & {id(p) for p in first.model.aux.parameters()}
+    with forked(0):
+        drive(first, [Checkpointer(tmp_path / "last.safetensors", 0)])
+        load_checkpoint(second, tmp_path / "last.safetensors")
+    assert same(first.model.aux.state_dict(), second.model.aux.state_dict())
+    save_weights(tmp_path, first.model)
+    kept = load_tensors(tmp_path / "weights.safetensors")[0]
+    assert kept
+    assert not any(k.startswith("aux") for k in kept)

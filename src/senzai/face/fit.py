@@ -159,8 +159,9 @@ def make(
         first = dataset.batch(np.sort(rows[:ROWS_TO_INITIALISE]))
         frame = Frame(
             dataset.schema.event_shape, proposal.family, dict(proposal.family_settings), tuple(proposal.shared),
-            proposal.network, masked=first.mask is not None, settings=dict(settings),
-            n_condition=0 if first.c is None else first.c.shape[1],
+            proposal.network, masked=first.mask is not None,
+            n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
+            n_condition=0 if first.c is None else first.c.shape[1], settings=dict(settings),
         )
         model, objective = build(recipe, frame)
         model.initialise(first)

@@ -9,7 +9,7 @@ from typing import Any
 from ..core.errors import SettingError
 from ..core.registry import suggestion
 from ..data import KINDS, detect_kind
-from ..recipes.frame import NAMES
+from ..recipes.frame import names
 from ..training.settings import TrainSettings
 
 SPLIT_SEED = "split_seed"
@@ -54,7 +54,8 @@ def sort_settings(source: object, recipe: str, kind: str | None, settings: Mappi
     data: dict[str, Any] = {}
     model: dict[str, Any] = {}
     training: dict[str, Any] = {}
-    known = sorted({*options, *train, *NAMES, SPLIT_SEED})
+    settable = names()
+    known = sorted({*options, *train, *settable, SPLIT_SEED})
     for name, value in settings.items():
         if name == SPLIT_SEED:
             data["seed"] = value
@@ -62,7 +63,7 @@ def sort_settings(source: object, recipe: str, kind: str | None, settings: Mappi
             training[name] = value
         elif name in options:
             data[name] = value
-        elif name.partition(".")[0] in NAMES:
+        elif name.partition(".")[0] in settable:
             model[name] = value
         else:
             raise SettingError(f"Unknown setting {name!r}.{suggestion(name, known)} Known: {', '.join(known)}.")

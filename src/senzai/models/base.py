@@ -160,7 +160,15 @@ class Inference:
 
 
 class LatentModel(nn.Module, ABC):
-    """A joint p(x, z) with an inference q(z | x)."""
+    """A joint p(x, z) with an inference q(z | x).
+
+    ``aux`` holds what an objective needs for training and the model does not: a discriminator, say. It is checkpointed
+    with the model, and left out of a finished run.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aux = nn.ModuleDict()
 
     @abstractmethod
     def infer(
@@ -186,6 +194,11 @@ class LatentModel(nn.Module, ABC):
     @abstractmethod
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Parameters of the inference side; all others are the generative side."""
+
+    def own_parameters(self) -> tuple[nn.Parameter, ...]:
+        """Return the trainable parameters of the model itself, each once, without those of ``aux``."""
+        foreign = {id(p) for p in self.aux.parameters()}
+        return tuple(p for p in self.parameters() if p.requires_grad and id(p) not in foreign)
 
     @property
     def mixes_rows(self) -> bool:

@@ -11,8 +11,8 @@ from torch.distributions import Distribution
 from ..core.batch import Batch
 from ..core.spec import part
 from ..dist.ops import draw, marginal
-from ..parts.likelihoods import Likelihood
-from ..parts.posteriors import Posterior
+from ..parts.likelihoods import AnyLikelihood
+from ..parts.posteriors import AnyPosterior
 from ..parts.priors import Prior
 from .base import Group, Inference, LatentModel
 
@@ -33,7 +33,7 @@ class Flat(LatentModel):
     Example:
         >>> from senzai.dist import BernoulliFamily, NormalFamily
         >>> from senzai.nn import MLPDecoder, MLPEncoder
-        >>> from senzai.parts import StandardNormal
+        >>> from senzai.parts import Likelihood, Posterior, StandardNormal
         >>> model = Flat(
         ...     StandardNormal(2),
         ...     Posterior(MLPEncoder((5,), (8,)), NormalFamily(), 2),
@@ -43,7 +43,7 @@ class Flat(LatentModel):
         torch.Size([7, 3])
     """
 
-    def __init__(self, prior: Prior, posterior: Posterior, likelihood: Likelihood) -> None:
+    def __init__(self, prior: Prior, posterior: AnyPosterior, likelihood: AnyLikelihood) -> None:
         super().__init__()
         self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
 
@@ -72,7 +72,7 @@ class Flat(LatentModel):
     @property
     def mixes_rows(self) -> bool:
         """Whether the likelihood estimates its scale from the whole batch."""
-        return self.likelihood.family.mixes_rows
+        return self.likelihood.mixes_rows
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Parameters of the posterior."""

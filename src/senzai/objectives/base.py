@@ -40,12 +40,20 @@ class Player:
         parameters: Deduplicated by identity.
         loss: ``(model, batch, step) -> Terms``.
         mixes_rows: Whether the loss of one row depends on other rows.
+        lr: Learning rate of this player alone, where it is not the run's.
+        when: Whether it plays at a step (0-based); always by default.
     """
 
     name: str
     parameters: tuple[nn.Parameter, ...]
     loss: Loss
     mixes_rows: bool = False
+    lr: float | None = None
+    when: Callable[[int], bool] | None = None
+
+    def plays_at(self, step: int) -> bool:
+        """Whether it moves at an optimisation step."""
+        return self.when is None or self.when(step)
 
 
 class Objective(ABC):
@@ -57,8 +65,14 @@ class Objective(ABC):
 
     def players(self, model: LatentModel) -> tuple[Player, ...]:
         """Return who minimises what, in the order of play; by default one player with every parameter."""
-        unique = {id(p): p for p in model.parameters() if p.requires_grad}
-        return (Player("model", tuple(unique.values()), self, mixes_rows=self.mixes_rows(model)),)
+        return (Player("model", model.own_parameters(), self, mixes_rows=self.mixes_rows(model)),)
+
+    def equip(self, model: LatentModel) -> None:  # noqa: B027 - most objectives need nothing
+        """Add the modules that only training needs (a discriminator, say) to ``model.aux``, before the players play.
+
+        Called once for a model, in training and before a checkpoint is read; its random weights come from the ambient
+        seed.
+        """
 
     def check(self, model: LatentModel) -> None:  # noqa: B027 - most objectives train any model
         """Refuse a model that this objective cannot train, with the reason.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import final
 
 import torch
@@ -18,9 +19,32 @@ from ..nn.precision import network_precision
 from .posteriors import full_precision
 
 
+class AnyLikelihood(nn.Module, ABC):
+    """What every likelihood is: from latents ``(*lead, B, n_latent)`` to a distribution over data.
+
+    A decoder whose entries depend on each other is one too: its distribution teacher-forces in ``log_prob`` and decodes
+    entry by entry in ``sample``.
+    """
+
+    event: tuple[int, ...]
+    """Shape of one row of data."""
+
+    @abstractmethod
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Distribution:
+        """Return p(x | z) with batch shape ``z.shape[:-1]`` and event shape ``event``."""
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether, in training, the density of one row depends on the others of its batch."""
+        return False
+
+    def observe(self, p: Distribution, x: Tensor) -> None:
+        """In training, see what was predicted and what was there."""
+
+
 @part("likelihood", "decoded")
 @final
-class Likelihood(DataInitialised):
+class Likelihood(DataInitialised, AnyLikelihood):
     """A decoder, an output bias that starts at the data mean, and a family.
 
     Some raw numbers can be ``shared``: learned once per element instead of being computed from ``z`` (a global scale,
@@ -104,6 +128,11 @@ class Likelihood(DataInitialised):
         unit = Unit(self.shift, self.scale) if self.family.has_unit else None
         p = self.family(self.raw(z, c), self.event, unit)
         return with_scale(p, self.sigma) if self.family.mixes_rows and not self.training else p
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether the family takes its scale from all rows of a batch together."""
+        return self.family.mixes_rows
 
     @torch.no_grad()
     def observe(self, p: Distribution, x: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import final
 
 from torch import Tensor, nn
@@ -16,9 +17,20 @@ from ..nn.precision import network_precision
 from .priors import check_width
 
 
+class AnyPosterior(nn.Module, ABC):
+    """What every posterior is: from a batch to a distribution over latents."""
+
+    event: tuple[int, ...]
+    """Shape of one latent."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Distribution:
+        """Return q(z | x) with batch shape ``(B,)`` and event shape ``event``."""
+
+
 @part("posterior", "amortised")
 @final
-class Posterior(nn.Module):
+class Posterior(AnyPosterior):
     """An encoder, a linear head without any normalisation, and a family.
 
     Args:

@@ -1,8 +1,13 @@
 """Recipes: names for parts + objective + defaults, each a short function with its paper, registered once."""
 
-from . import basic as basic
+import importlib as _importlib
+import pkgutil as _pkgutil
+
 from .frame import Frame as Frame
 from .registry import RECIPES as RECIPES
 from .registry import Recipe as Recipe
 from .registry import build as build
 from .registry import recipe as recipe
+
+for _module in _pkgutil.iter_modules(__path__):  # every file of this room may register recipes
+    _importlib.import_module(f"{__name__}.{_module.name}")

@@ -7,7 +7,9 @@ over what the recipe asks for, which wins over what the kind of data proposes.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -19,16 +21,30 @@ from ..dist.family import Family
 from ..nn.inputs import Decoder, Encoder, Scaling
 from ..objectives.base import Objective
 from ..objectives.warmup import Constant, Warmup
-from ..parts.likelihoods import Likelihood, decoded_names
-from ..parts.posteriors import Posterior
+from ..parts.likelihoods import AnyLikelihood, Likelihood, decoded_names
+from ..parts.posteriors import AnyPosterior, Posterior
 from ..parts.priors import Prior
 
 NETWORK_SETTINGS = ("hidden", "width", "residual", "n_stages", "activation", "dropout", "norm")
-OBJECTIVE_SETTINGS = ("beta", "free_bits", "n_samples")
-NAMES = (
-    "n_latent", "network", *NETWORK_SETTINGS, "prior", "posterior", "likelihood", "shared", "objective",
-    *OBJECTIVE_SETTINGS, "warmup",
-)
+SLOTS = ("n_latent", "network", *NETWORK_SETTINGS, "prior", "posterior", "likelihood", "shared", "objective", "warmup")
+"""Settings of every recipe. A recipe with a part of its own kind gives it a slot of its own here."""
+
+PROVIDED: dict[str, Callable[[Frame], Any]] = {
+    "n_latent": lambda frame: frame.n_latent,
+    "event": lambda frame: frame.event,
+    "n_condition": lambda frame: frame.n_condition,
+    "n_classes": lambda frame: frame.n_classes,
+    "n_rows": lambda frame: frame.n_rows,
+    "encoder": lambda frame: frame.encoder(),
+    "posterior": lambda frame: frame.posterior(),
+}
+"""Arguments of parts that come from the data or from other parts: a part that has one of these names gets it."""
+
+
+def objective_settings() -> tuple[str, ...]:
+    """Return the settings of all registered objectives, which need no dot: ``beta``, ``free_bits`` and others."""
+    names = {f.name for _, cls in registry("objective").items() for f in dataclasses.fields(cls)}
+    return tuple(sorted(names - set(PROVIDED) - set(SLOTS)))
 
 
 @dataclass
@@ -43,6 +59,8 @@ class Frame:
         network: ``"mlp"`` or ``"conv"``, as proposed.
         masked: Whether rows come with a mask.
         n_condition: Width of the condition.
+        n_classes: Number of classes of the label; 0 without one.
+        n_rows: Number of training rows.
         settings: What the user set.
     """
 
@@ -53,8 +71,11 @@ class Frame:
     network: str = "mlp"
     masked: bool = False
     n_condition: int = 0
+    n_classes: int = 0
+    n_rows: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
+    _posterior: AnyPosterior | None = None
 
     # --- settings ---------------------------------------------------------------------------------------------------
     def get(self, name: str, default: Any) -> Any:
@@ -77,8 +98,10 @@ class Frame:
         """Make the part the user named, with its dotted settings; the recipe's defaults belong to its own choice."""
         name = self.word(slot, default)
         own = {k.partition(".")[2]: self.get(k, None) for k in self.settings if k.startswith(f"{slot}.")}
-        _ = registry(role)[name]
-        return make(f"{role}/{name}", **{**fixed, **(defaults if name == default else {}), **own})
+        takes = _parameters(registry(role)[name])
+        given = {**fixed, **(defaults if name == default else {}), **own}
+        provided = {k: PROVIDED[k](self) for k in takes if k in PROVIDED and k not in given}
+        return make(f"{role}/{name}", **provided, **given)
 
     def check_all_used(self, recipe: str) -> None:
         """Refuse settings nobody asked for.
@@ -89,9 +112,10 @@ class Frame:
         for name in self.settings:
             if name in self._used:
                 continue
-            if name.partition(".")[0] not in NAMES:
-                near = suggestion(name, list(NAMES))
-                raise SettingError(f"Unknown setting {name!r}.{near} Known: {', '.join(NAMES)}.")
+            known = names()
+            if name.partition(".")[0] not in known:
+                near = suggestion(name, list(known))
+                raise SettingError(f"Unknown setting {name!r}.{near} Known: {', '.join(known)}.")
             raise SettingError(f"The recipe {recipe!r} with these parts has no use for {name!r}. Leave it out.")
 
     # --- parts ------------------------------------------------------------------------------------------------------
@@ -104,17 +128,28 @@ class Frame:
 
     def prior(self, name: str = "standard_normal", **defaults: Any) -> Prior:
         """Return the prior."""
-        prior: Prior = self._part("prior", "prior", name, defaults, n_latent=self.n_latent)
+        prior: Prior = self._part("prior", "prior", name, defaults)
         return prior
 
-    def posterior(self, family: str = "normal", **defaults: Any) -> Posterior:
-        """Return the posterior with its encoder."""
-        made: Family = self._part("family", "posterior", family, defaults)
-        return Posterior(self.encoder(), made, self.n_latent)
+    def posterior(self, name: str = "normal", **defaults: Any) -> AnyPosterior:
+        """Return the posterior with its encoder, the same one each time: a prior may hold it.
 
-    def likelihood(self, family: str | None = None, **defaults: Any) -> Likelihood:
-        """Return the likelihood with its decoder: the recipe's family, or what the data propose."""
+        Its name is that of a posterior, or of a family whose numbers an encoder gives.
+        """
+        if self._posterior is None:
+            if self.word("posterior", name) in registry("posterior"):
+                self._posterior = self._part("posterior", "posterior", name, defaults)
+            else:
+                made: Family = self._part("family", "posterior", name, defaults)
+                self._posterior = Posterior(self.encoder(), made, self.n_latent)
+        return self._posterior
+
+    def likelihood(self, family: str | None = None, **defaults: Any) -> AnyLikelihood:
+        """Return the likelihood: the recipe's, or the family that the data propose, with its decoder."""
         default, own = (self.family, self.family_settings) if family is None else (family, defaults)
+        if self.word("likelihood", default) in registry("likelihood"):
+            whole: AnyLikelihood = self._part("likelihood", "likelihood", default, own)
+            return whole
         made: Family = self._part("family", "likelihood", default, own)
         proposed = self.shared if self.settings.get("likelihood", default) == self.family else ()
         given = self.get("shared", proposed)
@@ -157,22 +192,31 @@ class Frame:
 
     # --- objective --------------------------------------------------------------------------------------------------
     def elbo(self, **defaults: Any) -> Objective:
-        """Return the objective, by default the evidence lower bound."""
-        name = self.word("objective", "elbo")
-        takes = _parameters(registry("objective")[name])
-        asked: dict[str, Any] = {k: self.get(k, defaults.get(k)) for k in OBJECTIVE_SETTINGS if k in takes}
-        own = {k: v for k, v in asked.items() if v is not None}
+        """Return the evidence lower bound, unless the user names another objective."""
+        return self.objective("elbo", **defaults)
+
+    def objective(self, name: str, **defaults: Any) -> Objective:
+        """Return an objective: the recipe's, or the one the user names; its settings need no dot."""
+        chosen = self.word("objective", name)
+        takes = _parameters(registry("objective")[chosen])
+        own = dict(defaults) if chosen == name else {}
+        own |= {k: self.get(k, None) for k in objective_settings() if k in takes and k in self.settings}
         if "warmup" in takes:
-            own["warmup"] = self.warmup()
-        objective: Objective = self._part("objective", "objective", "elbo", {}, **own)
+            own["warmup"] = self.warmup(own.get("warmup"))
+        objective: Objective = self._part("objective", "objective", name, {}, **own)
         return objective
 
-    def warmup(self) -> Warmup:
-        """Return the warm-up of the rate: none, unless the user names one."""
+    def warmup(self, default: Warmup | None = None) -> Warmup:
+        """Return the warm-up of the rate: the recipe's, or none, unless the user names one."""
         if "warmup" not in self.settings:
-            return Constant()
+            return Constant() if default is None else default
         warmup: Warmup = self._part("schedule", "warmup", "constant", {})
         return warmup
+
+
+def names() -> tuple[str, ...]:
+    """Return every setting of every recipe."""
+    return (*SLOTS, *objective_settings())
 
 
 def _parameters(cls: Any) -> tuple[str, ...]:

@@ -165,8 +165,9 @@ def read_spec(path: Path) -> Spec:
 
 
 def save_weights(path: Path, model: LatentModel) -> None:
-    """Write the weights of a finished run."""
-    save_tensors(path / WEIGHTS, model.state_dict(), {"format": "senzai-weights-1"})
+    """Write the weights of a finished run, without what only its training needed."""
+    own = {k: v for k, v in model.state_dict().items() if not k.startswith("aux.")}
+    save_tensors(path / WEIGHTS, own, {"format": "senzai-weights-1"})
 
 
 def load_model(path: Path, spec: Spec) -> LatentModel:

@@ -70,6 +70,8 @@ class Training:
         columns: Sequence[str | int] = (),
     ) -> None:
         objective.check(model)
+        objective.equip(model)
+        model.aux.to(feed.device)
         self.model, self.objective, self.feed, self.validation = model, objective, feed, validation
         self.settings = settings = settings.resolved(feed.plan.batch_size)
         self.comms, self.columns = comms or Comms(), columns
@@ -182,15 +184,13 @@ class Training:
         rate = self._set_rates(step)
         fine = self.meter.fine
         seen = []
-        for stepper in self.steppers:
-            sums, norm, fine = stepper(pieces, step, fine)
-            seen.append((stepper.names, sums, norm))
-        names, sums, norm = seen[0]
-        if len(seen) > 1:
-            names = tuple(n for part in seen for n in part[0])
-            sums = torch.cat([part[1] for part in seen])
-        assert fine is not None  # an objective has at least one player
-        self.meter.add(names, sums, norm, fine, rows=pieces[0].total)
+        for i, stepper in enumerate(self.steppers):
+            if stepper.player.plays_at(step):
+                sums, norm, fine = stepper(pieces, step, fine)
+                seen.append((norm, fine))
+                self.meter.add(i, stepper.names, sums, rows=pieces[0].total)
+        assert fine is not None  # somebody plays at every step
+        self.meter.stepped(seen[0][0], fine, rows=pieces[0].total)
         if self.average is not None:
             self.average.update(self.model)
         self.progress = replace(self.progress, step=step + 1, rows=self.progress.rows + pieces[0].total)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .comms import Comms
+
+
+@dataclass
+class Sums:
+    """What one player saw since the last look: names, sums over rows, and how many rows they are."""
+
+    names: tuple[str, ...]
+    values: Tensor
+    rows: int
 
 
 class Meter:
@@ -19,21 +29,26 @@ class Meter:
 
     def reset(self, step: int) -> None:
         """Forget everything; the next step is ``step``."""
-        self.names: tuple[str, ...] = ()
-        self.sums: Tensor | None = None
+        self.seen: dict[int, Sums] = {}
         self.norm: Tensor | None = None
         self.fine: Tensor | None = None
         self._fine_steps: Tensor | None = None
-        self.rows = self._timed_rows = 0
+        self.rows = 0
         self._first, self._began = step, time.perf_counter()
 
-    def add(self, names: tuple[str, ...], sums: Tensor, norm: Tensor, fine: Tensor, *, rows: int) -> None:
-        """Add what the players saw in one step; ``fine`` also says whether all steps before it were."""
-        self.names, self.norm, self.fine = names, norm, fine
-        self.sums = sums if self.sums is None else self.sums + sums
+    def add(self, player: int, names: tuple[str, ...], sums: Tensor, *, rows: int) -> None:
+        """Add what one player saw in one step."""
+        before = self.seen.get(player)
+        if before is None:
+            self.seen[player] = Sums(names, sums, rows)
+        else:
+            before.values, before.rows = before.values + sums, before.rows + rows
+
+    def stepped(self, norm: Tensor, fine: Tensor, *, rows: int) -> None:
+        """End a step; ``fine`` also says whether all steps before it were."""
+        self.norm, self.fine = norm, fine
         self._fine_steps = fine.int() if self._fine_steps is None else self._fine_steps + fine
         self.rows += rows
-        self._timed_rows += rows
 
     def failed(self) -> bool:
         """Whether something was not finite since the last look (this synchronises)."""
@@ -45,25 +60,28 @@ class Meter:
 
     def gather(self, comms: Comms) -> None:
         """Let the first process hold the sums of all, so that its checkpoint is about all rows."""
-        if comms.world > 1 and self.sums is not None:
-            total = comms.sum(self.sums)
-            self.sums = total if comms.is_main else torch.zeros_like(total)
+        if comms.world > 1:
+            for seen in self.seen.values():
+                total = comms.sum(seen.values)
+                seen.values = total if comms.is_main else torch.zeros_like(total)
 
     def read(self, comms: Comms) -> tuple[dict[str, float], float, float]:
         """Return means per row, the last gradient norm, and rows per second."""
-        assert self.sums is not None  # called after at least one step
-        assert self.norm is not None
-        means = (comms.sum(self.sums) / self.rows).tolist()
-        speed = self._timed_rows / max(1e-9, time.perf_counter() - self._began)
-        return dict(zip(self.names, means, strict=True)), float(self.norm), speed
+        assert self.norm is not None  # called after at least one step
+        found: dict[str, float] = {}
+        for _, seen in sorted(self.seen.items()):
+            found |= dict(zip(seen.names, (comms.sum(seen.values) / seen.rows).tolist(), strict=True))
+        speed = self.rows / max(1e-9, time.perf_counter() - self._began)
+        return found, float(self.norm), speed
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return what a resumed run needs to go on summing."""
-        return {"names": self.names, "rows": self.rows}, {} if self.sums is None else {"sums": self.sums}
+        facts = {str(i): {"names": seen.names, "rows": seen.rows} for i, seen in self.seen.items()}
+        return facts, {str(i): seen.values for i, seen in self.seen.items()}
 
     def resume(self, facts: dict[str, Any], tensors: dict[str, Tensor], step: int, comms: Comms) -> None:
         """Go on from :meth:`state`; only the first process holds sums."""
         self.reset(step)
-        if "sums" in tensors:
-            self.names, self.rows = tuple(facts["names"]), int(facts["rows"])
-            self.sums = tensors["sums"] if comms.is_main else torch.zeros_like(tensors["sums"])
+        for i, said in facts.items():
+            values = tensors[i] if comms.is_main else torch.zeros_like(tensors[i])
+            self.seen[int(i)] = Sums(tuple(said["names"]), values, int(said["rows"]))

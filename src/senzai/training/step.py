@@ -52,7 +52,7 @@ def parameter_groups(
     matrices = {id(p) for name, p in model.named_parameters() if name.endswith("weight") and p.ndim > 1}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for p in player.parameters:
-        side = settings.encoder_lr if id(p) in encoder else settings.decoder_lr
+        side = player.lr or (settings.encoder_lr if id(p) in encoder else settings.decoder_lr)
         decay = settings.weight_decay if id(p) in matrices else 0.0
         groups.setdefault((side or settings.lr or 1e-3, decay), []).append(p)
     return [
