@@ -1,5 +1,8 @@
 """Evaluation: figures about a trained model and data, each with its standard error; reads models, never trains them."""
 
+from .annealing import AnnealedEstimate as AnnealedEstimate
+from .annealing import Annealing as Annealing
+from .annealing import annealed_log_likelihood as annealed_log_likelihood
 from .bits import bits_per_dim as bits_per_dim
 from .bits import dequantise as dequantise
 from .bits import dequantised as dequantised
@@ -7,7 +10,16 @@ from .bits import dimensions as dimensions
 from .bits import is_discrete as is_discrete
 from .bounds import Split as Split
 from .bounds import elbo as elbo
+from .bracket import Bracket as Bracket
+from .bracket import bidirectional as bidirectional
+from .bracket import simulate as simulate
+from .curves import Convergence as Convergence
+from .curves import RatePoint as RatePoint
+from .curves import convergence as convergence
+from .curves import rate_distortion as rate_distortion
 from .figures import evaluate as evaluate
+from .gaps import Gaps as Gaps
+from .gaps import inference_gaps as inference_gaps
 from .latents import ActiveUnits as ActiveUnits
 from .latents import Information as Information
 from .latents import active_units as active_units
@@ -17,5 +29,8 @@ from .latents import pairwise_log_prob as pairwise_log_prob
 from .likelihood import LikelihoodEstimate as LikelihoodEstimate
 from .likelihood import log_likelihood as log_likelihood
 from .noise import RowNoise as RowNoise
+from .results import Figure as Figure
+from .results import bootstrap as bootstrap
+from .results import plain as plain
 from .statistics import mean_se as mean_se
 from .statistics import ratio_of_means as ratio_of_means
