@@ -156,7 +156,7 @@ def mutual_information(
     codes = []
     with judging(model):
         for chunk in chunks(model, batch, n_samples, seed=seed, memory_gb=memory_gb):
-            codes.append(_code(_pick(chunk.seen.groups, group), chunk))
+            codes.append(_code(pick_group(chunk.seen.groups, group), chunk))
         log_mixture = [aggregate_log_prob([c.q for c in codes if c.fresh], c.z, memory_gb) for c in codes]
     own, gap = (torch.zeros(len(batch), dtype=torch.float64, device=batch.device) for _ in range(2))
     for c, log_m in zip(codes, log_mixture, strict=True):
@@ -187,7 +187,12 @@ def _code(group: Group, chunk: Chunk) -> _Code:
     return _Code(q, group.z, group.log_q.double(), group.log_p.double(), chunk.rows, chunk.draws.start == 0)
 
 
-def _pick(groups: tuple[Group, ...], name: str | None) -> Group:
+def pick_group(groups: tuple[Group, ...], name: str | None) -> Group:
+    """Return the group of that name, by default the first that has a posterior.
+
+    Raises:
+        CombinationError: There is none.
+    """
     for g in groups:
         if g.q is not None and (name is None or g.name == name):
             return g
