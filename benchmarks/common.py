@@ -103,8 +103,8 @@ def peak_mib() -> float:
 
 def write(name: str, found: dict[str, Any]) -> Path:
     """Write a result with machine, versions and date."""
-    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     full = {"benchmark": name, "date": time.strftime("%Y-%m-%d"), "machine": machine(), **found}
     path.write_text(json.dumps(full, indent=2) + "\n")
     print(f"written: {path}")

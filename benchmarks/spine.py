@@ -22,7 +22,7 @@ from senzai.training.events import Event, Reached
 from senzai.training.listeners import Listener
 from senzai.training.loop import Training
 
-from . import peer
+from . import bare, peer
 from .common import alternate, binarised_mnist, clock, peak_mib
 
 SHAPE: dict[str, Any] = {"network": "mlp", "hidden": [512], "n_latent": 16}
@@ -65,7 +65,8 @@ def throughput(epochs: int, rounds: int) -> dict[str, Any]:
         return rate
 
     found = alternate(
-        rounds, pythae=theirs, equal=lambda: ours("equal", EQUAL), defaults=lambda: ours("defaults", DEFAULTS)
+        rounds, pythae=theirs, equal=lambda: ours("equal", EQUAL), defaults=lambda: ours("defaults", DEFAULTS),
+        bare=lambda: bare.rows_per_second(train, epochs=epochs),
     )
     base = found["pythae"]["median"]
     return {
@@ -157,6 +158,16 @@ def likelihood(n_images: int, rounds: int, k: int = 5000) -> dict[str, Any]:
         "ratio_bf16": base / found["bf16"]["median"], "bf16_minus_fp32_nats": means["bf16"] - means["fp32"],
         "images": {"pythae": n_images, "senzai": len(rows)}, "peak_mib": _peak_of_likelihood(run, k),
     }
+
+
+def products(k: int) -> dict[str, float]:
+    """Seconds per image of the decoder's matrix products alone, with nothing around them."""
+    found = {}
+    for name, dtype in {"fp32": torch.float32, "bf16": torch.bfloat16}.items():
+        z, a, b = (torch.randn(shape, dtype=dtype) for shape in ((k, 16), (16, 512), (512, 784)))
+        (z @ a) @ b
+        found[name] = statistics.median(clock(lambda z=z, a=a, b=b: (z @ a) @ b) for _ in range(9))
+    return found
 
 
 def _peak_of_likelihood(run: Run, k: int) -> float:

@@ -1,4 +1,4 @@
-"""What generation is conditioned on: the user's values to a condition; what is not given is drawn from what was seen."""
+"""What generation is conditioned on: the user's values to a condition; what is not given is drawn from the data."""
 
 from __future__ import annotations
 
