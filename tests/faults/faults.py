@@ -493,7 +493,7 @@ LIST = (
     # --- verbs -------------------------------------------------------------------------------------------------------
     Fault(
         "a temperature that is ignored", VERBS,
-        edit("models.verbs:sample", "temperature * g", "g"),
+        edit("models.verbs:sample", "spread=temperature", "spread=1.0"),
         (f"{USE}test_the_temperature_scales_the_latents",),
     ),
     Fault(

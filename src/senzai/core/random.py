@@ -36,6 +36,7 @@ class Noise:
         offset: Position of the first local row in the global batch.
         total: Rows of the global batch; ``None`` means the local rows are all there are.
         point: Draw nothing: every draw is the point that stands for its distribution (see ``senzai.dist.point``).
+        spread: Factor on normal numbers: the temperature of what is drawn from them.
 
     Example:
         >>> whole = Noise.seeded(3).normal((2, 6, 1))
@@ -48,6 +49,7 @@ class Noise:
     offset: int = 0
     total: int | None = None
     point: bool = False
+    spread: float = 1.0
 
     @classmethod
     def seeded(
@@ -71,6 +73,7 @@ class Noise:
         """Standard normal numbers of ``shape``; axis ``row_dim`` counts rows of the batch."""
         full, rows = self._rows(tuple(shape), row_dim)
         out = torch.randn(full, generator=self.generator, dtype=dtype, device=device)
+        out = out if self.spread == 1.0 else self.spread * out
         return out if rows is None else out.narrow(row_dim, rows.start, rows.stop - rows.start)
 
     def uniform(

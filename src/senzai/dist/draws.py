@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Laplace
+from torch.distributions import Bernoulli, Categorical, Laplace, MixtureSameFamily
 
 from senzai.core.random import Noise
 
@@ -28,6 +28,16 @@ def _(p: Categorical, shape: Shape, noise: Noise) -> Tensor:
 def _(p: Laplace, shape: Shape, noise: Noise) -> Tensor:
     u = open_uniform((*shape, *p.loc.shape), noise, row_dim=len(shape), like=p.loc)
     return p.loc + p.scale * laplace_quantile(u)
+
+
+@_draw.register(MixtureSameFamily)
+def _(p: MixtureSameFamily, shape: Shape, noise: Noise) -> Tensor:
+    """Draw from every component, and keep the one that was chosen."""
+    with torch.no_grad():
+        chosen = _draw(p.mixture_distribution, shape, noise)
+        drawn = _draw(p.component_distribution, shape, noise)
+        at = chosen.reshape(*chosen.shape, *[1] * (1 + len(p.event_shape)))
+        return drawn.gather(chosen.ndim, at.expand(*chosen.shape, 1, *p.event_shape)).squeeze(chosen.ndim)
 
 
 def laplace_quantile(u: Tensor) -> Tensor:

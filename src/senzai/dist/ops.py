@@ -54,6 +54,11 @@ def draw(p: Distribution, sample_shape: Shape = (), *, grad: bool = True, noise:
 @singledispatch
 def _draw(p: Distribution, shape: Shape, noise: Noise) -> Tensor:
     """Fall back on the distribution's own sampler, steered by the noise source through a seed of its own."""
+    if noise.spread != 1.0:
+        raise CombinationError(
+            f"A temperature needs draws made from normal numbers, but {type(p).__name__} has its own sampler. "
+            "Leave the temperature at 1, or register how it is drawn with `senzai.dist.ops._draw.register`."
+        )
     if noise.generator is None and noise.total is None:
         return p.rsample(shape) if p.has_rsample else p.sample(shape)
     device = torch.device("cpu") if noise.generator is None else noise.generator.device

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..core.batch import Batch, Data
+from ..core.errors import CombinationError
 from ..dist.ops import closed, factorised, factors
 from ..nn.inputs import DataInitialised, as_float
+from ..parts.priors import Prior
 
 
 def weighted_mean(values: Tensor, log_mix: Tensor | None) -> Tensor:
@@ -194,6 +196,17 @@ class LatentModel(nn.Module, ABC):
     @abstractmethod
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Parameters of the inference side; all others are the generative side."""
+
+    def with_prior(self, prior: Prior) -> LatentModel:
+        """Return the model with another prior over its (topmost) latents, everything else shared.
+
+        Raises:
+            CombinationError: This model has no such prior.
+        """
+        raise CombinationError(
+            f"A prior can be exchanged where latents have one of their own, but {type(self).__name__} has none that "
+            "stands alone. Sample from the model as it is: sampler=prior."
+        )
 
     def own_parameters(self) -> tuple[nn.Parameter, ...]:
         """Return the trainable parameters of the model itself, each once, without those of ``aux``."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..core.batch import Batch
+from ..core.errors import CombinationError
 from ..core.spec import part
 from ..dist.ops import draw, marginal
 from ..parts.likelihoods import AnyLikelihood
@@ -57,7 +58,7 @@ class Flat(LatentModel):
         if batch.observed is not None:
             p = marginal(p, batch.observed)
         self.likelihood.observe(p, batch.tensor)
-        return Inference((Group("z", value, q, self.prior(batch.c)),), p, batch.x)
+        return Inference((Group("z", value, q, self.prior.of(batch)),), p, batch.x)
 
     def generate(self, z: tuple[Tensor, ...], c: Tensor | None = None) -> Distribution:
         """Return p(x | z)."""
@@ -68,6 +69,19 @@ class Flat(LatentModel):
         """Draw latents ``(n, n_latent)``."""
         p = self.prior(c)
         return (draw(p, (n,) if not p.batch_shape else (), grad=False),)
+
+    def with_prior(self, prior: Prior) -> LatentModel:
+        """Return the model with another prior, posterior and likelihood shared.
+
+        Raises:
+            CombinationError: The prior is over other latents.
+        """
+        if tuple(self.posterior.event) != (prior.n_latent,):
+            raise CombinationError(
+                f"The prior must be over latents of the shape {tuple(self.posterior.event)}, but has "
+                f"({prior.n_latent},). Give one of that width."
+            )
+        return Flat(prior, self.posterior, self.likelihood).train(self.training)
 
     @property
     def mixes_rows(self) -> bool:

@@ -6,6 +6,7 @@ All run without gradients, in evaluation mode, in pieces that fit memory. Withou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -82,7 +83,8 @@ def sample(
         seed: Seed of the draws.
         c: Condition, one row per sample.
         noise: Draw from p(x | z), as the model defines it; else show its expected value (smooth pictures).
-        temperature: Factor on the spread of the latents; 1 is the model.
+        temperature: Factor on the normal numbers that the latents are made from; 1 is the model. A standard normal is
+            drawn that much narrower or wider, a mixture or a flow around each of its modes.
 
     Raises:
         SettingError: ``n`` is negative or the temperature not positive.
@@ -95,8 +97,9 @@ def sample(
         for start in range(0, n, ROWS):
             rows = min(ROWS, n - start)
             given = None if c is None else c[start : start + rows]
-            with using(Noise.seeded(derive(seed, "sample", start), device=device)):
-                z = tuple(temperature * g for g in model.sample_prior(rows, given))
+            with using(Noise.seeded(derive(seed, "sample", start), device=device)) as source:
+                with using(replace(source, spread=temperature)):
+                    z = model.sample_prior(rows, given)
                 found.append(show(model.generate(z, given), noise=noise))
     return torch.cat(found)
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 from torch.nn import functional as F
 
-from ..core.errors import SettingError
+from ..core.batch import Batch
+from ..core.errors import SettingError, ShapeError
 from ..core.spec import part
 
 _FLOOR = 1e-4
@@ -25,12 +26,31 @@ class Prior(nn.Module, ABC):
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return p(z | c) with ``event_shape == (n_latent,)``."""
 
+    def of(self, batch: Batch) -> Distribution:
+        """Return the prior that the rows of a batch are scored under; it may only differ from p(z | c) in training."""
+        p: Distribution = self(batch.c)
+        return p
+
 
 def check_width(n_latent: int) -> int:
     """Return ``n_latent`` if it is a positive whole number."""
     if not isinstance(n_latent, int) or isinstance(n_latent, bool) or n_latent < 1:
         raise SettingError(f"`n_latent >= 1` must hold, but got n_latent={n_latent!r}. Give a whole number.")
     return n_latent
+
+
+def needed(c: Tensor | None, n_condition: int) -> Tensor | None:
+    """Return the condition of a prior that has one, ``(B, n_condition)``, and ``None`` for one that has not.
+
+    Raises:
+        ShapeError: It has another width, or is missing.
+    """
+    if not n_condition:
+        return None
+    if c is None or c.shape[-1] != n_condition:
+        came = "nothing" if c is None else f"the shape {tuple(c.shape)}"
+        raise ShapeError(f"This prior is p(z | c) with c of width {n_condition}, but got {came}. Give the condition.")
+    return c
 
 
 def diagonal(loc: Tensor, scale: Tensor) -> Distribution:
