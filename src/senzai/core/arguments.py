@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Hashable
+from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
@@ -18,7 +19,8 @@ _SCALARS = (int, float, bool, str, types.NoneType)
 
 @cache
 def _hints(cls: Any) -> dict[str, Any]:
-    return get_type_hints(cls.__init__)
+    # A data class is read class by class, each in its own module: an inherited field is annotated where it was written.
+    return get_type_hints(cls if is_dataclass(cls) else cls.__init__)
 
 
 def _is_plain(hint: Any) -> bool:

@@ -85,8 +85,8 @@ class Flat(LatentModel):
 
     @property
     def mixes_rows(self) -> bool:
-        """Whether the likelihood estimates its scale from the whole batch."""
-        return self.likelihood.mixes_rows
+        """Whether the likelihood estimates its scale from the whole batch, or the posterior is normalised over it."""
+        return self.likelihood.mixes_rows or self.posterior.mixes_rows
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Parameters of the posterior."""

@@ -17,7 +17,7 @@ from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.spec import part
 from .inputs import Decoder, Encoder, Scaling, Standardise
-from .layers import ACTIVATIONS, halves, initialise_weights, with_condition
+from .layers import ACTIVATIONS, bounded, halves, initialise_weights, linear_out, with_condition
 
 
 def halvings(height: int, width: int, n_stages: int | None) -> list[tuple[int, int]]:
@@ -156,6 +156,8 @@ class ConvDecoder(Decoder):
         n_condition: Width of the condition appended to the latents.
         activation: One of ``senzai.nn.ACTIVATIONS``.
         dropout: Share of channels dropped in training.
+        skip: Give the latents (and the condition) to every stage again, so that no stage can lose them.
+        spectral: Keep the largest singular value of every weight at one.
 
     Example:
         >>> import torch
@@ -174,6 +176,8 @@ class ConvDecoder(Decoder):
         n_condition: int = 0,
         activation: str = "silu",
         dropout: float = 0.0,
+        skip: bool = False,
+        spectral: bool = False,
     ) -> None:
         super().__init__()
         _check_image(raw_shape[1:])
@@ -195,15 +199,21 @@ class ConvDecoder(Decoder):
         self.out = nn.Conv2d(chans[-1], 4 * n_raw * c, 3, padding=1)
         initialise_weights(self, activation)
         nn.init.xavier_uniform_(self.out.weight)
+        ways = nn.ModuleList(linear_out(n_latent + n_condition, a, bias=False) for a in chans)
+        self.again = ways if skip else nn.ModuleList()
+        if spectral:
+            bounded(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return raw numbers ``(*lead, n_raw, channels, height, width)``."""
         lead = z.shape[:-1]
         flat = with_condition(z, c if self.n_condition else None).reshape(lead.numel(), -1)
-        h = self.first(self.start(flat).unflatten(-1, self.start_shape))
-        for size, stage in zip(self.sizes[1:], self.stages, strict=True):
-            h = stage(F.interpolate(h, size=size, mode="nearest"))
+        h = self._again(0, self.first(self.start(flat).unflatten(-1, self.start_shape)), flat)
+        for i, (size, stage) in enumerate(zip(self.sizes[1:], self.stages, strict=True), start=1):
+            h = self._again(i, stage(F.interpolate(h, size=size, mode="nearest")), flat)
         raw = F.pixel_shuffle(self.out(h), 2)[..., : self.raw_shape[-2], : self.raw_shape[-1]]
         return raw.reshape(*lead, *self.raw_shape)
 
-
+    def _again(self, i: int, h: Tensor, flat: Tensor) -> Tensor:
+        """Add the latents' way to stage ``i``, the same at every pixel."""
+        return h + self.again[i](flat)[..., None, None] if len(self.again) else h

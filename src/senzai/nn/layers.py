@@ -91,6 +91,30 @@ def linear_out(n_in: int, n_out: int, *, bias: bool = True) -> nn.Linear:
     return layer
 
 
+def skips(n_in: int, widths: tuple[int, ...], activation: str) -> nn.ModuleList:
+    """Return linear ways from the latents to hidden layers of these widths, the last one without an activation.
+
+    Reference:
+        Avoiding Latent Variable Collapse with Generative Skip Models (Dieng et al., 2019).
+        https://arxiv.org/abs/1807.04863
+    """
+    last = len(widths) - 1
+    wide = [w if i == last else w * halves(activation) for i, w in enumerate(widths)]
+    return nn.ModuleList(linear_out(n_in, w, bias=False) for w in wide)
+
+
+def bounded(net: nn.Module) -> None:
+    """Divide every weight of ``net`` by its largest singular value, followed by power iteration in training.
+
+    Reference:
+        Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018).
+        https://arxiv.org/abs/1802.05957
+    """
+    for module in list(net.modules()):
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.utils.parametrizations.spectral_norm(module)
+
+
 def size_of(event: tuple[int, ...]) -> int:
     """Return how many numbers one event has."""
     return prod(event)

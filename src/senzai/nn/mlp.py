@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import final
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core.batch import Batch
 from ..core.spec import part
 from .inputs import Decoder, Encoder, Scaling, Standardise
-from .layers import hidden_layers, linear_out, size_of, with_condition
+from .layers import bounded, hidden_layers, linear_out, size_of, skips, with_condition
 
 
 @part("encoder", "mlp")
@@ -72,6 +72,8 @@ class MLPDecoder(Decoder):
         activation: One of ``senzai.nn.ACTIVATIONS``.
         dropout: Share of hidden units dropped in training.
         norm: ``"none"`` or ``"layer"``, on hidden layers only.
+        skip: Give the latents (and the condition) to every layer again, so that no layer can lose them.
+        spectral: Keep the largest singular value of every weight matrix at one.
 
     Example:
         >>> import torch
@@ -89,6 +91,8 @@ class MLPDecoder(Decoder):
         activation: str = "relu",
         dropout: float = 0.0,
         norm: str = "none",
+        skip: bool = False,
+        spectral: bool = False,
     ) -> None:
         super().__init__()
         self.raw_shape = tuple(raw_shape)
@@ -96,8 +100,19 @@ class MLPDecoder(Decoder):
         n_in = n_latent + n_condition
         self.hidden = hidden_layers(n_in, tuple(hidden), activation=activation, dropout=dropout, norm=norm)
         self.out = linear_out(hidden[-1] if hidden else n_in, size_of(raw_shape))
+        self.again = skips(n_in, (*hidden, size_of(raw_shape))[1:], activation) if skip else nn.ModuleList()
+        if spectral:
+            bounded(self)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return raw numbers ``(*lead, *raw_shape)``."""
-        raw: Tensor = self.out(self.hidden(with_condition(z, c if self.n_condition else None)))
+        given = with_condition(z, c if self.n_condition else None)
+        raw = self._with_skips(given) if len(self.again) else self.out(self.hidden(given))
         return raw.reshape(*raw.shape[:-1], *self.raw_shape)
+
+    def _with_skips(self, given: Tensor) -> Tensor:
+        h, ways = given, iter([None, *self.again])  # the first layer has the latents as its input
+        for layer in (*self.hidden, self.out):
+            way = next(ways) if isinstance(layer, nn.Linear) else None
+            h = layer(h) if way is None else layer(h) + way(given)
+        return h

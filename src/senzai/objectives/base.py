@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeAlias, TypeVar
 
 from torch import Tensor, nn
 
 from ..core.batch import Batch
 from ..models.base import LatentModel
+from .warmup import Warmup
+
+AnObjective = TypeVar("AnObjective", bound="Objective")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,17 @@ class Objective(ABC):
     def mixes_rows(self, model: LatentModel) -> bool:
         """Whether the loss of a row depends on other rows of its batch."""
         return model.mixes_rows
+
+    def over(self: AnObjective, total_steps: int) -> AnObjective:
+        """Return the objective for a training of known length: shares of it become numbers of steps.
+
+        Called once, before training; by default every schedule is told.
+        """
+        own: Any = self
+        values = {f.name: getattr(own, f.name) for f in (fields(own) if is_dataclass(own) else ())}
+        told = {k: v.over(total_steps) for k, v in values.items() if isinstance(v, Warmup)}
+        replaced: AnObjective = replace(own, **told) if told else own
+        return replaced
 
     @property
     def settled_after(self) -> int:

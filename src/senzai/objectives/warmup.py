@@ -23,6 +23,10 @@ class Warmup(ABC):
     def at(self, step: int) -> float:
         """Return the factor at a 0-based step."""
 
+    def over(self, total_steps: int) -> Warmup:
+        """Return the schedule for a training of known length; only a share of it depends on that."""
+        return self
+
 
 def _check_steps(steps: int) -> None:
     if steps < 1:
@@ -72,6 +76,48 @@ class Linear(Warmup):
     def at(self, step: int) -> float:
         """Return ``min(1, step / steps)``."""
         return min(1.0, step / self.steps)
+
+
+@part("schedule", "share")
+@final
+@dataclass(frozen=True)
+class Share(Warmup):
+    """A straight line from 0 to 1 over a share of the training, whatever its length.
+
+    Args:
+        share: Share of all steps spent rising.
+
+    Raises:
+        SettingError: The share is not between 0 and 1; or it is read before the length of the training is known.
+
+    Example:
+        >>> [Share(0.5).over(8).at(s) for s in (0, 1, 2, 4)]
+        [0.0, 0.25, 0.5, 1.0]
+    """
+
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise SettingError(f"`0 < share <= 1` must hold, but got share={self.share!r}.")
+
+    def over(self, total_steps: int) -> Warmup:
+        """Return the line in steps."""
+        return Linear(max(1, round(self.share * total_steps)))
+
+    @property
+    def end(self) -> int:
+        """Unknown before the length of the training is."""
+        raise self._unknown()
+
+    def at(self, step: int) -> float:
+        """Unknown before the length of the training is."""
+        raise self._unknown()
+
+    def _unknown(self) -> SettingError:
+        return SettingError(
+            f"A share ({self.share}) of the training needs to know its length. Train, or call `objective.over(steps)`."
+        )
 
 
 @part("schedule", "monotone")

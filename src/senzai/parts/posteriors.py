@@ -27,6 +27,18 @@ class AnyPosterior(nn.Module, ABC):
     def forward(self, batch: Batch) -> Distribution:
         """Return q(z | x) with batch shape ``(B,)`` and event shape ``event``."""
 
+    def example(self) -> Distribution | None:
+        """Return some q of the kind this posterior gives, one row, for objectives that need to know it when built.
+
+        ``None`` where it takes data to tell; an objective then refuses at the first batch.
+        """
+        return None
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether, in training, q of one row depends on the others of its batch."""
+        return False
+
 
 @part("posterior", "amortised")
 @final
@@ -59,6 +71,10 @@ class Posterior(AnyPosterior):
         with network_precision(self.head.weight.device):
             raw: Tensor = self.head(self.encoder(batch))
         return self.family(full_precision(raw).unflatten(-1, self.raw_shape), self.event)
+
+    def example(self) -> Distribution:
+        """Return what the family makes of zeros."""
+        return self.family(self.head.weight.new_zeros(1, *self.raw_shape), self.event)
 
 
 def full_precision(raw: Tensor) -> Tensor:

@@ -25,7 +25,9 @@ from ..parts.likelihoods import AnyLikelihood, Likelihood, decoded_names
 from ..parts.posteriors import AnyPosterior, Posterior
 from ..parts.priors import Prior
 
-NETWORK_SETTINGS = ("hidden", "width", "residual", "n_stages", "activation", "dropout", "norm")
+NETWORK_SETTINGS = (
+    "hidden", "width", "residual", "n_stages", "activation", "dropout", "norm", "skip", "spectral",
+)
 SLOTS = ("n_latent", "network", *NETWORK_SETTINGS, "prior", "posterior", "likelihood", "shared", "objective", "warmup")
 """Settings of every recipe. A recipe with a part of its own kind gives it a slot of its own here."""
 

@@ -72,12 +72,13 @@ class Training:
         objective.check(model)
         objective.equip(model)
         model.aux.to(feed.device)
-        self.model, self.objective, self.feed, self.validation = model, objective, feed, validation
+        self.model, self.feed, self.validation = model, feed, validation
         self.settings = settings = settings.resolved(feed.plan.batch_size)
         self.comms, self.columns = comms or Comms(), columns
         self.interrupt = interrupt or Interrupt()
         self.device = feed.device
         self.total_steps = settings.total_steps(feed.plan.steps_per_epoch)
+        self.objective = objective = objective.over(self.total_steps)
         check_warmup(objective, self.total_steps)
         check_validation(settings, validation is not None)
         self.validate_every = settings.validate_every or max(feed.plan.steps_per_epoch, self.total_steps // 200)
