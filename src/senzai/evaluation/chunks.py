@@ -42,12 +42,13 @@ class Chunk:
 
 
 def chunks(
-    model: LatentModel, batch: Batch, k: int, *, seed: int, memory_gb: float = 0.5, first_row: int = 0
+    model: LatentModel, batch: Batch, k: int, *, seed: int, memory_gb: float = 0.5, first_row: int = 0,
+    common: bool = False,
 ) -> Iterator[Chunk]:
     """Go through all rows with ``k`` draws each; inside :func:`judging`.
 
     Draws are merged before rows, so that a row is encoded as seldom as possible. The noise of a row and draw does not
-    depend on the chunk.
+    depend on the chunk; with ``common`` it is the same for every row.
     """
     check_settings(batch, k, memory_gb)
     keep_pages(batch.device)
@@ -58,7 +59,7 @@ def chunks(
         for first in range(0, k, n_draws):
             draws = range(first, min(first + n_draws, k))
             rows = range(first_row + start, first_row + stop)
-            with using(RowNoise.of(seed, k, rows, draws, device=batch.device)):
+            with using(RowNoise.of(seed, k, rows, draws, device=batch.device, common=common)):
                 seen = model.infer(some, len(draws))
             yield Chunk(slice(start, stop), draws, some, seen)
 

@@ -106,7 +106,7 @@ class LikelihoodEstimate:
 
 def log_likelihood(
     model: LatentModel, batch: Batch, *, k: int = 500, seed: int = 0, memory_gb: float = 0.5, first_row: int = 0,
-    precision: torch.dtype | None = None,
+    precision: torch.dtype | None = None, common: bool = False,
 ) -> LikelihoodEstimate:
     r"""Importance-weighted estimate of log p(x), row by row.
 
@@ -128,6 +128,7 @@ def log_likelihood(
         first_row: Position of the first row, where a longer table is judged piece by piece.
         precision: Dtype of the networks, e.g. ``torch.bfloat16`` for speed; by default their own. Densities and sums
             stay in single and double precision.
+        common: Use the same noise for every row, so that a row's number is the same wherever it stands.
 
     Returns:
         The estimate with its errors.
@@ -150,7 +151,7 @@ def log_likelihood(
     log_sum_squares = log_sum.clone()
     counted = torch.zeros(len(batch), dtype=torch.long)
     with judging(model, precision):
-        for chunk in chunks(model, batch, k, seed=seed, memory_gb=memory_gb, first_row=first_row):
+        for chunk in chunks(model, batch, k, seed=seed, memory_gb=memory_gb, first_row=first_row, common=common):
             log_v = log_weights(chunk.seen, len(chunk.draws) / k)
             rows = chunk.rows
             log_sum[rows] = torch.logaddexp(log_sum[rows], log_v.logsumexp(0))

@@ -30,6 +30,7 @@ class RowNoise(Noise):
         k: Draws per row of the whole evaluation.
         rows: Rows of this chunk.
         draws: Draws of this chunk.
+        common: Give every row the same numbers, so that what is said of a row does not depend on its position.
 
     Example:
         >>> whole = RowNoise.of(0, 3, range(5), range(3)).normal((3, 5, 2))
@@ -42,14 +43,17 @@ class RowNoise(Noise):
     k: int = 1
     rows: range = range(0)
     draws: range = range(0)
+    common: bool = False
     calls: Iterator[int] = field(default_factory=count)
 
     @classmethod
-    def of(cls, seed: int, k: int, rows: range, draws: range, *, device: torch.device | str = "cpu") -> RowNoise:
+    def of(
+        cls, seed: int, k: int, rows: range, draws: range, *, device: torch.device | str = "cpu", common: bool = False
+    ) -> RowNoise:
         """Return the noise of a chunk."""
         generator = torch.Generator(device)
         generator.manual_seed(derive(seed, "chunk", rows.start, draws.start))
-        return cls(generator, seed=seed, k=k, rows=rows, draws=draws)
+        return cls(generator, seed=seed, k=k, rows=rows, draws=draws, common=common)
 
     def normal(
         self, shape: tuple[int, ...], *, row_dim: int = 1, dtype: torch.dtype | None = None,
@@ -78,15 +82,18 @@ class RowNoise(Noise):
         for i, row in enumerate(self.rows):
             for tile in range(self.draws.start // TILE, (self.draws.stop - 1) // TILE + 1):
                 first, last = tile * TILE, min((tile + 1) * TILE, self.k)
-                numbers = self._seeded(make, (last - first, *shape[2:]), call, row, tile, **like)
+                numbers = self._seeded(make, (last - first, *shape[2:]), call, self._own(row), tile, **like)
                 a, b = max(first, self.draws.start), min(last, self.draws.stop)
                 out[a - self.draws.start : b - self.draws.start, i] = numbers[a - first : b - first]
         return out
 
     def _by_row(self, make: Callable[..., Tensor], shape: tuple[int, ...], row_dim: int, **like: Any) -> Tensor:
         call, rest = next(self.calls), shape[:row_dim] + shape[row_dim + 1 :]
-        numbers = [self._seeded(make, rest, call, row, self.draws.start, **like) for row in self.rows]
+        numbers = [self._seeded(make, rest, call, self._own(row), self.draws.start, **like) for row in self.rows]
         return torch.stack(numbers, row_dim)
+
+    def _own(self, row: int) -> int:
+        return 0 if self.common else row
 
     def _seeded(self, make: Callable[..., Tensor], shape: tuple[int, ...], *path: int, **like: Any) -> Tensor:
         if self.generator is not None:
