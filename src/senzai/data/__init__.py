@@ -3,6 +3,9 @@
 from . import array as _array
 from . import builtin as _builtin
 from . import images as _images
+from . import table as _table
+from .column import Column as Column
+from .column import Table as Table
 from .describe import describe as describe
 from .kind import KINDS as KINDS
 from .kind import Kind as Kind
@@ -21,4 +24,4 @@ from .schema import Split as Split
 from .schema import Values as Values
 from .sources import BUILT_IN as BUILT_IN
 
-del _array, _builtin, _images
+del _array, _builtin, _images, _table

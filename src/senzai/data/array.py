@@ -17,6 +17,7 @@ from .kind import KINDS, Kind, Opened
 from .options import ArrayOptions, Options
 from .rows import Rows
 from .schema import Proposal, Schema
+from .table.source import is_table
 
 
 @final
@@ -35,12 +36,14 @@ class ArrayKind(Kind):
     """
 
     name: ClassVar[str] = "array"
-    title: ClassVar[str] = "rows of numbers of one sort: npy, npz, csv, arrays, tensors, DataFrames"
-    suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz", ".csv", ".tsv")
+    title: ClassVar[str] = "rows of numbers of one sort: npy, npz, arrays, tensors, lists; tables with kind=array"
+    suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz")
     options: ClassVar[type[Options]] = ArrayOptions
 
     def accepts(self, source: object, options: Mapping[str, Any]) -> bool:
-        """Whether the source is numbers that are no images."""
+        """Whether the source is numbers that are no images, and no table (which takes ``kind="array"`` to be one)."""
+        if is_table(source):
+            return False
         header = sources.header(source, options)
         return header is not None and not layout.is_image_like(header.shape, header.dtype)
 

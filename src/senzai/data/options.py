@@ -65,6 +65,54 @@ class ArrayOptions(Options):
     """What the kind `array` understands: nothing beyond the common options."""
 
 
+class TableOptions(Options):
+    """What the kind `table` understands beyond the common options.
+
+    Args:
+        schema_: Types of columns by name, where they should not be inferred: ``schema.age=count``.
+        delimiter: What separates the cells of a text file.
+        encoding: Encoding of a text file.
+        quote: What wraps cells of a text file; empty for none.
+        header: Whether the first line of a text file holds the names.
+        na: Further texts that mean a missing value.
+        sheet: Sheet of an Excel file.
+        query: SQL query, for a database.
+        table: Table of a database.
+        max_categories: Categories a column may have; the rarest beyond share one level.
+        max_steps: Different values up to which numbers are ordered values, each with its probability.
+        unknown: A category that was never seen is an "error", or "missing".
+        rare: Values that share a level come back as one of them ("draw"), or under one name ("group").
+        numbers: Likelihood of real numbers, "normal" or "student_t".
+        missingness: Columns whose missing entries the model also learns to predict (missing not at random).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    missing: Literal["error", "keep"] = "keep"
+    schema_: dict[str, str] = Field(default_factory=dict, alias="schema")
+    delimiter: str | None = None
+    encoding: str | None = None
+    quote: str = '"'
+    header: bool | None = None
+    na: tuple[str, ...] = ()
+    sheet: str | int | None = None
+    query: str | None = None
+    table: str | None = None
+    max_categories: int = Field(100, ge=2)
+    max_steps: int = Field(500, ge=2)
+    unknown: Literal["error", "missing"] = "error"
+    rare: Literal["draw", "group"] = "draw"
+    numbers: Literal["normal", "student_t"] = "normal"
+    missingness: tuple[str, ...] = ()
+
+    @field_validator("missingness", "na", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+
 class ImageOptions(Options):
     """What the kind `images` understands beyond the common options.
 
@@ -96,6 +144,11 @@ class ImageOptions(Options):
         raise ValueError("must be a side like 32, or height x width like '32x48', all above 0")
 
 
+def names_of(cls: type[Options]) -> list[str]:
+    """Return the names by which a user sets the options of a kind."""
+    return sorted(field.alias or name for name, field in cls.model_fields.items())
+
+
 def parse(kind: str, cls: type[O], given: Mapping[str, Any] | None) -> O:
     """Check options by name and value.
 
@@ -106,7 +159,7 @@ def parse(kind: str, cls: type[O], given: Mapping[str, Any] | None) -> O:
         >>> parse("images", ImageOptions, {"size": "32x48"}).size
         (32, 48)
     """
-    known = sorted(cls.model_fields)
+    known = names_of(cls)
     for name in given or {}:
         if name not in known:
             raise SettingError(

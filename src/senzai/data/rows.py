@@ -23,18 +23,21 @@ Encode: TypeAlias = Callable[[Array], tuple[Tensor, Tensor | None]]
 class Targets:
     """Labels of all rows as class numbers, and where they are known (``None``: everywhere).
 
-    With ``n_classes`` above 0 the label is also the condition: its one-hot code, zeros where it is not known.
+    With ``n_classes`` above 0 the label is also the condition: its one-hot code, zeros where it is not known. A
+    condition of another sort is given as ``c``, ``(N, n_condition)``.
     """
 
     y: Tensor | None = None
     known: Tensor | None = None
     n_classes: int = 0
+    c: Tensor | None = None
 
     def at(self, index: Tensor) -> dict[str, Tensor | None]:
         """Return the fields of a batch for some rows."""
         y = None if self.y is None else self.y[index]
         known = None if self.known is None else self.known[index]
-        return {"y": y, "y_known": known, "c": one_hot(y, known, self.n_classes)}
+        c = one_hot(y, known, self.n_classes) if self.c is None else self.c[index]
+        return {"y": y, "y_known": known, "c": c}
 
 
 def one_hot(y: Tensor | None, known: Tensor | None, n: int) -> Tensor | None:

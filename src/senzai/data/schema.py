@@ -8,11 +8,13 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-Form: TypeAlias = Literal["numpy", "torch", "pandas", "folder"]
-"""What comes back to the user: an array, a tensor, a DataFrame, or image arrays for a folder."""
+from .column import Table
 
-Values: TypeAlias = Literal["binary", "unit", "levels", "real", "count"]
-"""What the model's values are: 0 or 1; in [0, 1]; 0 .. n-1; any number; 0, 1, 2, ... without an end."""
+Form: TypeAlias = Literal["numpy", "torch", "pandas", "folder", "table", "polars"]
+"""What comes back to the user: an array, a tensor, a DataFrame (of a file: "table"), or image arrays for a folder."""
+
+Values: TypeAlias = Literal["binary", "unit", "levels", "real", "count", "mixed"]
+"""What the model's values are: 0 or 1; in [0, 1]; 0 .. n-1; any number; 0, 1, 2, ...; or each column its own."""
 
 ClassName: TypeAlias = bool | int | float | str
 
@@ -82,6 +84,7 @@ class Schema(_Frozen):
         form: What comes back to the user.
         label: Name and classes of the label, if there is one.
         condition: What generation is conditioned on, if on anything.
+        table: Columns of a table.
         n_rows: Rows of the data.
         split: How the rows are divided.
         fingerprint: ``sha256:...`` over the content, or ``sha256-sample:...`` over a sample of very large data.
@@ -104,6 +107,7 @@ class Schema(_Frozen):
     form: Form = "numpy"
     label: Label | None = None
     condition: Condition | None = None
+    table: Table | None = None
     n_rows: int
     split: Split = Field(default_factory=lambda: Split())
     fingerprint: str = ""
@@ -124,6 +128,9 @@ class Proposal:
         family_settings: Arguments of the family.
         shared: Raw numbers of the family that are learned once for all rows and are no output of the network.
         network: "mlp" or "conv".
+        encoder: Name of the encoder, where it is another than the network's.
+        encoder_settings: Its settings.
+        settings: Settings of the model that suit these data, where the user sets none.
         reason: One plain sentence.
     """
 
@@ -131,4 +138,7 @@ class Proposal:
     family_settings: Mapping[str, Any] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     network: Literal["mlp", "conv"] = "mlp"
+    encoder: str | None = None
+    encoder_settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""

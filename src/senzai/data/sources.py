@@ -81,7 +81,7 @@ def existing(source: object) -> Path | None:
     Raises:
         InputError: There is no such file; near names are suggested.
     """
-    if not isinstance(source, str | Path) or is_built_in(source):
+    if not isinstance(source, str | Path) or is_built_in(source) or "://" in str(source):
         return None
     path = Path(source).expanduser()
     if path.exists():

@@ -39,6 +39,8 @@ from .logistic import DiscretisedLogistic as DiscretisedLogistic
 from .logistic import DiscretisedLogisticFamily as DiscretisedLogisticFamily
 from .logistic import DiscretisedLogisticMixture as DiscretisedLogisticMixture
 from .logistic import DiscretisedLogisticMixtureFamily as DiscretisedLogisticMixtureFamily
+from .mixed import Mixed as Mixed
+from .mixed import MixedFamily as MixedFamily
 from .ops import Observed as Observed
 from .ops import closed as closed
 from .ops import draw as draw
@@ -48,5 +50,6 @@ from .ops import factors as factors
 from .ops import marginal as marginal
 from .ops import point as point
 from .ops import stand_in as stand_in
+from .steps import Steps as Steps
 from .zero_inflated import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from .zero_inflated import ZeroInflatedNegativeBinomialFamily as ZeroInflatedNegativeBinomialFamily

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
-Support: TypeAlias = Literal["binary", "unit", "levels", "category", "ordinal", "real", "positive", "count", "interval"]
+Support: TypeAlias = Literal["binary", "unit", "levels", "category", "ordinal", "real", "positive", "count", "interval", "mixed"]
 
 
 @dataclass(frozen=True)

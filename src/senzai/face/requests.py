@@ -9,6 +9,7 @@ from typing import Any
 from ..core.errors import SettingError
 from ..core.registry import suggestion
 from ..data import KINDS, detect_kind
+from ..data.options import names_of
 from ..recipes.frame import names
 from ..training.settings import TrainSettings
 
@@ -49,7 +50,7 @@ def sort_settings(source: object, recipe: str, kind: str | None, settings: Mappi
         ('images', 0.01, {'beta': 2.0}, {'seed': 3})
     """
     chosen = kind or detect_kind(source)
-    options = set(KINDS[chosen].options.model_fields) - {"seed"}
+    options = set(names_of(KINDS[chosen].options)) - {"seed"}
     train = set(TrainSettings.model_fields)
     data: dict[str, Any] = {}
     model: dict[str, Any] = {}
@@ -59,6 +60,8 @@ def sort_settings(source: object, recipe: str, kind: str | None, settings: Mappi
     for name, value in settings.items():
         if name == SPLIT_SEED:
             data["seed"] = value
+        elif name.startswith("schema.") and "schema" in options:
+            data["schema"] = {**data.get("schema", {}), name.partition(".")[2]: value}
         elif name in train:
             training[name] = value
         elif name in options:

@@ -12,3 +12,4 @@ from .mlp import MLPDecoder as MLPDecoder
 from .mlp import MLPEncoder as MLPEncoder
 from .precision import native_bf16 as native_bf16
 from .precision import using_precision as using_precision
+from .table import TableEncoder as TableEncoder

@@ -86,7 +86,8 @@ class Likelihood(DataInitialised, AnyLikelihood):
                 f"but gives {tuple(decoder.raw_shape)}. Build it with that raw_shape."
             )
         names = family.raw_names
-        self.order = [names.index(n) for n in (*self.from_net, *shared)]
+        place = {n: i for i, n in enumerate(names)}
+        self.order = [place[n] for n in (*self.from_net, *shared)]
         self.is_shared = bool(shared)
         self.bias = nn.Parameter(torch.zeros(family.raw_shape(self.event)))
         self.register_buffer("shift", torch.zeros(self.event))
@@ -114,13 +115,13 @@ class Likelihood(DataInitialised, AnyLikelihood):
         net = full_precision(net)
         if not self.is_shared:
             return net + self.bias
-        axis = net.ndim - len(self.event) - 1
+        axis = net.ndim - self.bias.ndim
         pieces: list[Tensor] = []
         for i in range(len(self.order)):
             bias = self.bias[i]
             j = self.order.index(i)
             decoded = j < len(self.from_net)
-            pieces.append(net.select(axis, j) + bias if decoded else bias.expand(*z.shape[:-1], *self.event))
+            pieces.append(net.select(axis, j) + bias if decoded else bias.expand(*z.shape[:-1], *bias.shape))
         return torch.stack(pieces, axis)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Distribution:
@@ -153,11 +154,12 @@ def decoded_names(family: Family, shared: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         SettingError: A shared name is not one of the family's raw numbers, or nothing is left to decode.
     """
-    unknown = [n for n in shared if n not in family.raw_names]
-    left = tuple(n for n in family.raw_names if n not in shared)
+    names, given = family.raw_names, set(shared)
+    unknown = [n for n in shared if n not in set(names)]
+    left = tuple(n for n in names if n not in given)
     if unknown or not left:
         raise SettingError(
-            f"Shared raw numbers must be some of {', '.join(family.raw_names)} and leave one to decode, "
+            f"Shared raw numbers must be some of {', '.join(names[:20])} and leave one to decode, "
             f"but got {', '.join(map(str, shared))}. Name fewer, or others."
         )
     return left

@@ -63,6 +63,8 @@ class Frame:
         n_condition: Width of the condition.
         n_classes: Number of classes of the label; 0 without one.
         n_rows: Number of training rows.
+        own_encoder: Encoder that the data propose, where it is another than the network's.
+        encoder_settings: Its settings.
         settings: What the user set.
     """
 
@@ -75,6 +77,8 @@ class Frame:
     n_condition: int = 0
     n_classes: int = 0
     n_rows: int = 0
+    own_encoder: str | None = None
+    encoder_settings: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _posterior: AnyPosterior | None = None
@@ -169,9 +173,11 @@ class Frame:
     def encoder(self) -> Encoder:
         """Return the encoder network."""
         network = self.word("network", self.network)
+        own = self.own_encoder if network == self.network else None
+        fixed = dict(self.encoder_settings) if own else {"scaling": self.scaling}
         encoder: Encoder = make(
-            f"encoder/{network}", event=self.event, masked=self.masked, n_condition=self.n_condition,
-            scaling=self.scaling, **self._network_settings("encoder", network),
+            f"encoder/{own or network}", event=self.event, masked=self.masked, n_condition=self.n_condition,
+            **fixed, **self._network_settings("encoder", own or network),
         )
         return encoder
 

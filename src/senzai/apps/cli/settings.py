@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.errors import SettingError
 
-KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*|schema\..+")
 WHOLE_NUMBERS = re.compile(r"-?\d+(,-?\d+)+,?|-?\d+,")
 TOP = ("recipe", "kind", "out")
 """What a file may say about the run itself, beside settings."""

@@ -1,0 +1,292 @@
+"""One column to the model's numbers and exactly back."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+
+from senzai.core.errors import InputError
+
+from ..column import Column, Table
+from ..rows import Array
+from .series import as_labels, as_numbers, observed
+
+OTHER = "(other)"
+
+
+# --- to the model ---------------------------------------------------------------------------------------------------
+def encode(series: Any, column: Column, table: Table) -> tuple[Array, Array]:
+    """Return a column as the model's numbers, float64, and where it is observed; zero stands where it is not.
+
+    Raises:
+        InputError: A value is not one that the column can have.
+    """
+    if column.sort in ("category", "binary") or (column.sort == "steps" and not _numeric(column)):
+        return _codes(series, column, table)
+    x = as_numbers(series, column)
+    seen = ~np.isnan(x)
+    x = np.where(seen, x, column.low if column.low is not None else 0.0)
+    if column.sort == "steps":
+        return _steps(series, x, seen, column)
+    return np.where(seen, _forward(x, seen, column, series), 0.0), seen
+
+
+def _numeric(column: Column) -> bool:
+    return not any(isinstance(v, str | bool) for v in column.levels)
+
+
+def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, Array]:
+    """A number that is none of the ordered values counts as the nearest of them."""
+    if column.dtype.lower().startswith(("int", "uint")) and max(abs(int(v or 0)) for v in column.levels) > 2**53:
+        return _codes(series, column, Table(columns=(column,)))
+    levels = np.array(column.levels, dtype=np.float64)
+    middles = (levels[1:] + levels[:-1]) / 2
+    return np.where(seen, np.searchsorted(middles, x, side="right"), 0).astype(np.float64), seen
+
+
+def _forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
+    if column.transform == "quantile":
+        return to_places(x, np.array(column.knots), np.array(column.places))
+    if column.sort == "count":
+        _refuse(seen & ((x < 0) | (x != np.rint(x))), series, column, "whole numbers from 0 up")
+        return x
+    if column.transform == "log":
+        _refuse(seen & ~(x > 0), series, column, "numbers above 0")
+        mean, sd = column.knots
+        return np.asarray((np.log(np.where(x > 0, x, 1.0)) - mean) / sd)
+    low, high = column.knots
+    _refuse(seen & ~((x > low) & (x < high)), series, column, f"numbers between {column.low:g} and {column.high:g}")
+    share = np.clip((x - low) / (high - low), 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(share) - np.log1p(-share))
+
+
+def _refuse(bad: Array, series: Any, column: Column, rule: str) -> None:
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(
+            f"The column {column.name!r} takes {rule}, but got {series.iloc[row]!r} in row {row} (from 0) and "
+            f"{int(bad.sum()) - 1} more outside. Correct them, leave them empty, or fit again."
+        )
+
+
+def to_places(x: Array, knots: Array, places: Array) -> Array:
+    """Map data to the normal scale, piecewise straight; a repeated value goes to the middle of its places.
+
+    Beyond the ends the map goes on with its average slope, so that outliers stay outliers.
+
+    Example:
+        >>> knots, places = np.array([0.0, 0.0, 1.0, 3.0]), np.array([-2.0, 0.0, 1.0, 2.0])
+        >>> to_places(np.array([0.0, 0.5, 2.0, 6.0]), knots, places)
+        array([-1. ,  0.5,  1.5,  6. ])
+    """
+    z = np.interp(x, knots, places)
+    repeated = np.unique(knots[:-1][knots[1:] == knots[:-1]])
+    if len(repeated):
+        first, last = np.searchsorted(knots, repeated, "left"), np.searchsorted(knots, repeated, "right") - 1
+        middle = (places[first] + places[last]) / 2
+        at = np.clip(np.searchsorted(repeated, x), 0, len(repeated) - 1)
+        z = np.where(repeated[at] == x, middle[at], z)
+    slope = (places[-1] - places[0]) / (knots[-1] - knots[0])
+    z = np.where(x < knots[0], places[0] + (x - knots[0]) * slope, z)
+    return np.asarray(np.where(x > knots[-1], places[-1] + (x - knots[-1]) * slope, z))
+
+
+def _codes(series: Any, column: Column, table: Table) -> tuple[Array, Array]:
+    import pandas as pd
+
+    seen = observed(series)
+    labels = _truths(as_labels(series), column) if column.format and column.format.startswith("truth") else None
+    if labels is None:
+        labels = as_labels(series)
+    found = pd.Index(list(column.levels), dtype=object).get_indexer(pd.Index(labels, dtype=object))
+    if (found[seen] < 0).any():  # the same values in another type: 1 and "1", 1 and 1.0
+        names = pd.Index([_name(v) for v in column.levels], dtype=object)
+        texts = np.array([_name(v) for v in labels], dtype=object)
+        found = np.where(found < 0, names.get_indexer(pd.Index(texts, dtype=object)) if names.is_unique else -1, found)
+    unknown = seen & (found < 0)
+    if unknown.any():
+        if column.other:
+            found = np.where(unknown, len(column.levels), found)
+        elif table.unknown == "missing":
+            seen = seen & ~unknown
+        else:
+            raise _never_seen(series, unknown, column)
+    return np.where(seen, found, 0).astype(np.float64), seen
+
+
+def _name(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _truths(labels: Array, column: Column) -> Array:
+    return labels if column.format is None else np.array(
+        [{True: column.levels[1], False: column.levels[0]}.get(v, v) if isinstance(v, bool) else v for v in labels],
+        dtype=object,
+    )
+
+
+def _never_seen(series: Any, unknown: Array, column: Column) -> InputError:
+    row = int(np.flatnonzero(unknown)[0])
+    known = ", ".join(repr(v) for v in column.levels[:8]) + (" ..." if len(column.levels) > 8 else "")
+    return InputError(
+        f"The column {column.name!r} has the values {known}, but got {series.iloc[row]!r} in row {row} (from 0), which "
+        f"was never seen in training, and {int(unknown.sum()) - 1} more. Correct them, or fit with unknown=missing, "
+        "which takes such values as not observed."
+    )
+
+
+# --- back -----------------------------------------------------------------------------------------------------------
+def decode(codes: Array, column: Column, table: Table, *, gone: Array | None = None) -> Any:
+    """Return a column of a frame, in its own dtype, from the model's numbers; missing where ``gone``."""
+    if column.sort in ("category", "binary", "steps"):
+        values = _levels(codes, column, table)
+        return restore(values, column, gone)
+    return restore(_numbers(codes, column), column, gone)
+
+
+def _numbers(z: Array, column: Column) -> Array:
+    if column.transform == "quantile":
+        x = np.interp(z, np.array(column.places), np.array(column.knots))
+    elif column.transform == "log":
+        mean, sd = column.knots
+        x = np.exp(np.minimum(z * sd + mean, 700.0))
+    elif column.transform == "logit":
+        low, high = column.knots
+        x = np.clip(low + (high - low) / (1 + np.exp(-np.clip(z, -700, 700))), column.low, column.high)
+    else:
+        x = np.maximum(np.rint(z), 0)
+    if column.decimals is not None:
+        x = np.round(x, column.decimals)
+    if column.transform == "log" and column.low is not None:
+        x = np.maximum(x, np.nextafter(0, 1) if not column.decimals else 10.0**-column.decimals)
+    return np.asarray(x)
+
+
+def _levels(codes: Array, column: Column, table: Table) -> Array:
+    n = len(column.levels)
+    at = np.clip(np.rint(np.nan_to_num(codes)), 0, n - (0 if column.other else 1)).astype(np.int64)
+    if not column.other:
+        return levels_of(column)[at]
+    names = np.array([*column.levels, OTHER], dtype=object)
+    out = names[at]
+    others = np.flatnonzero(at == n)
+    if len(others) and column.rare and (table.rare == "draw" or not _all_text(column)):
+        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(at.tobytes()).digest()[:8], "big"))
+        drawn = rng.choice(len(column.rare), size=len(others), p=np.array(column.rare_shares))
+        out[others] = np.array(column.rare, dtype=object)[drawn]
+    return out
+
+
+def _all_text(column: Column) -> bool:
+    return all(isinstance(v, str) for v in column.levels)
+
+
+def levels_of(column: Column) -> Array:
+    """Return the levels as an array that indexing keeps as they are."""
+    out = np.empty(len(column.levels), dtype=object)
+    out[:] = list(column.levels)
+    return out
+
+
+def restore(values: Array, column: Column, gone: Array | None = None) -> Any:
+    """Return values as a pandas Series of the column's dtype, missing where ``gone``."""
+    import pandas as pd
+
+    if column.unit is not None and column.type == "date":
+        return _dates(values, column, gone)
+    kind = pd.api.types.pandas_dtype(column.dtype)
+    if isinstance(kind, pd.CategoricalDtype) or column.dtype == "category":
+        levels = [*column.levels, *(column.rare or (OTHER,) if column.other else ())]
+        made = pd.Series(pd.Categorical(values, categories=levels, ordered=column.type == "ordinal"))
+    elif kind.kind in "iu":
+        whole = [int(v) for v in values] if values.dtype == object else np.rint(values)
+        made = _whole(whole, kind)
+    elif kind.kind == "m":
+        made = pd.Series(np.rint(values).astype(np.int64).astype(f"timedelta64[{column.unit or 'ns'}]"))
+    else:
+        made = pd.Series(values.astype(object) if kind.kind == "O" else values).astype(kind)
+    return made if gone is None or not gone.any() else made.mask(pd.Series(gone))
+
+
+def _whole(values: Any, kind: Any) -> Any:
+    import pandas as pd
+
+    plain = np.dtype(getattr(kind, "numpy_dtype", kind))
+    info = np.iinfo(plain)
+    inside = [min(max(int(v), int(info.min)), int(info.max)) for v in values]
+    return pd.Series(np.array(inside, dtype=plain)).astype(kind)
+
+
+def _dates(values: Array, column: Column, gone: Array | None) -> Any:
+    import pandas as pd
+
+    ticks = np.array([int(v) for v in np.rint(values)], dtype=np.int64) * column.step + column.origin
+    made = pd.Series(ticks.astype(f"datetime64[{column.unit}]"))
+    if gone is not None and gone.any():
+        made = made.mask(pd.Series(gone))
+    if column.format:
+        return made.dt.strftime(column.format).astype(column.dtype)
+    kind = pd.api.types.pandas_dtype(column.dtype)
+    zone = getattr(kind, "tz", None)
+    if zone is not None:
+        return made.dt.tz_localize("UTC").dt.tz_convert(zone)
+    return made.dt.date if kind.kind == "O" else made.astype(kind)
+
+
+# --- what is not modelled -------------------------------------------------------------------------------------------
+def regenerate(column: Column, n: int, start: int = 0) -> Any:
+    """Return ``n`` entries of a column that is not modelled: new identifiers, the constant, or nothing."""
+    import pandas as pd
+
+    if column.type == "identifier":
+        last = int(column.high or 0) + start
+        if column.pattern is not None:
+            begin, digits = column.pattern
+            values = np.array([f"{begin}{last + 1 + i:0{digits}d}" for i in range(n)], dtype=object)
+        else:
+            values = np.arange(last + 1, last + 1 + n)
+        return restore(values, column)
+    if column.type == "constant" and column.levels:
+        value = np.empty(n, dtype=object)
+        value[:] = [column.levels[0]] * n
+        kind = pd.api.types.pandas_dtype(column.dtype)
+        if column.unit and not isinstance(column.levels[0], str):
+            return _dates(np.full(n, (float(column.levels[0] or 0) - column.origin) / column.step), column, None)
+        return restore(value.astype(np.float64) if kind.kind == "f" else value, column)
+    return empty(column, n)
+
+
+def empty(column: Column, n: int) -> Any:
+    """Return ``n`` missing entries in the column's dtype, or in the nearest one that can be missing."""
+    import pandas as pd
+
+    try:
+        return pd.Series([None] * n, dtype=column.dtype)
+    except (TypeError, ValueError):
+        return pd.Series([np.nan] * n, dtype="float64")
+
+
+# --- condition ------------------------------------------------------------------------------------------------------
+def condition_width(column: Column) -> int:
+    """Return how many numbers of a condition a column takes: one per level, or one and whether it is there."""
+    return column.size if column.sort in ("category", "binary") else 2
+
+
+def condition_code(codes: Array, seen: Array, column: Column) -> Array:
+    """Return the condition of a column: one-hot codes, or a number of about unit size and whether it is there."""
+    if column.sort in ("category", "binary"):
+        out = np.zeros((len(codes), column.size), dtype=np.float32)
+        rows = np.flatnonzero(seen)
+        out[rows, codes[rows].astype(np.int64)] = 1
+        return out
+    x = codes
+    if column.sort == "steps":
+        below = np.cumsum([0.0, *column.shares])
+        middle = np.clip((below[1:] + below[:-1]) / 2, 1e-6, 1 - 1e-6)
+        x = torch.special.ndtri(torch.from_numpy(middle)).numpy()[codes.astype(np.int64)]
+    elif column.sort == "count":
+        x = np.log1p(codes)
+    return np.stack([np.where(seen, x, 0), seen], 1).astype(np.float32)

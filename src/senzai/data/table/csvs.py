@@ -1,0 +1,206 @@
+"""Text tables: encoding, delimiter, quoting and header are sniffed; cells are read as text, in blocks."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from senzai.core.errors import InputError
+
+DELIMITERS = (",", "\t", ";", "|")
+BLOCK = 1 << 24
+SNIFFED = 1 << 18
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text table is written.
+
+    Args:
+        encoding: Name of the encoding.
+        delimiter: What separates cells.
+        quote: What cells with a delimiter are wrapped in.
+        header: Whether the first line holds the names.
+        names: Names of the columns.
+        notes: What was found out, one sentence each.
+    """
+
+    encoding: str
+    delimiter: str
+    quote: str
+    header: bool
+    names: tuple[str | int, ...]
+    notes: tuple[str, ...] = ()
+
+
+def sniff(path: Path, *, encoding: str | None, delimiter: str | None, quote: str, header: bool | None) -> Dialect:
+    """Find out how a text table is written.
+
+    Raises:
+        InputError: It is empty, cut off, or in several encodings.
+    """
+    found = encoding or find_encoding(path)
+    with path.open(encoding=found, newline="") as file:
+        text = file.read(SNIFFED)
+    whole = path.stat().st_size <= SNIFFED // 4
+    if not text.strip():
+        raise InputError(f"A table needs rows, but {str(path)!r} is empty. Check how it was written.")
+    mark = delimiter or _delimiter(text, path, quote, whole=whole)
+    rows = _rows(text, mark, quote, whole=whole)
+    has_header = _has_header(rows) if header is None else header
+    names: tuple[str | int, ...] = tuple(c.strip() for c in rows[0]) if has_header else tuple(range(len(rows[0])))
+    notes = []
+    if found not in ("utf-8-sig", "utf-8"):
+        notes.append(f"The file is read as {found}; the option encoding=... decides otherwise.")
+    if not has_header:
+        notes.append("The first line holds values, so columns are numbered from 0; header=true decides otherwise.")
+    refuse_cut_off(path, found, mark, quote, len(names))
+    return Dialect(found, mark, quote, has_header, names, tuple(notes))
+
+
+def find_encoding(path: Path) -> str:
+    """Return the encoding of a file: UTF-8 (or 16 with its mark), else Windows-1252.
+
+    Raises:
+        InputError: Some lines are UTF-8 and others are not.
+    """
+    with path.open("rb") as file:
+        first = file.read(4)
+        if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        file.seek(0)
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            for block in iter(lambda: file.read(BLOCK), b""):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+            return "utf-8-sig"
+        except UnicodeDecodeError:
+            file.seek(0)
+            _refuse_mixture(path, file)
+    return "cp1252"
+
+
+def _refuse_mixture(path: Path, file: Any) -> None:
+    good = bad = 0
+    for number, line in enumerate(file, 1):
+        if line.isascii():
+            continue
+        try:
+            line.decode("utf-8")
+            good = good or number
+        except UnicodeDecodeError:
+            bad = bad or number
+        if good and bad:
+            raise InputError(
+                f"A file has one encoding, but {str(path)!r} is UTF-8 in line {good} and not in line {bad}. "
+                "Convert it to UTF-8, or name the encoding to use for all of it: encoding=cp1252."
+            )
+
+
+def _delimiter(text: str, path: Path, quote: str, *, whole: bool) -> str:
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    scores = {}
+    for mark in DELIMITERS:
+        widths = [len(r) for r in _rows(text, mark, quote, whole=whole)[:200]]
+        usual = max(set(widths), key=widths.count)
+        scores[mark] = (usual > 1, widths.count(usual) / len(widths), usual)
+    best = max(scores, key=lambda m: scores[m])
+    return best if scores[best][0] else ","
+
+
+def _rows(text: str, mark: str, quote: str, *, whole: bool) -> list[list[str]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, quotechar=quote or None,
+                        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE, skipinitialspace=True)
+    rows = []
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+            if len(rows) > 2000:
+                break
+    except csv.Error:
+        pass
+    rows = rows if whole or len(rows) < 2 or len(rows) > 2000 else rows[:-1]
+    return rows or [[""]]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return cell.strip().lower() not in ("nan", "inf", "infinity")
+
+
+def _has_header(rows: list[list[str]]) -> bool:
+    """No name is a number or a mark of a missing value, and names are not repeated as values below them."""
+    first, rest = [c.strip() for c in rows[0]], rows[1:]
+    if any(_is_number(c) or c == "?" for c in first):
+        return False
+    if not rest:
+        return True
+    for j, name in enumerate(first):
+        column = [r[j].strip() for r in rest if len(r) > j]
+        if name not in column:
+            return True
+    return False
+
+
+def refuse_cut_off(path: Path, encoding: str, mark: str, quote: str, width: int) -> None:
+    """Refuse a file that stops in the middle of its last line."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - (1 << 16)))
+        tail = file.read().decode(encoding.replace("-sig", ""), errors="replace")
+    if size > 1 << 16:
+        tail = tail.partition("\n")[2]
+    if tail.endswith(("\n", "\r")) or (quote and tail.count(quote) and size > 1 << 16):
+        return
+    last = tail.rstrip("\r\n").rpartition("\n")[2]
+    cells = _rows(last, mark, quote, whole=True)[0]
+    if len(cells) < width or (quote and last.count(quote) % 2 and tail.count(quote) % 2):
+        raise InputError(
+            f"Every line of {str(path)!r} has {width} cells, but the last one has {len(cells)} and no end: {last[:60]!r}. "
+            "The file was cut off; copy it again, or remove that line."
+        )
+
+
+def batches(path: Path, dialect: Dialect, *, block: int = BLOCK) -> Iterator[Any]:
+    """Yield Arrow batches of text cells.
+
+    Raises:
+        InputError: A line has another number of cells.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as pacsv
+
+    names = [str(n) for n in dialect.names]
+    unique = [f"{i}" for i in range(len(names))]
+    encoding = dialect.encoding.replace("-sig", "")
+    read = pacsv.ReadOptions(
+        column_names=unique, skip_rows=1 if dialect.header else 0, block_size=max(block, 1 << 16), encoding=encoding,
+        use_threads=False,
+    )
+    parse = pacsv.ParseOptions(
+        delimiter=dialect.delimiter, quote_char=dialect.quote or False, newlines_in_values=bool(dialect.quote),
+    )
+    convert = pacsv.ConvertOptions(
+        column_types=dict.fromkeys(unique, pa.string()), strings_can_be_null=False, quoted_strings_can_be_null=False,
+    )
+    try:
+        with pacsv.open_csv(str(path), read_options=read, parse_options=parse, convert_options=convert) as reader:
+            yield from reader
+    except (pa.ArrowInvalid, UnicodeDecodeError) as err:
+        if "Empty CSV" in str(err) or "no columns" in str(err).lower():
+            return
+        raise InputError(
+            f"{str(path)!r} must have {len(names)} cells in every line, but: {err}. "
+            "Check that line, or give delimiter=..., quote=... or encoding=..."
+        ) from err

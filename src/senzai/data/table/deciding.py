@@ -1,0 +1,304 @@
+"""From what a column holds to what it is: a type, a likelihood, and the reason in one sentence."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import torch
+
+from senzai.core.errors import SettingError
+from senzai.core.registry import suggestion
+
+from ..column import TYPES, Column
+from ..options import TableOptions
+from ..rows import Array
+from .survey import MOST_VALUES, Facts
+
+KNOTS = 257
+REPEATS = 5
+"""A number is an ordered value if each value occurs so often on average."""
+FEW = 20
+"""Rows from which a column of all different values may be an identifier."""
+DECIMALS = 9
+TEXT_WORDS, TEXT_LENGTH = 4, 50
+ID_NAME = re.compile(r"(^|[_\s])(id|uuid|guid|key)$|Id$|ID$")
+
+
+def decide(facts: Facts, options: TableOptions, *, n_columns: int, written: str = "") -> Column:
+    """Decide what a column is.
+
+    Args:
+        facts: What it holds.
+        options: What the user set.
+        n_columns: How many columns the table has: of very many, each gets a shorter description.
+        written: How its text cells are read, if they are text.
+
+    Raises:
+        SettingError: The user set a type that the values do not have.
+    """
+    asked = options.schema_.get(str(facts.name))
+    column = Column(
+        name=facts.name, type="constant", dtype=facts.dtype, n_missing=facts.n_missing, n_distinct=facts.n_distinct,
+        missingness=str(facts.name) in options.missingness, unit=facts.unit, format=written or None,
+    )
+    if asked is not None:
+        if asked == "drop":
+            asked = "dropped"
+        if asked not in TYPES:
+            raise SettingError(
+                f"A column is one of {', '.join(TYPES)}, but got schema.{facts.name}={asked!r}."
+                f"{suggestion(asked, list(TYPES))}"
+            )
+        return _as_asked(asked, column, facts, options, n_columns)
+    if not facts.n_seen:
+        return column.model_copy(update={"reason": "Every entry is missing: it is left out, and comes back missing."})
+    if facts.n_distinct == 1:
+        value = next(iter(facts.counts or {}))
+        return column.model_copy(update={"levels": (value,), "reason": f"It has one value only, {value!r}."})
+    if facts.holds == "bool" or written.startswith("truth"):
+        return _truth(column, facts, "It holds truth values.")
+    if facts.holds == "date":
+        return _date(column, facts, options, n_columns)
+    if facts.holds == "category":
+        why = f"It is a categorical with {len(facts.categories or ())} categories"
+        if facts.ordered:
+            return _ordinal(column, list(facts.categories or ()), facts, f"{why} that have an order.")
+        return _categorical(column, facts, options, f"{why}.")
+    if facts.holds == "text":
+        return _text(column, facts, options)
+    return _number(column, facts, options, n_columns)
+
+
+# --- the user's choice ----------------------------------------------------------------------------------------------
+def _as_asked(asked: str, column: Column, facts: Facts, options: TableOptions, n_columns: int) -> Column:
+    why = f"schema.{facts.name}={asked} was set."
+
+    def refuse(needs: str) -> SettingError:
+        held = "nothing" if not facts.n_seen else f"{facts.holds} from {facts.low:g} to {facts.high:g}" if (
+            facts.low <= facts.high) else str(facts.holds)
+        return SettingError(f"A column of the type {asked} needs {needs}, but {facts.name!r} holds {held}. "
+                            "Set another type, or leave it out.")
+
+    if asked in ("identifier", "text", "dropped", "constant"):
+        if asked == "constant" and facts.n_distinct > 1:
+            raise refuse("one value")
+        return _left_out(column, facts, asked, why)
+    if not facts.n_seen or facts.n_distinct < 2:
+        raise refuse("two different values")
+    number = facts.holds in ("int", "float", "duration", "bool")
+    if asked == "categorical":
+        return _categorical(column, facts, options, why)
+    if asked == "boolean":
+        if facts.n_distinct != 2:
+            raise refuse("two different values")
+        return _truth(column, facts, why)
+    if asked == "date":
+        if facts.holds != "date":
+            raise refuse("dates written like 2026-01-31, or a column of dates")
+        return _date(column, facts, options, n_columns, why)
+    if asked == "ordinal":
+        if facts.counts is None:
+            raise refuse(f"at most {MOST_VALUES} different values")
+        return _ordinal(column, list(facts.categories or sorted(facts.counts, key=_order)), facts, why)
+    if not number:
+        raise refuse("numbers")
+    if asked == "count":
+        if not facts.whole or facts.low < 0:
+            raise refuse("whole numbers from 0 up")
+        return _count(column, facts, why)
+    if asked == "positive":
+        if not facts.low > 0:
+            raise refuse("numbers above 0")
+        return _positive(column, facts, options, why)
+    return _bounded(column, facts, options, why) if asked == "bounded" else _real(column, facts, options, n_columns, why)
+
+
+# --- types ----------------------------------------------------------------------------------------------------------
+def _left_out(column: Column, facts: Facts, what: str, why: str) -> Column:
+    changes: dict[str, Any] = {"type": what, "reason": why}
+    if what == "identifier":
+        changes |= _pattern(facts)
+    if what == "constant" and facts.counts:
+        changes["levels"] = tuple(facts.counts)
+    return column.model_copy(update=changes)
+
+
+def _pattern(facts: Facts) -> dict[str, Any]:
+    if facts.holds in ("int", "float"):
+        return {"high": facts.high, "low": facts.low}
+    found = [re.fullmatch(r"(.*?)(\d+)", str(v)) for v in list(facts.counts or {})[:1000]]
+    starts = {m[1] for m in found if m}
+    if found and all(found) and len(starts) == 1:
+        last = max(int(m[2]) for m in found if m)
+        return {"pattern": (starts.pop(), max(len(m[2]) for m in found if m)), "high": float(last)}
+    return {"pattern": (f"{facts.name}-", 6), "high": float(facts.n)}
+
+
+def _truth(column: Column, facts: Facts, why: str) -> Column:
+    levels = sorted(facts.counts or {False: 1, True: 1}, key=_order)
+    if facts.holds == "bool":
+        levels = [False, True]
+    shares = _shares(levels, facts)
+    return column.model_copy(
+        update={"type": "boolean", "sort": "binary", "levels": tuple(levels), "shares": shares, "reason": why}
+    )
+
+
+def _ordinal(column: Column, levels: list[Any], facts: Facts, why: str) -> Column:
+    if len(levels) == 2:
+        return _truth(column, facts, why).model_copy(update={"type": "ordinal", "levels": tuple(levels),
+                                                             "shares": _shares(levels, facts)})
+    return column.model_copy(update={
+        "type": "ordinal", "sort": "steps", "levels": tuple(levels), "shares": _shares(levels, facts), "reason": why,
+    })
+
+
+def _shares(levels: list[Any], facts: Facts) -> tuple[float, ...]:
+    counts = facts.counts or {}
+    total = sum(counts.get(v, 0) for v in levels) or 1
+    return tuple(counts.get(v, 0) / total for v in levels)
+
+
+def _categorical(column: Column, facts: Facts, options: TableOptions, why: str) -> Column:
+    counts = facts.counts
+    if counts is None:
+        raise SettingError(
+            f"A categorical has at most {MOST_VALUES} different values, but {facts.name!r} has more. "
+            f"Leave it out with schema.{facts.name}=drop, or group its values before."
+        )
+    levels = list(facts.categories) if facts.categories is not None else sorted(counts, key=_order)
+    if len(levels) <= options.max_categories:
+        return column.model_copy(update={
+            "type": "categorical", "sort": "category" if len(levels) > 1 else "binary", "levels": tuple(levels),
+            "shares": _shares(levels, facts), "reason": why,
+        })
+    frequent = sorted(counts, key=lambda v: (-counts[v], _order(v)))
+    kept, rare = frequent[: options.max_categories - 1], frequent[options.max_categories - 1 :]
+    kept = [v for v in levels if v in set(kept)]
+    left, total = sum(counts[v] for v in rare), sum(counts.values())
+    shares = [counts[v] / total for v in kept]
+    told = [counts[v] for v in rare[:1000]]
+    return column.model_copy(update={
+        "type": "categorical", "sort": "category", "levels": tuple(kept), "other": True,
+        "shares": (*shares, left / total), "rare": tuple(rare[:1000]),
+        "rare_shares": tuple(n / sum(told) for n in told),
+        "reason": f"{why} The {len(kept)} most frequent are kept; the others ({100 * left / total:.1f} % of the rows) "
+        "share one level.",
+    })
+
+
+def _text(column: Column, facts: Facts, options: TableOptions) -> Column:
+    words, length = facts.words / facts.n_seen, facts.length / facts.n_seen
+    many = facts.counts is None or facts.n_distinct > 0.5 * facts.n_seen
+    if many and facts.n_seen >= FEW and (words >= TEXT_WORDS or length >= TEXT_LENGTH):
+        why = f"Free text ({words:.0f} words a row): it is left out, and comes back empty."
+        return _left_out(column, facts, "text", why)
+    if facts.n_seen >= FEW and (facts.counts is None or facts.n_distinct == facts.n_seen):
+        why = "All values are different: an identifier, left out and made anew."
+        return _left_out(column, facts, "identifier", why)
+    return _categorical(column, facts, options, f"It holds text with {facts.n_distinct} different values.")
+
+
+def _number(column: Column, facts: Facts, options: TableOptions, n_columns: int) -> Column:
+    distinct, counts = facts.n_distinct, facts.counts
+    whole = facts.whole and facts.holds == "int"
+    span = facts.high - facts.low + 1
+    different = facts.n_seen >= FEW and (counts is None or distinct == facts.n_seen)
+    if whole and different and not facts.n_missing and span == facts.n:
+        return _left_out(column, facts, "identifier", "Whole numbers one after the other: a row number, made anew.")
+    if whole and different and ID_NAME.search(str(facts.name)):
+        return _left_out(column, facts, "identifier", "Named like an identifier and all different: made anew.")
+    most = max(16, min(options.max_steps, 400_000 // max(n_columns, 1)))
+    if counts is not None and distinct == 2:
+        what = "0 and 1" if set(counts) == {0, 1} else " and ".join(f"{v:g}" for v in sorted(counts))
+        return _truth(column, facts, f"It holds {what}.")
+    if counts is not None and distinct <= most and facts.n_seen >= REPEATS * distinct and facts.holds != "duration":
+        return _ordinal(column, sorted(counts), facts, f"Numbers with {distinct} values that repeat: each has its probability.")
+    if whole and facts.low in (0, 1) and counts is not None:
+        return _count(column, facts, "Whole numbers from 0 up.")
+    return _real(column, facts, options, n_columns, "Real numbers with many values.")
+
+
+def _count(column: Column, facts: Facts, why: str) -> Column:
+    return column.model_copy(update={
+        "type": "count", "sort": "count", "low": facts.low, "high": facts.high, "decimals": 0,
+        "reason": f"{why} Negative binomial.",
+    })
+
+
+def _positive(column: Column, facts: Facts, options: TableOptions, why: str) -> Column:
+    logs = np.log(facts.values())
+    sd = float(logs.std()) or 1.0
+    return column.model_copy(update={
+        "type": "positive", "sort": "normal", "transform": "log", "knots": (float(logs.mean()), sd),
+        "low": facts.low, "high": facts.high, "decimals": _decimals(facts), "reason": f"{why} Log-normal.",
+    })
+
+
+def _bounded(column: Column, facts: Facts, options: TableOptions, why: str) -> Column:
+    span = facts.high - facts.low
+    margin = span * 0.5 / (facts.n_seen + 1)
+    return column.model_copy(update={
+        "type": "bounded", "sort": options.numbers, "transform": "logit",
+        "knots": (facts.low - margin, facts.high + margin), "low": facts.low, "high": facts.high,
+        "decimals": _decimals(facts), "reason": f"{why} Between {facts.low:g} and {facts.high:g}, as logits.",
+    })
+
+
+def _real(column: Column, facts: Facts, options: TableOptions, n_columns: int, why: str) -> Column:
+    knots, places = quantiles(facts.values(), n_columns, facts.low, facts.high)
+    return column.model_copy(update={
+        "type": "real", "sort": options.numbers, "transform": "quantile", "knots": knots, "places": places,
+        "low": facts.low, "high": facts.high, "decimals": _decimals(facts),
+        "reason": f"{why} By quantiles to a normal scale, {options.numbers.replace('_', ' ')} with a learned spread.",
+    })
+
+
+def _date(column: Column, facts: Facts, options: TableOptions, n_columns: int, why: str = "") -> Column:
+    step, origin = max(facts.ticks, 1), facts.origin or 0
+    low, high = (facts.low - origin) / step, (facts.high - origin) / step
+    values = (facts.values() - origin) / step
+    knots, places = quantiles(values, n_columns, low, high)
+    why = why or "It holds dates."
+    return column.model_copy(update={
+        "type": "date", "sort": options.numbers, "transform": "quantile", "knots": knots, "places": places,
+        "low": low, "high": high, "step": step, "origin": origin, "decimals": 0,
+        "reason": f"{why} By quantiles to a normal scale.",
+    })
+
+
+# --- numbers --------------------------------------------------------------------------------------------------------
+def quantiles(x: Array, n_columns: int, low: float, high: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return quantiles of data, ends included, and the normal quantiles that belong to them.
+
+    Example:
+        >>> knots, places = quantiles(np.array([0.0, 1.0, 2.0]), 1, 0.0, 2.0)
+        >>> knots, [round(p, 2) for p in places]
+        ((0.0, 1.0, 2.0), [-0.97, 0.0, 0.97])
+    """
+    m = min(KNOTS if n_columns <= 500 else 33, len(x))
+    p = np.linspace(0, 1, max(m, 2))
+    knots = np.quantile(x, p)
+    knots[0], knots[-1] = min(low, knots[0]), max(high, knots[-1])
+    least = 0.5 / max(len(x), 1)
+    places = torch.special.ndtri(torch.from_numpy(np.clip(p, least, 1 - least))).numpy()
+    return tuple(knots.tolist()), tuple(places.tolist())
+
+
+def _decimals(facts: Facts) -> int | None:
+    """Return the decimals that all sampled numbers are rounded to, if few enough."""
+    x = facts.values()
+    if facts.holds == "duration" or (facts.whole and max(-facts.low, facts.high) < 2**53):
+        return 0
+    for d in range(1, DECIMALS + 1):
+        if (np.round(x, d) == x).all():
+            return d
+    return None
+
+
+def _order(value: Any) -> tuple[int, Any, str]:
+    """Sort numbers before text, each in its own order."""
+    number = isinstance(value, int | float)
+    return (0, value, "") if number else (1, 0, str(value))

@@ -1,0 +1,181 @@
+"""All rows of a table as the model's numbers: in memory, or in a file of their own where they do not fit."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from senzai.core.batch import Batch
+from senzai.core.errors import InputError, ShapeError
+from senzai.core.registry import suggestion
+
+from ..column import Column, Table
+from ..rows import Array, MemoryRows, Rows, Targets, as_index
+from . import codec
+from .source import ROWS, Source
+
+
+def chosen(frame: Any, table: Table, origin: str) -> dict[str, Any]:
+    """Return the modelled columns of a frame by name.
+
+    Raises:
+        ShapeError: One is not there.
+    """
+    names = [str(c) for c in frame.columns]
+    at = {n: i for i, n in enumerate(names)}
+    lacking = [str(c.name) for c in table.modelled if str(c.name) not in at]
+    if lacking:
+        hint = suggestion(lacking[0], names)
+        raise ShapeError(
+            f"The model was fitted on {len(table.modelled)} columns, but {origin} lacks {', '.join(lacking[:5])}"
+            f"{' ...' if len(lacking) > 5 else ''}.{hint} Add them (they may be empty), or fit again without them."
+        )
+    return {str(c.name): frame.iloc[:, at[str(c.name)]].rename(c.name) for c in table.modelled}
+
+
+def encode_frame(
+    frame: Any, table: Table, condition: tuple[str, ...], origin: str
+) -> tuple[Array, Array, Array | None]:
+    """Return model values ``(N, d)``, where they are observed, and the condition ``(N, n_condition)``."""
+    columns = chosen(frame, table, origin)
+    d = len(table.sorts)
+    x, seen = np.zeros((len(frame), d)), np.ones((len(frame), d), dtype=bool)
+    codes: list[Array] = []
+    places = {str(c.name): i for i, c in enumerate(table.modelled)}
+    for i, column in enumerate(table.modelled):
+        x[:, i], seen[:, i] = codec.encode(columns[str(column.name)], column, table)
+    for j, column in enumerate(table.missingness, len(table.modelled)):
+        x[:, j] = ~seen[:, places[str(column.name)]]
+    for name in condition:
+        i = places[name]
+        codes.append(codec.condition_code(x[:, i], seen[:, i], table.modelled[i]))
+    return x, seen, np.concatenate(codes, 1) if codes else None
+
+
+def needs_double(table: Table) -> bool:
+    """Whether single precision would lose digits: numbers with many digits do, codes of levels do not."""
+    return any(c.sort not in ("category", "binary", "steps") for c in table.modelled)
+
+
+def rows_of(source: Source, table: Table, condition: tuple[str, ...], targets: Targets | None = None) -> Rows:
+    """Return all rows of a source as model values."""
+    if source.whole is not None:
+        x, seen, c = encode_frame(source.whole, table, condition, source.origin)
+        values = torch.from_numpy(x if needs_double(table) else x.astype(np.float32))
+        known = targets or Targets()
+        given = None if c is None else torch.from_numpy(c)
+        mask = None if seen.all() else torch.from_numpy(seen)
+        return MemoryRows(values, Targets(known.y, known.known, known.n_classes, given), mask)
+    return _spooled(source, table, condition)
+
+
+def _spooled(source: Source, table: Table, condition: tuple[str, ...]) -> Rows:
+    file = tempfile.TemporaryFile(prefix="senzai-")  # noqa: SIM115 - it lives as long as the rows
+    n, missing, width = 0, False, 0
+    dtype = np.dtype(np.float64 if needs_double(table) else np.float32)
+    for frame in source.pieces(max(1, min(ROWS, 20_000_000 // max(len(table.sorts), 1)))):
+        x, seen, c = encode_frame(frame, table, condition, source.origin)
+        missing = missing or not bool(seen.all())
+        x[~seen] = np.nan
+        whole = x if c is None else np.concatenate([x, c], 1)
+        width = 0 if c is None else c.shape[1]
+        file.write(np.ascontiguousarray(whole.astype(dtype)).tobytes())
+        n += len(frame)
+    file.flush()
+    return SpooledRows(file, n, len(table.sorts), width, dtype, masked=missing)
+
+
+@final
+class SpooledRows(Rows):
+    """Rows in a temporary file of model values, read when they are asked for; NaN where nothing was observed.
+
+    Args:
+        file: The file; it is deleted when it is closed.
+        n: Number of rows.
+        d: Features.
+        n_condition: Width of the condition behind them.
+        dtype: Precision in the file.
+        masked: Whether any entry is missing.
+    """
+
+    in_memory = False
+
+    def __init__(self, file: Any, n: int, d: int, n_condition: int, dtype: np.dtype[Any], *, masked: bool) -> None:
+        self._file, self._n, self._d, self._c, self._dtype, self._masked = file, n, d, n_condition, dtype, masked
+        self.targets = Targets()
+
+    def __len__(self) -> int:
+        return self._n
+
+    def take(self, index: Array) -> Batch:
+        """Return the rows at ``index``; neighbours are read together."""
+        at = as_index(index)
+        ascending, back = np.unique(at, return_inverse=True)
+        width = self._d + self._c
+        size = width * self._dtype.itemsize
+        out = np.empty((len(ascending), width), dtype=self._dtype)
+        for first, count, place in _runs(ascending):
+            data = os.pread(self._file.fileno(), count * size, first * size)
+            out[place : place + count] = np.frombuffer(data, dtype=self._dtype).reshape(count, width)
+        whole = torch.from_numpy(out[back])
+        x = whole[:, : self._d]
+        c = whole[:, self._d :].to(torch.float32) if self._c else None
+        if not self._masked:
+            return Batch(x.contiguous(), c=c)
+        mask = ~x.isnan()
+        return Batch(torch.where(mask, x, torch.zeros_like(x)), c=c, mask=mask)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all rows would take in memory."""
+        return self._n * (self._d + self._c) * self._dtype.itemsize
+
+
+def _runs(ascending: Array) -> Iterator[tuple[int, int, int]]:
+    """Yield ``(first row, count, place)`` of neighbours."""
+    if not len(ascending):
+        return
+    cuts = np.flatnonzero(np.diff(ascending) != 1) + 1
+    starts = np.concatenate([[0], cuts])
+    ends = np.concatenate([cuts, [len(ascending)]])
+    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
+        yield int(ascending[a]), b - a, a
+
+
+def frame_of(x: Tensor, table: Table, *, start: int = 0) -> Any:
+    """Return model values as a frame with every column of the table but those that were dropped."""
+    import pandas as pd
+
+    values = x.detach().cpu().double().numpy()
+    missing = {str(c.name): len(table.modelled) + j for j, c in enumerate(table.missingness)}
+    made: list[tuple[str | int, Any]] = []
+    i = 0
+    for column in table.columns:
+        if column.modelled:
+            gone = values[:, missing[str(column.name)]] > 0.5 if str(column.name) in missing else None
+            made.append((column.name, codec.decode(values[:, i], column, table, gone=gone)))
+            i += 1
+        elif column.type != "dropped":
+            made.append((column.name, codec.regenerate(column, len(values), start)))
+    return pd.DataFrame(dict(enumerate(s for _, s in made)), index=range(len(values))).set_axis(
+        [n for n, _ in made], axis=1
+    )
+
+
+def column_named(table: Table, name: str) -> Column:
+    """Return a column by its name.
+
+    Raises:
+        InputError: There is none.
+    """
+    for column in table.columns:
+        if str(column.name) == str(name):
+            return column
+    known = [str(c.name) for c in table.columns]
+    raise InputError(f"The table has no column {name!r}.{suggestion(str(name), known)} It has: {', '.join(known[:20])}.")

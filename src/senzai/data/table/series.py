@@ -1,0 +1,162 @@
+"""One pandas column as plain arrays: what it holds, which entries are there, and its numbers."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import numbers
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from senzai.core.errors import InputError
+
+from ..column import Column
+from ..rows import Array
+from .texts import DATES
+
+Holds: TypeAlias = Literal["bool", "int", "float", "date", "duration", "category", "text"]
+NAT = np.iinfo(np.int64).min
+
+
+def holds(series: Any) -> Holds:
+    """Return what a column holds, by its dtype, or by its values where the dtype does not say."""
+    import pandas as pd
+
+    dtype, types = series.dtype, pd.api.types
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "category"
+    if types.is_bool_dtype(dtype):
+        return "bool"
+    if types.is_integer_dtype(dtype):
+        return "int"
+    if types.is_float_dtype(dtype):
+        return "float"
+    if types.is_datetime64_any_dtype(dtype):
+        return "date"
+    if types.is_timedelta64_dtype(dtype):
+        return "duration"
+    if types.is_complex_dtype(dtype):
+        raise InputError(f"Columns hold real values, but {series.name!r} holds complex numbers. Split or drop it.")
+    return _objects(series) if dtype == object else "text"
+
+
+def _objects(series: Any) -> Holds:
+    found = {type(v) for v in series[~series.isna()].tolist()}
+    if not found:
+        return "float"
+    if all(issubclass(t, bool | np.bool_) for t in found):
+        return "bool"
+    if all(issubclass(t, numbers.Integral) and not issubclass(t, bool) for t in found):
+        return "int" if max(abs(int(v)) for v in series.dropna()) < 2**63 else "float"
+    if all(issubclass(t, numbers.Real | decimal.Decimal) and not issubclass(t, bool) for t in found):
+        return "float"
+    return "date" if all(issubclass(t, datetime.date) for t in found) else "text"
+
+
+def observed(series: Any) -> Array:
+    """Return where a column has values; infinities count as values."""
+    return np.asarray(~series.isna().to_numpy())
+
+
+def as_numbers(series: Any, column: Column | None = None) -> Array:
+    """Return a column as float64, NaN where missing; dates count steps from their origin.
+
+    Raises:
+        InputError: A value is no number, or is infinite.
+    """
+    import pandas as pd
+
+    what = holds(series)
+    if column is not None and column.unit is not None and column.type == "date":
+        ticks = date_ticks(series, column.unit, column)
+        return np.where(ticks == NAT, np.nan, (ticks - column.origin) / column.step)
+    if what == "duration":
+        unit = column.unit if column is not None and column.unit else "ns"
+        ticks = series.to_numpy(dtype=f"timedelta64[{unit}]").astype(np.int64)
+        step, origin = (column.step, column.origin) if column is not None else (1, 0)
+        return np.where(ticks == NAT, np.nan, (ticks - origin) / step)
+    try:
+        if what in ("text", "category"):
+            raise ValueError
+        plain = series.astype("float64") if series.dtype == object else series
+        found = plain.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError):
+        found = pd.to_numeric(series.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        bad = np.isnan(found) & observed(series)
+        if bad.any():
+            raise _changed(series, bad, column) from None
+    if np.isinf(found).any():
+        row = int(np.flatnonzero(np.isinf(found))[0])
+        raise InputError(
+            f"Values must be finite, but the column {series.name!r} is infinite in row {row} (from 0). "
+            "Replace it, or leave it empty to have it treated as missing."
+        )
+    return found
+
+
+def _changed(series: Any, bad: Array, column: Column | None) -> InputError:
+    row = int(np.flatnonzero(bad)[0])
+    kind = "numbers" if column is None else f"{column.type} values"
+    return InputError(
+        f"The column {series.name!r} holds {kind}, but got {series.iloc[row]!r} in row {row} (from 0) and "
+        f"{int(bad.sum()) - 1} more that are none. Correct them, leave them empty, or fit again."
+    )
+
+
+def date_ticks(series: Any, unit: str, column: Column | None = None) -> Array:
+    """Return dates as whole numbers of a unit since 1970 (UTC), the least integer where missing.
+
+    Raises:
+        InputError: An entry is no date, or out of the range of its unit.
+    """
+    import pandas as pd
+
+    gone = ~observed(series)
+    form = None if column is None else column.format
+    try:
+        if holds(series) == "text" or (series.dtype == object and form):
+            series = pd.to_datetime(series, format=form or "ISO8601")
+        elif series.dtype == object:
+            series = pd.to_datetime(series)
+        if getattr(series.dtype, "tz", None) is not None:
+            series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+        ticks = series.astype(f"datetime64[{unit}]").to_numpy().astype(np.int64)
+    except (ValueError, OverflowError, TypeError, AttributeError) as err:
+        raise InputError(
+            f"The column {series.name!r} holds dates{f' written like {form}' if form else ''}, but: {str(err)[:160]} "
+            "Correct that entry, leave it empty, or set the column's type to categorical."
+        ) from err
+    ticks[gone] = NAT
+    return np.asarray(ticks)
+
+
+def date_unit(series: Any) -> str:
+    """Return the unit in which the dates of a column are kept."""
+    return str(getattr(series.dtype, "unit", "us"))
+
+
+def as_labels(series: Any) -> Array:
+    """Return a column as plain Python values, ``None`` where missing: the form that levels have."""
+    values = series.astype(object).to_numpy()
+    out = np.empty(len(values), dtype=object)
+    gone = ~observed(series)
+    for i, v in enumerate(values):
+        out[i] = None if gone[i] else plain(v)
+    return out
+
+
+def plain(value: Any) -> bool | int | float | str:
+    """Return a value as JSON has it: bool, int, float or text."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value)
+    return str(value)
+
+
+def is_written_date(form: str | None) -> bool:
+    """Whether a format is one of those that text dates are recognised by."""
+    return form in {f for _, f in DATES}
