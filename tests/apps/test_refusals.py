@@ -39,7 +39,7 @@ def test_arrays_without_rows_or_features(fit, tmp_path, shape):
 def test_ragged_rows(fit, tmp_path):
     file = tmp_path / "x.csv"
     file.write_text("a,b\n1,2\n3,4,5,6\n7,8\n")
-    fit(file, said=("x.csv", "line 3"))
+    fit(file, said=("x.csv", "Expected 2 columns, got 4: 3,4,5,6"))
 
 
 def test_text_where_numbers_are_needed(fit, tmp_path):
@@ -56,7 +56,7 @@ def test_values_that_are_not_finite_are_named_by_row_and_column(fit, tmp_path, v
 def test_nan_is_named_by_the_name_of_its_column(fit, tmp_path):
     file = tmp_path / "x.csv"
     file.write_text("age,weight\n" + "1.5,2.5\n" * 20 + "3.5,\n")
-    fit(file, said=("row 20, column 'weight'",))
+    fit(file, "--kind", "array", said=("row 20, column 'weight'",))
 
 
 def test_a_file_that_is_not_there(fit, shelf, tmp_path):

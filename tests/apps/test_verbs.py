@@ -38,7 +38,7 @@ def test_fit_says_what_it_did(fitted, trained):
 
 def test_fit_explains_what_it_recognised_and_what_to_do_next(cli, shelf, tiny, tmp_path):
     text = cli.text("fit", shelf / "rows.csv", "--out", tmp_path / "run", *tiny, "--no-report")
-    for words in ("90 rows of the kind array", "Because", "real numbers", "likelihood  normal", "senzai evaluate"):
+    for words in ("90 rows of the kind table", "Because", "each column", "likelihood  mixed", "senzai evaluate"):
         assert words in text
     quiet = cli.text("fit", shelf / "rows.csv", "--out", tmp_path / "other", *tiny, "--no-report", "--quiet")
     assert "Because" not in quiet

@@ -164,7 +164,7 @@ def test_missing_entries_are_masked():
 
 
 def test_constant_columns_are_named():
-    data = open_data(pd.DataFrame({"a": [1.5, 2.5, 3.1], "b": [7.0, 7.0, 7.0]}))
+    data = open_data(pd.DataFrame({"a": [1.5, 2.5, 3.1], "b": [7.0, 7.0, 7.0]}), kind="array")
     assert any("1 columns have one value only: b" in r for r in data.schema.reasons)
     assert any("nothing to learn" in r for r in open_data(np.full((4, 2), 3.5)).schema.reasons)
 
@@ -219,7 +219,7 @@ def test_a_csv_comes_back_as_a_frame_and_as_a_file(tmp_path):
 
 def test_a_csv_without_names_or_with_other_marks(tmp_path):
     (tmp_path / "t.csv").write_text("1;0.5\n2;0.25\n3;0.75\n")
-    data = open_data(tmp_path / "t.csv")
+    data = open_data(tmp_path / "t.csv", kind="array")
     assert data.schema.columns == (0, 1)
     assert len(data) == 3
 
@@ -229,7 +229,7 @@ def test_arrays_are_written_and_read_again(tmp_path, suffix):
     x = np.array([[0.5, 1.25], [2.0, -3.0]])
     data = open_data(x)
     data.kind.write(data.decode(data.batch().x), tmp_path / f"o{suffix}", data.schema)
-    assert np.array_equal(np.asarray(open_data(tmp_path / f"o{suffix}").batch().x), x)
+    assert np.array_equal(np.asarray(open_data(tmp_path / f"o{suffix}", kind="array").batch().x), x)
     assert [p.name for p in tmp_path.iterdir()] == [f"o{suffix}"]
 
 

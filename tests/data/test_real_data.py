@@ -13,7 +13,7 @@ SETS = {
     "pneumoniamnist/pneumoniamnist.npz": ("images", (1, 28, 28), "levels", 4708, 2),
     "mnist1d/mnist1d.npz": ("array", (40,), "real", 4000, 10),
     "timevae/sine_subsampled_train_perc_20.npz": ("array", (24, 5), None, 2000, None),
-    "timegan_stock/stock_data.csv": ("array", (6,), "real", 3685, None),
+    "timegan_stock/stock_data.csv": ("table", (6,), "mixed", 3685, None),
 }
 
 

@@ -101,10 +101,10 @@ def test_the_fingerprint_is_of_the_content():
 
 def test_a_frame_model_takes_columns_by_name():
     frame = pd.DataFrame({"a": [1.5, 2.5, 3.5], "bmi": [0.5, 0.1, 7.0]})
-    schema = open_data(frame).schema
+    schema = open_data(frame, kind="array").schema
     other = frame[["bmi", "a"]].assign(more="text")
     data = open_data(other, schema=schema)
-    assert torch.equal(data.batch().x, open_data(frame).batch().x)
+    assert torch.equal(data.batch().x, open_data(frame, kind="array").batch().x)
     assert any("more" in r for r in data.schema.reasons)
     with pytest.raises(ShapeError, match=r"2 columns.*lacks bmi\. Did you mean 'bml'\? Add them"):
         open_data(frame.rename(columns={"bmi": "bml"}), schema=schema)
@@ -112,14 +112,14 @@ def test_a_frame_model_takes_columns_by_name():
 
 def test_a_frame_model_finds_its_label_where_there_is_one():
     frame = pd.DataFrame({"a": [1.5, 2.5, 3.5], "b": [0.5, 0.1, 7.0], "kind": ["u", "v", "u"]})
-    schema = open_data(frame, options={"label": "kind"}).schema
+    schema = open_data(frame, options={"label": "kind"}, kind="array").schema
     assert open_data(frame, schema=schema).batch().y.tolist() == [0, 1, 0]
     assert open_data(frame[["a", "b"]], schema=schema).batch().y is None
 
 
 def test_an_array_for_a_frame_model_comes_back_as_an_array():
     frame = pd.DataFrame({"a": [1, 2, 3], "b": [0.5, 0.1, 7.0]})
-    data = open_data(frame.to_numpy(), schema=open_data(frame).schema)
+    data = open_data(frame.to_numpy(), schema=open_data(frame, kind="array").schema)
     assert isinstance(data.decode(data.batch().x), np.ndarray)
 
 

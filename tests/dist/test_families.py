@@ -48,7 +48,7 @@ BAD = {
     "discretised_logistic": {"levels": 1},
     "discretised_logistic_mixture": {"components": 0},
     "categorical": {"n": 1},
-    "ordinal": {"n": 2.5},
+    "ordinal": {"n": 1},
     "full_normal": {"floor": 0.0},
 }
 

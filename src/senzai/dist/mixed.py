@@ -263,27 +263,28 @@ class MixedFamily(Family):
     def _placed(self) -> dict[Any, Any]:
         return {}
 
-    def _on(self, device: torch.device) -> tuple[tuple[Layout, ...], list[Tensor | None], Tensor]:
-        """Return layouts, cut points and the way back on a device, made once."""
-        if device not in self._placed:
+    def _on(self, like: Tensor) -> tuple[tuple[Layout, ...], list[Tensor | None], Tensor]:
+        """Return layouts, cut points and the way back where ``like`` is and in its precision, made once."""
+        device, key = like.device, (like.device, like.dtype)
+        if key not in self._placed:
             cuts = [self.table_of_cuts(g.columns.tolist()) if g.sort == "steps" else None for g in self.layouts]
-            self._placed[device] = (
-                tuple(g.to(device) for g in self.layouts), [None if c is None else c.to(device) for c in cuts],
+            self._placed[key] = (
+                tuple(g.to(device) for g in self.layouts), [None if c is None else c.to(like) for c in cuts],
                 self.back.to(device),
             )
-        placed: tuple[tuple[Layout, ...], list[Tensor | None], Tensor] = self._placed[device]
+        placed: tuple[tuple[Layout, ...], list[Tensor | None], Tensor] = self._placed[key]
         return placed
 
     def table_of_cuts(self, columns: list[int]) -> Tensor:
         """Return the cut points of some columns of steps, ``(d, longest)``, filled up out of reach."""
         rows = [self._cut_of[i] for i in columns]
         longest = max(len(r) for r in rows)
-        return torch.tensor([[*r, *(WIDE + 1.0 + k for k in range(longest - len(r)))] for r in rows])
+        return torch.tensor([[*r, *(WIDE + 1.0 + k for k in range(longest - len(r)))] for r in rows], dtype=torch.float64)
 
     # --- distribution -----------------------------------------------------------------------------------------------
     def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
         """Return independent columns."""
-        layouts, cuts, back = self._on(raw.device)
+        layouts, cuts, back = self._on(raw)
         groups = []
         for g, cut in zip(layouts, cuts, strict=True):
             numbers = raw.index_select(-1, g.raw.reshape(-1)).unflatten(-1, tuple(g.raw.shape))

@@ -93,7 +93,7 @@ class Standardise(DataInitialised):
                 f"Rows must have the shape {self.event}, but got {tuple(x.shape[1:])}. "
                 "Give data of the shape the model was trained on, or train a new model."
             )
-        out = (as_float(x) - self.shift) / self.scale
+        out = ((as_float(x) - self.shift) / self.scale).to(self.shift.dtype)
         if mask is not None:
             out = torch.where(mask, out, torch.zeros_like(out))
         if not self.masked:

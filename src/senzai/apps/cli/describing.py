@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 VALUES = {
     "binary": "0 or 1", "unit": "between 0 and 1", "levels": "{} levels", "real": "real numbers", "count": "counts",
+    "mixed": "each column its own type",
 }
 
 

@@ -169,7 +169,7 @@ def _levels(codes: Array, column: Column, table: Table) -> Array:
     n = len(column.levels)
     at = np.clip(np.rint(np.nan_to_num(codes)), 0, n - (0 if column.other else 1)).astype(np.int64)
     if not column.other:
-        return levels_of(column)[at]
+        return np.asarray(levels_of(column)[at])
     names = np.array([*column.levels, OTHER], dtype=object)
     out = names[at]
     others = np.flatnonzero(at == n)
@@ -177,7 +177,7 @@ def _levels(codes: Array, column: Column, table: Table) -> Array:
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(at.tobytes()).digest()[:8], "big"))
         drawn = rng.choice(len(column.rare), size=len(others), p=np.array(column.rare_shares))
         out[others] = np.array(column.rare, dtype=object)[drawn]
-    return out
+    return np.asarray(out)
 
 
 def _all_text(column: Column) -> bool:
@@ -228,7 +228,7 @@ def _dates(values: Array, column: Column, gone: Array | None) -> Any:
     if gone is not None and gone.any():
         made = made.mask(pd.Series(gone))
     if column.format:
-        return made.dt.strftime(column.format).astype(column.dtype)
+        return made.dt.strftime(column.format).astype(pd.api.types.pandas_dtype(column.dtype))
     kind = pd.api.types.pandas_dtype(column.dtype)
     zone = getattr(kind, "tz", None)
     if zone is not None:

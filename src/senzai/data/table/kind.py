@@ -29,6 +29,7 @@ from .deciding import decide
 from .rows import column_named, frame_of, rows_of
 from .source import ROWS, SUFFIXES, Source, is_table, named, open_source
 from .survey import Facts
+from .texts import PLAIN_TRUTH
 
 COMBINATIONS = 1000
 
@@ -232,7 +233,7 @@ def _surveyed(source: Source, options: TableOptions) -> tuple[list[Facts], Any]:
 
 def _decided(facts: Facts, options: TableOptions, n: int, reading: str, opened: Opened) -> Column:
     what, _, form = reading.partition(":")
-    written = form if what == "date" else reading if what == "truth" else ""
+    written = form if what == "date" else reading if what == "truth" and reading != PLAIN_TRUTH else ""
     if options.label is not None and str(facts.name) == str(options.label) and opened.labels is not None:
         return Column(name=facts.name, type="dropped", dtype=facts.dtype, reason="It is the label, no part of a row.")
     return decide(facts, options, n_columns=n, written=written)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from typing import Any, final
 
@@ -109,6 +110,7 @@ class SpooledRows(Rows):
     def __init__(self, file: Any, n: int, d: int, n_condition: int, dtype: np.dtype[Any], *, masked: bool) -> None:
         self._file, self._n, self._d, self._c, self._dtype, self._masked = file, n, d, n_condition, dtype, masked
         self.targets = Targets()
+        weakref.finalize(self, file.close)
 
     def __len__(self) -> int:
         return self._n

@@ -92,7 +92,7 @@ def as_numbers(series: Any, column: Column | None = None) -> Array:
             f"Values must be finite, but the column {series.name!r} is infinite in row {row} (from 0). "
             "Replace it, or leave it empty to have it treated as missing."
         )
-    return found
+    return np.asarray(found)
 
 
 def _changed(series: Any, bad: Array, column: Column | None) -> InputError:

@@ -215,7 +215,7 @@ def _arrow(path: Path, rows: int) -> Iterator[Any]:
 def _json_lines(path: Path, rows: int) -> Iterator[Any]:
     import pandas as pd
 
-    with pd.read_json(path, lines=True, chunksize=rows, convert_dates=False, precise_float=True) as reader:
+    with pd.read_json(path, lines=True, chunksize=rows, dtype=False, precise_float=True) as reader:
         for piece in reader:
             yield piece.reset_index(drop=True)
 
@@ -257,6 +257,8 @@ def _from_text(path: Path, options: TableOptions, table: Table | None, *, large:
 
 def reading_of(column: Column) -> str:
     """Return how the text cells of a known column are read."""
+    if column.type == "boolean" and column.dtype in ("bool", "boolean"):
+        return texts.PLAIN_TRUTH
     if column.type in ("real", "positive", "bounded", "count") or column.sort == "steps":
         whole = column.dtype.lower().startswith(("int", "uint"))
         return "int" if whole else "text" if column.unit or not _numeric(column) else "float"

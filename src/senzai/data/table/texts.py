@@ -13,6 +13,9 @@ MISSING = (
 """Texts that mean *not observed* in a text file."""
 
 TRUTHS = (("false", "true"), ("False", "True"), ("FALSE", "TRUE"))
+PLAIN_TRUTH = "truth:1"
+"""Truth values as Python writes them: these are read as such, the others stay the text they were."""
+
 DATES = (
     (r"^\d{4}-\d{2}-\d{2}$", "%Y-%m-%d"),
     (r"^\d{4}/\d{2}/\d{2}$", "%Y/%m/%d"),
@@ -104,15 +107,34 @@ def typed(cells: Any, how: str, name: object, *, start: int, origin: str) -> Any
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    what, _, form = how.partition(":")
+    what = how.partition(":")[0]
     try:
         if what == "int" and (whole := _whole(cells)) is not None:
             return whole
+        if how == PLAIN_TRUTH:
+            return _bools(cells)
         if what in ("int", "float"):
             return pd.Series(pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False), dtype="float64")
     except pa.ArrowInvalid:
         raise _not_a_number(cells, name, start, origin) from None
     return pd.Series(cells.to_pylist(), dtype="str")
+
+
+def _bools(cells: Any) -> Any:
+    import pandas as pd
+    import pyarrow.compute as pc
+
+    found = pd.Series(pd.array([None if v is None else v == "True" for v in cells.to_pylist()], dtype="boolean"))
+    unknown = cells.null_count < len(cells) and not pc.all(pc.is_in(cells.drop_null(), value_set=_pair(1))).as_py()
+    if unknown:
+        return pd.Series(cells.to_pylist(), dtype="str")
+    return found if found.isna().any() else found.astype("bool")
+
+
+def _pair(i: int) -> Any:
+    import pyarrow as pa
+
+    return pa.array(TRUTHS[i])
 
 
 def _whole(cells: Any) -> Any:

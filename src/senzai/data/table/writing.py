@@ -31,7 +31,7 @@ def to_pandas(frame: Any) -> Any:
 
 
 class Writer:
-    """Writes frames one after the other to one file, which appears when all of them are written.
+    r"""Writes frames one after the other to one file, which appears when all of them are written.
 
     Args:
         path: Where to; the suffix says how.
@@ -47,7 +47,7 @@ class Writer:
         ...     writer.write(pd.DataFrame({"a": [1]}))
         ...     writer.write(pd.DataFrame({"a": [2]}))
         >>> path.read_text()
-        'a\\n1\\n2\\n'
+        'a\n1\n2\n'
     """
 
     def __init__(self, path: str | Path) -> None:
