@@ -15,8 +15,14 @@ from hypothesis import strategies as st
 from senzai.core.errors import InputError, SettingError, ShapeError, UserError
 from senzai.data import KINDS, Schema, detect_kind, open_data
 
+try:
+    import polars  # here, because it sets a variable of the environment
+except ImportError:
+    polars = None
+
 R = np.random.default_rng(0)
 N = 200
+GRADES = ["low", "mid", "top"]
 
 
 def big():
@@ -30,10 +36,11 @@ def big():
         "member": R.random(N) < 0.3,
         "flag": R.integers(0, 2, size=N),
         "city": R.choice(["Ulm", "Bonn", "Köln", "=cmd|' /C calc'!A0"], size=N),
-        "grade": pd.Categorical(R.choice(["low", "mid", "top"], size=N), categories=["low", "mid", "top"], ordered=True),
+        "grade": pd.Categorical(R.choice(GRADES, size=N), categories=GRADES, ordered=True),
         "colour": pd.Categorical(R.choice(["red", "blue"], size=N), categories=["red", "green", "blue"]),
         "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(R.integers(0, 400, size=N), unit="D"),
-        "when": pd.Timestamp("2024-01-01", tz="Europe/Berlin") + pd.to_timedelta(R.integers(0, 10**7, size=N), unit="s"),
+        "when": pd.Timestamp("2024-01-01", tz="Europe/Berlin")
+        + pd.to_timedelta(R.integers(0, 10**7, size=N), unit="s"),
         "maybe": pd.array(R.integers(0, 9, size=N), dtype="Int64"),
         "same": "x",
         "note": [" ".join(R.choice(list(string.ascii_lowercase), size=9)) for _ in range(N)],
@@ -118,11 +125,13 @@ def test_any_table_comes_back(draw):
                            dtype={"int64": "Int64", "bool": "boolean"}.get(s))
         for i, s in enumerate(sorts)
     })
-    try:
-        data, back, seen = there_and_back(frame)
-    except InputError as err:
-        assert "column to learn from" in str(err)
+    if all(frame[c].nunique() < 2 for c in frame):
+        with pytest.raises(InputError, match="column to learn from"):
+            there_and_back(frame)
         return
+    if not any(frame[c].nunique() > 1 and not (frame[c].nunique() == n >= 20) for c in frame):
+        return  # identifiers only
+    data, back, seen = there_and_back(frame)
     assert list(back.columns) == list(frame.columns)
     for column in data.schema.table.columns:
         if not column.modelled:
@@ -172,7 +181,7 @@ def test_many_categories_share_a_level_by_a_stated_rule():
 def test_a_category_that_was_never_seen():
     frame = pd.DataFrame({"k": ["a", "b"] * 20, "x": R.normal(size=40)})
     new = pd.DataFrame({"k": ["c", "a"], "x": [0.0, 1.0]})
-    with pytest.raises(InputError, match="never seen.*unknown=missing"):
+    with pytest.raises(InputError, match=r"never seen.*unknown=missing"):
         open_data(new, schema=open_data(frame).schema)
     taken = open_data(new, schema=open_data(frame, options={"unknown": "missing"}).schema)
     assert taken.batch().mask.tolist() == [[False, True], [True, True]]
@@ -237,7 +246,8 @@ def test_a_file_without_names(tmp_path):
 
 
 def test_polars_comes_back_as_polars():
-    polars = pytest.importorskip("polars")
+    if polars is None:
+        pytest.skip("polars is not installed")
     frame = polars.DataFrame({"a": R.normal(size=50).tolist(), "k": ["x", "y"] * 25})
     data = open_data(frame)
     back = data.decode(data.batch().x)

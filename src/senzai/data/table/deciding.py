@@ -112,7 +112,9 @@ def _as_asked(asked: str, column: Column, facts: Facts, options: TableOptions, n
         if not facts.low > 0:
             raise refuse("numbers above 0")
         return _positive(column, facts, options, why)
-    return _bounded(column, facts, options, why) if asked == "bounded" else _real(column, facts, options, n_columns, why)
+    if asked == "bounded":
+        return _bounded(column, facts, options, why)
+    return _real(column, facts, options, n_columns, why)
 
 
 # --- types ----------------------------------------------------------------------------------------------------------
@@ -215,7 +217,8 @@ def _number(column: Column, facts: Facts, options: TableOptions, n_columns: int)
         what = "0 and 1" if set(counts) == {0, 1} else " and ".join(f"{v:g}" for v in sorted(counts))
         return _truth(column, facts, f"It holds {what}.")
     if counts is not None and distinct <= most and facts.n_seen >= REPEATS * distinct and facts.holds != "duration":
-        return _ordinal(column, sorted(counts), facts, f"Numbers with {distinct} values that repeat: each has its probability.")
+        why = f"Numbers with {distinct} values that repeat: each has its probability."
+        return _ordinal(column, sorted(counts), facts, why)
     if whole and facts.low in (0, 1) and counts is not None:
         return _count(column, facts, "Whole numbers from 0 up.")
     return _real(column, facts, options, n_columns, "Real numbers with many values.")

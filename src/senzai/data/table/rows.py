@@ -180,4 +180,5 @@ def column_named(table: Table, name: str) -> Column:
         if str(column.name) == str(name):
             return column
     known = [str(c.name) for c in table.columns]
-    raise InputError(f"The table has no column {name!r}.{suggestion(str(name), known)} It has: {', '.join(known[:20])}.")
+    near = suggestion(str(name), known)
+    raise InputError(f"The table has no column {name!r}.{near} It has: {', '.join(known[:20])}.")

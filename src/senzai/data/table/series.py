@@ -38,7 +38,7 @@ def holds(series: Any) -> Holds:
         return "duration"
     if types.is_complex_dtype(dtype):
         raise InputError(f"Columns hold real values, but {series.name!r} holds complex numbers. Split or drop it.")
-    return _objects(series) if dtype == object else "text"
+    return _objects(series) if types.is_object_dtype(dtype) else "text"
 
 
 def _objects(series: Any) -> Holds:

@@ -1,21 +1,20 @@
-"""Any table, whatever holds it, as pandas frames: all at once where it fits memory, piece by piece where it does not."""
+"""Any table, whatever holds it, as pandas frames: all at once where it fits memory, else piece by piece."""
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from senzai.core.errors import InputError, UnknownNameError
+from senzai.core.errors import InputError
 from senzai.core.extras import need
 
 from .. import sources
 from ..column import Column, Table
 from ..options import TableOptions
-from . import csvs, texts
+from . import csvs, databases, texts
 
 TEXTS = (".csv", ".tsv", ".psv", ".data", ".dat")
 SQLITE = (".sqlite", ".sqlite3", ".db")
@@ -89,7 +88,8 @@ def is_table(source: object) -> bool:
 def open_source(source: object, options: TableOptions, table: Table | None) -> Source:
     """Return a source ready to be read; ``table`` is what a model knows about its columns."""
     if is_url(source):
-        return _from_url(str(source), options)
+        made = Source(repr(str(source).split("@")[-1]), "table", databases.of_url(str(source), options))
+        return made if options.in_memory is False else _gathered(made)
     path = sources.existing(source)
     if path is not None:
         return _from_file(path, options, table)
@@ -132,7 +132,7 @@ def _from_file(path: Path, options: TableOptions, table: Table | None) -> Source
     if suffix in TEXTS:
         return _from_text(path, options, table, large=large)
     if suffix in SQLITE:
-        return _from_sqlite(path, options)
+        return _gathered(Source(origin, "table", databases.of_sqlite(path, options)))
     if suffix == ".xlsx":
         need("openpyxl", extra="table", to="read Excel files")
         import pandas as pd
@@ -292,58 +292,3 @@ def named(names: tuple[str | int, ...], origin: str) -> tuple[tuple[str | int, .
         twice = sorted({n for n in texts_of if texts_of.count(n) > 1})[:3]
         raise InputError(f"Column names must be different, but {origin} has {twice} more than once. Rename them.")
     return tuple(found), tuple(notes)
-
-
-# --- databases ------------------------------------------------------------------------------------------------------
-def _from_sqlite(path: Path, options: TableOptions) -> Source:
-    def connect() -> Any:
-        return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-
-    with _guarded(path):
-        link = connect()
-        try:
-            tables = [r[0] for r in link.execute("select name from sqlite_master where type in ('table','view')")]
-        finally:
-            link.close()
-    return _gathered(Source(f"{str(path)!r}", "table", _querying(connect, _query(tables, options, str(path)), path)))
-
-
-def _query(tables: list[str], options: TableOptions, origin: str) -> str:
-    if options.query:
-        return options.query
-    name = options.table or (tables[0] if len(tables) == 1 else None)
-    if name is None or name not in tables:
-        raise UnknownNameError(
-            f"A database is read by table or query, and {origin!r} has the tables {', '.join(tables) or 'none'}. "
-            "Choose with the option table=NAME or query='select ...'."
-        )
-    quoted = name.replace('"', '""')
-    return f'select * from "{quoted}"'
-
-
-def _querying(connect: Callable[[], Any], query: str, where: object) -> Callable[[int], Iterator[Any]]:
-    def pieces(rows: int) -> Iterator[Any]:
-        import pandas as pd
-
-        link = connect()
-        try:
-            yield from pd.read_sql(query, link, chunksize=rows)
-        except Exception as err:
-            raise InputError(f"The query must run on {str(where)!r}, but: {str(err)[:200]}. Correct it.") from err
-        finally:
-            link.close()
-
-    return pieces
-
-
-def _from_url(url: str, options: TableOptions) -> Source:
-    alchemy = need("sqlalchemy", extra="table", to="read a database")
-    shown = url.split("@")[-1]
-    try:
-        engine = alchemy.create_engine(url)
-        tables = alchemy.inspect(engine).get_table_names()
-    except Exception as err:
-        raise InputError(f"The database {shown!r} must be reachable, but: {str(err)[:200]}. Check the address.") from err
-    query = _query(tables, options, shown)
-    source = Source(repr(shown), "table", _querying(engine.connect, alchemy.text(query), shown))
-    return _gathered(source) if options.in_memory is not False else source
