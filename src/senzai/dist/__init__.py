@@ -30,6 +30,8 @@ from .family import Unit as Unit
 from .family import over_event as over_event
 from .family import split_raw as split_raw
 from .family import weighted_mean as weighted_mean
+from .flow import Flow as Flow
+from .flow import Step as Step
 from .full import FullNormalFamily as FullNormalFamily
 from .levels import Levels as Levels
 from .location import LogNormal as LogNormal
@@ -44,6 +46,7 @@ from .mixed import MixedFamily as MixedFamily
 from .ops import Observed as Observed
 from .ops import closed as closed
 from .ops import draw as draw
+from .ops import draw_scored as draw_scored
 from .ops import elementwise as elementwise
 from .ops import factorised as factorised
 from .ops import factors as factors
@@ -51,5 +54,7 @@ from .ops import marginal as marginal
 from .ops import point as point
 from .ops import stand_in as stand_in
 from .steps import Steps as Steps
+from .spaces import Real as Real
+from .spaces import Space as Space
 from .zero_inflated import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from .zero_inflated import ZeroInflatedNegativeBinomialFamily as ZeroInflatedNegativeBinomialFamily

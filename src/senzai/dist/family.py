@@ -10,7 +10,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
-Support: TypeAlias = Literal["binary", "unit", "levels", "category", "ordinal", "real", "positive", "count", "interval", "mixed"]
+from .spaces import Discrete, Real, Space
+
+Support: TypeAlias = Literal[
+    "binary", "unit", "levels", "category", "ordinal", "real", "positive", "count", "interval", "mixed"
+]
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Family(ABC):
     support: ClassVar[Support]
     has_unit: ClassVar[bool] = False
     mixes_rows: ClassVar[bool] = False
+    usual_prior: ClassVar[str] = "standard_normal"
+    """Name of the prior for latents of this family, where nobody names one."""
 
     @property
     @abstractmethod
@@ -58,6 +64,10 @@ class Family(ABC):
     def raw_shape(self, event: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the raw numbers of one row."""
         return (len(self.raw_names), *event)
+
+    def space(self, event: tuple[int, ...]) -> Space:
+        """Return where latents of this family live; numbers on an interval count as real ones."""
+        return Discrete() if self.support in ("binary", "levels", "category", "ordinal", "count", "mixed") else Real()
 
     def __call__(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
         """Return the distribution that ``raw`` describes."""

@@ -1,7 +1,8 @@
 """Open functions on distributions: register a case with ``@name.register`` instead of editing this file.
 
-``draw`` (all sampling), ``point`` (one representative value), ``stand_in`` (a value for a hole), ``marginal`` (observed
-entries only), ``factors`` (one-dimensional marginals) and ``closed`` (a KL in closed form, or ``None``).
+``draw`` (all sampling), ``draw_scored`` (a draw that may know its density), ``point`` (one representative value),
+``stand_in`` (a value for a hole), ``marginal`` (observed entries only), ``factors`` (one-dimensional marginals) and
+``closed`` (a KL in closed form, or ``None``).
 """
 
 from __future__ import annotations
@@ -85,6 +86,14 @@ def _(p: MultivariateNormal, shape: Shape, noise: Noise) -> Tensor:
     eps = noise.normal(full, row_dim=len(shape), dtype=p.loc.dtype, device=p.loc.device)
     moved: Tensor = p.loc + (p._unbroadcasted_scale_tril @ eps.unsqueeze(-1)).squeeze(-1)
     return moved
+
+
+@singledispatch
+def draw_scored(
+    p: Distribution, sample_shape: Shape = (), *, grad: bool = True, noise: Noise | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Draw as :func:`draw` does, with the log density of each draw where it falls off on the way, else ``None``."""
+    return draw(p, sample_shape, grad=grad, noise=noise), None
 
 
 # --- point ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.random import Noise, derive, using
+from ..dist.spaces import Real
 from ..models.base import Group, Inference, LatentModel
 from ..models.modes import judging
 from .likelihood import LikelihoodEstimate, effective_sample_size, log_estimate_se
@@ -169,6 +170,7 @@ class Path:
     @classmethod
     def of(cls, model: LatentModel, batch: Batch, settings: Annealing, first_row: int) -> Path:
         """Check that the latents can be moved, and find step sizes."""
+        check_real(model)
         rows = range(first_row, first_row + len(batch))
         with using(RowNoise.of(settings.seed, 1, rows, range(1), device=batch.device)):
             seen = model.infer(batch, 1)
@@ -217,6 +219,20 @@ class Path:
         return tuple(
             ((1 - beta) / a.square() + beta / b.square()).rsqrt().to(a.dtype) for a, b in self.scales
         )
+
+
+def check_real(model: LatentModel) -> None:
+    """Refuse latents that a step in a straight line takes out of their space.
+
+    Raises:
+        CombinationError: Latents live on a sphere, a simplex or the like.
+    """
+    for space in model.spaces:
+        if space != Real():
+            raise CombinationError(
+                f"Annealing moves latents in straight lines, but these live on {space.words}. "
+                "Use the importance-weighted log-likelihood."
+            )
 
 
 def check_continuous(seen: Inference) -> None:

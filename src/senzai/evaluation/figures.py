@@ -12,16 +12,13 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import Noise, derive, using
-from ..models.base import LatentModel
+from ..models.base import Inference, LatentModel
 from ..models.modes import judging
 from .bits import bits_per_dim, dequantise, dimensions, is_discrete, log_volume
 from .bounds import Split, elbo
-from .latents import Information, active_units, mutual_information
+from .latents import Information, active_units, information_rows, mutual_information
 from .likelihood import LikelihoodEstimate, log_likelihood
 from .statistics import random_rows, ratio_of_means
-
-MOST_INFORMATION_ROWS = 10_000
-"""Rows that the mutual information is taken over at most: its time grows with their square."""
 
 LOW_ESS = 10.0
 
@@ -93,8 +90,12 @@ def evaluate(
 
 # --- figures --------------------------------------------------------------------------------------------------------
 def _gives_masses(model: LatentModel, batch: Batch) -> bool:
+    return is_discrete(_of_one_row(model, batch).likelihood)
+
+
+def _of_one_row(model: LatentModel, batch: Batch) -> Inference:
     with judging(model), using(Noise.seeded(0, device=batch.device)):
-        return is_discrete(model.infer(batch.take(slice(0, 1))).likelihood)
+        return model.infer(batch.take(slice(0, 1)))
 
 
 def _bound_figures(split: Split, volume: Tensor | float) -> dict[str, Any]:
@@ -135,7 +136,8 @@ def _unit_figures(model: LatentModel, batch: Batch, **options: Any) -> dict[str,
 
 
 def _information(model: LatentModel, batch: Batch, *, seed: int, memory_gb: float) -> tuple[Information | None, str]:
-    chosen = random_rows(len(batch), MOST_INFORMATION_ROWS, derive(seed, "information"))
+    most = min(information_rows(g.q) for g in _of_one_row(model, batch).groups)
+    chosen = random_rows(len(batch), most, derive(seed, "information"))
     some = batch if chosen is None else batch.take(chosen)
     try:
         return mutual_information(model, some, seed=seed, memory_gb=memory_gb), ""

@@ -14,6 +14,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
+from ..dist.flow import Flow
 from ..models.base import Group, LatentModel
 from ..models.modes import judging
 from .chunks import Chunk, chunks
@@ -224,6 +225,17 @@ def aggregate_log_prob(parts: list[Distribution], z: Tensor, memory_gb: float = 
             log_sum = torch.logaddexp(log_sum, pairwise_log_prob(q, block).logsumexp(1))
         out.append(log_sum - log(n))
     return torch.cat(out).view(z.shape[:2])
+
+
+@singledispatch
+def information_rows(q: Distribution | None) -> int:
+    """Rows that the mutual information is taken over at most, because its time grows with their square."""
+    return 10_000
+
+
+@information_rows.register(Flow)
+def _(q: Flow) -> int:
+    return 300  # the density of another row's code goes through the inverse of every step
 
 
 # --- every code under every posterior -------------------------------------------------------------------------------

@@ -147,10 +147,14 @@ class Run:
         first, second = self.dataset(a).batch([0]), self.dataset(b).batch([0])
         return self._kind().decode(verbs.interpolate(self.model, first, second, steps=steps)[:, 0], self.schema)
 
-    def traverse(self, data: object, *, dim: int, values: tuple[float, ...] = (-3, -2, -1, 0, 1, 2, 3)) -> Any:
-        """Return the first row of ``data`` with one latent dimension set to each of ``values``."""
+    def traverse(self, data: object, *, dim: int, values: tuple[float, ...] | None = None) -> Any:
+        """Return the first row of ``data`` with one latent dimension set to each of ``values``.
+
+        By default seven values that suit the space of the latents: -3 to 3 for real ones.
+        """
         batch = self.dataset(data).batch([0])
-        x = verbs.traverse(self.model, batch, dim=dim, values=torch.tensor([float(v) for v in values]))
+        places = None if values is None else torch.tensor([float(v) for v in values])
+        x = verbs.traverse(self.model, batch, dim=dim, values=places)
         return self._kind().decode(x[:, 0], self.schema)
 
     def log_likelihood(self, data: object, *, k: int = 500, seed: int = 0) -> np.ndarray[Any, Any]:

@@ -19,6 +19,7 @@ from torch.distributions import Distribution
 from ..core.batch import Batch, Data
 from ..core.errors import CombinationError
 from ..dist.ops import closed, factorised, factors
+from ..dist.spaces import Space
 from ..nn.inputs import DataInitialised, as_float
 from ..parts.priors import Prior
 
@@ -207,6 +208,11 @@ class LatentModel(nn.Module, ABC):
             f"A prior can be exchanged where latents have one of their own, but {type(self).__name__} has none that "
             "stands alone. Sample from the model as it is: sampler=prior."
         )
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """Where the latents of each group live; an empty tuple says: real vectors, all of them."""
+        return ()
 
     def own_parameters(self) -> tuple[nn.Parameter, ...]:
         """Return the trainable parameters of the model itself, each once, without those of ``aux``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -12,8 +11,10 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.spec import part
 from ..dist.ops import draw, marginal
+from ..dist.spaces import Space, check_spaces
+from ..nn.inputs import as_float
 from ..parts.likelihoods import AnyLikelihood
-from ..parts.posteriors import AnyPosterior
+from ..parts.posteriors import AnyPosterior, Joint, Proposal
 from ..parts.priors import Prior
 from .base import Group, Inference, LatentModel
 
@@ -31,7 +32,11 @@ class Flat(LatentModel):
         posterior: q(z | x).
         likelihood: p(x | z).
 
+    Raises:
+        CombinationError: Prior and posterior do not live on the same space.
+
     Example:
+        >>> import torch
         >>> from senzai.dist import BernoulliFamily, NormalFamily
         >>> from senzai.nn import MLPDecoder, MLPEncoder
         >>> from senzai.parts import Likelihood, Posterior, StandardNormal
@@ -46,23 +51,46 @@ class Flat(LatentModel):
 
     def __init__(self, prior: Prior, posterior: AnyPosterior, likelihood: AnyLikelihood) -> None:
         super().__init__()
+        check_spaces(posterior.space, prior.space)
         self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
 
     def infer(
         self, batch: Batch, n_samples: int = 1, *, seen: Batch | None = None, z: tuple[Tensor, ...] | None = None
     ) -> Inference:
         """Encode, draw, decode and score; see :meth:`LatentModel.infer`."""
-        q = self.posterior(batch if seen is None else seen)
-        value = draw(q, (n_samples,), grad=torch.is_grad_enabled()) if z is None else z[0]
-        p = self.likelihood(value, batch.c)
-        if batch.observed is not None:
-            p = marginal(p, batch.observed)
+        encoded = batch if seen is None else seen
+        prior = self.prior.of(batch)
+        found = self.posterior.propose(encoded, self.joint(encoded, prior), n_samples, z=None if z is None else z[0])
+        p = self._decoded(found.z, batch)
         self.likelihood.observe(p, batch.tensor)
-        return Inference((Group("z", value, q, self.prior.of(batch)),), p, batch.x)
+        return Inference((self._group(found, prior),), p, batch.x)
+
+    def _decoded(self, z: Tensor, batch: Batch) -> Distribution:
+        p = self.generate((z,), batch.c)
+        return p if batch.observed is None else marginal(p, batch.observed)
+
+    @staticmethod
+    def _group(found: Proposal, p: Distribution) -> Group:
+        log_p = None if found.log_r is None else p.log_prob(found.z) + found.log_r
+        return Group("z", found.z, found.q, p, log_q=found.log_q, log_p=log_p)
+
+    def joint(self, batch: Batch, prior: Distribution) -> Joint:
+        """Return log p(x, z) of the rows of a batch as a function of their latents, ``(K, B, n)`` to ``(K, B)``."""
+
+        def log_joint(z: Tensor) -> Tensor:
+            log_lik: Tensor = self._decoded(z, batch).log_prob(as_float(batch.tensor))
+            return log_lik + prior.log_prob(z)
+
+        return log_joint
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """Where the latents live."""
+        return (self.posterior.space,)
 
     def generate(self, z: tuple[Tensor, ...], c: Tensor | None = None) -> Distribution:
-        """Return p(x | z)."""
-        p: Distribution = self.likelihood(z[0], c)
+        """Return p(x | z); the decoder sees what the space of ``z`` shows of it."""
+        p: Distribution = self.likelihood(self.posterior.space.as_vector(z[0]), c)
         return p
 
     def sample_prior(self, n: int, c: Tensor | None = None) -> tuple[Tensor, ...]:

@@ -16,10 +16,12 @@ from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.random import Noise, derive, using
 from ..dist.ops import draw, expected
+from ..dist.spaces import Real, Space
 from .base import Inference, LatentModel
 from .modes import judging
 
 ROWS = 1024
+SPREAD_DRAWS = 64
 Latents = tuple[Tensor, ...]
 
 
@@ -34,13 +36,13 @@ def _noise(seed: int | None, start: int, device: torch.device) -> Noise:
 
 
 def _over(
-    model: LatentModel, batch: Batch, seed: int | None, read: Callable[[Inference], Latents]
+    model: LatentModel, batch: Batch, seed: int | None, read: Callable[[Inference], Latents], n_samples: int = 1
 ) -> Latents:
     found: list[Latents] = []
     with judging(model):
         for start, piece in in_pieces(batch):
             with using(_noise(seed, start, piece.device)):
-                found.append(read(model.infer(piece)))
+                found.append(read(model.infer(piece, n_samples)))
     return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 
 
@@ -50,12 +52,28 @@ def encode(model: LatentModel, batch: Batch, *, seed: int | None = None) -> Late
 
 
 def posterior_scales(model: LatentModel, batch: Batch) -> Latents:
-    """Return the posterior standard deviation of each row, ``(N, *event)`` per group."""
+    """Return the posterior standard deviation of each row, ``(N, *event)`` per group.
+
+    Where it has no formula (a flow, say) it is estimated from draws, always the same ones.
+    """
 
     def read(seen: Inference) -> Latents:
-        return tuple(torch.zeros_like(g.z[0]) if g.q is None else g.q.stddev for g in seen.groups)
+        return tuple(torch.zeros_like(g.z[0]) if g.q is None else _scale(g.q) for g in seen.groups)
 
-    return _over(model, batch, None, read)
+    try:
+        return _over(model, batch, None, read)
+    except NotImplementedError:
+        return _over(model, batch, 0, lambda seen: tuple(g.z.std(0) for g in seen.groups), SPREAD_DRAWS)
+
+
+def _scale(q: Distribution) -> Tensor:
+    scale: Tensor = q.stddev
+    return scale
+
+
+def spaces_of(model: LatentModel, z: Latents) -> tuple[Space, ...]:
+    """Return where each group of latents lives."""
+    return model.spaces or (Real(),) * len(z)
 
 
 def reconstruct(model: LatentModel, batch: Batch, *, seed: int | None = None) -> Tensor:
@@ -88,9 +106,12 @@ def sample(
 
     Raises:
         SettingError: ``n`` is negative or the temperature not positive.
+        CombinationError: The temperature is not 1, and the space of the latents has no centre.
     """
     if n < 1 or not temperature > 0:
         raise SettingError(f"`n >= 1` and `temperature > 0` must hold, but got n={n!r}, temperature={temperature!r}.")
+    for space in model.spaces:
+        space.check_temperature(temperature)
     device = next(model.parameters()).device
     found = []
     with judging(model):
@@ -116,7 +137,8 @@ def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Tensor
 def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Tensor:
     """Return decoded points between the latents of rows of ``a`` and ``b``, ``(steps, N, *event)``.
 
-    A condition changes along the same straight line.
+    The way is the shortest one of the space that the latents live on: a straight line, an arc of a great circle. A
+    condition changes along a straight line.
 
     Raises:
         SettingError: Fewer than two steps.
@@ -125,26 +147,32 @@ def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Te
         raise SettingError(f"`steps >= 2` must hold, both ends included, but got steps={steps!r}.")
     za, zb = encode(model, a), encode(model, b)
     weights = torch.linspace(0, 1, steps, device=za[0].device)
-    line = tuple(torch.stack([torch.lerp(u, v, float(w)) for w in weights]) for u, v in zip(za, zb, strict=True))
+    ends = zip(spaces_of(model, za), za, zb, strict=True)
+    line = tuple(torch.stack([s.between(u, v, float(w)) for w in weights]) for s, u, v in ends)
     c = None if a.c is None or b.c is None else torch.cat([torch.lerp(a.c, b.c, float(w)) for w in weights])
     flat = decode(model, tuple(g.flatten(0, 1) for g in line), c=c)
     return flat.reshape(steps, len(a), *flat.shape[1:])
 
 
 def traverse(
-    model: LatentModel, batch: Batch, *, dim: int, values: Tensor, group: int = 0
+    model: LatentModel, batch: Batch, *, dim: int, values: Tensor | None = None, group: int = 0
 ) -> Tensor:
     """Return decoded rows with one latent dimension set to each of ``values``, ``(len(values), N, *event)``.
 
+    By default the values are seven that the space of the latents proposes (-3 to 3 for real ones). On a space that is
+    not all vectors the others give way: they keep their proportions.
+
     Raises:
-        SettingError: There is no such dimension.
+        SettingError: There is no such dimension, or the space has no such value.
     """
     z = encode(model, batch)
+    space = spaces_of(model, z)[group]
+    values = torch.tensor(space.steps()) if values is None else values
     width = z[group].shape[-1]
     if not -width <= dim < width:
         raise SettingError(f"`dim` must be one of 0 … {width - 1}, but got {dim!r}.")
     moved = z[group].repeat(len(values), *[1] * (z[group].ndim - 1))
-    moved[..., dim] = values.to(moved).repeat_interleave(len(batch))
+    moved = space.with_coordinate(moved, dim, values.to(moved).repeat_interleave(len(batch)))
     others = [g.repeat(len(values), *[1] * (g.ndim - 1)) for g in z]
     others[group] = moved
     c = None if batch.c is None else batch.c.repeat(len(values), 1)

@@ -12,6 +12,7 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.random import current_noise
 from ..core.spec import part
+from ..dist.spaces import Space
 from ..nn.inputs import DataInitialised, as_float
 from .posteriors import AnyPosterior
 from .priors import Prior, check_width, diagonal, needed
@@ -97,6 +98,7 @@ class VampPrior(Prior, DataInitialised):
         (torch.Size([7]), ['unit'])
     """
 
+    lives_on = "any"
     low: Tensor
     high: Tensor
 
@@ -118,6 +120,11 @@ class VampPrior(Prior, DataInitialised):
     def posterior(self) -> AnyPosterior:
         """The posterior of the model."""
         return self._borrowed[0]
+
+    @property
+    def space(self) -> Space:
+        """That of the posterior."""
+        return self.posterior.space
 
     def initialise(self, batch: Batch) -> None:
         """Take the range of the data, and training rows as pseudo-inputs; rows taken twice are moved apart."""

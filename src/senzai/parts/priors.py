@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from ..core.batch import Batch
 from ..core.errors import SettingError, ShapeError
 from ..core.spec import part
+from ..dist.spaces import Real, Space
 
 _FLOOR = 1e-4
 
@@ -21,6 +22,13 @@ class Prior(nn.Module, ABC):
     """A distribution over latents, possibly given a condition."""
 
     n_latent: int
+    lives_on: ClassVar[str] = "real"
+    """Name of its space."""
+
+    @property
+    def space(self) -> Space:
+        """Where its latents live."""
+        return Real()
 
     @abstractmethod
     def forward(self, c: Tensor | None = None) -> Distribution:

@@ -28,7 +28,10 @@ from ..parts.priors import Prior
 NETWORK_SETTINGS = (
     "hidden", "width", "residual", "n_stages", "activation", "dropout", "norm", "skip", "spectral",
 )
-SLOTS = ("n_latent", "network", *NETWORK_SETTINGS, "prior", "posterior", "likelihood", "shared", "objective", "warmup")
+SLOTS = (
+    "n_latent", "curvature", "n_categories", "network", *NETWORK_SETTINGS, "prior", "posterior", "likelihood", "shared",
+    "objective", "warmup",
+)
 """Settings of every recipe. A recipe with a part of its own kind gives it a slot of its own here."""
 
 PROVIDED: dict[str, Callable[[Frame], Any]] = {
@@ -39,6 +42,8 @@ PROVIDED: dict[str, Callable[[Frame], Any]] = {
     "n_rows": lambda frame: frame.n_rows,
     "encoder": lambda frame: frame.encoder(),
     "posterior": lambda frame: frame.posterior(),
+    "curvature": lambda frame: frame.get("curvature", 1.0),
+    "n_categories": lambda frame: frame.get("n_categories", None),
 }
 """Arguments of parts that come from the data or from other parts: a part that has one of these names gets it."""
 
@@ -133,9 +138,18 @@ class Frame:
         return width
 
     def prior(self, name: str = "standard_normal", **defaults: Any) -> Prior:
-        """Return the prior."""
-        prior: Prior = self._part("prior", "prior", name, defaults)
+        """Return the prior: the recipe's, unless the user chose a posterior on another space and no prior."""
+        prior: Prior = self._part("prior", "prior", self._fitting(name), defaults)
         return prior
+
+    def _fitting(self, name: str) -> str:
+        chosen = self.settings.get("posterior")
+        if "prior" in self.settings or not isinstance(chosen, str):
+            return name
+        roles = [registry(role) for role in ("posterior", "family") if chosen in registry(role)]
+        usual: str = roles[0][chosen].usual_prior if roles else name
+        known = registry("prior")
+        return name if known[name].lives_on in ("any", known[usual].lives_on) else usual
 
     def posterior(self, name: str = "normal", **defaults: Any) -> AnyPosterior:
         """Return the posterior with its encoder, the same one each time: a prior may hold it.

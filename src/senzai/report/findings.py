@@ -177,7 +177,7 @@ def find_traversals(model: LatentModel, row: Batch, codes: Codes) -> tuple[Trave
             continue
         low, high = np.percentile(codes.points[:, flat], [1, 99])
         if high - low < 1e-6:
-            low, high = low - 1, high + 1
+            low, *_, high = verbs.spaces_of(model, groups)[group].steps()
         values = np.linspace(low, high, PLACES)
         x = verbs.traverse(model, row, dim=dim, values=torch.tensor(values, dtype=torch.float32), group=group)
         found.append(Traversal(codes.names[flat], values, x[:, 0]))

@@ -105,16 +105,17 @@ def traverse(
     data: Annotated[str, Argument(metavar="DATA", help=ROW, show_default=False)],
     dim: Annotated[int, Option("--dim", help="Latent dimension, counted from 0.")],
     output: File,
-    values: Annotated[str, Option("--values", help="Values it is set to.")] = "-3,-2,-1,0,1,2,3",
+    values: Annotated[str | None, Option("--values", help="Values it is set to; by default -3 to 3.")] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Write one row with one latent dimension moved, to see what it stands for."""
+    from ...dist.spaces import Real
     from ...face import load
 
     refuse_existing(output, overwrite)
-    places = _numbers(values)
     model = load(run)
+    places = tuple((model.model.spaces or (Real(),))[0].steps()) if values is None else _numbers(values)
     moved = model.traverse(row_of(model, data), dim=dim, values=places)
     write_rows(moved, output, model.schema)
     document = {"out": str(output), "dim": dim, "values": list(places), "shape": _shape(moved)}

@@ -1,0 +1,62 @@
+"""Faults in posteriors and the spaces they live on."""
+
+from __future__ import annotations
+
+from .plants import POSTERIORS, Fault, edit
+
+FLOWS = "tests/parts/test_flows.py::"
+ALL = "tests/parts/test_posteriors.py::"
+
+DETERMINANT = f"{FLOWS}test_log_determinants_agree_with_autograd"
+
+LIST = (
+    # --- flows -------------------------------------------------------------------------------------------------------
+    Fault(
+        "a flow's density with the determinant added", POSTERIORS,
+        edit("dist.flow:Flow.log_prob", "return log_q - log_det", "return log_q + log_det"),
+        (f"{FLOWS}test_draws_score_themselves_as_their_density_does[planar]",),
+    ),
+    Fault(
+        "a flow's own draws scored with the determinant added", POSTERIORS,
+        edit("dist.ops:draw_scored[Flow]", "p.base.log_prob(start) - log_det", "p.base.log_prob(start) + log_det"),
+        (f"{ALL}test_given_latents_are_scored_or_refused_with_the_reason[planar]",),
+    ),
+    Fault(
+        "a planar push that may fold space", POSTERIORS,
+        edit(
+            "dist.bends:Planar.push", "change = above_minus_one(along) - along", "change = along - along",
+            "torch.where(size > 1e-12, above_minus_one(along), along + change * size / whole)", "along",
+        ),
+        (f"{FLOWS}test_a_planar_push_never_folds_space",),
+    ),
+    Fault(
+        "a radial determinant with d factors where there are d - 1", POSTERIORS,
+        edit("dist.bends:Radial.forward", "(z.shape[-1] - 1)", "z.shape[-1]"),
+        (f"{DETERMINANT}[radial-3]",),
+    ),
+    Fault(
+        "a radial push stronger than its radius", POSTERIORS,
+        edit("dist.bends:Radial.beta", "self.alpha * above_minus_one(self.raw_beta)", "self.raw_beta"),
+        (f"{FLOWS}test_a_radial_push_keeps_directions_and_its_centre",),
+    ),
+    Fault(
+        "a Sylvester determinant without its second diagonal", POSTERIORS,
+        edit("dist.bends:Sylvester.forward", " * self.r_tilde.diagonal(dim1=-2, dim2=-1)", ""),
+        (f"{DETERMINANT}[sylvester-3]",),
+    ),
+    Fault(
+        "directions that are not orthogonal", POSTERIORS,
+        edit("parts.bent:SylvesterPosterior._orthonormal", "q: Tensor = torch.linalg.qr(columns)[0]", "q = columns"),
+        (f"{FLOWS}test_directions_are_orthonormal[orthogonal]",),
+    ),
+    Fault(
+        "an autoregressive gate that sees its own entry", POSTERIORS,
+        edit("parts.autoregressive:GatedAutoregressive.__init__", ".tril(-1)", ".tril(0)"),
+        (f"{FLOWS}test_an_autoregressive_step_has_a_triangular_jacobian[False]", f"{DETERMINANT}[iaf-3]"),
+    ),
+    Fault(
+        "a prior on another space is let through", POSTERIORS,
+        edit("dist.spaces:check_spaces", "if posterior != prior:", "if False:"),
+        (f"{ALL}test_a_discrete_family_is_no_posterior_for_a_normal_prior",),
+    ),
+)
