@@ -15,9 +15,14 @@ Flow: TypeAlias = Literal["realnvp", "maf", "nsf"]
 
 
 def flows() -> Any:
-    """Return ``zuko.flows``, imported without what its import does to torch: it stops all checks of arguments."""
+    """Return ``zuko.flows``."""
+    return zuko("flows")
+
+
+def zuko(name: str) -> Any:
+    """Return a module of zuko, imported without what its import does to torch: it stops all checks of arguments."""
     checked, constraints = Distribution._validate_args, Distribution.__dict__["arg_constraints"]
-    found = importlib.import_module("zuko.flows")
+    found = importlib.import_module(f"zuko.{name}")
     Distribution._validate_args = checked
     Distribution.arg_constraints = constraints  # type: ignore[method-assign]
     return found

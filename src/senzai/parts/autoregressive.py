@@ -8,10 +8,10 @@ from typing import Any, final
 
 import torch
 import torch.nn.functional as F
-import zuko
 from torch import Tensor, nn
 
 from ..dist.flow import Step
+from ..nn.flows import flows, zuko
 
 
 @final
@@ -30,7 +30,7 @@ class GatedAutoregressive(nn.Module):
         self.openness = openness
         before = torch.ones(n_latent, n_latent, dtype=torch.bool).tril(-1)
         seen = torch.cat([before, torch.ones(n_latent, n_context, dtype=torch.bool)], 1)
-        self.net = zuko.nn.MaskedMLP(seen.repeat(2, 1), hidden, activation=nn.ELU)
+        self.net = zuko("nn").MaskedMLP(seen.repeat(2, 1), hidden, activation=nn.ELU)
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Return shift and gate logit, both of the shape of ``z``."""
@@ -57,7 +57,7 @@ class GatedStep(Step):
         backwards: Whether the last entry comes first.
     """
 
-    net: GatedAutoregressive
+    net: nn.Module
     context: Tensor
     backwards: bool = False
 
@@ -107,9 +107,9 @@ class ZukoStep(Step):
 def spline_coupling(n_latent: int, n_context: int, hidden: tuple[int, ...], n_bins: int, turn: int) -> nn.Module:
     """Return a lazy coupling of rational-quadratic splines; every second one moves the other half first."""
     order = torch.arange(n_latent)
-    coupling: nn.Module = zuko.flows.MaskedAutoregressiveTransform(
+    coupling: nn.Module = flows().MaskedAutoregressiveTransform(
         features=n_latent, context=n_context, passes=2, order=order if turn % 2 == 0 else order.flip(0),
-        univariate=partial(zuko.transforms.MonotonicRQSTransform, slope=1e-3),
+        univariate=partial(zuko("transforms").MonotonicRQSTransform, slope=1e-3),
         shapes=[(n_bins,), (n_bins,), (n_bins - 1,)], hidden_features=hidden,
     )
     return coupling
