@@ -23,6 +23,11 @@ def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls if is_dataclass(cls) else cls.__init__)
 
 
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
+
+
 def _is_plain(hint: Any) -> bool:
     """Whether a hint describes plain data: numbers, words, and tuples or lists of them."""
     if hint in _SCALARS or hint is Ellipsis or get_origin(hint) is Literal:
@@ -55,11 +60,30 @@ def _checked(name: str, key: str, value: Any, hint: Any) -> Any:
     try:
         if _has_bool(value) and bool not in (hint, *get_args(hint)):
             raise ValueError
-        return TypeAdapter(hint).validate_python(value)
+        return _adapter(hint).validate_python(value)
     except (ValidationError, ValueError):
         raise SettingError(
             f"{name} takes as {key!r} {_in_words(hint)}, but got {value!r}. Give another value."
         ) from None
+
+
+def at_least(least: int, **values: int) -> None:
+    """Refuse whole numbers below ``least``.
+
+    Raises:
+        SettingError: One is smaller, or no whole number.
+
+    Example:
+        >>> at_least(1, n_layers=2, width=0)
+        Traceback (most recent call last):
+        ...
+        senzai.core.errors.SettingError: `width >= 1` must hold, but got width=0. Give a whole number from 1 up.
+    """
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise SettingError(
+                f"`{name} >= {least}` must hold, but got {name}={value!r}. Give a whole number from {least} up."
+            )
 
 
 def checked_arguments(name: str, cls: type[Any], arguments: dict[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.batch import Batch
+from ..core.arguments import at_least
 from ..core.errors import SettingError
 from ..core.spec import part
 from .inputs import Decoder, Encoder, Scaling, Standardise
-from .layers import ACTIVATIONS, bounded, halves, initialise_weights, linear_out, with_condition
+from .layers import ACTIVATIONS, bounded, check_dropout, halves, initialise_weights, linear_out, with_condition
 
 
 def halvings(height: int, width: int, n_stages: int | None) -> list[tuple[int, int]]:
@@ -116,6 +117,9 @@ class ConvEncoder(Encoder):
     ) -> None:
         super().__init__()
         _check_image(event)
+        check_dropout(dropout)
+        at_least(1, n_features=n_features)
+        at_least(0, n_condition=n_condition)
         c, h, w = event
         self.inputs = Standardise(event, masked=masked, scaling=scaling)
         self.n_condition, self.n_features = n_condition, n_features
@@ -181,6 +185,9 @@ class ConvDecoder(Decoder):
     ) -> None:
         super().__init__()
         _check_image(raw_shape[1:])
+        check_dropout(dropout)
+        at_least(1, n_latent=n_latent)
+        at_least(0, n_condition=n_condition)
         self.raw_shape, self.n_condition = tuple(raw_shape), n_condition
         n_raw, c, h, w = raw_shape
         self.sizes = halvings(h, w, n_stages)[::-1]

@@ -32,6 +32,12 @@ NORMS.add("layer")(nn.LayerNorm)
 _SATURATING = (nn.Tanh, nn.Sigmoid)
 
 
+def check_dropout(dropout: float) -> None:
+    """Refuse a share of dropped units that is outside [0, 1)."""
+    if not 0.0 <= dropout < 1.0:
+        raise SettingError(f"`0 <= dropout < 1` must hold, but got dropout={dropout!r}. Use 0 to switch it off.")
+
+
 def halves(activation: str) -> int:
     """Return how many inputs an activation turns into one: two for gated units, ``a * sigmoid(b)``, else one.
 
@@ -50,8 +56,7 @@ def hidden_layers(
         SettingError: ``dropout`` is outside [0, 1).
         UnknownNameError: The activation or normalisation is not registered.
     """
-    if not 0.0 <= dropout < 1.0:
-        raise SettingError(f"`0 <= dropout < 1` must hold, but got dropout={dropout!r}. Use 0 to switch it off.")
+    check_dropout(dropout)
     if any(width < 1 for width in hidden):
         raise SettingError(f"Hidden layers have at least one unit, but got hidden={hidden!r}. Give widths from 1 up.")
     layers: list[nn.Module] = []

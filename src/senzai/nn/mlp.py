@@ -6,6 +6,7 @@ from typing import final
 
 from torch import Tensor, nn
 
+from ..core.arguments import at_least
 from ..core.batch import Batch
 from ..core.spec import part
 from .inputs import Decoder, Encoder, Scaling, Standardise
@@ -46,6 +47,7 @@ class MLPEncoder(Encoder):
         scaling: Scaling | None = None,
     ) -> None:
         super().__init__()
+        at_least(0, n_condition=n_condition)
         self.inputs = Standardise(event, masked=masked, scaling=scaling)
         n_in = size_of(event) * (2 if masked else 1) + n_condition
         self.n_condition = n_condition
@@ -95,6 +97,8 @@ class MLPDecoder(Decoder):
         spectral: bool = False,
     ) -> None:
         super().__init__()
+        at_least(1, n_latent=n_latent)
+        at_least(0, n_condition=n_condition)
         self.raw_shape = tuple(raw_shape)
         self.n_condition = n_condition
         n_in = n_latent + n_condition

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..core.batch import Batch
-from ..core.errors import SettingError
+from ..core.errors import CombinationError, SettingError
 from ..core.spec import part
 from ..dist.calibrated import optimal, with_scale
 from ..dist.family import Family, Unit
@@ -79,7 +79,7 @@ class Likelihood(DataInitialised, AnyLikelihood):
         super().__init__()
         self.decoder, self.family, self.event = decoder, family, tuple(event)
         self.from_net = decoded_names(family, tuple(shared))
-        needed = (len(self.from_net), *family.raw_shape(self.event)[1:])
+        needed = decoded_shape(family, self.event, tuple(shared))
         if tuple(decoder.raw_shape) != needed:
             raise SettingError(
                 f"The decoder must give raw numbers of shape {needed} for this family and event, "
@@ -146,6 +146,24 @@ class Likelihood(DataInitialised, AnyLikelihood):
         square = optimal(p).optimal_scale(as_float(x)).square()
         self.seen.add_(1)
         self.sigma.copy_(torch.lerp(self.sigma.square(), square, torch.clamp(1 / self.seen, min=0.02)).sqrt())
+
+
+def decoded_shape(family: Family, event: tuple[int, ...], shared: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the shape of the raw numbers that a decoder has to give.
+
+    Raises:
+        CombinationError: Some are shared, but those of this family do not come one per element.
+        SettingError: A shared name is not one of the family's raw numbers, or nothing is left to decode.
+    """
+    names, whole = decoded_names(family, shared), family.raw_shape(event)
+    if whole == (len(family.raw_names), *event):
+        return (len(names), *event)
+    if shared:
+        raise CombinationError(
+            f"Raw numbers are shared element by element, but {type(family).__name__} has {whole} of them for rows of "
+            f"shape {event}. Leave {', '.join(shared)} to the decoder."
+        )
+    return whole
 
 
 def decoded_names(family: Family, shared: tuple[str, ...]) -> tuple[str, ...]:

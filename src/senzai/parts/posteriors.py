@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..core.batch import Batch
+from ..core.errors import CombinationError
 from ..core.spec import part
 from ..dist.family import Family
 from ..dist.ops import draw_scored
@@ -110,6 +111,9 @@ class Posterior(AnyPosterior):
         family: What the raw numbers mean: ``normal``, ``full_normal``, ``normal_fixed`` …
         n_latent: Width of the latent code.
 
+    Raises:
+        CombinationError: The family takes its scale from all rows of a batch together.
+
     Example:
         >>> import torch
         >>> from senzai.nn import MLPEncoder
@@ -121,6 +125,11 @@ class Posterior(AnyPosterior):
 
     def __init__(self, encoder: Encoder, family: Family, n_latent: int) -> None:
         super().__init__()
+        if family.mixes_rows:
+            raise CombinationError(
+                f"A posterior tells rows apart, but {type(family).__name__} takes its scale from all rows of a batch "
+                "together. Choose another family: normal, full_normal."
+            )
         self.encoder, self.family = encoder, family
         self.event = (check_width(n_latent),)
         self.raw_shape = family.raw_shape(self.event)

@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+import torch
+
 from ..core.errors import SettingError
 from ..core.registry import suggestion
 from ..core.spec import make, registry
 from ..dist.family import Family
+from ..dist.ops import marginal
 from ..nn.inputs import Decoder, Encoder, Scaling
 from ..objectives.base import Objective
 from ..objectives.warmup import Constant, Warmup
-from ..parts.likelihoods import AnyLikelihood, Likelihood, decoded_names
+from ..parts.likelihoods import AnyLikelihood, Likelihood, decoded_shape
 from ..parts.posteriors import AnyPosterior, Posterior
 from ..parts.priors import Prior
 
@@ -174,9 +177,17 @@ class Frame:
         proposed = self.shared if self.settings.get("likelihood", default) == self.family else ()
         given = self.get("shared", proposed)
         shared = (given,) if isinstance(given, str) else tuple(given if isinstance(given, list | tuple) else [given])
-        names = decoded_names(made, shared)
-        raw_shape = (len(names), *made.raw_shape(self.event)[1:])
-        return Likelihood(self.decoder(raw_shape), made, self.event, shared=shared)
+        decoder = self.decoder(decoded_shape(made, tuple(self.event), shared))
+        return self._seeing_masks(Likelihood(decoder, made, self.event, shared=shared))
+
+    def _seeing_masks(self, likelihood: Likelihood) -> Likelihood:
+        """Refuse a likelihood without known marginals where rows come with a mask."""
+        if self.masked:
+            with torch.no_grad():
+                p = likelihood.eval()(torch.zeros(1, 1, self.n_latent), torch.zeros(1, self.n_condition))
+                marginal(p, torch.ones(1, *self.event, dtype=torch.bool))
+            likelihood.train()
+        return likelihood
 
     @property
     def scaling(self) -> Scaling | None:

@@ -1,0 +1,85 @@
+"""Small data of every kind of value, for examinations: a few rows that any model can be built for and trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.random import forked
+from ..core.registry import Registry
+
+N_CLASSES = 3
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows of one kind, and what such data propose to a recipe.
+
+    Args:
+        event: Shape of one row.
+        family: Likelihood family proposed.
+        draw: ``(n, event) -> x``, rows first, from torch's global generator.
+        settings: Settings of the family.
+        shared: Raw numbers learned once.
+        network: Network proposed.
+    """
+
+    event: tuple[int, ...]
+    family: str
+    draw: Callable[[int, tuple[int, ...]], Tensor]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+    network: str = "mlp"
+
+    def rows(
+        self, n: int, *, seed: int = 0, event: tuple[int, ...] | None = None, n_classes: int = 0, n_condition: int = 0,
+        masked: bool = False,
+    ) -> Batch:
+        """Return ``n`` rows; labels of which some are unknown, conditions and masks as asked for."""
+        with forked(seed):
+            x = self.draw(n, event or self.event)
+            y = torch.arange(n) % n_classes if n_classes else None
+            known = torch.arange(n) % 3 != 1 if n_classes else None
+            c = torch.nn.functional.one_hot(torch.arange(n) % n_condition, n_condition).float() if n_condition else None
+            mask = torch.rand(x.shape) < 0.7 if masked else None
+        return Batch(x, c=c, y=y, y_known=known, mask=mask)
+
+
+def _real(n: int, event: tuple[int, ...]) -> Tensor:
+    z = torch.randn(n, 1)
+    return 0.5 + 0.8 * z.view(n, *[1] * len(event)) + 0.6 * torch.randn(n, *event)
+
+
+def _whole(top: int) -> Callable[[int, tuple[int, ...]], Tensor]:
+    return lambda n, event: torch.randint(top, (n, *event)).float()
+
+
+def _count(n: int, event: tuple[int, ...]) -> Tensor:
+    return torch.poisson(torch.full((n, *event), 1.5))
+
+
+def _inside(n: int, event: tuple[int, ...]) -> Tensor:
+    return torch.rand(n, *event) * 0.9 + 0.05
+
+
+DATA: Registry[Data] = Registry("small data")
+"""Small data by name; the kinds of values of ``senzai.dist.Support``, and pictures."""
+
+for _name, _data in {
+    "real": Data((4,), "normal", _real, shared=("scale",)),
+    "binary": Data((6,), "bernoulli", _whole(2)),
+    "pictures": Data((1, 8, 8), "bernoulli", _whole(2), network="conv"),
+    "count": Data((3,), "negative_binomial", _count),
+    "unit": Data((4,), "continuous_bernoulli", _inside),
+    "interval": Data((4,), "beta", _inside),
+    "positive": Data((4,), "log_normal", lambda n, event: _real(n, event).exp()),
+    "levels": Data((3,), "discretised_logistic", _whole(8), settings={"levels": 8}),
+    "category": Data((3,), "categorical", _whole(4), settings={"n": 4}),
+    "ordinal": Data((3,), "ordinal", _whole(4), settings={"n": 4}),
+}.items():
+    DATA.add(_name)(_data)

@@ -1,0 +1,86 @@
+"""How exams look at a subject: losses under given noise, players, and whether numbers agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.random import Noise, forked, using
+from ..models.base import Inference, LatentModel
+from ..models.modes import judging
+from ..objectives.base import Objective, Player, Terms
+
+STEPS_LOOKED_AT = 100_000
+STANDARD_ERRORS = 5.0
+
+
+def first_step(player: Player, objective: Objective) -> int:
+    """Return the first step at which a player plays with its weights settled, or the first at which it plays."""
+    start = objective.settled_after
+    for step in chain(range(start, start + 1000), range(STEPS_LOOKED_AT)):
+        if player.plays_at(step):
+            return step
+    raise AssertionError(f"The player {player.name!r} does not play within {STEPS_LOOKED_AT} steps.")
+
+
+def terms_of(
+    model: LatentModel, player: Player, batch: Batch, step: int, *, noise: Noise | None = None, seed: int = 5
+) -> Terms:
+    """Return a player's terms; everything random comes from ``seed``, or from ``noise`` where that is given."""
+    with forked(seed), using(noise or Noise.seeded(seed)):
+        return player.loss(model, batch, step)
+
+
+def inferred(model: LatentModel, batch: Batch, k: int, *, seed: int = 5) -> Inference:
+    """Return what a model in evaluation mode infers from a batch with ``k`` draws, without gradients."""
+    with forked(seed), judging(model):
+        seen = model.infer(batch, k)
+        _ = seen.log_w  # log densities are computed when first read: now, in evaluation mode
+    return seen
+
+
+@contextmanager
+def frozen_others(model: LatentModel, player: Player) -> Iterator[None]:
+    """Freeze every parameter that is not the player's, as the loop does."""
+    mine = {id(p) for p in player.parameters}
+    others = [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
+    for p in others:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in others:
+            p.requires_grad_(True)
+
+
+def differ(a: Tensor, b: Tensor, *, rtol: float = 1e-4, atol: float = 1e-4) -> float | None:
+    """Return the largest difference of two tensors if it is more than rounding, else ``None``."""
+    if a.shape != b.shape:
+        return float("inf")
+    if torch.allclose(a, b, rtol=rtol, atol=atol, equal_nan=False):
+        return None
+    return float((a.double() - b.double()).abs().max())
+
+
+def same_bits(a: Iterable[Tensor], b: Iterable[Tensor]) -> bool:
+    """Whether two lists of tensors are equal bit for bit."""
+    first, second = list(a), list(b)
+    return len(first) == len(second) and all(
+        u.dtype == v.dtype and u.shape == v.shape and torch.equal(u, v) for u, v in zip(first, second, strict=True)
+    )
+
+
+def too_far(value: Tensor, truth: Tensor | float, se: Tensor, *, slack: float = 1e-3) -> bool:
+    """Whether any value is further from the truth than five standard errors."""
+    return not bool(((value - truth).abs() <= STANDARD_ERRORS * se + slack).all())
+
+
+def mean_and_se(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean over the first axis, and its standard error."""
+    v = values.double()
+    return v.mean(0), v.std(0) / len(v) ** 0.5

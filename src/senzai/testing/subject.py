@@ -1,0 +1,254 @@
+"""What is examined: an entry of a registry inside a small model, built as a user's settings would build it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from inspect import signature
+from typing import Any
+
+import torch
+
+from ..core.batch import Batch
+from ..core.errors import SettingError, UnknownNameError, UserError
+from ..core.examples import Example, examples_of
+from ..core.random import forked
+from ..core.spec import REGISTRIES, name_of, registry, to_spec
+from ..models.base import LatentModel
+from ..objectives.base import Objective
+from ..recipes import RECIPES, Frame
+from ..recipes.frame import SLOTS
+from .data import DATA, N_CLASSES, Data
+
+ROWS = 24
+SMALL: Mapping[str, Any] = {"n_latent": 2, "hidden": (8,), "width": 4}
+"""Settings that keep a model small; an example's own win."""
+
+SLOT_OF = {"schedule": "warmup", "encoder": "network", "decoder": "network", "family": "likelihood"}
+FRAMES: tuple[Mapping[str, int], ...] = (
+    {}, {"n_condition": N_CLASSES}, {"n_classes": N_CLASSES}, {"n_classes": N_CLASSES, "n_condition": N_CLASSES},
+)
+TRIED = ("real", "binary", "pictures", "count", "category")
+"""Data tried, in this order, for an entry that names none."""
+
+JITTER = 0.1
+"""Spread of what is added to every fresh weight, so that nothing is at a special value such as zero."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An entry in one small construction.
+
+    Args:
+        entry: ``role/name``.
+        example: How it is built, with everything decided.
+        small: Settings that keep the rest small.
+    """
+
+    entry: str
+    example: Example
+    small: Mapping[str, Any] = field(default_factory=lambda: SMALL)
+
+    @property
+    def role(self) -> str:
+        """Role of the entry: ``prior``, ``recipe`` …"""
+        return self.entry.partition("/")[0]
+
+    @property
+    def data(self) -> Data:
+        """What the rows are."""
+        return DATA[self.example.data or TRIED[0]]
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        event: tuple[int, ...] = tuple(self.example.frame.get("event", self.data.event))
+        return event
+
+    def __str__(self) -> str:
+        chosen = ", ".join(f"{k}={v}" for k, v in (self.example.settings or {}).items())
+        about = ", ".join(f"{k}={v}" for k, v in self.example.frame.items())
+        return " ".join(s for s in (f"recipe {self.example.recipe} on {self.example.data} data", chosen, about) if s)
+
+    def batch(self, n: int = 6, *, seed: int = 1) -> Batch:
+        """Return ``n`` rows."""
+        asked = {k: self.example.frame[k] for k in ("n_classes", "n_condition", "masked") if k in self.example.frame}
+        return self.data.rows(n, seed=seed, event=self.event, **asked)
+
+    def other(self, *, settings: Mapping[str, Any] | None = None, **frame: Any) -> Subject:
+        """Return the same entry with other settings or another frame."""
+        now = self.example
+        changed = {**(now.settings or {}), **(settings or {})}
+        return replace(self, example=replace(now, settings=changed, frame={**now.frame, **frame}))
+
+    def build(self) -> tuple[LatentModel, Objective]:
+        """Return model and objective as the recipe makes them, with random weights.
+
+        Raises:
+            UserError: The parts refuse each other, or a setting was not used.
+        """
+        data, settings = self.data, dict(self.example.settings or {})
+        proposed: dict[str, Any] = {
+            "event": data.event, "family": data.family, "family_settings": dict(data.settings), "shared": data.shared,
+            "network": data.network, "n_rows": ROWS,
+        }
+        frame = Frame(**{**proposed, **self.example.frame}, settings={**self.small, **settings})
+        model, objective = RECIPES[self.example.recipe].make(frame)
+        unused = [name for name in settings if name not in frame._used]
+        if unused:
+            raise SettingError(f"Every setting of an example is used, but {', '.join(unused)} was not ({self}).")
+        objective.check(model)
+        return model, objective
+
+    def fresh(self, seed: int = 0) -> tuple[LatentModel, Objective]:
+        """Return model and objective ready to train: initialised from rows, equipped, every weight a little moved."""
+        with forked(seed):
+            model, objective = self.build()
+            model.initialise(self.batch(ROWS, seed=2))
+            objective.equip(model)
+            with torch.no_grad():
+                for p in model.parameters():
+                    p.add_(JITTER * torch.randn_like(p))
+        return model.train(), objective
+
+    def names(self) -> set[str]:
+        """Return ``role/name`` of every part in model and objective."""
+        with forked(0):
+            model, objective = self.build()
+        return set(parts_named(to_spec(model))) | set(parts_named(to_spec(objective)))
+
+
+def parts_named(spec: Any) -> Iterator[str]:
+    """Yield ``role/name`` of every part of a spec."""
+    if isinstance(spec, list):
+        for value in spec:
+            yield from parts_named(value)
+    elif isinstance(spec, dict):
+        if "part" in spec:
+            yield str(spec["part"])
+        for value in spec.values():
+            yield from parts_named(value)
+
+
+# --- from a name to its constructions -------------------------------------------------------------------------------
+def entry_of(what: Any) -> str:
+    """Return ``role/name`` of an entry given by name, by class, or by the function of a recipe.
+
+    Raises:
+        UnknownNameError: Nothing of the kind is registered.
+    """
+    if not isinstance(what, str):
+        name = getattr(what, "_senzai_name", None) or name_of(what)
+        name = name or next((f"recipe/{n}" for n, r in RECIPES.items() if r.make is what), None)
+        if name is None:
+            raise UnknownNameError(f"An examined entry is registered, but {what!r} is not. Register it with `part`.")
+        return str(name)
+    role, _, short = what.partition("/")
+    if role != "recipe" and role not in REGISTRIES:
+        raise UnknownNameError(f"An entry is named role/name, with recipe or a role of parts, but got {what!r}.")
+    _ = RECIPES[short] if role == "recipe" else registry(role)[short]
+    return what
+
+
+def entries(role: str | None = None) -> list[str]:
+    """Return ``role/name`` of everything registered, or of one role.
+
+    Example:
+        >>> "prior/mixture" in entries("prior")
+        True
+    """
+    found = {**{r: sorted(names) for r, names in REGISTRIES.items()}, "recipe": sorted(RECIPES)}
+    if role is not None and role not in found:
+        raise UnknownNameError(f"A role is one of {', '.join(found)}, but got {role!r}.")
+    return [f"{r}/{name}" for r, names in found.items() for name in names if role in (None, r)]
+
+
+_FOUND: dict[str, tuple[Any, tuple[Subject, ...]]] = {}
+
+
+def subjects(entry: str) -> tuple[Subject, ...]:
+    """Return the small constructions in which an entry is examined: those it declares, else what the rule finds.
+
+    Raises:
+        SettingError: No small construction has the entry in it.
+    """
+    role, _, name = entry.partition("/")
+    defined: Any = RECIPES[name].make if role == "recipe" else registry(role)[name]
+    if entry in _FOUND and _FOUND[entry][0] is defined:
+        return _FOUND[entry][1]
+    declared = examples_of(defined)
+    found = tuple(_decided(entry, e) for e in declared) if declared else _guessed(entry, defined)
+    _FOUND[entry] = (defined, found)
+    return found
+
+
+def _decided(entry: str, given: Example) -> Subject:
+    """Return the first construction of an example that builds."""
+    role, _, name = entry.partition("/")
+    if role == "recipe":
+        given = replace(given, recipe=name)
+    elif given.settings is None:
+        given = replace(given, settings=_chosen(role, name))
+    said: list[str] = []
+    frames = (given.frame,) if given.frame else FRAMES
+    for data in (given.data,) if given.data else TRIED:
+        for frame in frames:
+            for small in (SMALL, {}):
+                subject = Subject(entry, replace(given, data=data, frame=frame), small)
+                try:
+                    if role == "recipe" or entry in subject.names():
+                        return subject
+                    said.append("it is not in the model")
+                except UserError as err:
+                    said.append(str(err))
+    raise SettingError(
+        f"{entry} is examined in a small model, but none could be built: {' | '.join(dict.fromkeys(said))[:600]} "
+        "Declare one with `senzai.core.examples.example`."
+    )
+
+
+def _chosen(role: str, name: str) -> dict[str, Any]:
+    """Return the settings that choose a part, as far as there is a slot for its role."""
+    slot = SLOT_OF.get(role, role)
+    if slot not in SLOTS:
+        return {}
+    takes = signature(registry(role)[name]).parameters
+    return {slot: name, **({"warmup.steps": 4} if role == "schedule" and "steps" in takes else {})}
+
+
+def _guessed(entry: str, defined: Any) -> tuple[Subject, ...]:
+    role, _, name = entry.partition("/")
+    if role == "family":
+        return _families(entry, defined)
+    tries = [Example()] if role == "recipe" else [Example(), *(Example(r, settings={}) for r in sorted(RECIPES))]
+    if role != "recipe" and _chosen(role, name):
+        tries += [Example(r) for r in sorted(RECIPES)]
+    said = ""
+    for given in tries:
+        try:
+            return (_decided(entry, given),)
+        except SettingError as err:
+            said = said or str(err)
+    raise SettingError(said)
+
+
+def _families(entry: str, defined: Any) -> tuple[Subject, ...]:
+    """Return a family as a likelihood, as a posterior, or as both, whatever it can be."""
+    name = entry.partition("/")[2]
+    support = getattr(defined, "support", None)
+    takes = signature(defined).parameters
+    found = []
+    if support is not None:
+        data = DATA[support]
+        own = {f"likelihood.{k}": v for k, v in data.settings.items() if k in takes}
+        found.append(Example(data=support, settings={"likelihood": name, **own}))
+    if support in (None, "real"):
+        found.append(Example(data="real", settings={"posterior": name}))
+    made = []
+    for given in found:
+        try:
+            made.append(_decided(entry, given))
+        except SettingError:
+            if given is found[-1] and not made:
+                raise
+    return tuple(made)
