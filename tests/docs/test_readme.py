@@ -6,6 +6,8 @@ import pytest
 import typer.main
 
 from senzai.apps.cli.door import app
+from senzai.core.spec import REGISTRIES
+from senzai.recipes import RECIPES
 
 
 def pages(root):
@@ -16,6 +18,18 @@ def blocks(path, language):
     return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
 
 
+@pytest.fixture
+def registries():
+    """What a page registers is gone after the test."""
+    every = [*REGISTRIES.values(), RECIPES]
+    before = [dict(r) for r in every]
+    yield
+    for r, kept in zip(every, before, strict=True):
+        for name in set(r) - set(kept):
+            del r[name]
+
+
+@pytest.mark.usefixtures("registries")
 def test_python_blocks_run(root, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     found = [(p, b) for p in pages(root) for b in blocks(p, "python")]

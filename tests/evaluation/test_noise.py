@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from senzai.core.random import using
+from senzai.core.batch import Batch
+from senzai.core.random import Noise, using
 from senzai.dist import draw
+from senzai.evaluation import log_likelihood
 from senzai.evaluation.noise import TILE, RowNoise
+from senzai.parts.two_stage import TwoStagePrior
 
 K = TILE + 40
 
@@ -50,3 +53,16 @@ def test_a_distribution_that_uses_the_generator_can_be_drawn():
     with using(RowNoise.of(0, 4, range(3), range(4))):
         b = draw(p, (4,))
     assert torch.equal(a, b)
+
+
+def test_a_density_that_is_estimated_is_estimated_with_the_seed(made):
+    model = made(prior=TwoStagePrior(2, hidden=(4,)))
+    a, b, c = (log_likelihood(model, Batch(torch.ones(4, 6)), k=3, seed=s).per_row for s in (0, 0, 1))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+def test_the_numbers_of_a_point_are_the_middle():
+    noise = Noise(point=True)
+    assert torch.equal(noise.normal((2, 3)), torch.zeros(2, 3))
+    assert torch.equal(noise.uniform((2, 3)), torch.full((2, 3), 0.5))

@@ -24,7 +24,6 @@ from senzai.objectives.warmup import Warmup
 from senzai.parts.likelihoods import AnyLikelihood
 from senzai.parts.posteriors import AnyPosterior
 from senzai.parts.priors import Prior, diagonal
-from senzai.recipes import RECIPES
 from senzai.recipes.registry import Recipe
 
 SICK: dict[str, tuple[str, object]] = {}
@@ -42,7 +41,7 @@ def sick(role, name, *, found_by):
     return keep
 
 
-# --- posteriors -----------------------------------------------------------------------------------------------------
+# --- posteriors ---------------------------------------------------------------------------------------------------
 class Diagonal(AnyPosterior):
     """A healthy posterior, to be made ill."""
 
@@ -175,7 +174,7 @@ class KeepsItToItself(Diagonal):
         return loc if self.training else loc + self.shift, scale
 
 
-# --- priors ---------------------------------------------------------------------------------------------------------
+# --- priors -------------------------------------------------------------------------------------------------------
 @sick("prior", "too_much_mass", found_by="density")
 class TooMuchMass(Prior):
     def __init__(self, n_latent):
@@ -224,7 +223,7 @@ class Crashes(Prior):
         return diagonal(torch.zeros(self.n_latent), torch.full((self.n_latent,), self.scale))
 
 
-# --- likelihoods ----------------------------------------------------------------------------------------------------
+# --- likelihoods --------------------------------------------------------------------------------------------------
 class Nosy(OwnNormal):
     """Its marginal looks at what was not observed."""
 
@@ -246,7 +245,7 @@ class NosyLikelihood(AnyLikelihood):
         return Nosy(loc, torch.ones_like(loc))
 
 
-# --- models ---------------------------------------------------------------------------------------------------------
+# --- models -------------------------------------------------------------------------------------------------------
 class Copied(LatentModel):
     """The flat model, written again so that it can be made ill."""
 
@@ -303,7 +302,7 @@ class NeverLearns(Copied):
         return replace(found, x=found.x + 3.0) if judged else found
 
 
-# --- objectives -----------------------------------------------------------------------------------------------------
+# --- objectives ---------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Wrapped(Objective):
     def change(self, terms, batch, step):
@@ -357,7 +356,7 @@ class CountsItsCalls(Wrapped):
         return scaled(terms, 1 + 0.1 * len(self.calls))
 
 
-# --- a schedule -----------------------------------------------------------------------------------------------------
+# --- a schedule ---------------------------------------------------------------------------------------------------
 @sick("schedule", "overshoots", found_by="schedule")
 @dataclass(frozen=True)
 class Overshoots(Warmup):

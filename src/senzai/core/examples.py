@@ -22,6 +22,7 @@ class Example:
         frame: Fields of the frame that are other than the data propose (``n_condition``, ``n_classes``, ``masked`` …).
         excused: Exams that cannot hold for this entry, each with the reason.
         idle: Patterns of parameter names that no gradient moves, each with the reason.
+        make: ``frame -> part``, where settings are not enough to make it (a part around another one).
     """
 
     recipe: str = "vae"
@@ -30,12 +31,13 @@ class Example:
     frame: Mapping[str, Any] = field(default_factory=dict)
     excused: Mapping[str, str] = field(default_factory=dict)
     idle: Mapping[str, str] = field(default_factory=dict)
+    make: Callable[[Any], Any] | None = None
 
 
 def example(
     *, recipe: str = "vae", data: str | None = None, settings: Mapping[str, Any] | None = None,
     frame: Mapping[str, Any] | None = None, excused: Mapping[str, str] | None = None,
-    idle: Mapping[str, str] | None = None,
+    idle: Mapping[str, str] | None = None, make: Callable[[Any], Any] | None = None,
 ) -> Callable[[T], T]:
     """Declare how a part's class or a recipe's function is built small; see :class:`Example` for the arguments.
 
@@ -47,7 +49,7 @@ def example(
         >>> examples_of(Mixture)[0].settings["prior.n_components"]
         3
     """
-    made = Example(recipe, data, settings, frame or {}, excused or {}, idle or {})
+    made = Example(recipe, data, settings, frame or {}, excused or {}, idle or {}, make)
 
     def keep(entry: T) -> T:
         setattr(entry, _EXAMPLES, (made, *examples_of(entry)))

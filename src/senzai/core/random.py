@@ -35,7 +35,8 @@ class Noise:
         generator: Where the numbers come from; ``None`` is torch's global generator.
         offset: Position of the first local row in the global batch.
         total: Rows of the global batch; ``None`` means the local rows are all there are.
-        point: Draw nothing: every draw is the point that stands for its distribution (see ``senzai.dist.point``).
+        point: Draw nothing: every draw is the point that stands for its distribution (see ``senzai.dist.point``), every
+            standard number the middle of its distribution.
         spread: Factor on normal numbers: the temperature of what is drawn from them.
 
     Example:
@@ -71,6 +72,8 @@ class Noise:
         device: torch.device | str | None = None,
     ) -> Tensor:
         """Standard normal numbers of ``shape``; axis ``row_dim`` counts rows of the batch."""
+        if self.point:
+            return torch.zeros(tuple(shape), dtype=dtype, device=device)
         full, rows = self._rows(tuple(shape), row_dim)
         out = torch.randn(full, generator=self.generator, dtype=dtype, device=device)
         out = out if self.spread == 1.0 else self.spread * out
@@ -81,6 +84,8 @@ class Noise:
         device: torch.device | str | None = None,
     ) -> Tensor:
         """Uniform numbers in [0, 1) of ``shape``; axis ``row_dim`` counts rows of the batch."""
+        if self.point:
+            return torch.full(tuple(shape), 0.5, dtype=dtype, device=device)
         full, rows = self._rows(tuple(shape), row_dim)
         out = torch.rand(full, generator=self.generator, dtype=dtype, device=device)
         return out if rows is None else out.narrow(row_dim, rows.start, rows.stop - rows.start)

@@ -61,7 +61,8 @@ def chunks(
             rows = range(first_row + start, first_row + stop)
             with using(RowNoise.of(seed, k, rows, draws, device=batch.device, common=common)):
                 seen = model.infer(some, len(draws))
-            yield Chunk(slice(start, stop), draws, some, seen)
+                # Inside, because log densities are computed when first read, and one that is estimated draws too.
+                yield Chunk(slice(start, stop), draws, some, seen)
 
 
 def check_settings(batch: Batch, k: int, memory_gb: float) -> None:

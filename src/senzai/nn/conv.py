@@ -13,8 +13,8 @@ from typing import final
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.batch import Batch
 from ..core.arguments import at_least
+from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.spec import part
 from .inputs import Decoder, Encoder, Scaling, Standardise

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import SettingError
+from ..core.examples import example
 from ..core.random import current_noise, using
 from ..core.spec import part
 from ..dist.ops import expected
@@ -23,6 +24,7 @@ WHAT = "A regularised autoencoder"
 
 
 @part("objective", "rae")
+@example(excused={"watch": "A code without noise has no rate: it is no bound."})
 @final
 @dataclass(frozen=True, kw_only=True)
 class RAE(Objective):

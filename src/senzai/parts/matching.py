@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from ..core.errors import SettingError
+from ..core.examples import example
 from ..core.random import Noise, current_noise
 from ..core.spec import part
 from ..dist.ops import Shape
@@ -116,6 +117,7 @@ class Carried(Vector):
 
 
 @part("prior", "flow_matching")
+@example(settings={"prior": "flow_matching", "prior.hidden": (8,), "prior.n_steps": 2})
 @final
 class FlowMatchingPrior(Prior):
     r"""Noise carried to latents by a learned velocity field: latent diffusion in its deterministic form.

@@ -11,6 +11,7 @@ from torch.distributions import Categorical, Distribution, MixtureSameFamily, Mu
 from torch.nn import functional as F
 
 from ..core.errors import SettingError
+from ..core.examples import example
 from ..core.random import Noise, current_noise
 from ..core.spec import part
 from ..dist.ops import Shape, _draw
@@ -93,6 +94,7 @@ def normal(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
 
 
 @part("prior", "two_stage")
+@example(excused={"evidence": "Its density is estimated anew at every call: unbiased, but not the same number."})
 @final
 class TwoStagePrior(Prior):
     r"""A second autoencoder on the latents: a hierarchical prior with a learned hyper-prior.
@@ -201,6 +203,7 @@ class Moved(Vector):
 
 
 @part("prior", "moved")
+@example(make=lambda frame: MovedPrior(frame.n_latent, FullMixture(frame.n_latent, n_components=2)))
 @final
 class MovedPrior(Prior):
     """Another prior in other units: ``z = loc + scale * u`` with u from it, location and scale fixed.

@@ -13,14 +13,14 @@ from torch.distributions.transforms import Transform
 
 from ..core.batch import Batch
 from ..core.random import Noise, forked, using
-from ..dist.ops import Observed, draw
+from ..dist.ops import draw
 from ..evaluation import log_likelihood
 from ..evaluation.noise import RowNoise
 from ..models.base import Inference
 from ..models.modes import judging
 from .exam import NotAsked, exam
 from .linear import LinearGaussian
-from .looking import inferred, mean_and_se, same_bits, terms_of, too_far
+from .looking import inferred, mean_and_se, terms_of, too_far
 from .subject import Subject
 
 DRAWS = 4000
@@ -185,7 +185,7 @@ def _agree(probability: Tensor, counts: Tensor) -> Iterator[str]:
     z = (counts - expected).abs() / (expected * (1 - probability)).clamp_min(1e-9).sqrt()
     worst = float(z[expected >= 10].max()) if bool((expected >= 10).any()) else 0.0
     if worst > 5:
-        yield f"its draws must follow its probabilities, but a value comes {worst:.1f} standard errors too often or rarely"
+        yield f"its draws must follow its probabilities, but a value is {worst:.1f} standard errors off"
 
 
 # --- rates ----------------------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ def evidence(subject: Subject) -> Iterator[str]:
     plain, plain_se = mean_and_se((sides[1][2] - top).exp())
     error = (mixed_se.square() + plain_se.square()).sqrt() / plain
     if bool((error < 0.15).all()) and too_far(mixed / plain, 1.0, error, slack=5e-3):
-        yield f"draws of the posterior and of the prior must say the same p(x), but differ by {_worst(mixed / plain, 1.0)}"
+        yield f"draws of q and of p must say the same p(x), but the ratio is {_worst(mixed / plain, 1.0)}"
 
 
 def _joint(seen: Inference) -> tuple[Tensor, Tensor, Tensor]:
@@ -291,7 +291,7 @@ def watch(subject: Subject) -> Iterator[str]:
     x = oracle.sample(1000, seed=5)
     player = objective.players(model)[0]
     found = terms_of(model, player, Batch(x), objective.settled_after)
-    gap = -(found.watch["distortion"] + found.watch["rate"]).double() - oracle.log_prob(x)
+    gap = -(found.watch["distortion"] + found.watch["rate"]).double() - oracle.log_p(x)
     mean, se = mean_and_se(gap)
     if too_far(mean, 0.0, se):
         yield f"minus distortion and rate must be the evidence, but is {float(mean):.4f} +- {float(se):.4f} nats away"

@@ -153,9 +153,9 @@ def _verdict(subject: Subject, asked: Exam, failed: set[str]) -> tuple[Verdict, 
     return ("excused", reason) if faults else ("failed", f"It is excused ({reason}), but passes. Drop the excuse.")
 
 
-# --- for pytest, which is not imported -------------------------------------------------------------------------------
+# --- for pytest, which is not imported ----------------------------------------------------------------------------
 def exam_of(what: Any, exams: Iterable[str] | None = None) -> Callable[[], None]:
-    """Return a test: ``test_my_prior = exam_of("prior/my_prior")``.
+    """Return a test of one entry: a function without arguments, to be given a name that starts with ``test_``.
 
     It raises ``AssertionError`` with everything that was found. What is examined need not be registered yet.
     """

@@ -41,7 +41,7 @@ class LinearGaussian:
         >>> oracle = LinearGaussian.random(D=5, d=2, seed=0)
         >>> x = oracle.sample(3, seed=1)
         >>> estimate = log_likelihood(oracle.model(), Batch(x), k=7).per_row
-        >>> bool(torch.allclose(estimate, oracle.log_prob(x)))
+        >>> bool(torch.allclose(estimate, oracle.log_p(x)))
         True
     """
 
@@ -70,7 +70,7 @@ class LinearGaussian:
         """Return p(x)."""
         return MultivariateNormal(self.b, self.W @ self.W.T + torch.diag(self.sigma.square()))
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_p(self, x: Tensor) -> Tensor:
         """Return the exact log p(x) of each row, in nats."""
         found: Tensor = self.marginal().log_prob(x)
         return found

@@ -46,7 +46,7 @@ def rows(subject: Subject) -> Iterator[str]:
     for i, player in separate_players(subject):
         gap = differ(loss_of(subject, i, batch)[kept], loss_of(subject, i, mixed)[kept])
         if gap is not None:
-            yield f"the loss of {player.name} for a row changes by {gap:.3g} with other rows. Say `mixes_rows`, or stop it"
+            yield f"the loss of {player.name} for a row changes by {gap:.3g} with other rows; only `mixes_rows` may"
 
 
 def spliced(a: Batch, b: Batch, kept: Tensor) -> Batch:

@@ -24,9 +24,9 @@ from ..training.events import Reached
 from ..training.feed import Feed, Plan
 from ..training.loop import Training
 from ..training.settings import TrainSettings
-from .exam import NotAsked, exam
+from .exam import exam
 from .looking import first_step, inferred, same_bits, terms_of
-from .subject import ROWS, Subject
+from .subject import LENGTH, ROWS, Subject
 
 CPU = torch.device("cpu")
 STEPS, STOP = 4, 2
@@ -49,9 +49,8 @@ class Held:
 
 def training_of(subject: Subject, model: LatentModel, objective: Objective) -> Training:
     """Return a run of the one loop over the subject's rows."""
-    settings = TrainSettings(
-        steps=max(STEPS, objective.settled_after), batch_size=ROWS // 3, log_every=1, precision="fp32", lr=1e-3
-    )
+    steps = max(STEPS, objective.over(LENGTH).settled_after)
+    settings = TrainSettings(steps=steps, batch_size=ROWS // 3, log_every=1, precision="fp32", lr=1e-3)
     feed = Feed(Held(subject.batch(ROWS, seed=2)), np.arange(ROWS), Plan(ROWS, ROWS // 3, 0), device=CPU)
     return Training(model, objective, feed, settings)
 
@@ -128,7 +127,7 @@ def _told(model: LatentModel, batch: Batch) -> dict[str, list[torch.Tensor]]:
 def points(subject: Subject) -> Iterator[str]:
     """Do encode, reconstruct, sample and interpolate give points by default, and draws that only the seed decides?"""
     model, _ = subject.fresh()
-    batch, c = subject.batch(4), None
+    batch = subject.batch(4)
     c = None if batch.c is None else batch.c[:4]
     ways: dict[str, Any] = {
         "encode": lambda: verbs.encode(model, batch),

@@ -24,7 +24,7 @@ from ..parts.priors import Prior
 from ..recipes.frame import PROVIDED
 from .exam import NotAsked, exam
 from .looking import differ, first_step, frozen_others, inferred, same_bits, terms_of
-from .subject import Subject
+from .subject import LENGTH, Subject
 
 B, K = 6, 4
 ODD_VALUES = (-1, 0, float("nan"))
@@ -119,7 +119,8 @@ def schedule(subject: Subject) -> Iterator[str]:
     """Does the factor stay within 0 and 1, and is it 1 from its end on?"""
     with forked(0):
         _, objective = subject.build()
-    warmup = next(v for v in arguments_of(objective).values() if name_of(v) == subject.entry)
+    name = next(k for k, v in arguments_of(objective).items() if name_of(v) == subject.entry)
+    warmup = arguments_of(objective.over(LENGTH))[name]
     values = [warmup.at(step) for step in range(warmup.end + 20)]
     if not all(0 <= v <= 1 for v in values):
         yield f"a factor must lie within 0 and 1, but runs from {min(values)} to {max(values)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from typing import Any
@@ -24,6 +24,8 @@ ROWS = 24
 SMALL: Mapping[str, Any] = {"n_latent": 2, "hidden": (8,), "width": 4}
 """Settings that keep a model small; an example's own win."""
 
+SMALL_PARTS: Mapping[str, Any] = {"hidden": (8,)}
+DOTTED = ("prior", "posterior", "likelihood")
 SLOT_OF = {"schedule": "warmup", "encoder": "network", "decoder": "network", "family": "likelihood"}
 FRAMES: tuple[Mapping[str, int], ...] = (
     {}, {"n_condition": N_CLASSES}, {"n_classes": N_CLASSES}, {"n_classes": N_CLASSES, "n_condition": N_CLASSES},
@@ -31,8 +33,23 @@ FRAMES: tuple[Mapping[str, int], ...] = (
 TRIED = ("real", "binary", "pictures", "count", "category")
 """Data tried, in this order, for an entry that names none."""
 
+LENGTH = 8
+"""Steps of the training that schedules are told of."""
+
 JITTER = 0.1
 """Spread of what is added to every fresh weight, so that nothing is at a special value such as zero."""
+
+
+class Bench(Frame):
+    """A frame that takes the examined part from its example, where settings are not enough to make it."""
+
+    examined = ""
+    maker: Callable[[Any], Any] | None = None
+
+    def _part(self, role: str, slot: str, default: str, defaults: dict[str, Any], **fixed: Any) -> Any:
+        if self.maker is not None and f"{role}/{self.word(slot, default)}" == self.examined:
+            return self.maker(self)
+        return super()._part(role, slot, default, defaults, **fixed)
 
 
 @dataclass(frozen=True)
@@ -51,7 +68,7 @@ class Subject:
 
     @property
     def role(self) -> str:
-        """Role of the entry: ``prior``, ``recipe`` …"""
+        """Role of the entry, ``prior`` or ``recipe``, say."""
         return self.entry.partition("/")[0]
 
     @property
@@ -92,7 +109,8 @@ class Subject:
             "event": data.event, "family": data.family, "family_settings": dict(data.settings), "shared": data.shared,
             "network": data.network, "n_rows": ROWS,
         }
-        frame = Frame(**{**proposed, **self.example.frame}, settings={**self.small, **settings})
+        frame = Bench(**{**proposed, **self.example.frame}, settings={**self.small, **settings})
+        frame.examined, frame.maker = self.entry, self.example.make
         model, objective = RECIPES[self.example.recipe].make(frame)
         unused = [name for name in settings if name not in frame._used]
         if unused:
@@ -109,7 +127,7 @@ class Subject:
             with torch.no_grad():
                 for p in model.parameters():
                     p.add_(JITTER * torch.randn_like(p))
-        return model.train(), objective
+        return model.train(), objective.over(LENGTH)
 
     def names(self) -> set[str]:
         """Return ``role/name`` of every part in model and objective."""
@@ -213,16 +231,18 @@ def _chosen(role: str, name: str) -> dict[str, Any]:
     if slot not in SLOTS:
         return {}
     takes = signature(registry(role)[name]).parameters
-    return {slot: name, **({"warmup.steps": 4} if role == "schedule" and "steps" in takes else {})}
+    small = {f"{slot}.{k}": v for k, v in SMALL_PARTS.items() if k in takes and slot in DOTTED}
+    return {slot: name, **small, **({"warmup.steps": 4} if role == "schedule" and "steps" in takes else {})}
 
 
 def _guessed(entry: str, defined: Any) -> tuple[Subject, ...]:
     role, _, name = entry.partition("/")
     if role == "family":
         return _families(entry, defined)
-    tries = [Example()] if role == "recipe" else [Example(), *(Example(r, settings={}) for r in sorted(RECIPES))]
-    if role != "recipe" and _chosen(role, name):
-        tries += [Example(r) for r in sorted(RECIPES)]
+    others = [] if role == "recipe" else ["vae", *(r for r in sorted(RECIPES) if r != "vae")]
+    tries = [Example(), *(Example(r, settings={}) for r in others)]
+    if _chosen(role, name):
+        tries += [Example(r) for r in others[1:]]
     said = ""
     for given in tries:
         try:
