@@ -219,6 +219,13 @@ class LatentModel(nn.Module, ABC):
         foreign = {id(p) for p in self.aux.parameters()}
         return tuple(p for p in self.parameters() if p.requires_grad and id(p) not in foreign)
 
+    def check(self) -> None:
+        """Refuse parts that can be put together but not trained together.
+
+        Raises:
+            CombinationError: They cannot.
+        """
+
     @property
     def mixes_rows(self) -> bool:
         """Whether, in training, what the model says of a row depends on other rows of its batch."""

@@ -111,6 +111,10 @@ class Flat(LatentModel):
             )
         return Flat(prior, self.posterior, self.likelihood).train(self.training)
 
+    def check(self) -> None:
+        """Refuse a posterior that was not made for this prior."""
+        self.posterior.check_prior(self.prior)
+
     @property
     def mixes_rows(self) -> bool:
         """Whether the likelihood estimates its scale from the whole batch, or the posterior is normalised over it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final, get_args
 
 import torch
@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
+from ..core.random import current_noise, using
 from ..core.spec import part
 from ..dist.ops import draw
 from ..models.base import Inference, LatentModel
@@ -82,7 +83,13 @@ class MMD(Regularised):
 
 def prior_draws(p: Distribution, n: int) -> Tensor:
     """Return one draw per row from the prior, ``(n, d)``, with a gradient where the prior allows one."""
-    rows = p if p.batch_shape else p.expand(torch.Size((n,)))
+    if p.batch_shape:
+        return draw(p, (), grad=p.has_rsample)
+    try:
+        rows = p.expand(torch.Size((n,)))
+    except NotImplementedError:  # then each piece of a batch draws for itself
+        with using(replace(current_noise(), offset=0, total=None)):
+            return draw(p, (n,), grad=p.has_rsample)
     return draw(rows, (), grad=rows.has_rsample)
 
 

@@ -9,6 +9,8 @@ from .bent import SylvesterPosterior as SylvesterPosterior
 from .borrowed import ExemplarPrior as ExemplarPrior
 from .borrowed import VampPrior as VampPrior
 from .chains import AutoregressivePrior as AutoregressivePrior
+from .committed import BatchNormedNormal as BatchNormedNormal
+from .committed import CommittedNormal as CommittedNormal
 from .flows import FlowPrior as FlowPrior
 from .likelihoods import AnyLikelihood as AnyLikelihood
 from .likelihoods import Likelihood as Likelihood

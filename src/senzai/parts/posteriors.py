@@ -20,7 +20,7 @@ from ..dist.spaces import Real, Space
 from ..nn.inputs import Encoder
 from ..nn.layers import linear_out, size_of
 from ..nn.precision import network_precision
-from .priors import check_width
+from .priors import Prior, check_width
 
 Joint: TypeAlias = Callable[[Tensor], Tensor]
 """log p(x, z) of the rows that are encoded: latents ``(K, B, *event)`` to ``(K, B)``, differentiable."""
@@ -67,6 +67,13 @@ class AnyPosterior(nn.Module, ABC):
         ``None`` where it takes data to tell; an objective then refuses at the first batch.
         """
         return None
+
+    def check_prior(self, prior: Prior) -> None:
+        """Refuse to be trained with a prior that this posterior was not made for.
+
+        Raises:
+            CombinationError: It was not.
+        """
 
     @property
     def mixes_rows(self) -> bool:

@@ -36,3 +36,13 @@ def beta_tc_vae(frame: Frame) -> Made:
 def dip_vae(frame: Frame) -> Made:
     """The second variant; ``dip=i`` is the first."""
     return plain(frame, frame.objective("dip"))
+
+
+@recipe(
+    "factor-vae",
+    title="Dependence between latent dimensions penalised as a critic estimates it: a second player",
+    paper="Kim and Mnih, Disentangling by Factorising, 2018, https://arxiv.org/abs/1802.05983",
+)
+def factor_vae(frame: Frame) -> Made:
+    """Total correlation counted ten times on top of the rate's own."""
+    return plain(frame, frame.objective("factor"))

@@ -97,6 +97,10 @@ class Frame:
         self._used.add(name)
         return self.settings.get(name, default)
 
+    def prefer(self, **defaults: Any) -> None:
+        """Set what the recipe wishes of networks, where the user set nothing."""
+        self.settings = {**defaults, **self.settings}
+
     def word(self, name: str, default: str) -> str:
         """Return a setting that names something.
 

@@ -54,5 +54,6 @@ def build(name: str, frame: Frame) -> Made:
     """
     model, objective = RECIPES[name].make(frame)
     frame.check_all_used(name)
+    model.check()
     objective.check(model)
     return model, objective

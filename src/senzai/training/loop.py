@@ -69,6 +69,7 @@ class Training:
         validation: Feed | None = None, comms: Comms | None = None, interrupt: Interrupt | None = None,
         columns: Sequence[str | int] = (),
     ) -> None:
+        model.check()
         objective.check(model)
         objective.equip(model)
         model.aux.to(feed.device)

@@ -1,0 +1,81 @@
+"""Further reconstruction terms for images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.errors import CombinationError, SettingError
+from ..core.spec import part
+from ..models.base import Inference, LatentModel
+from ..nn.inputs import Standardise
+from ..nn.similarity import ms_ssim, spectral_distance
+from .checks import need_images
+from .regularised import Regularised, need_weights
+from .row_critics import need_means, real_rows, reconstruction
+
+WHAT = "A similarity of images"
+
+
+@part("objective", "image_terms")
+@final
+@dataclass(frozen=True, kw_only=True)
+class ImageTerms(Regularised):
+    r"""The bound plus how unlike reconstruction and image look: structure over several scales, and spectra.
+
+    .. math:: L = \text{distortion} + \beta \cdot \text{rate} + \lambda_1 (1 - \mathrm{MS\text{-}SSIM}(x, \tilde x))
+        + \lambda_2 S(x, \tilde x), \qquad \tilde x = \mathbb{E}[x | z]
+
+    Both terms compare with the mean of p(x | z) and are no log densities: with either the sum is no bound any more.
+    Distortion and rate are watched as they are.
+
+    Reference:
+        Learning to Generate Images with Perceptual Similarity Metrics (Snell et al., 2017).
+        https://arxiv.org/abs/1511.06409
+
+    Args:
+        beta: Weight of the rate.
+        warmup: How that weight rises.
+        ssim_weight: Weight of the structural term, which lies between 0 and 1.
+        spectrum_weight: Weight of the distance of spectra, in units of the data's range.
+        data_range: Largest minus smallest value of the data; by default as the encoder found it.
+    """
+
+    ssim_weight: float = 100.0
+    spectrum_weight: float = 0.0
+    data_range: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        need_weights(ssim_weight=self.ssim_weight, spectrum_weight=self.spectrum_weight)
+        if self.data_range is not None and not self.data_range > 0:
+            raise SettingError(f"`data_range > 0` must hold, but got data_range={self.data_range!r}.")
+
+    def check(self, model: LatentModel) -> None:
+        """Refuse data that are no images, or whose range nobody knows."""
+        need_images(model, WHAT)
+        need_means(model)
+        self._range(model)
+
+    def _range(self, model: LatentModel) -> Tensor | float:
+        if self.data_range is not None:
+            return self.data_range
+        for module in model.modules():
+            if isinstance(module, Standardise) and module.scaling == "range":
+                return module.scale.mean()
+        raise CombinationError(
+            f"{WHAT} needs the range of the data, but the encoder does not know it. Set data_range, for example 1."
+        )
+
+    def further(self, model: LatentModel, batch: Batch, seen: Inference, step: int) -> Mapping[str, Tensor]:
+        """Return both weighted terms."""
+        fake, width = reconstruction(seen), self._range(model)
+        real = real_rows(batch, fake)
+        found = {"ms_ssim": self.ssim_weight * (1 - ms_ssim(real, fake, width))}
+        if self.spectrum_weight > 0:
+            found["spectrum"] = self.spectrum_weight * spectral_distance(real / width, fake / width)
+        return found
