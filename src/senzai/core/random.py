@@ -7,10 +7,12 @@ with gradient accumulation draw the same numbers for the same row of the same gl
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,6 +91,88 @@ class Noise:
         full, rows = self._rows(tuple(shape), row_dim)
         out = torch.rand(full, generator=self.generator, dtype=dtype, device=device)
         return out if rows is None else out.narrow(row_dim, rows.start, rows.stop - rows.start)
+
+
+@dataclass(frozen=True)
+class LaterRows(Noise):
+    """The numbers of ``inner`` for a distribution whose first ``lead`` batch axes count draws, and the next one rows.
+
+    Example:
+        >>> a = LaterRows.of(Noise.seeded(0), 1).normal((4, 3, 2), row_dim=0)
+        >>> bool((a == Noise.seeded(0).normal((4, 3, 2), row_dim=1)).all())
+        True
+    """
+
+    inner: Noise = Noise()
+    lead: int = 1
+
+    @classmethod
+    def of(cls, inner: Noise, lead: int) -> Noise:
+        """Return ``inner`` seen through that shift."""
+        return cls(inner.generator, inner.offset, inner.total, inner.point, inner=inner, lead=lead) if lead else inner
+
+    def normal(
+        self, shape: tuple[int, ...], *, row_dim: int = 1, dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Standard normal numbers of ``shape``; axis ``row_dim + lead`` counts rows of the batch."""
+        return self.inner.normal(shape, row_dim=row_dim + self.lead, dtype=dtype, device=device)
+
+    def uniform(
+        self, shape: tuple[int, ...], *, row_dim: int = 1, dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Uniform numbers of ``shape``; axis ``row_dim + lead`` counts rows of the batch."""
+        return self.inner.uniform(shape, row_dim=row_dim + self.lead, dtype=dtype, device=device)
+
+
+@dataclass(frozen=True)
+class CopiedRows(Noise):
+    """The numbers of ``inner`` for a batch that is ``classes * draws`` copies of the true one, copy after copy.
+
+    Copies of one draw for different classes, and of different draws, get numbers of their own, and a row's numbers
+    stay those of the row: they do not depend on how many other rows there are.
+
+    Example:
+        >>> copied = CopiedRows.of(Noise.seeded(0, total=6), classes=2, draws=3)
+        >>> copied.normal((1, 2 * 3 * 4, 5)).shape  # four of the six rows
+        torch.Size([1, 24, 5])
+    """
+
+    inner: Noise = Noise()
+    classes: int = 1
+    draws: int = 1
+
+    @classmethod
+    def of(cls, inner: Noise, *, classes: int = 1, draws: int = 1) -> Noise:
+        """Return ``inner`` seen through the copies."""
+        return cls(
+            inner.generator, inner.offset, None, inner.point, inner=inner, classes=classes, draws=draws
+        )
+
+    def _ask(self, ask: Callable[..., Tensor], shape: tuple[int, ...], row_dim: int, **like: Any) -> Tensor:
+        copies = self.classes * self.draws
+        if len(shape) <= row_dim or shape[row_dim] % copies:
+            return ask(shape, row_dim=row_dim, **like)
+        lead, rows, rest = shape[:row_dim], shape[row_dim] // copies, shape[row_dim + 1 :]
+        n = prod(lead)
+        wide = (n * self.draws, rows, *((self.classes,) if self.classes > 1 else ()), *rest)
+        out = ask(wide, row_dim=1, **like).reshape(n, self.draws, rows, self.classes, *rest)
+        return out.permute(0, 3, 1, 2, *range(4, out.ndim)).reshape(shape)
+
+    def normal(
+        self, shape: tuple[int, ...], *, row_dim: int = 1, dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Standard normal numbers of ``shape``; axis ``row_dim`` counts copies of the rows."""
+        return self._ask(self.inner.normal, tuple(shape), row_dim, dtype=dtype, device=device)
+
+    def uniform(
+        self, shape: tuple[int, ...], *, row_dim: int = 1, dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Uniform numbers of ``shape``; axis ``row_dim`` counts copies of the rows."""
+        return self._ask(self.inner.uniform, tuple(shape), row_dim, dtype=dtype, device=device)
 
 
 _AMBIENT: ContextVar[Noise] = ContextVar("senzai_noise", default=Noise())

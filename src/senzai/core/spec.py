@@ -20,7 +20,10 @@ from .registry import Registry
 
 T = TypeVar("T")
 
-ROLES = ("prior", "posterior", "likelihood", "family", "encoder", "decoder", "model", "objective", "schedule")
+ROLES = (
+    "prior", "posterior", "likelihood", "conditional", "rung", "classifier", "family", "encoder", "decoder", "blocks",
+    "model", "objective", "schedule",
+)
 REGISTRIES: dict[str, Registry[Any]] = {role: Registry(role) for role in ROLES}
 _ARGS = "_senzai_args"
 _NAME = "_senzai_name"
@@ -35,8 +38,8 @@ def part(role: str, name: str) -> Callable[[type[T]], type[T]]:
     """Register a class as ``role/name`` and make its objects remember how they were made.
 
     Example:
-        >>> sorted(ROLES)[:3]
-        ['decoder', 'encoder', 'family']
+        >>> ROLES[:3]
+        ('prior', 'posterior', 'likelihood')
     """
 
     def keep(cls: type[T]) -> type[T]:

@@ -46,7 +46,7 @@ def decide(
     """
     image = kind == "images"
     decision = recognise(facts, opened.dtype, image=image, wanted=options.values)
-    label, about_label = _label(opened)
+    label, about_label = _label(opened, options)
     targets = encode_labels(opened.labels, label)
     condition = conditioning.of_label(options.condition, label, targets, opened.origin)
     kept: dict[str, JsonValue] = {**dict(opened.facts), **more}
@@ -74,16 +74,21 @@ def fingerprint_of(opened: Opened) -> str:
     return fingerprint.of_array(opened.data) if isinstance(opened.data, np.ndarray) else str(opened.data.fingerprint)
 
 
-def _label(opened: Opened) -> tuple[Label | None, list[str]]:
+def _label(opened: Opened, options: Options) -> tuple[Label | None, list[str]]:
     if opened.labels is None:
         return None, []
     try:
-        label = make_label(opened.labels, opened.label_name)
+        label = make_label(opened.labels, opened.label_name, options.unlabelled)
     except InputError as err:
         if opened.label_asked:
             raise
         return None, [f"The labels found were left out: {err}"]
-    return label, [f"The label {label.name!r} has {len(label.classes)} classes."]
+    known = encode_labels(opened.labels, label).known
+    said = f"The label {label.name!r} has {len(label.classes)} classes."
+    if known is None:
+        return label, [said]
+    less = int((~known).sum())
+    return label, [f"{said[:-1]}; {less} of {len(known)} rows have none and count as unlabelled."]
 
 
 def _remarks(opened: Opened, facts: Facts, kept: dict[str, JsonValue]) -> list[str]:

@@ -35,8 +35,14 @@ def as_labels(y: Any) -> Array:
     return values
 
 
-def make_label(y: Array, name: str) -> Label:
-    """Find the classes, in ascending order; NaN and None are rows without a label.
+def make_label(y: Array, name: str, unlabelled: str | int = "auto") -> Label:
+    """Find the classes, in ascending order; NaN, None and empty text are rows without a label.
+
+    Args:
+        y: Labels as the user gave them.
+        name: What they are called.
+        unlabelled: A value that also means "no label"; "auto" takes -1 for one where the other classes are the numbers
+            0, 1, 2, ..., "never" takes every value for a class.
 
     Raises:
         InputError: The labels are no classes (fractions, or far too many).
@@ -44,12 +50,17 @@ def make_label(y: Array, name: str) -> Label:
     Example:
         >>> make_label(np.array(["b", "a", None], dtype=object), "species").classes
         ('a', 'b')
+        >>> make_label(np.array([0, -1, 1, -1]), "species").classes
+        (0, 1)
     """
     names = [_plain(v) for v in y[_known(y)].tolist()]
+    names = [v for v in names if str(v) != str(unlabelled)] if unlabelled not in ("auto", "never") else names
     if any(isinstance(v, float) for v in names):
         bad = next(v for v in names if isinstance(v, float))
         raise InputError(f"Labels must be classes, but {name!r} has {bad!r}. Bin the numbers, or leave the label out.")
     distinct = set(names)
+    if unlabelled == "auto" and -1 in distinct and distinct - {-1} == set(range(len(distinct) - 1)) != set():
+        distinct -= {-1}
     if len({isinstance(v, str) for v in distinct}) > 1:
         distinct = {str(v) for v in distinct}
     if not 0 < len(distinct) <= MAX_CLASSES:
@@ -83,8 +94,17 @@ def _known(y: Array) -> Array:
     if y.dtype.kind == "f":
         return ~np.isnan(y)
     if y.dtype.kind == "O":
-        return np.array([v is not None and v == v for v in y], dtype=bool)
+        return np.array([not _is_missing(v) for v in y], dtype=bool)
+    if y.dtype.kind in "US":
+        return np.asarray(np.char.strip(y) != y.dtype.type())
     return np.ones(len(y), dtype=bool)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, NaN, pandas' NA and NaT, empty text."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return not value.strip() if isinstance(value, str) else bool(value != value)
 
 
 def _plain(value: Any) -> ClassName:

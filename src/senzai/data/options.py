@@ -23,6 +23,8 @@ class Options(BaseModel):
         values: What the values are, where the automatic decision is not wanted.
         key: Which array of an ``.npz`` file holds the data.
         label: Which array of an ``.npz`` file, or column of a table, holds the label.
+        unlabelled: A label that means "no label", as NaN, None and empty text do; "auto" takes -1 for one where the
+            other classes are 0, 1, 2, ...; "never" takes every value for a class.
         condition: What generation is conditioned on: "label" for arrays and images, names of columns for a table.
         missing: "error" refuses NaN; "keep" takes NaN as *not observed* and passes a mask on.
         in_memory: True or False to decide it by hand; otherwise the size decides.
@@ -36,6 +38,7 @@ class Options(BaseModel):
     values: Values | None = None
     key: str | None = None
     label: str | int | None = None
+    unlabelled: str | int = "auto"
     condition: tuple[str, ...] = ()
     missing: Literal["error", "keep"] = "error"
     in_memory: bool | None = None

@@ -56,5 +56,6 @@ from .ops import stand_in as stand_in
 from .steps import Steps as Steps
 from .spaces import Real as Real
 from .spaces import Space as Space
+from .unfold import unfold as unfold
 from .zero_inflated import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from .zero_inflated import ZeroInflatedNegativeBinomialFamily as ZeroInflatedNegativeBinomialFamily

@@ -16,20 +16,23 @@ from torch.distributions import Distribution, Independent, Laplace, Multivariate
 from torch.distributions.kl import kl_divergence, register_kl
 
 from senzai.core.errors import CombinationError
-from senzai.core.random import Noise, current_noise, derive, forked
+from senzai.core.random import LaterRows, Noise, current_noise, derive, forked
 
 Shape: TypeAlias = tuple[int, ...]
 
 
 # --- draw -----------------------------------------------------------------------------------------------------------
-def draw(p: Distribution, sample_shape: Shape = (), *, grad: bool = True, noise: Noise | None = None) -> Tensor:
+def draw(
+    p: Distribution, sample_shape: Shape = (), *, grad: bool = True, noise: Noise | None = None, lead: int = 0
+) -> Tensor:
     """Draw from ``p``, differentiably if ``grad``, with the numbers of ``noise`` (the ambient source by default).
 
     Args:
-        p: Distribution whose first batch axis counts rows.
+        p: Distribution whose first batch axis counts rows, after ``lead`` others.
         sample_shape: Leading axes to add.
         grad: Whether gradients must flow to the parameters of ``p``.
         noise: Source of the random numbers.
+        lead: Batch axes before the one that counts rows: 1 for ``(K, B)``, one distribution per draw and row.
 
     Returns:
         Shape ``(*sample_shape, *p.batch_shape, *p.event_shape)``.
@@ -49,7 +52,7 @@ def draw(p: Distribution, sample_shape: Shape = (), *, grad: bool = True, noise:
     noise = noise or current_noise()
     if noise.point:
         return point(p).expand(*sample_shape, *p.batch_shape, *p.event_shape)
-    return _draw(p, tuple(sample_shape), noise)
+    return _draw(p, tuple(sample_shape), LaterRows.of(noise, lead))
 
 
 @singledispatch

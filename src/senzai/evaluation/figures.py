@@ -12,13 +12,14 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import Noise, derive, using
-from ..models.base import Inference, LatentModel
+from ..models.base import Classifies, Inference, LatentModel
 from ..models.modes import judging
+from ..models.verbs import classify
 from .bits import bits_per_dim, dequantise, dimensions, is_discrete, log_volume
 from .bounds import Split, elbo
 from .latents import Information, active_units, information_rows, mutual_information
 from .likelihood import LikelihoodEstimate, log_likelihood
-from .statistics import random_rows, ratio_of_means
+from .statistics import mean_se, random_rows, ratio_of_means
 
 LOW_ESS = 10.0
 
@@ -66,7 +67,8 @@ def evaluate(
     """
     began = perf_counter()
     chosen = random_rows(len(batch), rows, derive(seed, "rows"))
-    some = batch if chosen is None else batch.take(chosen)
+    whole = batch if chosen is None else batch.take(chosen)
+    some = model.scored(whole)
     discrete = _gives_masses(model, some)
     step = None if discrete else discrete_step
     data = some if step is None else dequantise(some, step, seed=seed)
@@ -82,6 +84,8 @@ def evaluate(
         **_likelihood_figures(estimate, volume, dimensions(some)),
         **_unit_figures(model, data, **options),
         **_information_figures(information),
+        **_class_figures(model, whole),
+        **_step_figures(some, split, estimate, volume),
     }
     figures["notes"] = _notes(figures, informed=informed, discrete=discrete, step=step)
     figures["seconds"] = perf_counter() - began
@@ -109,6 +113,7 @@ def _bound_figures(split: Split, volume: Tensor | float) -> dict[str, Any]:
         "distortion_se": ses["distortion"],
         "rate": means["rate"],
         "rate_se": ses["rate"],
+        "rate_per_group": dict(split.rate_per_group) if len(split.rate_per_group) > 1 else None,
         "rate_per_dimension": per_dimension or None,
     }
 
@@ -133,6 +138,29 @@ def _unit_figures(model: LatentModel, batch: Batch, **options: Any) -> dict[str,
         return {"active_units": None, "n_latent": None}
     units = active_units(model, batch, **options)
     return {"active_units": units.count, "n_latent": units.n_latent}
+
+
+def _class_figures(model: LatentModel, batch: Batch) -> dict[str, Any]:
+    """Share of labelled rows whose most probable class is the right one, for a model with a classifier."""
+    if not isinstance(model, Classifies) or not model.n_classes or batch.y is None:
+        return {}
+    known = torch.ones_like(batch.y, dtype=torch.bool) if batch.y_known is None else batch.y_known
+    right = (classify(model, batch).argmax(1) == batch.y)[known].double()
+    if not len(right):
+        return {"accuracy": None, "accuracy_se": None, "n_labelled": 0}
+    return {"accuracy": float(right.mean()), "accuracy_se": mean_se(right), "n_labelled": len(right)}
+
+
+def _step_figures(batch: Batch, split: Split, estimate: LikelihoodEstimate, volume: Tensor | float) -> dict[str, Any]:
+    """Nats per step of sequences: all nats over all steps, as sequence models are compared."""
+    if batch.lengths is None:
+        return {}
+    steps = batch.lengths.double()
+    nats, se = ratio_of_means(-(estimate.per_row + volume), steps)
+    return {
+        "steps": int(steps.sum()), "elbo_per_step": -ratio_of_means(-(split.elbo + volume), steps)[0],
+        "nats_per_step": nats, "nats_per_step_se": se,
+    }
 
 
 def _information(model: LatentModel, batch: Batch, *, seed: int, memory_gb: float) -> tuple[Information | None, str]:
@@ -180,4 +208,6 @@ def _plain(value: Any) -> Any:
     """Replace numbers that JSON does not have by ``None``."""
     if isinstance(value, list):
         return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in value.items()}
     return None if isinstance(value, float) and not isfinite(value) else value

@@ -71,20 +71,26 @@ def active_units(
                 raise CombinationError("Two draws of a row do not fit the memory. Give a larger `memory_gb`.")
             for g in chunk.seen.groups:
                 if g.q is not None:
-                    pairs.setdefault(g.name, []).append(two_means(g))
+                    pairs.setdefault(g.name, []).append(two_means(g, chunk.seen.log_mix))
     variances = {name: variance_of_means(torch.cat(values, 1)) for name, values in pairs.items()}
     return ActiveUnits(sum(int((v > threshold).sum()) for v in variances.values()), variances)
 
 
-def two_means(group: Group) -> Tensor:
-    """Two unbiased values of the posterior mean of each row, ``(2, B, d)``: the mean twice, else two draws."""
+def two_means(group: Group, log_mix: Tensor | None = None) -> Tensor:
+    """Two unbiased values of the posterior mean of each row, ``(2, B, d)``: the mean twice, else of two draws.
+
+    Draws of an enumeration come in turn, so that every other one, weighted, is one draw of the whole.
+    """
     try:
         mean = group.q.mean if group.q is not None else None
     except NotImplementedError:
         mean = None
-    known = mean is not None and mean.shape == group.z.shape[1:]
-    values = mean.expand_as(group.z[:2]) if known and mean is not None else group.z[:2]
-    return values.reshape(*values.shape[:2], -1).double()
+    known = mean is not None and mean.shape in (group.z.shape, group.z.shape[1:])
+    values = (mean.expand_as(group.z) if known and mean is not None else group.z).flatten(2).double()
+    if log_mix is None:
+        return values[:2]
+    weight = log_mix.double().exp().expand(values.shape[:2]).unsqueeze(-1)
+    return torch.stack([2 * (weight * values)[i::2].sum(0) for i in range(2)])
 
 
 def variance_of_means(pairs: Tensor) -> Tensor:

@@ -163,10 +163,19 @@ def make(
             n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
             n_condition=0 if first.c is None else first.c.shape[1], settings=dict(settings),
             own_encoder=proposal.encoder, encoder_settings=dict(proposal.encoder_settings),
+            n_labelled=n_labelled(dataset, rows),
         )
         model, objective = build(recipe, frame)
         model.initialise(first)
     return model, objective
+
+
+def n_labelled(dataset: Dataset, rows: np.ndarray[Any, Any]) -> int:
+    """Return how many of some rows have a label."""
+    targets = dataset.rows.targets
+    if targets.y is None:
+        return 0
+    return len(rows) if targets.known is None else int(targets.known[torch.from_numpy(rows)].sum())
 
 
 def _train(

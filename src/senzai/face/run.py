@@ -16,10 +16,13 @@ from ..core.errors import InputError, OutputError, SettingError
 from ..core.files import replacing_folder, write_json
 from ..core.random import derive
 from ..data import BUILT_IN, KINDS, Dataset, Schema, open_data
+from ..data.schema import Condition
 from ..evaluation import evaluate as evaluate_batch
 from ..evaluation import log_likelihood as estimate_log_likelihood
 from ..models import verbs
-from ..models.base import LatentModel
+from ..models.base import Classifies, LatentModel
+from ..models.probed import Probed
+from ..models.structured import Structured
 from ..report import write_report
 from ..training import bundle
 from ..training.listeners import read_history
@@ -118,6 +121,24 @@ class Run:
         x = torch.cat([verbs.reconstruct(self.model, b, seed=at(seed, i)) for i, b in self._pieces(dataset)])
         return dataset.decode(x)
 
+    def predict(self, data: object, *, seed: int | None = None) -> Any:
+        """Return what a model was fitted to predict.
+
+        For a model with a classifier: the probability of each class of each row, ``(N, n_classes)``, classes in the
+        order of ``run.schema.label.classes``; labels among the data are not looked at. For a model of a part of a row
+        given the rest: the rows with that part predicted, in the form of ``data``; a draw if seeded.
+
+        Raises:
+            CombinationError: The model predicts nothing.
+        """
+        dataset = self.dataset(data)
+        if isinstance(self.model, Structured):
+            pieces = [verbs.complete(self.model, b, seed=at(seed, i)) for i, b in self._pieces(dataset)]
+            return dataset.decode(torch.cat(pieces))
+        found = torch.cat([verbs.classify(self.model, b) for _, b in self._pieces(dataset)]).exp()
+        assert self.schema.label is not None  # a classifier needs one
+        return like(found, dataset, [str(c) for c in self.schema.label.classes])
+
     def sample(
         self, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
         given: Mapping[str, object] | None = None,
@@ -138,7 +159,7 @@ class Run:
         """
         with_noise = self.schema.kind != "images" if noise is None else noise
         chosen = int(torch.randint(2**62, ())) if seed is None else seed
-        c = self._kind().condition(given or {}, n, self.schema, seed=chosen)
+        c = self._kind().condition(given or {}, n, self._conditioned(given), seed=chosen)
         x = verbs.sample(self.model, n, seed=chosen, c=c, noise=with_noise, temperature=temperature)
         return self._kind().decode(x, self.schema)
 
@@ -161,7 +182,8 @@ class Run:
         """Return the importance-weighted log p(x) of every row in nats, ``(N,)``; higher is better."""
         dataset = self.dataset(data)
         pieces = self._pieces(dataset)
-        found = [estimate_log_likelihood(self.model, b, k=k, seed=seed, first_row=i).per_row for i, b in pieces]
+        scored = ((i, self.model.scored(b)) for i, b in pieces)
+        found = [estimate_log_likelihood(self.model, b, k=k, seed=seed, first_row=i).per_row for i, b in scored]
         return torch.cat(found).numpy()
 
     def evaluate(
@@ -211,6 +233,16 @@ class Run:
             "senzai": self.spec.senzai, "libraries": self.spec.libraries,
         }
 
+    def _conditioned(self, given: Mapping[str, object] | None) -> Schema:
+        """Return the schema; for a model that infers the label, with the label as what a given one conditions on."""
+        schema, label = self.schema, self.schema.label
+        infers = isinstance(self.model, Classifies) and not isinstance(self.model, Probed)
+        if not given or schema.condition is not None or label is None or not infers:
+            return schema
+        n = len(label.classes)
+        values = tuple((c,) for c in label.classes)
+        return schema.but(condition=Condition(names=(label.name,), width=n, values=values, shares=(1 / n,) * n))
+
     def discrete_step(self) -> float | None:
         """Distance of neighbouring values where the data are discrete, for densities that treat them as continuous."""
         return 1.0 if self.schema.values in ("binary", "levels", "count") else None
@@ -241,8 +273,8 @@ def at(seed: int | None, start: int) -> int | None:
     return None if seed is None else derive(seed, "rows from", start)
 
 
-def like(z: Tensor, dataset: Dataset) -> Any:
-    """Return latent codes in the form of the data they belong to."""
+def like(z: Tensor, dataset: Dataset, names: list[str] | None = None) -> Any:
+    """Return numbers of rows in the form of the data they belong to; by default the columns are those of codes."""
     form = dataset.schema.form
     if form == "torch":
         return z
@@ -250,7 +282,7 @@ def like(z: Tensor, dataset: Dataset) -> Any:
         return z.numpy()
     import pandas as pd
 
-    return pd.DataFrame(z.numpy(), index=dataset.index, columns=[f"z{i}" for i in range(z.shape[1])])
+    return pd.DataFrame(z.numpy(), index=dataset.index, columns=names or [f"z{i}" for i in range(z.shape[1])])
 
 
 def load(path: str | Path) -> Run:

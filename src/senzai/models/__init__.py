@@ -1,6 +1,13 @@
 """Latent-variable models: a joint with an inference; few classes, told apart by structure and never by a paper."""
 
+from .base import Classifies as Classifies
 from .base import Group as Group
 from .base import Inference as Inference
 from .base import LatentModel as LatentModel
 from .flat import Flat as Flat
+from .probed import Probed as Probed
+from .semi_supervised import SemiSupervised as SemiSupervised
+from .stacked import Stacked as Stacked
+from .structured import Structured as Structured
+from .top_down import TopDown as TopDown
+from .very_deep import VeryDeep as VeryDeep

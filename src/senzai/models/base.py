@@ -7,18 +7,19 @@ when first read, so that an objective pays only for what it uses.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Categorical, Distribution
 
 from ..core.batch import Batch, Data
 from ..core.errors import CombinationError
-from ..dist.ops import closed, factorised, factors
+from ..core.random import current_noise, using
+from ..dist.ops import closed, draw, expected, factorised, factors
 from ..dist.spaces import Space
 from ..nn.inputs import DataInitialised, as_float
 from ..parts.priors import Prior
@@ -43,6 +44,7 @@ class Group:
             in a way that the closed form would not see.
         log_q: Given where it cannot be computed from ``q`` (deterministic codes: zero).
         log_p: Given where it cannot be computed from ``p``.
+        closed: Given where the rate is known and not to be computed from ``q`` and ``p``.
     """
 
     def __init__(
@@ -55,9 +57,10 @@ class Group:
         analytic: bool = True,
         log_q: Tensor | None = None,
         log_p: Tensor | None = None,
+        closed: Tensor | None = None,
     ) -> None:
         self.name, self.z, self.q, self.p, self.analytic = name, z, q, p, analytic
-        self._log_q, self._log_p = log_q, log_p
+        self._log_q, self._log_p, self._closed = log_q, log_p, closed
 
     @cached_property
     def log_q(self) -> Tensor:
@@ -77,14 +80,16 @@ class Group:
 
     @cached_property
     def closed(self) -> Tensor | None:
-        """KL(q || p) in nats per row, ``(B,)``, where it is known and valid."""
-        if not self.analytic or self.q is None or self.p is None:
-            return None
+        """KL(q || p) in nats, where it is known and valid: ``(B,)``, or ``(K, B)`` where it depends on other draws."""
+        if self._closed is not None or not self.analytic or self.q is None or self.p is None:
+            return self._closed
         return closed(self.q, self.p)
 
     def rate(self) -> Tensor:
-        """Rate in nats: ``(1, B)`` in closed form (never negative), else Monte Carlo, ``(K, B)``."""
-        return self.monte_carlo_rate() if self.closed is None else self.closed.unsqueeze(0)
+        """Rate in nats: ``(1, B)`` or ``(K, B)`` in closed form (never negative), else Monte Carlo, ``(K, B)``."""
+        if self.closed is None:
+            return self.monte_carlo_rate()
+        return self.closed.unsqueeze(0) if self.closed.ndim == 1 else self.closed
 
     def monte_carlo_rate(self) -> Tensor:
         """Rate estimated from the draws, ``(K, B)``; single values may be negative."""
@@ -104,7 +109,9 @@ class Group:
         if q is None or p is None:
             return None
         known = closed(q, p)
-        return weighted_mean(q.log_prob(self.z) - p.log_prob(self.z), log_mix) if known is None else known
+        if known is None:
+            return weighted_mean(q.log_prob(self.z) - p.log_prob(self.z), log_mix)
+        return known if known.ndim < self.z.ndim else weighted_mean(known, log_mix)
 
 
 @dataclass
@@ -128,6 +135,7 @@ class Inference:
     x: Data
     log_mix: Tensor | None = None
     extras: dict[str, Tensor] = field(default_factory=dict)
+    _index: Tensor | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def log_lik(self) -> Tensor:
@@ -155,11 +163,37 @@ class Inference:
             return values[0]
         return weighted_mean(values, self.log_mix)
 
+    def chosen(self, values: Tensor) -> Tensor:
+        """Return one of ``(K, B, ...)`` values per row, ``(B, ...)``: the one of most weight, or drawn by weight.
+
+        Which of them the ambient noise decides: a point, or a draw.
+        """
+        if self.log_mix is None:
+            return values[0]
+        if self._index is None:
+            weight = self.log_mix.expand(self.n_samples, self.log_lik.shape[-1])
+            self._index = draw(Categorical(logits=weight.T, validate_args=False), grad=False)
+        index = self._index.view(1, -1, *[1] * (values.ndim - 2)).expand(1, *values.shape[1:])
+        return values.gather(0, index)[0]
+
     def bound(self) -> Tensor:
         """Importance-weighted bound of log p(x), ``(B,)``; with K = 1 the one-sample evidence lower bound."""
         if self.log_mix is None:
             return torch.logsumexp(self.log_w, 0) - log(self.n_samples)
         return torch.logsumexp(self.log_mix + self.log_w, 0)
+
+
+class Classifies(ABC):
+    """A model that has a classifier."""
+
+    @property
+    @abstractmethod
+    def n_classes(self) -> int:
+        """Number of classes; 0 where there is no classifier after all."""
+
+    @abstractmethod
+    def classify(self, batch: Batch) -> Tensor:
+        """Return log q(y | x), ``(B, n_classes)``; labels in the batch are not looked at."""
 
 
 class LatentModel(nn.Module, ABC):
@@ -193,6 +227,30 @@ class LatentModel(nn.Module, ABC):
     @abstractmethod
     def sample_prior(self, n: int, c: Tensor | None = None) -> tuple[Tensor, ...]:
         """Draw ``n`` latents from the prior, ``(n, *event)`` per group."""
+
+    def simulate(
+        self, n: int, c: Tensor | None = None, *, temperature: float = 1.0, noise: bool = True
+    ) -> Tensor:
+        """Draw ``n`` rows from the model, ``(n, *event)``.
+
+        Args:
+            n: How many.
+            c: Condition, one row per sample.
+            temperature: Factor on the normal numbers that latents are made from; 1 is the model.
+            noise: Draw from p(x | z) too, else show its expected value.
+        """
+        with using(replace(current_noise(), spread=temperature)):
+            z = self.sample_prior(n, c)
+        p = self.generate(z, c)
+        return draw(p, grad=False) if noise else expected(p)
+
+    def given(self, batch: Batch) -> Tensor | None:
+        """Return what :meth:`generate` is conditioned on for the rows of a batch."""
+        return batch.c
+
+    def scored(self, batch: Batch) -> Batch:
+        """Return a batch as far as the model scores it; a model of one part given the rest masks the rest."""
+        return batch
 
     @abstractmethod
     def encoder_parameters(self) -> list[nn.Parameter]:

@@ -6,19 +6,19 @@ All run without gradients, in evaluation mode, in pieces that fit memory. Withou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from ..core.batch import Batch
-from ..core.errors import SettingError
+from ..core.errors import CombinationError, SettingError
 from ..core.random import Noise, derive, using
 from ..dist.ops import draw, expected
 from ..dist.spaces import Real, Space
-from .base import Inference, LatentModel
+from .base import Classifies, Inference, LatentModel
 from .modes import judging
+from .structured import Structured
 
 ROWS = 1024
 SPREAD_DRAWS = 64
@@ -48,7 +48,7 @@ def _over(
 
 def encode(model: LatentModel, batch: Batch, *, seed: int | None = None) -> Latents:
     """Return the latents of each row, ``(N, *event)`` per group: the posterior's point, or a draw if seeded."""
-    return _over(model, batch, seed, lambda seen: tuple(g.z[0] for g in seen.groups))
+    return _over(model, batch, seed, lambda seen: tuple(seen.chosen(g.z) for g in seen.groups))
 
 
 def posterior_scales(model: LatentModel, batch: Batch) -> Latents:
@@ -58,7 +58,8 @@ def posterior_scales(model: LatentModel, batch: Batch) -> Latents:
     """
 
     def read(seen: Inference) -> Latents:
-        return tuple(torch.zeros_like(g.z[0]) if g.q is None else _scale(g.q) for g in seen.groups)
+        scales = (torch.zeros_like(g.z) if g.q is None else _scale(g.q).expand_as(g.z) for g in seen.groups)
+        return tuple(seen.chosen(s) for s in scales)
 
     try:
         return _over(model, batch, None, read)
@@ -80,14 +81,47 @@ def reconstruct(model: LatentModel, batch: Batch, *, seed: int | None = None) ->
     """Return the expected value of p(x | z) at the latents of each row, ``(N, *event)``; a draw if seeded."""
 
     def read(seen: Inference) -> Latents:
-        return ((expected(seen.likelihood) if seed is None else draw(seen.likelihood, grad=False))[0],)
+        p = seen.likelihood
+        return (seen.chosen(expected(p) if seed is None else draw(p, grad=False, lead=1)),)
 
     return _over(model, batch, seed, read)[0]
 
 
-def show(p: Distribution, *, noise: bool) -> Tensor:
-    """Return what is shown of p(x | z): a draw, or its expected value."""
-    return draw(p, grad=False) if noise else expected(p)
+def classify(model: LatentModel, batch: Batch) -> Tensor:
+    """Return the log probability of each class for each row, ``(N, n_classes)``.
+
+    Raises:
+        CombinationError: The model has no classifier.
+    """
+    if not isinstance(model, Classifies) or not model.n_classes:
+        raise CombinationError(
+            f"Classes are predicted by a model with a classifier, but {type(model).__name__} has none. "
+            "Fit one of the recipes m1, m2 and m1-m2."
+        )
+    found = []
+    with judging(model), using(Noise(point=True)):
+        for _, piece in in_pieces(batch):
+            found.append(model.classify(piece))
+    return torch.cat(found)
+
+
+def complete(model: LatentModel, batch: Batch, *, seed: int | None = None) -> Tensor:
+    """Return rows of which a part is kept and the rest predicted from it; a draw of the rest if seeded.
+
+    Raises:
+        CombinationError: The model was not made for that.
+    """
+    if not isinstance(model, Structured):
+        raise CombinationError(
+            f"The rest of a row is predicted by a model that was fitted for that, but got {type(model).__name__}. "
+            "Fit the recipe cvae-structured."
+        )
+    found = []
+    with judging(model):
+        for start, piece in in_pieces(batch):
+            with using(_noise(seed, start, piece.device)):
+                found.append(model.complete(piece.tensor, piece.c, noise=seed is not None))
+    return torch.cat(found)
 
 
 def sample(
@@ -118,10 +152,8 @@ def sample(
         for start in range(0, n, ROWS):
             rows = min(ROWS, n - start)
             given = None if c is None else c[start : start + rows]
-            with using(Noise.seeded(derive(seed, "sample", start), device=device)) as source:
-                with using(replace(source, spread=temperature)):
-                    z = model.sample_prior(rows, given)
-                found.append(show(model.generate(z, given), noise=noise))
+            with using(Noise.seeded(derive(seed, "sample", start), device=device)):
+                found.append(model.simulate(rows, given, temperature=temperature, noise=noise))
     return torch.cat(found)
 
 
@@ -149,7 +181,8 @@ def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Te
     weights = torch.linspace(0, 1, steps, device=za[0].device)
     ends = zip(spaces_of(model, za), za, zb, strict=True)
     line = tuple(torch.stack([s.between(u, v, float(w)) for w in weights]) for s, u, v in ends)
-    c = None if a.c is None or b.c is None else torch.cat([torch.lerp(a.c, b.c, float(w)) for w in weights])
+    ca, cb = model.given(a), model.given(b)
+    c = None if ca is None or cb is None else torch.cat([torch.lerp(ca, cb, float(w)) for w in weights])
     flat = decode(model, tuple(g.flatten(0, 1) for g in line), c=c)
     return flat.reshape(steps, len(a), *flat.shape[1:])
 
@@ -175,6 +208,7 @@ def traverse(
     moved = space.with_coordinate(moved, dim, values.to(moved).repeat_interleave(len(batch)))
     others = [g.repeat(len(values), *[1] * (g.ndim - 1)) for g in z]
     others[group] = moved
-    c = None if batch.c is None else batch.c.repeat(len(values), 1)
+    given = model.given(batch)
+    c = None if given is None else given.repeat(len(values), 1)
     flat = decode(model, tuple(others), c=c)
     return flat.reshape(len(values), len(batch), *flat.shape[1:])

@@ -2,12 +2,17 @@
 
 from .conv import ConvDecoder as ConvDecoder
 from .conv import ConvEncoder as ConvEncoder
+from .deep import ConvBlocks as ConvBlocks
+from .deep import DeepBlocks as DeepBlocks
+from .deep import FeatureMap as FeatureMap
+from .deep import MLPBlocks as MLPBlocks
 from .inputs import DataInitialised as DataInitialised
 from .inputs import Decoder as Decoder
 from .inputs import Encoder as Encoder
 from .inputs import Standardise as Standardise
 from .layers import ACTIVATIONS as ACTIVATIONS
 from .layers import initialise_weights as initialise_weights
+from .levels import Levels as Levels
 from .mlp import MLPDecoder as MLPDecoder
 from .mlp import MLPEncoder as MLPEncoder
 from .precision import native_bf16 as native_bf16

@@ -11,6 +11,9 @@ from .dip import DIP as DIP
 from .elbo import ELBO as ELBO
 from .image_terms import ImageTerms as ImageTerms
 from .importance import ImportanceWeighted as ImportanceWeighted
+from .labels import Layerwise as Layerwise
+from .labels import ProbedBound as ProbedBound
+from .labels import SemiSupervisedBound as SemiSupervisedBound
 from .mmd import MMD as MMD
 from .rae import RAE as RAE
 from .regularised import Regularised as Regularised

@@ -68,7 +68,8 @@ class ELBO(Objective):
         loss = distortion + weighted
         for extra in seen.extras.values():
             loss = loss + extra
-        return Terms(loss, parts, {"distortion": distortion.detach(), "rate": rate.detach()})
+        watch = {"distortion": distortion, "rate": rate, **per_group(rates)}
+        return Terms(loss, parts, {name: values.detach() for name, values in watch.items()})
 
     def _floored(self, group: Group, rate: Tensor, log_mix: Tensor | None) -> Tensor:
         per_dimension = group.rate_per_dimension(log_mix)
@@ -80,6 +81,11 @@ class ELBO(Objective):
     def settled_after(self) -> int:
         """End of the warm-up."""
         return self.warmup.end
+
+
+def per_group(rates: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the rate of each group under a name of its own, where there are several."""
+    return {f"rate_{name}": rate for name, rate in rates.items()} if len(rates) > 1 else {}
 
 
 def _total(values: dict[str, Tensor]) -> Tensor:

@@ -9,8 +9,15 @@ from .bent import SylvesterPosterior as SylvesterPosterior
 from .borrowed import ExemplarPrior as ExemplarPrior
 from .borrowed import VampPrior as VampPrior
 from .chains import AutoregressivePrior as AutoregressivePrior
+from .classifiers import Classifier as Classifier
+from .classifiers import Probe as Probe
 from .committed import BatchNormedNormal as BatchNormedNormal
 from .committed import CommittedNormal as CommittedNormal
+from .conditionals import Concatenated as Concatenated
+from .conditionals import Conditional as Conditional
+from .conditionals import ConditionalPrior as ConditionalPrior
+from .conditionals import Merged as Merged
+from .conditionals import Rung as Rung
 from .flows import FlowPrior as FlowPrior
 from .likelihoods import AnyLikelihood as AnyLikelihood
 from .likelihoods import Likelihood as Likelihood

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ..core.errors import SettingError
+from ..core.errors import CombinationError, SettingError
 from ..core.registry import suggestion
 from ..core.spec import make, registry
 from ..dist.family import Family
@@ -24,6 +24,8 @@ from ..dist.ops import marginal
 from ..nn.inputs import Decoder, Encoder, Scaling
 from ..objectives.base import Objective
 from ..objectives.warmup import Constant, Warmup
+from ..parts.classifiers import check_classes
+from ..parts.conditionals import Conditional
 from ..parts.likelihoods import AnyLikelihood, Likelihood, decoded_shape
 from ..parts.posteriors import AnyPosterior, Posterior
 from ..parts.priors import Prior
@@ -33,7 +35,7 @@ NETWORK_SETTINGS = (
 )
 SLOTS = (
     "n_latent", "curvature", "n_categories", "network", *NETWORK_SETTINGS, "prior", "posterior", "likelihood", "shared",
-    "objective", "warmup",
+    "objective", "warmup", "n_lower", "n_levels", "n_blocks", "channels", "observed",
 )
 """Settings of every recipe. A recipe with a part of its own kind gives it a slot of its own here."""
 
@@ -73,6 +75,8 @@ class Frame:
         n_rows: Number of training rows.
         own_encoder: Encoder that the data propose, where it is another than the network's.
         encoder_settings: Its settings.
+        n_labelled: How many of them have a label.
+        feature_shape: Shape of the features that a decoder starts from, where these are no vector.
         settings: What the user set.
     """
 
@@ -87,9 +91,12 @@ class Frame:
     n_rows: int = 0
     own_encoder: str | None = None
     encoder_settings: dict[str, Any] = field(default_factory=dict)
+    n_labelled: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _posterior: AnyPosterior | None = None
+    feature_shape: tuple[int, ...] | None = None
+    _fixed_latent: int | None = None
 
     # --- settings ---------------------------------------------------------------------------------------------------
     def get(self, name: str, default: Any) -> Any:
@@ -140,9 +147,65 @@ class Frame:
     @property
     def n_latent(self) -> int:
         """Width of the latent code: set, or from the size of a row (2 to 32)."""
+        if self._fixed_latent is not None:
+            return self._fixed_latent
         size = prod(self.event)
         width: int = self.get("n_latent", 32 if len(self.event) == 3 and size > 256 else max(2, min(16, size // 2)))
         return width
+
+    def inner(self, *, n_latent: int | None = None, without: tuple[str, ...] = (), **changes: Any) -> Frame:
+        """Return the frame of a part of a larger model: other sizes, the same settings but for those in ``without``.
+
+        Args:
+            n_latent: Width of the latents there.
+            without: Settings that are not about that part.
+            changes: Other fields of the frame.
+        """
+        kept = {k: v for k, v in self.settings.items() if k.partition(".")[0] not in without}
+        width = self._fixed_latent if n_latent is None else n_latent
+        return dataclasses.replace(self, settings=kept, _posterior=None, _fixed_latent=width, **changes)
+
+    def of_codes(self, width: int, n_latent: int, *, n_condition: int = 0) -> Frame:
+        """Return the frame of a model whose rows are the codes, ``(width,)``, of the model below it."""
+        return self.inner(
+            n_latent=n_latent, without=("likelihood", "shared", "network", "posterior"), event=(width,),
+            family="normal", family_settings={}, shared=(), network="mlp", masked=False, n_condition=n_condition,
+            own_encoder=None, encoder_settings={},
+        )
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Widths of the hidden layers of fully connected networks."""
+        default = (512, 512) if prod(self.event) > 256 else (256, 256)
+        given = self.get("hidden", default)
+        return tuple(given) if isinstance(given, list | tuple) else (given,)
+
+    def conditional(self, n_in: int, n_latent: int, family: Family | None = None) -> Conditional:
+        """Return p(a | given), a diagonal normal with one hidden layer of the usual width by default."""
+        chosen = make("family/normal") if family is None else family
+        found: Conditional = make(
+            "conditional/mlp", n_in=n_in, n_latent=n_latent, family=chosen, hidden=self.hidden[:1],
+        )
+        return found
+
+    @property
+    def classes(self) -> int:
+        """Number of classes.
+
+        Raises:
+            CombinationError: The data have no label, or it is a condition already.
+        """
+        if self.n_condition:
+            raise CombinationError(
+                "This recipe infers the label itself, but the data come with a condition. Leave condition=... out."
+            )
+        return check_classes(self.n_classes)
+
+    @property
+    def alpha(self) -> float:
+        """Weight of the classification loss per labelled row: set, or a tenth of all rows over the labelled ones."""
+        share: float = self.get("alpha", 0.1 * max(1.0, self.n_rows / max(1, self.n_labelled)))
+        return share
 
     def prior(self, name: str = "standard_normal", **defaults: Any) -> Prior:
         """Return the prior: the recipe's, unless the user chose a posterior on another space and no prior."""
@@ -212,6 +275,9 @@ class Frame:
 
     def decoder(self, raw_shape: tuple[int, ...]) -> Decoder:
         """Return the decoder network."""
+        if self.feature_shape is not None:
+            last: Decoder = make("decoder/feature_map", feature_shape=self.feature_shape, raw_shape=raw_shape)
+            return last
         network = self.word("network", self.network)
         settings = self._network_settings("decoder", network)
         if "hidden" in settings:
@@ -223,7 +289,7 @@ class Frame:
 
     def _network_settings(self, role: str, network: str) -> dict[str, Any]:
         takes = _parameters(registry(role)[network])
-        default = {"hidden": (512, 512) if prod(self.event) > 256 else (256, 256)}
+        default = {"hidden": self.hidden} if "hidden" in takes else {}
         asked = [k for k in NETWORK_SETTINGS if k in takes and (k in self.settings or k in default)]
         return {k: self.get(k, default.get(k)) for k in asked}
 

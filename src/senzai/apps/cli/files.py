@@ -96,8 +96,8 @@ def _pixels(file: Path) -> Any:
         return np.array(picture)
 
 
-def write_codes(codes: Any, path: Path) -> None:
-    """Write latent codes: npy, npz, or a table (csv, tsv, parquet) with the columns z0, z1, ...
+def write_codes(codes: Any, path: Path, names: list[str] | None = None) -> None:
+    """Write latent codes: npy, npz, or a table (csv, tsv, parquet) with the columns z0, z1, ..., or others.
 
     Raises:
         InputError: The suffix is not one of these.
@@ -115,7 +115,7 @@ def write_codes(codes: Any, path: Path) -> None:
         write_array(codes, path)
         return
     rows = plain_array(codes)
-    frame = pd.DataFrame(rows, columns=[f"z{i}" for i in range(rows.shape[1])])
+    frame = pd.DataFrame(rows, columns=names or [f"z{i}" for i in range(rows.shape[1])])
     if suffix == ".parquet":
         with replacing(path) as tmp:
             frame.to_parquet(tmp, index=False)

@@ -80,6 +80,29 @@ def reconstruct(
     reply(as_json, document, f"{len(dataset):,} reconstructed rows are in {plain(output)}")
 
 
+def predict(
+    run: RunFolder, data: Data, output: File, seed: PointSeed = None, overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write the probability of each class of each row, or rows with the part predicted that the model is about."""
+    from ...face import load
+    from ...models.structured import Structured
+
+    refuse_existing(output, overwrite)
+    model = load(run)
+    dataset = model.dataset(data)
+    found = model.predict(dataset, seed=seed)
+    if isinstance(model.model, Structured):
+        write_rows(found, output, dataset.schema)
+        said = f"{len(dataset):,} rows with the predicted part are in {plain(output)}"
+        reply(as_json, {"out": str(output), "n": len(dataset), "shape": _shape(found), "seed": seed}, said)
+        return
+    classes = [] if model.schema.label is None else list(model.schema.label.classes)
+    write_codes(found, output, [str(c) for c in classes])
+    said = f"{len(dataset):,} rows of {len(classes)} probabilities are in {plain(output)}"
+    reply(as_json, {"out": str(output), "n": len(dataset), "classes": classes}, said)
+
+
 def interpolate(
     run: RunFolder,
     a: Annotated[str, Argument(metavar="A", help=f"Where to begin. {ROW}", show_default=False)],
