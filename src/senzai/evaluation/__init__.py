@@ -28,6 +28,7 @@ from .disentanglement import modularity_of as modularity_of
 from .disentanglement import mutual_information_gap as mutual_information_gap
 from .disentanglement import separated_attribute_predictability as separated_attribute_predictability
 from .figures import evaluate as evaluate
+from .figures import likelihood_figures as likelihood_figures
 from .gaps import Gaps as Gaps
 from .gaps import inference_gaps as inference_gaps
 from .interventions import Rendered as Rendered

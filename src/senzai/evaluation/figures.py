@@ -69,10 +69,7 @@ def evaluate(
     chosen = random_rows(len(batch), rows, derive(seed, "rows"))
     whole = batch if chosen is None else batch.take(chosen)
     some = model.scored(whole)
-    discrete = _gives_masses(model, some)
-    step = None if discrete else discrete_step
-    data = some if step is None else dequantise(some, step, seed=seed)
-    volume = 0.0 if step is None else log_volume(some, step)
+    data, volume, step, discrete = _scored(model, some, discrete_step, seed)
     options: dict[str, Any] = {"seed": seed, "memory_gb": memory_gb}
     estimate = log_likelihood(model, data, k=k, **options)
     split = elbo(model, data, **options)
@@ -90,6 +87,47 @@ def evaluate(
     figures["notes"] = _notes(figures, informed=informed, discrete=discrete, step=step)
     figures["seconds"] = perf_counter() - began
     return {name: _plain(value) for name, value in figures.items()}
+
+
+def likelihood_figures(
+    model: LatentModel, batch: Batch, *, k: int = 500, seed: int = 0, discrete_step: float | None = None,
+    memory_gb: float = 0.5,
+) -> dict[str, Any]:
+    """Return the figures of :func:`evaluate` that are about the density of the data alone.
+
+    For a model with another prior in place of its own: the same draws from the posterior are weighted by it, so that
+    differences from the figures of the model itself are paired.
+
+    Args:
+        model: What is judged.
+        batch: Rows.
+        k: Draws per row for the log-likelihood.
+        seed: Seed of everything random.
+        discrete_step: As in :func:`evaluate`.
+        memory_gb: Most memory for one chunk of work, in GiB.
+
+    Returns:
+        Bound, distortion, rate, log-likelihood and bits, with their errors.
+    """
+    some = model.scored(batch)
+    data, volume, _, _ = _scored(model, some, discrete_step, seed)
+    figures = {
+        **_bound_figures(elbo(model, data, seed=seed, memory_gb=memory_gb), volume),
+        **_likelihood_figures(
+            log_likelihood(model, data, k=k, seed=seed, memory_gb=memory_gb), volume, dimensions(some)
+        ),
+    }
+    return {name: _plain(value) for name, value in figures.items() if name != "rate_per_dimension"}
+
+
+def _scored(
+    model: LatentModel, some: Batch, discrete_step: float | None, seed: int
+) -> tuple[Batch, Tensor | float, float | None, bool]:
+    """Return the rows as they are scored, the log volume of a level, its width, and whether it gives masses."""
+    discrete = _gives_masses(model, some)
+    if discrete or discrete_step is None:
+        return some, 0.0, None, discrete
+    return dequantise(some, discrete_step, seed=seed), log_volume(some, discrete_step), discrete_step, discrete
 
 
 # --- figures --------------------------------------------------------------------------------------------------------

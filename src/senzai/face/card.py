@@ -19,7 +19,8 @@ def write_card(folder: Path, title: str, spec: Spec, schema: Schema, metrics: di
 def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str:
     """Return the card as Markdown: what it is, what it was trained on, how good it is, how to use it."""
     recipe = RECIPES[spec.recipe]
-    fit = metrics.get("fit", {})
+    fit = dict(metrics.get("fit", {}))
+    sampling = fit.pop("sampler", {}).get("why", "Samples come from the trained prior.")
     reasons = "\n".join(f"- {r}" for r in schema.reasons) or "- none recorded"
     settings = "\n".join(f"- `{k}` = `{v}`" for k, v in spec.settings.items()) or "- all defaults"
     measured = "\n".join(f"- {k}: {v:.6g}" if isinstance(v, float) else f"- {k}: {v}" for k, v in fit.items())
@@ -46,6 +47,9 @@ Fingerprint `{schema.fingerprint}`.
 
 ## Held-out rows
 {held_out}
+
+## Sampling
+{sampling}
 
 ## Use
 ```python

@@ -28,8 +28,10 @@ from ..training.events import Finished, Interrupted
 from ..training.listeners import Checkpointer, EarlyStopping, History, Listener, TensorBoard, drive
 from ..training.loop import Training
 from ..training.progress_bar import ProgressBar
+from ..training.samplers import save_samplers
 from ..training.settings import TrainSettings
 from ..training.signals import Interrupt
+from .after import after_fit, refuse_sampler
 from .card import write_card
 from .feeds import feeds
 from .launch import launch
@@ -92,6 +94,7 @@ def fit(
         return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices)
     dataset = open_data(data, kind=request.kind, options=request.data)
     model, objective = make(recipe, dataset, request.model, request.training.seed)
+    refuse_sampler(model, dataset, request.training)
     spec = bundle.new_spec(
         recipe=recipe, settings=given, training=request.training, data_schema=dataset.schema.model_dump(mode="json"),
         source=_name_of(data), model=model, objective=objective,
@@ -200,6 +203,9 @@ def _train(
         where = f"Continue with: senzai resume {folder}" if folder else "It had no folder, so it is lost."
         raise RunInterrupted(f"Training was stopped by a signal after step {last.step}. {where}", last.signal)
     run.metrics["fit"] = summary(training, last, spec, folder)
+    if comms.is_main:
+        run.samplers = after_fit(run.model, dataset, settings, last.step)
+        run.metrics["fit"]["sampler"] = run.samplers.facts()
     if folder is not None and comms.is_main:
         _finish(run, folder)
     comms.barrier()
@@ -261,6 +267,7 @@ def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path 
 def _finish(run: Run, folder: Path) -> None:
     write_json(folder / bundle.METRICS, run.metrics)
     write_card(folder, folder.name, run.spec, run.schema, run.metrics)
+    save_samplers(folder, run.samplers, run.model)
     bundle.save_weights(folder, run.model)  # last: a run with weights is finished
 
 

@@ -18,6 +18,7 @@ from ..core.random import derive
 from ..data import BUILT_IN, KINDS, Dataset, Schema, open_data
 from ..data.schema import Condition
 from ..evaluation import evaluate as evaluate_batch
+from ..evaluation import likelihood_figures
 from ..evaluation import log_likelihood as estimate_log_likelihood
 from ..models import verbs
 from ..models.base import Classifies, LatentModel
@@ -26,6 +27,7 @@ from ..models.structured import Structured
 from ..report import write_report
 from ..training import bundle
 from ..training.listeners import read_history
+from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
 from .card import write_card
 
 ROWS_AT_ONCE = 8192
@@ -46,6 +48,7 @@ class Run:
     def __init__(self, spec: bundle.Spec, model: LatentModel, *, folder: Path | None = None) -> None:
         self.spec, self.model, self.folder = spec, model.eval(), folder
         self.metrics: dict[str, Any] = {}
+        self.samplers = Samplers()
 
     def __repr__(self) -> str:
         return f"Run(recipe={self.spec.recipe!r}, kind={self.schema.kind!r}, event_shape={self.schema.event_shape})"
@@ -141,7 +144,7 @@ class Run:
 
     def sample(
         self, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
-        given: Mapping[str, object] | None = None,
+        given: Mapping[str, object] | None = None, sampler: str = "auto",
     ) -> Any:
         """Return ``n`` new rows in the form of the training data.
 
@@ -153,14 +156,18 @@ class Run:
             noise: Draw from the likelihood too; by default yes, but for images, which show its expected value.
             temperature: Factor on the spread of the latents.
             given: Values to condition on, by name: one for all rows, or ``n`` of them.
+            sampler: What latents are drawn from: ``prior``, the name of one that was fitted to them after training, or
+                ``auto``, the one that held-out rows chose (``run.samplers.chosen``).
 
         Raises:
             SettingError: The model was not fitted to be conditioned on a name, or has not seen a value.
+            UnknownNameError: The run has no such sampler.
         """
         with_noise = self.schema.kind != "images" if noise is None else noise
         chosen = int(torch.randint(2**62, ())) if seed is None else seed
         c = self._kind().condition(given or {}, n, self._conditioned(given), seed=chosen)
-        x = verbs.sample(self.model, n, seed=chosen, c=c, noise=with_noise, temperature=temperature)
+        model = self.samplers.under(self.model, sampler)
+        x = verbs.sample(model, n, seed=chosen, c=c, noise=with_noise, temperature=temperature)
         return self._kind().decode(x, self.schema)
 
     def interpolate(self, a: object, b: object, *, steps: int = 8) -> Any:
@@ -178,12 +185,18 @@ class Run:
         x = verbs.traverse(self.model, batch, dim=dim, values=places)
         return self._kind().decode(x[:, 0], self.schema)
 
-    def log_likelihood(self, data: object, *, k: int = 500, seed: int = 0) -> np.ndarray[Any, Any]:
-        """Return the importance-weighted log p(x) of every row in nats, ``(N,)``; higher is better."""
+    def log_likelihood(
+        self, data: object, *, k: int = 500, seed: int = 0, sampler: str = "prior"
+    ) -> np.ndarray[Any, Any]:
+        """Return the importance-weighted log p(x) of every row in nats, ``(N,)``; higher is better.
+
+        With another ``sampler`` its density takes the place of the prior: p(x) is then that of what it samples.
+        """
         dataset = self.dataset(data)
         pieces = self._pieces(dataset)
-        scored = ((i, self.model.scored(b)) for i, b in pieces)
-        found = [estimate_log_likelihood(self.model, b, k=k, seed=seed, first_row=i).per_row for i, b in scored]
+        model = self.samplers.under(self.model, sampler)
+        scored = ((i, model.scored(b)) for i, b in pieces)
+        found = [estimate_log_likelihood(model, b, k=k, seed=seed, first_row=i).per_row for i, b in scored]
         return torch.cat(found).numpy()
 
     def evaluate(
@@ -204,6 +217,12 @@ class Run:
         if rows is not None and len(whole) > rows:
             index = np.sort(np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, rows, replace=False))
         found = evaluate_batch(self.model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step())
+        if self.samplers.chosen != PRIOR:
+            model = self.samplers.under(self.model)
+            figures = likelihood_figures(
+                model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step()
+            )
+            found["sampler"] = {"name": self.samplers.chosen, **figures}
         found["split"] = split or ("test" if len(whole) < len(dataset) else "all")
         found["rows_available"] = len(whole)
         self.metrics["evaluate"] = found
@@ -261,6 +280,7 @@ class Run:
         bundle.refuse_existing(target)
         with replacing_folder(target) as tmp:
             bundle.save_spec(tmp, self.spec)
+            save_samplers(tmp, self.samplers, self.model)
             bundle.save_weights(tmp, self.model)
             write_json(tmp / bundle.METRICS, self.metrics)
             write_card(tmp, target.name, self.spec, self.schema, self.metrics)
@@ -295,4 +315,5 @@ def load(path: str | Path) -> Run:
     spec = bundle.read_spec(folder)
     run = Run(spec, bundle.load_model(folder, spec), folder=folder)
     run.metrics = bundle.read_metrics(folder)
+    run.samplers = load_samplers(folder, run.model)
     return run

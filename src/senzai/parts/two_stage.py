@@ -24,7 +24,7 @@ ESTIMATE = 64
 
 
 class Normals(nn.Module):
-    """A network from vectors to the location and scale of normals; it starts at the standard normal.
+    """A network from vectors to the location and scale of normals; it starts near the standard normal.
 
     Args:
         n_in: Width of the input.
@@ -37,6 +37,7 @@ class Normals(nn.Module):
         self.hidden = hidden_layers(n_in, hidden, activation="silu")
         self.out = linear_out((n_in, *hidden)[-1], 2 * n_out)
         with torch.no_grad():
+            self.out.weight.mul_(0.1)  # zero would be a saddle: neither network would learn from the other
             self.out.bias[n_out:] = 0.5413  # softplus(0.5413) = 1
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

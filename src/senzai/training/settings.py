@@ -40,6 +40,8 @@ class TrainSettings(BaseModel):
         recoveries: How often a loss that is not finite is answered with the last good state and half the rate.
         memory_gb: Data larger than this are streamed from disk; by default a third of the free memory.
         max_validation_rows: Rows used in a validation during training.
+        sampler: What to fit to the latents after training, to draw samples from: ``auto`` chooses between the prior, a
+            mixture and a flow on validation rows, ``none`` keeps the prior, a name takes that one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +68,7 @@ class TrainSettings(BaseModel):
     recoveries: Annotated[int, Field(ge=0)] = 3
     memory_gb: Positive | None = None
     max_validation_rows: Annotated[int, Field(ge=1)] = 10_000
+    sampler: Literal["auto", "none", "mixture", "flow", "flow_matching", "two_stage", "aggregate"] = "auto"
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> TrainSettings:

@@ -49,6 +49,10 @@ def _measured(found: Document, run: Path) -> list[str]:
         "active latents": f"{number(found['active_units'])} of {found['n_latent']}",
         "mutual information": f"{number(found['mutual_information'])} nats",
     }
+    if other := found.get("sampler"):
+        facts[f"under the {other['name']}"] = (
+            f"log p(x) {number(other['log_likelihood'], 6)}, ELBO {number(other['elbo'], 6)} (what is sampled)"
+        )
     notes = found.get("notes") or []
     lines = [f"  {plain(n)}" for n in ([notes] if isinstance(notes, str) else notes)]
     return ["[bold]Measured[/], nats a row; a log density is better when higher", table(facts), *lines,

@@ -58,6 +58,7 @@ def fit(
         teller.hear(run.dataset(data), run.spec)
     report = None if no_report else write_report(run, teller.dataset, folder / "report.html")
     document = {**run.metrics["fit"], "report": report}
+    say_sampler(document, quiet=quiet)
     reply(as_json, document, *trained(document, data))
 
 
@@ -98,6 +99,7 @@ def resume(
     source = data or done.spec.source
     report = None if no_report else write_report(done, done.dataset(source), run / "report.html")
     document = {**done.metrics["fit"], "report": report}
+    say_sampler(document, quiet=quiet)
     reply(as_json, document, *trained(document, source))
 
 
@@ -127,6 +129,12 @@ def write_report(run: Run, dataset: Any, path: Path) -> str | None:
             f"Try again with: senzai report {path.parent}"
         )
         return None
+
+
+def say_sampler(document: Document, *, quiet: bool) -> None:
+    """Say on stderr what samples are drawn from, and why."""
+    if not quiet and "sampler" in document:
+        console(error=True).print(document["sampler"]["why"], markup=False)
 
 
 def trained(document: Document, data: str) -> list[str]:

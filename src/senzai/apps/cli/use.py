@@ -29,6 +29,9 @@ def sample(
         bool | None, Option("--noise/--no-noise", help="Draw from the likelihood too; by default, not for images.")
     ] = None,
     given: Given = None,
+    sampler: Annotated[
+        str, Option("--sampler", help="What latents are drawn from: prior, one fitted after training, or auto.")
+    ] = "auto",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -41,12 +44,12 @@ def sample(
     chosen = secrets.randbelow(2**31) if seed is None else seed
     model = load(run)
     wanted = parse_given(given or [])
-    new = model.sample(n, seed=chosen, noise=noise, temperature=temperature, given=wanted)
+    new = model.sample(n, seed=chosen, noise=noise, temperature=temperature, given=wanted, sampler=sampler)
     write_rows(new, output, model.schema)
     document = {"out": str(output), "n": n, "seed": chosen, "temperature": temperature, "shape": _shape(new)}
-    document |= {"given": wanted} if wanted else {}
+    document |= {"sampler": model.samplers.resolve(sampler)} | ({"given": wanted} if wanted else {})
     again = "" if seed is not None else f" The same again: --seed {chosen}"
-    reply(as_json, document, f"{n:,} new rows are in {plain(output)}.{again}")
+    reply(as_json, document, f"{n:,} new rows, drawn from the {document['sampler']}, are in {plain(output)}.{again}")
 
 
 def encode(

@@ -1,0 +1,235 @@
+"""How a density is fitted to latents after training: small fits on tensors in memory, reproducible by seed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, inf, pi
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Independent, Normal
+
+from ..core.batch import Batch
+from ..core.errors import CombinationError
+from ..core.random import Noise, derive, forked, using
+from ..dist.numeric import positive_raw
+from ..models.base import LatentModel
+from ..models.modes import judging
+from ..parts import FlowMatchingPrior, FlowPrior, FullMixture, MixtureOfNormals, MovedPrior, Prior, TwoStagePrior
+from ..parts.priors import _FLOOR
+
+MIXTURES = {"diag": (1, 5, 10, 20, 40), "full": (1, 2, 5, 10)}
+"""Numbers of components that the search tries, for each form of covariance."""
+
+ROWS_PER_COMPONENT = 20
+AGGREGATE = 1000
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Draws from the posteriors of some rows.
+
+    Args:
+        z: Latents of the topmost group, ``(N, d)``.
+        c: Condition of each row.
+    """
+
+    z: Tensor
+    c: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def take(self, index: Tensor) -> Codes:
+        """Return some of them."""
+        return Codes(self.z[index], None if self.c is None else self.c[index])
+
+    @property
+    def n_condition(self) -> int:
+        """Width of the condition."""
+        return 0 if self.c is None else self.c.shape[1]
+
+
+def rows_of_log_prob(prior: Prior, codes: Codes, *, seed: int = 0) -> Tensor:
+    """Log density of each code, ``(N,)``; what has to be estimated is, with draws by ``seed``."""
+    with using(Noise.seeded(derive(seed, "density"))):
+        log_p: Tensor = prior(codes.c).log_prob(codes.z)
+    return log_p
+
+
+def halves(codes: Codes, seed: int) -> tuple[Codes, Codes]:
+    """Return most codes to fit on and a sixth to decide on."""
+    order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(derive(seed, "halves")))
+    cut = max(1, len(codes) // 6)
+    return codes.take(order[cut:]), codes.take(order[:cut])
+
+
+# --- mixtures -------------------------------------------------------------------------------------------------------
+def mixture(codes: Codes, seed: int) -> Prior:
+    """Return the mixture of normals, diagonal or full, that held-out codes are likeliest under.
+
+    scikit-learn's EM fits them; number of components and form of covariance are decided on a sixth of the codes, then
+    the winner is fitted to all.
+    """
+    loc, scale = standard(codes.z)
+    z = ((codes.z - loc) / scale).double().numpy()
+    order = np.random.default_rng(derive(seed, "mixture")).permutation(len(z))
+    cut = max(1, len(z) // 6)
+    fit, held = z[order[cut:]], z[order[:cut]]
+    best, chosen = -inf, (1, "diag")
+    for form, counts in MIXTURES.items():
+        size = 1 if form == "diag" else z.shape[1] // 2
+        for n in counts:
+            if n == 1 or n * ROWS_PER_COMPONENT * max(1, size) <= len(fit):
+                score = float(em(fit, n, form, seed).score(held))
+                best, chosen = max((best, chosen), (score, (n, form)))
+    return as_prior(em(z, *chosen, seed), loc, scale)
+
+
+def em(z: Any, n: int, form: str, seed: int) -> Any:
+    """Return scikit-learn's mixture, fitted."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    model = GaussianMixture(
+        n, covariance_type=form, reg_covar=1e-4, max_iter=60, random_state=derive(seed, "em", n, form) % 2**32
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a held-out score judges it
+        return model.fit(z)
+
+
+def as_prior(found: Any, loc: Tensor, scale: Tensor) -> Prior:
+    """Return scikit-learn's mixture of standardised codes as a prior over the codes."""
+    weights, means, covariances = (
+        torch.as_tensor(getattr(found, name)) for name in ("weights_", "means_", "covariances_")
+    )
+    n, d = means.shape
+    full = covariances.ndim == 3
+    prior = FullMixture(d, n_components=n) if full else MixtureOfNormals(d, n_components=n)
+    with torch.no_grad():
+        prior.logits.copy_(weights.log())
+        prior.loc.copy_(loc + scale * means)
+        if isinstance(prior, FullMixture):
+            tril = scale.double().unsqueeze(1) * torch.linalg.cholesky(covariances)
+            rows, columns = torch.tril_indices(d, d, -1)
+            prior.log_diagonal.copy_((tril.diagonal(dim1=1, dim2=2) - _FLOOR).clamp_min(1e-6).log())
+            prior.below.copy_(tril[:, rows, columns])
+        else:
+            prior.raw_scale.copy_(positive_raw(scale * covariances.sqrt(), _FLOOR))
+    return prior
+
+
+def standard(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Return location and scale of every dimension; a dimension that does not vary has scale one."""
+    scale = z.std(0) if len(z) > 1 else torch.ones_like(z[0])
+    return z.mean(0), torch.where(scale > 1e-6, scale, torch.ones_like(scale))
+
+
+# --- fits by gradient -----------------------------------------------------------------------------------------------
+Loss = Callable[[Prior, Codes], Tensor]
+
+
+def likelihood_loss(prior: Prior, codes: Codes) -> Tensor:
+    """Minus the log density of each code."""
+    log_p: Tensor = prior(codes.c).log_prob(codes.z)
+    return -log_p
+
+
+def matching_loss(prior: Prior, codes: Codes) -> Tensor:
+    """Distance of a velocity field from the straight way, for each code."""
+    assert isinstance(prior, FlowMatchingPrior)
+    return prior.matching_loss(codes.z, codes.c)
+
+
+def descend(
+    prior: Prior, loss: Loss, codes: Codes, *, seed: int, steps: int, lr: float, rows: int = 256, looks: int = 8
+) -> None:
+    """Fit a prior by gradient, and keep the weights that a sixth of the codes, looked at on the way, like best.
+
+    Raises:
+        CombinationError: The loss did not stay finite.
+    """
+    fit, held = halves(codes, seed)
+    optimiser = torch.optim.Adam(prior.parameters(), lr)
+    best, kept = inf, {k: v.clone() for k, v in prior.state_dict().items()}
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = lr * 0.5 * (1 + cos(pi * step / steps))
+        some = fit.take(torch.randint(len(fit), (min(rows, len(fit)),)))
+        optimiser.zero_grad()
+        value = loss(prior.train(), some).mean()
+        if not bool(value.isfinite()):
+            raise CombinationError(f"it did not stay finite (step {step + 1} of its fit)")
+        value.backward()
+        optimiser.step()
+        if (step + 1) % max(1, steps // looks) == 0 or step + 1 == steps:
+            with torch.no_grad(), using(Noise.seeded(derive(seed, "look"))):
+                score = float(loss(prior.eval(), held).mean())
+            if score < best:
+                best, kept = score, {k: v.clone() for k, v in prior.state_dict().items()}
+    prior.load_state_dict(kept)
+
+
+def moved(inner: Prior, loss: Loss, codes: Codes, **how: float) -> Prior:
+    """Return a prior fitted to standardised codes, in the units of the codes."""
+    prior = MovedPrior(codes.z.shape[1], inner)
+    for buffer, value in zip((prior.loc, prior.scale), standard(codes.z), strict=True):
+        buffer.copy_(value)
+    descend(inner, loss, Codes((codes.z - prior.loc) / prior.scale, codes.c), **how)  # type: ignore[arg-type]
+    return prior
+
+
+def flow(codes: Codes, seed: int) -> Prior:
+    """Return a small spline flow; given a condition, p(z | c)."""
+    inner = FlowPrior(codes.z.shape[1], kind="nsf", n_transforms=2, hidden=(64,), n_condition=codes.n_condition)
+    return moved(inner, likelihood_loss, codes, seed=seed, steps=150, lr=1e-2)
+
+
+def flow_matching(codes: Codes, seed: int) -> Prior:
+    """Return a velocity field: latent diffusion in its deterministic form."""
+    inner = FlowMatchingPrior(codes.z.shape[1], n_condition=codes.n_condition)
+    return moved(inner, matching_loss, codes, seed=seed, steps=3000, lr=2e-3, rows=512)
+
+
+def two_stage(codes: Codes, seed: int) -> Prior:
+    """Return a second variational autoencoder, over the codes."""
+    inner = TwoStagePrior(codes.z.shape[1], n_condition=codes.n_condition)
+    return moved(inner, likelihood_loss, codes, seed=seed, steps=2000, lr=3e-3)
+
+
+FITS: dict[str, Callable[[Codes, int], Prior]] = {
+    "mixture": mixture, "flow": flow, "flow_matching": flow_matching, "two_stage": two_stage,
+}
+
+
+def fitted(name: str, codes: Codes, seed: int) -> Prior:
+    """Return the density of a name, fitted to codes, with random numbers of its own."""
+    with forked(derive(seed, "sampler", name)):
+        return FITS[name](codes, derive(seed, "sampler", name)).eval()
+
+
+def aggregate(model: LatentModel, batch: Batch) -> Prior:
+    r"""Return the mixture of the posteriors of some rows, the aggregate posterior itself.
+
+    .. math:: p(z) = \frac1N \sum_n q(z | x_n)
+
+    Its components are codes of single rows: what is drawn from it is near a training row.
+
+    Raises:
+        CombinationError: The posteriors are no diagonal normals.
+    """
+    some = batch.take(slice(0, AGGREGATE))
+    with judging(model), using(Noise.seeded(0)):
+        q = model.infer(some).groups[0].q
+    if not (isinstance(q, Independent) and isinstance(q.base_dist, Normal) and q.batch_shape == (len(some),)):
+        raise CombinationError("the aggregate needs posteriors that are diagonal normals")
+    prior = MixtureOfNormals(q.event_shape[0], n_components=len(some))
+    with torch.no_grad():
+        prior.loc.copy_(q.base_dist.loc)
+        prior.raw_scale.copy_(positive_raw(q.base_dist.scale, _FLOOR))
+    return prior.eval()
