@@ -12,7 +12,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
 from senzai.dist import FullNormalFamily, NormalFixedFamily, factors
-from senzai.objectives import DIP, ELBO, MMD, RAE, Capacity, Linear, Share, TotalCorrelation
+from senzai.objectives import DIP, ELBO, MMD, RAE, Capacity, ImportanceWeighted, Linear, Share, TotalCorrelation
 from senzai.objectives.dip import covariance, moment_penalty
 from senzai.objectives.mmd import kernel_of, prior_draws, squared_mmd
 from senzai.objectives.rae import squared_jacobian
@@ -57,11 +57,11 @@ def test_stratified_sampling_is_unbiased_over_all_batches_with_the_row():
     exact_each = Normal(loc, scale).log_prob(z[:1].unsqueeze(1)).exp().mean(1)
     found, each = [], []
     for others in combinations(range(1, 7), 3):
-        i = torch.tensor([0, *others])
+        i = torch.tensor([*others, 0])
         q = q_of(loc[i], scale[i])
         a = log_aggregate(q, factors(q), z[i], 7)
-        found.append(a.joint[0].exp())
-        each.append(a.by_dimension[0].exp())
+        found.append(a.joint[-1].exp())
+        each.append(a.by_dimension[-1].exp())
     torch.testing.assert_close(torch.stack(found).mean(), exact[0])
     torch.testing.assert_close(torch.stack(each).mean(0), exact_each[0])
 
@@ -291,6 +291,16 @@ def test_a_posterior_without_factors_is_refused_when_built_or_at_the_first_batch
     TotalCorrelation(n_rows=9).check(model)
     with pytest.raises(CombinationError, match="LowRank"):
         TotalCorrelation(n_rows=9)(model, batch, 0)
+
+
+@pytest.mark.parametrize("objective", [DIP(), TotalCorrelation(n_rows=9), ImportanceWeighted(gradient="dreg")])
+def test_latents_without_a_density_of_their_own_are_refused(linear_of, monkeypatch, objective):
+    model, _ = linear_of(2)
+    objective.check(model)
+    monkeypatch.setattr(type(model.posterior), "needs_joint", True)
+    with pytest.raises(CombinationError, match="FreePosterior"):
+        objective.check(model)
+    MMD().check(model)
 
 
 @pytest.mark.parametrize(

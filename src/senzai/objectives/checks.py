@@ -37,6 +37,19 @@ def need_vectors(model: LatentModel, what: str) -> Flat:
     return flat
 
 
+def need_own_density(model: Flat, what: str) -> None:
+    """Refuse a posterior whose latents come from another distribution than the one it returns.
+
+    Raises:
+        CombinationError: They do: it climbs the joint density, say.
+    """
+    if model.posterior.needs_joint:
+        raise CombinationError(
+            f"{what} needs the density of the latents under q(z | x), but {type(model.posterior).__name__} draws them "
+            "in a way that has none of its own. Use a posterior such as normal, or the elbo."
+        )
+
+
 def check_real(q: Distribution, what: str) -> None:
     """Refuse a posterior without real, reparameterised vectors.
 
@@ -64,6 +77,7 @@ def need_reparameterised(model: LatentModel, what: str) -> Flat:
             f"{what} takes the gradient along the draw z(x, noise), but the posterior is {named(q)}, which cannot be "
             "reparameterised. Use gradient=plain with a normal posterior, or another objective."
         )
+    need_own_density(flat, what)
     return flat
 
 
@@ -77,6 +91,7 @@ def need_factors(model: LatentModel, what: str) -> Flat:
     q = flat.posterior.example()
     if q is not None:
         factors_of(q, what)
+    need_own_density(flat, what)
     return flat
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
+from ..core.examples import example
 from ..core.spec import part
 from ..models.base import Inference, LatentModel
 from .base import Objective, Player, Terms
@@ -19,6 +20,8 @@ from .regularised import distortion_and_rate, need_counts, raw, total
 
 
 @part("objective", "iwae")
+@example(settings={"objective": "iwae", "n_samples": 3})
+@example(settings={"objective": "iwae", "n_samples": 3, "n_groups": 2, "elbo_share": 0.5, "gradient": "dreg"})
 @final
 @dataclass(frozen=True, kw_only=True)
 class ImportanceWeighted(Objective):

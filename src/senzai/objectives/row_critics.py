@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
+from ..core.examples import example
 from ..core.spec import part
 from ..dist.ops import expected
 from ..models.base import Inference, LatentModel
@@ -200,6 +201,7 @@ def sum_of(parts: Mapping[str, Tensor]) -> Tensor:
 
 
 @part("objective", "sharpened")
+@example(idle={"aux.critic.out.bias": "While both hinges are open their pulls on the last bias cancel exactly."})
 @final
 @dataclass(frozen=True, kw_only=True)
 class Sharpened(Regularised):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.examples import example
 from .bounds import plain
 from .frame import Frame
 from .registry import Made, recipe
@@ -32,6 +33,10 @@ def vae_gan(frame: Frame) -> Made:
     title="Images: the bound, then a patch critic that joins in for texture",
     paper="Esser et al., Taming Transformers, 2021, https://arxiv.org/abs/2012.09841",
 )
+@example(
+    data="pictures",
+    idle={"aux.critic.out.bias": "While both hinges are open their pulls on the last bias cancel exactly."},
+)
 def sharp_vae(frame: Frame) -> Made:
     """The critic plays in the second half of the training."""
     return plain(frame, frame.objective("sharpened"))
@@ -42,6 +47,7 @@ def sharp_vae(frame: Frame) -> Made:
     title="Images: the bound plus structural similarity over several scales",
     paper="Snell et al., Learning to Generate Images with Perceptual Similarity Metrics, 2017, https://arxiv.org/abs/1511.06409",
 )
+@example(data="pictures")
 def ms_ssim_vae(frame: Frame) -> Made:
     """Structural similarity with weight 100; ``spectrum_weight`` adds a distance of spectra."""
     return plain(frame, frame.objective("image_terms"))
