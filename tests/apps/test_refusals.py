@@ -159,7 +159,11 @@ def test_resume_takes_no_other_settings(cli, trained):
     cli.refuses("resume", trained, said=("finished", "epochs"))
 
 
-@pytest.mark.parametrize(("words", "said"), [(("--split", "dev"), ("train", "'dev'")), (("--k", 0), ("--k",))])
+@pytest.mark.parametrize(("words", "said"), [
+    (("--split", "dev"), ("train", "'dev'")), (("--k", 0), ("--k",)),
+    (("--also", "prboes"), ("'probes'",)), (("--only", "aiss"), ("'ais'",)),
+    (("--anomaly", "7"), ("no labels",)), (("--factors", "gone.csv"), ("gone.csv",)),
+])
 def test_evaluate_with_wrong_words(cli, trained, pictures, words, said):
     cli.refuses("evaluate", trained, pictures, *words, said=said)
 

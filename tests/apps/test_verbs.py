@@ -111,8 +111,32 @@ def test_evaluate_measures_rows_that_were_held_out(cli, trained, pictures):
     assert found.keys() >= EVALUATE
     assert (found["n"], found["k"], found["n_latent"]) == (12, 5, 3)
     again = cli.json("evaluate", trained, "--k", 5)  # the run's own data
-    assert {**again, "seconds": 0} == {**found, "seconds": 0}
+    assert {**again, "seconds": 0, "timing": 0} == {**found, "seconds": 0, "timing": 0}
     assert cli.json("evaluate", trained, pictures, "--k", 5, "--rows", 7, "--split", "train")["n"] == 7
+
+
+def test_evaluate_measures_what_is_asked_for_and_says_what_is_left_out(cli, trained, pictures, tmp_path):
+    factors = tmp_path / "factors.csv"
+    n = cli.json("evaluate", trained, pictures, "--k", 2, "--only", "map", "--split", "all")["n"]
+    factors.write_text("a,b\n" + "".join(f"{i % 3},{i % 2 / 2}\n" for i in range(n)))
+    words = ("--k", 5, "--split", "all", "--only", "map,disentanglement", "--factors", factors)
+    done = cli.run("evaluate", trained, pictures, *words, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "This takes about" in done.stderr
+    found = json.loads(done.stdout)
+    assert set(found["measured"]) == {"map", "disentanglement"}
+    assert 0 <= found["measured"]["disentanglement"]["mig"]["value"] <= 1
+    assert "elbo" not in found
+    assert "--also ais" in found["not_measured"]["ais"]
+
+
+def test_evaluate_compares_with_other_data(cli, trained, pictures):
+    words = ("evaluate", trained, pictures, "--k", 2, "--split", "all", "--against", pictures, "--only", "paradox")
+    found = cli.json(*words)["measured"]["paradox"]
+    assert abs(found["likelihood"]["value"] - 0.5) < 0.25
+    text = cli.text("evaluate", trained, pictures, "--k", 2, "--split", "all", "--features", "random")
+    assert "frechet[random-64]" in text
+    assert "real rows" in text
 
 
 def test_evaluate_tells_people(cli, trained, pictures):

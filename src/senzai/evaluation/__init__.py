@@ -1,4 +1,4 @@
-"""Evaluation: figures about a trained model and data, each with its standard error; reads models, never trains them."""
+"""Evaluation: figures about a trained model and data, with standard errors; what is judged is read, never trained."""
 
 from .annealing import AnnealedEstimate as AnnealedEstimate
 from .annealing import Annealing as Annealing
@@ -13,12 +13,32 @@ from .bounds import elbo as elbo
 from .bracket import Bracket as Bracket
 from .bracket import bidirectional as bidirectional
 from .bracket import simulate as simulate
+from .catalogue import MEASURES as MEASURES
+from .catalogue import Case as Case
+from .catalogue import Extras as Extras
+from .catalogue import Measure as Measure
+from .catalogue import Measured as Measured
+from .catalogue import Pace as Pace
+from .catalogue import chosen as chosen
+from .catalogue import estimated as estimated
+from .catalogue import make_features as make_features
+from .catalogue import measure as measure
+from .catalogue import take as take
 from .curves import Convergence as Convergence
 from .curves import RatePoint as RatePoint
 from .curves import convergence as convergence
 from .curves import rate_distortion as rate_distortion
 from .dependence import gaussian_total_correlation as gaussian_total_correlation
 from .dependence import total_correlation as total_correlation
+from .detection import area_under_roc as area_under_roc
+from .detection import average_precision as average_precision
+from .detection import compressed_nats as compressed_nats
+from .detection import detection as detection
+from .detection import false_positives_at_recall as false_positives_at_recall
+from .detection import likelihood_paradox as likelihood_paradox
+from .detection import likelihood_ratio as likelihood_ratio
+from .detection import precision_at as precision_at
+from .detection import typicality as typicality
 from .disentanglement import dci as dci
 from .disentanglement import dci_completeness as dci_completeness
 from .disentanglement import dci_disentanglement as dci_disentanglement
@@ -27,6 +47,12 @@ from .disentanglement import modularity as modularity
 from .disentanglement import modularity_of as modularity_of
 from .disentanglement import mutual_information_gap as mutual_information_gap
 from .disentanglement import separated_attribute_predictability as separated_attribute_predictability
+from .features import Features as Features
+from .features import classifier_features as classifier_features
+from .features import denoising_features as denoising_features
+from .features import pca_features as pca_features
+from .features import random_features as random_features
+from .features import raw_features as raw_features
 from .figures import evaluate as evaluate
 from .figures import likelihood_figures as likelihood_figures
 from .gaps import Gaps as Gaps
@@ -46,6 +72,7 @@ from .latents import mutual_information as mutual_information
 from .latents import pairwise_log_prob as pairwise_log_prob
 from .likelihood import LikelihoodEstimate as LikelihoodEstimate
 from .likelihood import log_likelihood as log_likelihood
+from .measures import compared as compared
 from .noise import RowNoise as RowNoise
 from .probes import clustering as clustering
 from .probes import codebook_use as codebook_use
@@ -54,5 +81,21 @@ from .probes import probe as probe
 from .results import Figure as Figure
 from .results import bootstrap as bootstrap
 from .results import plain as plain
+from .samples import classifier_two_sample_test as classifier_two_sample_test
+from .samples import diversity as diversity
+from .samples import frechet_distance as frechet_distance
+from .samples import frechet_of_normals as frechet_of_normals
+from .samples import kernel_distance as kernel_distance
+from .samples import memorisation as memorisation
+from .samples import nearest as nearest
+from .samples import precision_recall_density_coverage as precision_recall_density_coverage
+from .samples import sharpness as sharpness
 from .statistics import mean_se as mean_se
 from .statistics import ratio_of_means as ratio_of_means
+from .uncertainty import UncertaintyMap as UncertaintyMap
+from .uncertainty import hide as hide
+from .uncertainty import imputation_calibration as imputation_calibration
+from .uncertainty import impute as impute
+from .uncertainty import interval_calibration as interval_calibration
+from .uncertainty import probability_calibration as probability_calibration
+from .uncertainty import reconstruction_uncertainty as reconstruction_uncertainty

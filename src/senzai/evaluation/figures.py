@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from math import isfinite
 from time import perf_counter
 from typing import Any
@@ -11,14 +13,17 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
-from ..core.random import Noise, derive, using
-from ..models.base import Classifies, Inference, LatentModel
-from ..models.modes import judging
+from ..core.random import derive
+from ..models.base import Classifies, LatentModel
 from ..models.verbs import classify
-from .bits import bits_per_dim, dequantise, dimensions, is_discrete, log_volume
+from . import measures as _measures  # noqa: F401  fills the catalogue
+from .bits import bits_per_dim, dimensions, log_volume
 from .bounds import Split, elbo
+from .catalogue import MEASURES, Case, Extras, Pace, chosen, estimated, take
+from .chunks import check_settings
 from .latents import Information, active_units, information_rows, mutual_information
-from .likelihood import LikelihoodEstimate, log_likelihood
+from .likelihood import LikelihoodEstimate
+from .results import plain
 from .statistics import mean_se, random_rows, ratio_of_means
 
 LOW_ESS = 10.0
@@ -33,6 +38,11 @@ def evaluate(
     discrete_step: float | None = None,
     memory_gb: float = 0.5,
     rows: int | None = None,
+    base: bool = True,
+    measures: Iterable[str] = (),
+    extras: Extras | None = None,
+    budget: float | None = None,
+    announce: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, Any]:
     """Judge a model on some rows.
 
@@ -45,11 +55,17 @@ def evaluate(
             data are then dequantised and all figures are about masses, not densities.
         memory_gb: Most memory for one chunk of work, in GiB.
         rows: Rows to use at most, chosen at random; all by default.
+        base: Whether to take the figures of every model: bound, log-likelihood, units, information.
+        measures: Names from the catalogue (``senzai.evaluation.MEASURES``) to take besides; see ``chosen``.
+        extras: What may be known beside model and rows: training rows, factors, another data set.
+        budget: Seconds there are for the measures; what would not fit is left out, and said.
+        announce: Told the seconds that each part is expected to take, before they are spent.
 
     Returns:
         Numbers that JSON can hold (``None`` where there is none), all in nats per row unless the name says otherwise.
         ``*_se`` are standard errors over rows, ``monte_carlo_se`` that of the mean log-likelihood due to the draws
-        alone. ``notes`` are plain sentences about what to be careful with.
+        alone. ``notes`` are plain sentences about what to be careful with. ``measured`` holds what the catalogue gave,
+        by name, and ``not_measured`` why something is not there.
 
     Example:
         >>> from senzai.dist import BernoulliFamily, NormalFamily
@@ -64,29 +80,57 @@ def evaluate(
         >>> figures = evaluate(model, Batch(torch.ones(20, 5)), k=50)
         >>> figures["n"], figures["k"], figures["n_latent"], figures["elbo"] <= figures["log_likelihood"] + 0.5
         (20, 50, 2, True)
+        >>> figures["not_measured"]["probes"]
+        'It needs labels of two classes; the rows have none.'
     """
     began = perf_counter()
-    chosen = random_rows(len(batch), rows, derive(seed, "rows"))
-    whole = batch if chosen is None else batch.take(chosen)
-    some = model.scored(whole)
-    data, volume, step, discrete = _scored(model, some, discrete_step, seed)
-    options: dict[str, Any] = {"seed": seed, "memory_gb": memory_gb}
-    estimate = log_likelihood(model, data, k=k, **options)
-    split = elbo(model, data, **options)
-    information, informed = _information(model, data, **options)
-    figures = {
-        "n": len(some),
-        "n_given": len(batch),
-        **_bound_figures(split, volume),
-        **_likelihood_figures(estimate, volume, dimensions(some)),
-        **_unit_figures(model, data, **options),
-        **_information_figures(information),
-        **_class_figures(model, whole),
-        **_step_figures(some, split, estimate, volume),
-    }
-    figures["notes"] = _notes(figures, informed=informed, discrete=discrete, step=step)
+    check_settings(batch, k, memory_gb)
+    case = _case(model, batch, k, seed, discrete_step, memory_gb, rows, extras or Extras())
+    names = chosen(tuple(measures), ())
+    costs: dict[str, float] = {}
+    if announce is not None or budget is not None:
+        costs = estimated(case, Pace.of(case), tuple(n for n in names if MEASURES[n].missing(case) is None))
+        if not base:
+            costs.pop("base")
+        if announce is not None:
+            announce(costs)
+    figures: dict[str, Any] = {"n": len(case.rows), "n_given": len(batch), "seed": seed}
+    figures["notes"] = _base(figures, case) if base else []
+    measured = take(case, names, costs, budget=budget)
+    figures["measured"], figures["not_measured"] = measured.found, measured.missed
+    figures["timing"] = {"estimated": sum(costs.values()) if costs else None, "measures": measured.seconds}
     figures["seconds"] = perf_counter() - began
-    return {name: _plain(value) for name, value in figures.items()}
+    return {name: plain(value) for name, value in figures.items()}
+
+
+def _case(
+    model: LatentModel, batch: Batch, k: int, seed: int, step: float | None, memory_gb: float, rows: int | None,
+    extras: Extras,
+) -> Case:
+    picked = random_rows(len(batch), rows, derive(seed, "rows"))
+    if picked is not None:
+        batch = batch.take(picked)
+        if extras.factors is not None:
+            extras = replace(extras, factors=extras.factors[picked.numpy()])
+    return Case(model, batch, step, k, seed, memory_gb, extras)
+
+
+def _base(figures: dict[str, Any], case: Case) -> list[str]:
+    """Take the figures of every model, and say what to be careful with."""
+    step = None if case.discrete else case.step
+    volume = 0.0 if step is None else log_volume(case.scored, step)
+    options: dict[str, Any] = {"seed": case.seed, "memory_gb": case.memory_gb}
+    split = elbo(case.model, case.data, **options)
+    information, informed = _information(case)
+    figures |= {
+        **_bound_figures(split, volume),
+        **_likelihood_figures(case.estimate, volume, dimensions(case.scored)),
+        **_unit_figures(case.model, case.data, **options),
+        **_information_figures(information),
+        **_class_figures(case.model, case.rows),
+        **_step_figures(case.scored, split, case.estimate, volume),
+    }
+    return _notes(figures, informed=informed, discrete=case.discrete, step=step)
 
 
 def likelihood_figures(
@@ -109,37 +153,16 @@ def likelihood_figures(
     Returns:
         Bound, distortion, rate, log-likelihood and bits, with their errors.
     """
-    some = model.scored(batch)
-    data, volume, _, _ = _scored(model, some, discrete_step, seed)
+    case = Case(model, batch, discrete_step, k, seed, memory_gb)
+    volume = 0.0 if case.discrete or discrete_step is None else log_volume(case.scored, discrete_step)
     figures = {
-        **_bound_figures(elbo(model, data, seed=seed, memory_gb=memory_gb), volume),
-        **_likelihood_figures(
-            log_likelihood(model, data, k=k, seed=seed, memory_gb=memory_gb), volume, dimensions(some)
-        ),
+        **_bound_figures(elbo(model, case.data, seed=seed, memory_gb=memory_gb), volume),
+        **_likelihood_figures(case.estimate, volume, dimensions(case.scored)),
     }
-    return {name: _plain(value) for name, value in figures.items() if name != "rate_per_dimension"}
-
-
-def _scored(
-    model: LatentModel, some: Batch, discrete_step: float | None, seed: int
-) -> tuple[Batch, Tensor | float, float | None, bool]:
-    """Return the rows as they are scored, the log volume of a level, its width, and whether it gives masses."""
-    discrete = _gives_masses(model, some)
-    if discrete or discrete_step is None:
-        return some, 0.0, None, discrete
-    return dequantise(some, discrete_step, seed=seed), log_volume(some, discrete_step), discrete_step, discrete
+    return {name: plain(value) for name, value in figures.items() if name != "rate_per_dimension"}
 
 
 # --- figures --------------------------------------------------------------------------------------------------------
-def _gives_masses(model: LatentModel, batch: Batch) -> bool:
-    return is_discrete(_of_one_row(model, batch).likelihood)
-
-
-def _of_one_row(model: LatentModel, batch: Batch) -> Inference:
-    with judging(model), using(Noise.seeded(0, device=batch.device)):
-        return model.infer(batch.take(slice(0, 1)))
-
-
 def _bound_figures(split: Split, volume: Tensor | float) -> dict[str, Any]:
     means, ses = split.means, split.ses
     shift = float(torch.as_tensor(volume).mean())
@@ -201,12 +224,11 @@ def _step_figures(batch: Batch, split: Split, estimate: LikelihoodEstimate, volu
     }
 
 
-def _information(model: LatentModel, batch: Batch, *, seed: int, memory_gb: float) -> tuple[Information | None, str]:
-    most = min(information_rows(g.q) for g in _of_one_row(model, batch).groups)
-    chosen = random_rows(len(batch), most, derive(seed, "information"))
-    some = batch if chosen is None else batch.take(chosen)
+def _information(case: Case) -> tuple[Information | None, str]:
+    most = min(information_rows(g.q) for g in case.first.groups)
+    some, _ = case.some(most, "information")
     try:
-        return mutual_information(model, some, seed=seed, memory_gb=memory_gb), ""
+        return mutual_information(case.model, some, seed=case.seed, memory_gb=case.memory_gb), ""
     except CombinationError as error:
         return None, str(error)
 
@@ -240,12 +262,3 @@ def _notes(figures: dict[str, Any], *, informed: str, discrete: bool, step: floa
     elif not discrete:
         notes.append("Log-likelihood and bits are of a density: they depend on the units of the data.")
     return notes
-
-
-def _plain(value: Any) -> Any:
-    """Replace numbers that JSON does not have by ``None``."""
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    if isinstance(value, dict):
-        return {name: _plain(v) for name, v in value.items()}
-    return None if isinstance(value, float) and not isfinite(value) else value

@@ -14,7 +14,7 @@ from ..core.batch import Batch
 from ..core.random import derive, using
 from ..models.base import Inference, LatentModel
 from ..models.modes import judging
-from .annealing import Latents, check_continuous
+from .annealing import Latents, check_continuous, check_real
 from .likelihood import log_likelihood
 from .noise import RowNoise
 from .results import Figure
@@ -84,8 +84,9 @@ def inference_gaps(
         rows_at_once: Rows in memory at a time.
 
     Raises:
-        CombinationError: Latents are discrete, enumerated, or without a density.
+        CombinationError: Latents are discrete, enumerated, without a density, or live on a curved space.
     """
+    check_real(model)
     log_p = log_likelihood(model, batch, k=k, seed=seed).per_row if log_p is None else log_p
     found = []
     with judging(model):

@@ -19,7 +19,9 @@ Rng = np.random.Generator
 class World(Protocol):
     """Codes of rows whose factors can be held still."""
 
-    n_factors: int
+    @property
+    def n_factors(self) -> int:
+        """Number of factors."""
 
     def codes(self, rng: Rng, n: int, held: int | None = None) -> Floats:
         """Return codes of ``n`` rows with random factors, factor ``held`` being the same, random value in all."""

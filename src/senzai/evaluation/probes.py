@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import InputError
 from .results import Figure, Floats, Ints, bootstrap, spread
 
-Probe = Literal["linear", "knn"]
+Probe = Literal["linear", "knn", "forest"]
 
 
 # --- labels ---------------------------------------------------------------------------------------------------------
@@ -34,8 +34,8 @@ def halves(labels: Ints, *, seed: int = 0) -> tuple[Ints, Ints]:
 def probe(codes: Floats, labels: Ints, *, kind: Probe = "linear", seed: int = 0, neighbours: int = 5) -> Figure:
     """Accuracy of a simple classifier on codes, fitted to one half of the rows and judged on the other.
 
-    ``linear`` is logistic regression on standardised codes, ``knn`` a vote of the nearest. The share of the most common
-    label stands beside it: what one gets without looking.
+    ``linear`` is logistic regression on standardised codes, ``knn`` a vote of the nearest, ``forest`` one of randomised
+    trees. The share of the most common label stands beside it: what one gets without looking.
 
     Reference:
         Understanding intermediate layers using linear classifier probes (Alain and Bengio, 2016).
@@ -56,19 +56,23 @@ def probe(codes: Floats, labels: Ints, *, kind: Probe = "linear", seed: int = 0,
     fit, judge = halves(labels, seed=seed)
     if len(classes) < 2 or len(np.unique(labels[fit])) < 2 or not len(judge):
         raise InputError(f"A probe needs two classes with two rows each, but got {len(classes)}. Give more rows.")
-    right = _classifier(kind, neighbours, len(fit)).fit(codes[fit], labels[fit]).predict(codes[judge]) == labels[judge]
+    reader = _classifier(kind, neighbours, len(fit), seed).fit(codes[fit], labels[fit])
+    right = reader.predict(codes[judge]) == labels[judge]
     accuracy, n = float(right.mean()), len(judge)
     common = float(np.bincount(labels[judge]).max() / n)
     details = {"baseline": common, "fitted_on": len(fit), "classes": len(classes)}
     return Figure(accuracy, sqrt(accuracy * (1 - accuracy) / n), n, seed, f"{kind} probe", details)
 
 
-def _classifier(kind: Probe, neighbours: int, n: int) -> Any:
+def _classifier(kind: Probe, neighbours: int, n: int, seed: int) -> Any:
+    from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    if kind == "forest":
+        return ExtraTreesClassifier(100, min_samples_leaf=3, random_state=seed)
     last = LogisticRegression(max_iter=1000) if kind == "linear" else KNeighborsClassifier(min(neighbours, n))
     return make_pipeline(StandardScaler(), last)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from typing import Any
@@ -60,6 +60,20 @@ def plain(value: Any) -> Any:
     if callable(to_list := getattr(value, "tolist", None)):
         return plain(to_list())
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def figures_of(document: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the figures in a nested document with their path; floors are left to the figures they belong to.
+
+    Example:
+        >>> [name for name, _ in figures_of({"a": {"b": {"value": 1.0, "n": 3}, "c": 2}, "floor": {}})]
+        ['a b']
+    """
+    for name, value in document.items():
+        if isinstance(value, Mapping) and "value" in value and "n" in value:
+            yield f"{before}{name}", value
+        elif isinstance(value, Mapping) and name != "floor":
+            yield from figures_of(value, f"{before}{name} ")
 
 
 def bootstrap(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from ..core.files import replacing_folder, write_json
 from ..core.random import derive
 from ..data import BUILT_IN, KINDS, Dataset, Schema, open_data
 from ..data.schema import Condition
+from ..evaluation import Features, likelihood_figures
+from ..evaluation import chosen as chosen_measures
 from ..evaluation import evaluate as evaluate_batch
-from ..evaluation import likelihood_figures
 from ..evaluation import log_likelihood as estimate_log_likelihood
 from ..models import verbs
 from ..models.base import Classifies, LatentModel
@@ -29,6 +30,7 @@ from ..training import bundle
 from ..training.listeners import read_history
 from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
 from .card import write_card
+from .judging import extras_of
 
 ROWS_AT_ONCE = 8192
 
@@ -200,7 +202,21 @@ class Run:
         return torch.cat(found).numpy()
 
     def evaluate(
-        self, data: object, *, split: str | None = None, k: int = 500, seed: int = 0, rows: int | None = 10_000
+        self,
+        data: object,
+        *,
+        split: str | None = None,
+        k: int = 500,
+        seed: int = 0,
+        rows: int | None = 10_000,
+        only: Sequence[str] | None = None,
+        also: Sequence[str] = (),
+        against: object = None,
+        factors: object = None,
+        anomaly: object = None,
+        features: Sequence[str | Features] = ("pca",),
+        budget: float | None = None,
+        announce: Callable[[dict[str, float]], None] | None = None,
     ) -> dict[str, Any]:
         """Return the numbers that say how good the model is on held-out rows; see ``senzai.evaluation.evaluate``.
 
@@ -210,14 +226,31 @@ class Run:
             k: Draws per row of the importance-weighted likelihood.
             seed: Seed of the draws.
             rows: Use at most so many rows, chosen by ``seed``; ``None`` uses all.
+            only: Measures to take instead of everything else, by name (``senzai.evaluation.MEASURES``).
+            also: Measures to take besides the usual ones: ``ais``, ``bdmc``, ``gaps``, ``imputation`` …
+            against: Another data set of the same shape, which the model should find strange.
+            factors: Known factors of all rows of ``data``, a table or a file.
+            anomaly: The class whose rows are anomalies.
+            features: What samples are compared in: ``pca``, ``random``, ``entries``, ``denoising``, ``classifier``, or
+                features of your own.
+            budget: Seconds there are for the measures; what would not fit is left out, and said.
+            announce: Told the seconds each part is expected to take, before they are spent.
         """
         dataset = self.dataset(data)
         whole = self.part(dataset, split)
         index = whole
         if rows is not None and len(whole) > rows:
             index = np.sort(np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, rows, replace=False))
-        found = evaluate_batch(self.model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step())
-        if self.samplers.chosen != PRIOR:
+        extras = extras_of(
+            self.schema, dataset, index, lambda: self.dataset(self.source()), factors=factors, anomaly=anomaly,
+            against=None if against is None else self.dataset(against), features=tuple(features), seed=seed,
+            sampler=self.samplers.under(self.model),
+        )
+        found = evaluate_batch(
+            self.model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step(), base=only is None,
+            measures=chosen_measures(only, also), extras=extras, budget=budget, announce=announce,
+        )
+        if only is None and self.samplers.chosen != PRIOR:
             model = self.samplers.under(self.model)
             figures = likelihood_figures(
                 model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step()
@@ -225,7 +258,7 @@ class Run:
             found["sampler"] = {"name": self.samplers.chosen, **figures}
         found["split"] = split or ("test" if len(whole) < len(dataset) else "all")
         found["rows_available"] = len(whole)
-        self.metrics["evaluate"] = found
+        self.metrics["evaluate"] = {**self.metrics.get("evaluate", {}), **found} if only is not None else found
         if self.folder is not None:
             write_json(self.folder / bundle.METRICS, self.metrics)
             write_card(self.folder, self.folder.name, self.spec, self.schema, self.metrics)

@@ -22,6 +22,7 @@ from . import headline, images, sections
 from .blocks import Charts, Section
 from .findings import Findings, hold, measure, rows_of
 from .headline import Judged
+from .judged import sections as judged_sections
 from .numbers import number, plural
 
 
@@ -107,6 +108,7 @@ def all_sections(run: RunLike, found: Findings | None, judged: Judged, dataset: 
         parts += [reconstructions, samples, *in_space, traversals, between]
     fit = run.metrics.get("fit", {})
     folder = "path/to/this/run" if run.folder is None else str(run.folder)
+    parts += [] if judged.here else judged_sections(judged.numbers)
     return [*parts, sections.decisions(run.schema), sections.settings(run.spec, fit), sections.use(folder)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,29 @@ def evaluate(
     ] = None,
     k: Annotated[int, Option("--k", min=1, help="Draws per row of the importance-weighted likelihood.")] = 500,
     rows: Annotated[int | None, Option("--rows", min=1, help="Use at most so many rows.")] = None,
+    also: Annotated[
+        str | None,
+        Option("--also", metavar="NAMES", help="Measure these too: ais, bdmc, gaps, imputation, uncertainty; or all."),
+    ] = None,
+    only: Annotated[
+        str | None, Option("--only", metavar="NAMES", help="Measure these and nothing else: probes,generation …")
+    ] = None,
+    features: Annotated[
+        str,
+        Option("--features", metavar="NAMES", help="Compare samples in pca, random, entries, denoising, classifier."),
+    ] = "pca",
+    against: Annotated[
+        str | None, Option("--against", metavar="DATA", help="Other data that the model should find strange.")
+    ] = None,
+    factors: Annotated[
+        Path | None, Option("--factors", metavar="FILE", help="Known factors, a row of numbers for each row of data.")
+    ] = None,
+    anomaly: Annotated[
+        str | None, Option("--anomaly", metavar="CLASS", help="The class whose rows are anomalies.")
+    ] = None,
+    budget: Annotated[
+        float | None, Option("--budget", metavar="SECONDS", min=0, help="Leave out measures that would take longer.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -30,17 +54,60 @@ def evaluate(
     from ...face import load
 
     model = load(run)
-    found = model.evaluate(source_of(model, data), split=split, k=k, rows=rows, seed=seed)
+    found = model.evaluate(
+        source_of(model, data), split=split, k=k, rows=rows, seed=seed, only=None if only is None else names(only),
+        also=names(also), features=names(features), against=against, factors=factors, anomaly=anomaly, budget=budget,
+        announce=_announce,
+    )
     reply(as_json, found, *_measured(found, run))
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Return the names of a list with commas; ``all`` is every measure there is.
+
+    Example:
+        >>> names("ais, gaps"), names(None)
+        (('ais', 'gaps'), ())
+    """
+    found = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    if found == ("all",):
+        from ...evaluation import MEASURES
+
+        return tuple(MEASURES)
+    return found
+
+
+def _announce(seconds: dict[str, float]) -> None:
+    """Say on stderr how long it will take, before it does."""
+    from .output import console
+
+    whole = sum(seconds.values())
+    most = [f"{name} {s:.0f} s" for name, s in sorted(seconds.items(), key=lambda i: -i[1]) if s >= 1]
+    parts = f" ({', '.join(most)})" if len(most) > 1 else ""
+    console(error=True).print(f"This takes about {max(1, round(whole))} s{parts}.", style="dim", markup=False)
 
 
 def _measured(found: Document, run: Path) -> list[str]:
     from .describing import number
 
+    facts: dict[str, object] = {"rows": f"{found['n']:,} ({found.get('split', 'all')})"}
+    if "log_likelihood" in found:
+        facts |= _base(found)
+    facts |= {plain(name): text for name, text in lines_of(found.get("measured") or {})}
+    notes = found.get("notes") or []
+    lines = [f"  {plain(n)}" for n in ([notes] if isinstance(notes, str) else notes)]
+    left_out = (found.get("not_measured") or {}).items()
+    missed = [f"[dim]  not measured: {plain(name)}. {plain(why)}[/]" for name, why in left_out]
+    return ["[bold]Measured[/], nats a row; a log density is better when higher", table(facts), *lines, *missed,
+            f"[dim]{number(found['seconds'], 3)} s. Kept in {plain(run / 'metrics.json')}[/]"]
+
+
+def _base(found: Document) -> dict[str, object]:
+    from .describing import number
+
     error = found.get("log_likelihood_se")
     plus_minus = "" if error is None else f" ± {number(error, 2)} (standard error)"
     facts: dict[str, object] = {
-        "rows": f"{found['n']:,} ({found.get('split', 'all')})",
         "log p(x)": f"{number(found['log_likelihood'], 6)}{plus_minus}, k = {found['k']}, "
         f"effective draws {number(found['ess'])}",
         "ELBO": f"{number(found['elbo'], 6)} = −(distortion {number(found['distortion'], 6)} + rate "
@@ -53,10 +120,24 @@ def _measured(found: Document, run: Path) -> list[str]:
         facts[f"under the {other['name']}"] = (
             f"log p(x) {number(other['log_likelihood'], 6)}, ELBO {number(other['elbo'], 6)} (what is sampled)"
         )
-    notes = found.get("notes") or []
-    lines = [f"  {plain(n)}" for n in ([notes] if isinstance(notes, str) else notes)]
-    return ["[bold]Measured[/], nats a row; a log density is better when higher", table(facts), *lines,
-            f"[dim]Kept in {plain(run / 'metrics.json')}[/]"]
+    return facts
+
+
+def lines_of(measured: Document) -> Iterator[tuple[str, str]]:
+    """Yield name and text of every figure of the catalogue: value, error, and the floor of real rows beside it."""
+    from ...evaluation.results import figures_of
+    from .describing import number
+
+    for measure, found in measured.items():
+        floor = found.get("floor") or {}
+        for name, figure in figures_of(found):
+            value = figure.get("value")
+            error = figure.get("se")
+            text = number(value, 4) + ("" if error is None else f" ± {number(error, 2)}")
+            beside = floor.get(name)
+            yield f"{measure}: {name}", text + ("" if beside is None else f" (real rows: {number(beside['value'], 4)})")
+        if "note" in found:
+            yield measure, str(found["note"])
 
 
 def report(

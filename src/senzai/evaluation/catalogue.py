@@ -1,0 +1,338 @@
+"""The catalogue of what can be measured: names, what each needs, what each costs, and what a missing need is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.errors import SettingError, UserError
+from ..core.random import Noise, derive, using
+from ..core.registry import Registry
+from ..models import verbs
+from ..models.base import Inference, LatentModel
+from ..models.modes import judging
+from .bits import dequantise, is_discrete
+from .features import Features, classifier_features, denoising_features, pca_features, random_features, raw_features
+from .likelihood import LikelihoodEstimate, log_likelihood
+from .results import Floats, Ints, plain
+from .statistics import random_rows
+
+
+# --- what is judged -------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Extras:
+    """What may be known beside model and rows; everything is optional.
+
+    Args:
+        train: Training rows, for features, floors and nearest neighbours.
+        other: Rows of another data set that should look strange.
+        factors: Known factors of the judged rows, ``(N, F)``, whole numbers.
+        anomaly: Number of the class whose rows are anomalies.
+        features: Names of the features that samples are compared in (``pca``, ``random``, ``entries``, ``classifier``,
+            ``denoising``), or features of one's own.
+        noise: Whether samples are draws; else expected values, as pictures are shown.
+        sampler: The model with the prior that samples are drawn from, where that is not its own.
+    """
+
+    train: Batch | None = None
+    other: Batch | None = None
+    factors: Ints | None = None
+    anomaly: int | None = None
+    features: tuple[str | Features, ...] = ("pca",)
+    noise: bool = True
+    sampler: LatentModel | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, rows and everything that several measures share, computed when first asked for.
+
+    Args:
+        model: What is judged.
+        rows: Rows as they came.
+        step: Distance of neighbouring levels, where data on a grid meet a density.
+        k: Draws per row of the log-likelihood.
+        seed: Seed of everything random.
+        memory_gb: Most memory for one chunk of work, in GiB.
+        extras: What may be known besides.
+    """
+
+    model: LatentModel
+    rows: Batch
+    step: float | None = None
+    k: int = 500
+    seed: int = 0
+    memory_gb: float = 0.5
+    extras: Extras = field(default_factory=Extras)
+
+    @cached_property
+    def scored(self) -> Batch:
+        """The rows as far as the model scores them, in their own values."""
+        return self.model.scored(self.rows)
+
+    @cached_property
+    def first(self) -> Inference:
+        """What the model infers about the first row: what kind of distributions there are."""
+        with judging(self.model), using(Noise.seeded(0, device=self.rows.device)):
+            return self.model.infer(self.scored.take(slice(0, 1)))
+
+    @cached_property
+    def discrete(self) -> bool:
+        """Whether the likelihood gives masses."""
+        return is_discrete(self.first.likelihood)
+
+    def prepared(self, batch: Batch) -> Batch:
+        """Return rows as the model scores them: dequantised where a density meets levels."""
+        step, batch = None if self.discrete else self.step, self.model.scored(batch)
+        return batch if step is None else dequantise(batch, step, seed=self.seed)
+
+    @cached_property
+    def data(self) -> Batch:
+        """The rows as they are scored."""
+        return self.prepared(self.rows)
+
+    def some(self, most: int, purpose: str) -> tuple[Batch, Ints]:
+        """At most so many of the scored rows, chosen by purpose and seed, and their numbers."""
+        chosen = random_rows(len(self.rows), most, derive(self.seed, purpose))
+        if chosen is None:
+            return self.data, np.arange(len(self.rows))
+        return self.data.take(chosen), chosen.numpy()
+
+    @cached_property
+    def estimate(self) -> LikelihoodEstimate:
+        """Log-likelihoods of all rows."""
+        return log_likelihood(self.model, self.data, k=self.k, seed=self.seed, memory_gb=self.memory_gb)
+
+    @cached_property
+    def codes(self) -> Floats:
+        """Posterior points of all rows, ``(N, d)``, all groups side by side."""
+        return self.codes_of(self.data)
+
+    def codes_of(self, batch: Batch) -> Floats:
+        """Posterior points of other rows."""
+        groups = [g.flatten(1).double() for g in verbs.encode(self.model, batch)]
+        return torch.cat(groups, 1).cpu().numpy()
+
+    @cached_property
+    def labelled(self) -> tuple[Ints, Ints]:
+        """Numbers of the rows with a label, and their labels."""
+        y, known = self.rows.y, self.rows.y_known
+        if y is None or y.is_floating_point():
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        rows = torch.arange(len(y)) if known is None else known.nonzero()[:, 0].cpu()
+        return rows.numpy(), y.cpu()[rows].numpy().astype(np.int64)
+
+    def samples(self, n: int) -> Tensor:
+        """New rows; conditions are those of the judged rows, in turn."""
+        c = self.rows.c
+        given = None if c is None else c[torch.arange(n, device=c.device) % len(c)]
+        model = self.model if self.extras.sampler is None else self.extras.sampler
+        return verbs.sample(model, n, seed=derive(self.seed, "judged"), c=given, noise=self.extras.noise)
+
+    def feature(self, wanted: str | Features) -> Features:
+        """Make features by name, from training rows where they need any.
+
+        Raises:
+            SettingError: Nobody knows the name, or training rows or labels are missing.
+        """
+        if isinstance(wanted, Features):
+            return wanted
+        return make_features(wanted, self.extras.train, tuple(self.rows.tensor.shape[1:]), seed=self.seed)
+
+
+FEATURES = ("pca", "entries", "random", "denoising", "classifier")
+
+
+def make_features(name: str, train: Batch | None, event: tuple[int, ...], *, seed: int) -> Features:
+    """Return features by name.
+
+    Raises:
+        SettingError: Nobody knows the name, or training rows or labels are missing.
+    """
+    if name not in FEATURES:
+        raise SettingError(f"Features are one of {', '.join(FEATURES)}, but got {name!r}. Choose one of them.")
+    if name == "entries":
+        return raw_features()
+    if name == "random":
+        return random_features(event, seed=seed)
+    if train is None:
+        raise SettingError(f"The features {name!r} are learned from training rows, which are not here. Use 'random'.")
+    if name == "pca":
+        return pca_features(train.tensor)
+    if name == "denoising":
+        return denoising_features(train.tensor, seed=seed)
+    known = torch.ones(len(train), dtype=torch.bool) if train.y_known is None else train.y_known
+    if train.y is None or train.y.is_floating_point() or not bool(known.any()):
+        raise SettingError("The features 'classifier' are learned from labels, but the training rows have none.")
+    return classifier_features(train.tensor[known], train.y[known], seed=seed)
+
+
+# --- what it costs --------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Pace:
+    """How fast this model is judged here, from a short pilot.
+
+    Args:
+        draw: Seconds to infer and score one draw of one row.
+        row: Seconds to encode one row, decode one draw and score it.
+    """
+
+    draw: float
+    row: float
+
+    @classmethod
+    def of(cls, case: Case) -> Pace:
+        """Time rows with many draws each, few and more of them, and rows with one: what grows is what counts."""
+        k = min(case.k, 128)
+
+        def took(rows: int, draws: int) -> float:
+            some = case.data.take(slice(0, rows))
+            return min(
+                _seconds(lambda: log_likelihood(case.model, some, k=draws, memory_gb=case.memory_gb)) for _ in range(2)
+            )
+
+        few, more, most = min(2, len(case.rows)), min(18, len(case.rows)), min(128, len(case.rows))
+        base, larger = took(few, k), took(more, k)
+        grown = (larger - base) / max(1, more - few)
+        return cls(max(grown, 0.2 * larger / more) / k, took(most, 1) / most)
+
+    @property
+    def gradient(self) -> float:
+        """Seconds for one draw with a gradient: a forward pass and one twice as long back."""
+        return 3 * self.draw
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = perf_counter()
+    work()
+    return perf_counter() - began
+
+
+# --- measures -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Measure:
+    """One entry of the catalogue.
+
+    Args:
+        name: What it is called, in choices and results.
+        title: What it measures, in a line.
+        run: Measures it; gives figures, numbers or nested mappings of them.
+        cost: Seconds it will take, from the case and the pace.
+        needs: What must be there; names of :data:`NEEDS`.
+        usual: Whether it is taken without being asked for.
+    """
+
+    name: str
+    title: str
+    run: Callable[[Case], Mapping[str, Any]]
+    cost: Callable[[Case, Pace], float]
+    needs: tuple[str, ...] = ()
+    usual: bool = False
+
+    def missing(self, case: Case) -> str | None:
+        """Say what is missing, if anything is."""
+        for need in self.needs:
+            if not NEEDS[need][0](case):
+                return f"{NEEDS[need][1]}"
+        return None
+
+
+NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
+    "labels": (lambda c: len(np.unique(c.labelled[1])) > 1, "It needs labels of two classes; the rows have none."),
+    "factors": (lambda c: c.extras.factors is not None, "It needs known factors (factors=...); none were given."),
+    "train": (lambda c: c.extras.train is not None, "It needs training rows, which are not here."),
+    "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
+    "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),
+    "tensor": (lambda c: isinstance(c.rows.x, Tensor), "It needs data of one modality."),
+    "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
+}
+"""What a measure may need: how to see whether it is there, and what to say if it is not."""
+
+MEASURES: Registry[Measure] = Registry("measure")
+
+
+def measure(
+    name: str, title: str, *, needs: tuple[str, ...] = (), usual: bool = False,
+    cost: Callable[[Case, Pace], float],
+) -> Callable[[Callable[[Case], Mapping[str, Any]]], Callable[[Case], Mapping[str, Any]]]:
+    """Register a function as a measure."""
+
+    def keep(run: Callable[[Case], Mapping[str, Any]]) -> Callable[[Case], Mapping[str, Any]]:
+        MEASURES.add(name)(Measure(name, title, run, cost, needs, usual))
+        return run
+
+    return keep
+
+
+def chosen(only: Iterable[str] | None, also: Iterable[str]) -> tuple[str, ...]:
+    """Return the names to measure, in the order of the catalogue: the usual ones and ``also``, or ``only``.
+
+    Raises:
+        UnknownNameError: A name is not in the catalogue.
+    """
+    asked = set(only) if only is not None else {m.name for m in MEASURES.values() if m.usual} | set(also)
+    for name in asked:
+        MEASURES[name]
+    return tuple(name for name in MEASURES if name in asked)
+
+
+# --- all together ---------------------------------------------------------------------------------------------------
+def estimated(case: Case, pace: Pace, names: tuple[str, ...]) -> dict[str, float]:
+    """Seconds that each of the named measures will take, and ``base`` for the figures that are taken of every model."""
+    n = len(case.rows)
+    base = pace.draw * n * case.k + 3 * pace.row * n + 4e-8 * min(n, 10_000) ** 2
+    return {"base": base, **{name: float(MEASURES[name].cost(case, pace)) for name in names}}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured, and what was not.
+
+    Args:
+        found: Plain values by name of the measure.
+        missed: Why a measure was not taken, by name.
+        seconds: What each took.
+    """
+
+    found: dict[str, Any]
+    missed: dict[str, str]
+    seconds: dict[str, float]
+
+
+def take(case: Case, names: tuple[str, ...], costs: Mapping[str, float], *, budget: float | None = None) -> Measured:
+    """Take measures one after another; what cannot be taken is said, with the reason, and so is what was not asked for.
+
+    Args:
+        case: What is judged.
+        names: Measures to take.
+        costs: Seconds that each is expected to take.
+        budget: Seconds there are for all of them; a measure that would not fit is left out.
+    """
+    found: dict[str, Any] = {}
+    missed: dict[str, str] = {}
+    took: dict[str, float] = {}
+    for name, entry in MEASURES.items():
+        missing = entry.missing(case)
+        left = None if budget is None else budget - sum(took.values())
+        if missing is not None:
+            missed[name] = missing
+        elif name not in names:
+            missed[name] = f"It was not asked for: add it with --also {name}."
+        elif left is not None and costs.get(name, 0.0) > left:
+            missed[name] = f"It would take about {costs[name]:.0f} s, and {max(0, left):.0f} s of the budget are left."
+        else:
+            began = perf_counter()
+            try:
+                found[name] = plain(entry.run(case))
+            except UserError as error:
+                missed[name] = str(error)
+            took[name] = perf_counter() - began
+    return Measured(found, missed, took)
