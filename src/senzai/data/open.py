@@ -30,12 +30,14 @@ class Dataset:
         rows: The rows in model values.
         kind: The kind that read them.
         index: Row names of the DataFrame they came from.
+        source: What was read, as the kind keeps it: an array, or a table that can be gone through again.
     """
 
     schema: Schema
     rows: Rows
     kind: Kind
     index: Any = None
+    source: Any = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -120,4 +122,4 @@ def open_data(
         rows = chosen.rows(opened, final)
     except UserError as err:
         raise type(err)(f"{opened.origin}: {err}") from err
-    return Dataset(final, rows, chosen, opened.index)
+    return Dataset(final, rows, chosen, opened.index, opened.data)

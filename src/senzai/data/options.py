@@ -152,6 +152,17 @@ def names_of(cls: type[Options]) -> list[str]:
     return sorted(field.alias or name for name, field in cls.model_fields.items())
 
 
+def _nested(given: Mapping[str, Any], known: list[str]) -> dict[str, Any]:
+    """Gather ``schema.NAME`` under ``schema``."""
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if "schema" in known and name.startswith("schema."):
+            found["schema"] = {**found.get("schema", {}), name.partition(".")[2]: value}
+        else:
+            found[name] = value
+    return found
+
+
 def parse(kind: str, cls: type[O], given: Mapping[str, Any] | None) -> O:
     """Check options by name and value.
 
@@ -163,13 +174,14 @@ def parse(kind: str, cls: type[O], given: Mapping[str, Any] | None) -> O:
         (32, 48)
     """
     known = names_of(cls)
-    for name in given or {}:
+    given = _nested(given or {}, known)
+    for name in given:
         if name not in known:
             raise SettingError(
                 f"The kind {kind!r} has the options {', '.join(known)}, but got {name!r}.{suggestion(str(name), known)}"
             )
     try:
-        return cls.model_validate(dict(given or {}))
+        return cls.model_validate(given)
     except ValidationError as err:
         first = err.errors()[0]
         raise SettingError(

@@ -37,6 +37,8 @@ from .feeds import feeds
 from .launch import launch
 from .requests import lengthened, sort_settings
 from .run import Run
+from .scoring import make as make_reference
+from .scoring import save_reference
 
 ROWS_TO_INITIALISE = 10_000
 
@@ -206,6 +208,8 @@ def _train(
     if comms.is_main:
         run.samplers = after_fit(run.model, dataset, settings, last.step)
         run.metrics["fit"]["sampler"] = run.samplers.facts()
+    if comms.is_main and dataset.schema.kind == "table" and len(dataset) >= 20:
+        run.reference = make_reference(run, dataset)  # now, while the training rows are at hand
     if folder is not None and comms.is_main:
         _finish(run, folder)
     comms.barrier()
@@ -268,6 +272,7 @@ def _finish(run: Run, folder: Path) -> None:
     write_json(folder / bundle.METRICS, run.metrics)
     write_card(folder, folder.name, run.spec, run.schema, run.metrics)
     save_samplers(folder, run.samplers, run.model)
+    save_reference(run)
     bundle.save_weights(folder, run.model)  # last: a run with weights is finished
 
 
@@ -281,8 +286,14 @@ def _remove_run(folder: Path) -> None:
 
 def _name_of(data: object) -> str:
     if isinstance(data, str | Path):
-        return str(Path(data).resolve()) if Path(data).exists() else str(data)
+        return str(Path(data).resolve()) if Path(data).exists() else _without_password(str(data))
     return f"a {type(data).__name__} in memory"
+
+
+def _without_password(source: str) -> str:
+    """Return an address without the name and password in it: specs are handed on."""
+    scheme, mark, rest = source.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else source
 
 
 def _shown(progress: bool | None) -> bool:

@@ -17,10 +17,12 @@ from ..core.files import replacing_folder, write_json
 from ..core.random import derive
 from ..data import BUILT_IN, KINDS, Dataset, Schema, open_data
 from ..data.schema import Condition
+from ..data.table.writing import to_polars
 from ..evaluation import Features, likelihood_figures
 from ..evaluation import chosen as chosen_measures
 from ..evaluation import evaluate as evaluate_batch
 from ..evaluation import log_likelihood as estimate_log_likelihood
+from ..evaluation.scores import Reference
 from ..models import verbs
 from ..models.base import Classifies, LatentModel
 from ..models.probed import Probed
@@ -29,13 +31,16 @@ from ..report import write_report
 from ..training import bundle
 from ..training.listeners import read_history
 from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
+from . import given as conditional
+from . import scoring
 from .card import write_card
 from .judging import extras_of
+from .rows import RowVerbs
 
 ROWS_AT_ONCE = 8192
 
 
-class Run:
+class Run(RowVerbs):
     """A trained model that takes and returns what its user has.
 
     Every verb takes data in any form its kind reads (a path, an array, a DataFrame …) and gives back the same form.
@@ -51,6 +56,7 @@ class Run:
         self.spec, self.model, self.folder = spec, model.eval(), folder
         self.metrics: dict[str, Any] = {}
         self.samplers = Samplers()
+        self.reference: Reference | None = None
 
     def __repr__(self) -> str:
         return f"Run(recipe={self.spec.recipe!r}, kind={self.schema.kind!r}, event_shape={self.schema.event_shape})"
@@ -90,7 +96,7 @@ class Run:
             raise SettingError(f"`split` is one of {', '.join(parts)}, all, but got {name!r}.")
         return parts[name]
 
-    def _pieces(self, dataset: Dataset) -> Iterator[tuple[int, Batch]]:
+    def pieces(self, dataset: Dataset) -> Iterator[tuple[int, Batch]]:
         """Yield the first row of a piece, and the piece; each fits memory."""
         for start in range(0, len(dataset), ROWS_AT_ONCE):
             yield start, dataset.batch(np.arange(start, min(start + ROWS_AT_ONCE, len(dataset))))
@@ -113,7 +119,7 @@ class Run:
     def encode(self, data: object, *, seed: int | None = None) -> Any:
         """Return latent codes, ``(N, n_latent)``: posterior means, or draws if seeded. DataFrame in, DataFrame out."""
         dataset = self.dataset(data)
-        z = torch.cat([self._flat(verbs.encode(self.model, b, seed=at(seed, i))) for i, b in self._pieces(dataset)])
+        z = torch.cat([self._flat(verbs.encode(self.model, b, seed=at(seed, i))) for i, b in self.pieces(dataset)])
         return like(z, dataset)
 
     @staticmethod
@@ -123,7 +129,7 @@ class Run:
     def reconstruct(self, data: object, *, seed: int | None = None) -> Any:
         """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``."""
         dataset = self.dataset(data)
-        x = torch.cat([verbs.reconstruct(self.model, b, seed=at(seed, i)) for i, b in self._pieces(dataset)])
+        x = torch.cat([verbs.reconstruct(self.model, b, seed=at(seed, i)) for i, b in self.pieces(dataset)])
         return dataset.decode(x)
 
     def predict(self, data: object, *, seed: int | None = None) -> Any:
@@ -138,9 +144,9 @@ class Run:
         """
         dataset = self.dataset(data)
         if isinstance(self.model, Structured):
-            pieces = [verbs.complete(self.model, b, seed=at(seed, i)) for i, b in self._pieces(dataset)]
+            pieces = [verbs.complete(self.model, b, seed=at(seed, i)) for i, b in self.pieces(dataset)]
             return dataset.decode(torch.cat(pieces))
-        found = torch.cat([verbs.classify(self.model, b) for _, b in self._pieces(dataset)]).exp()
+        found = torch.cat([verbs.classify(self.model, b) for _, b in self.pieces(dataset)]).exp()
         assert self.schema.label is not None  # a classifier needs one
         return like(found, dataset, [str(c) for c in self.schema.label.classes])
 
@@ -167,10 +173,10 @@ class Run:
         """
         with_noise = self.schema.kind != "images" if noise is None else noise
         chosen = int(torch.randint(2**62, ())) if seed is None else seed
-        c = self._kind().condition(given or {}, n, self._conditioned(given), seed=chosen)
-        model = self.samplers.under(self.model, sampler)
-        x = verbs.sample(model, n, seed=chosen, c=c, noise=with_noise, temperature=temperature)
-        return self._kind().decode(x, self.schema)
+        model, schema = self.samplers.under(self.model, sampler), self._conditioned(given)
+        return conditional.sample(
+            model, schema, n, given or {}, seed=chosen, noise=with_noise, temperature=temperature
+        )
 
     def interpolate(self, a: object, b: object, *, steps: int = 8) -> Any:
         """Return the way from ``a`` to ``b`` (one row each) through the latent space, ``steps`` rows."""
@@ -195,7 +201,7 @@ class Run:
         With another ``sampler`` its density takes the place of the prior: p(x) is then that of what it samples.
         """
         dataset = self.dataset(data)
-        pieces = self._pieces(dataset)
+        pieces = self.pieces(dataset)
         model = self.samplers.under(self.model, sampler)
         scored = ((i, model.scored(b)) for i, b in pieces)
         found = [estimate_log_likelihood(model, b, k=k, seed=seed, first_row=i).per_row for i, b in scored]
@@ -318,6 +324,7 @@ class Run:
             write_json(tmp / bundle.METRICS, self.metrics)
             write_card(tmp, target.name, self.spec, self.schema, self.metrics)
         self.folder = target
+        scoring.save_reference(self)
         return target
 
 
@@ -331,11 +338,13 @@ def like(z: Tensor, dataset: Dataset, names: list[str] | None = None) -> Any:
     form = dataset.schema.form
     if form == "torch":
         return z
-    if form != "pandas":
+    if form not in ("pandas", "table", "polars"):
         return z.numpy()
     import pandas as pd
 
-    return pd.DataFrame(z.numpy(), index=dataset.index, columns=names or [f"z{i}" for i in range(z.shape[1])])
+    columns = names or [f"z{i}" for i in range(z.shape[1])]
+    made = pd.DataFrame(z.numpy(), index=dataset.index, columns=columns)
+    return to_polars(made) if form == "polars" else made
 
 
 def load(path: str | Path) -> Run:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ...core.errors import SenzaiError
-from . import judge, look, output, train, use
+from . import complete, judge, look, output, train, use
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
 WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[dim]. Each verb has[/] --help[dim].[/]"
@@ -117,6 +117,10 @@ _verb("Use", use.reconstruct, "senzai reconstruct runs/digits digits -o again.np
 _verb("Use", use.predict, "senzai predict runs/m2 digits -o classes.csv")
 _verb("Use", use.interpolate, "senzai interpolate runs/digits digits:0 digits:7 --steps 9 -o way.png")
 _verb("Use", use.traverse, "senzai traverse runs/digits digits:0 --dim 3 -o dim3.png")
+_verb("Use", complete.score, "senzai score runs/people people.csv --shares --false-alarm 0.01 -o scores.csv")
+_verb("Use", complete.impute, "senzai impute runs/people people.csv -o whole.csv",
+      "senzai impute runs/people people.csv --draws 5 -o five.csv")
+_verb("Use", complete.augment, 'senzai augment runs/people --column income --value ">50K" -n 500 -o more.csv')
 _verb("Look", look.info, "senzai info runs/digits", "senzai info rows.csv")
 _verb("Look", look.recipes, "senzai recipes")
 _verb("Look", look.kinds, "senzai kinds --json")

@@ -38,17 +38,29 @@ def sample(
     """Make new rows in the form of the training data."""
     import secrets
 
-    from ...face import load
+    from ...face import load, streams
 
     refuse_existing(output, overwrite)
     chosen = secrets.randbelow(2**31) if seed is None else seed
     model = load(run)
     wanted = parse_given(given or [])
-    new = model.sample(n, seed=chosen, noise=noise, temperature=temperature, given=wanted, sampler=sampler)
-    write_rows(new, output, model.schema)
-    document = {"out": str(output), "n": n, "seed": chosen, "temperature": temperature, "shape": _shape(new)}
+    about: dict[str, Any] = {}
+    if model.schema.table is not None:
+        with_noise = True if noise is None else noise
+        under = model.samplers.under(model.model, sampler)
+        pieces = streams.samples(
+            under, model.schema, n, wanted, seed=chosen, noise=with_noise, temperature=temperature
+        )
+        shape, about = _write_frames(pieces, output)
+    else:
+        new = model.sample(n, seed=chosen, noise=noise, temperature=temperature, given=wanted, sampler=sampler)
+        write_rows(new, output, model.schema)
+        shape = _shape(new)
+    document = {"out": str(output), "n": n, "seed": chosen, "temperature": temperature, "shape": shape, **about}
     document |= {"sampler": model.samplers.resolve(sampler)} | ({"given": wanted} if wanted else {})
     again = "" if seed is not None else f" The same again: --seed {chosen}"
+    if "ess" in about:
+        again += f" They were resampled; the effective sample size is {about['ess']:,.0f}."
     reply(as_json, document, f"{n:,} new rows, drawn from the {document['sampler']}, are in {plain(output)}.{again}")
 
 
@@ -57,12 +69,17 @@ def encode(
     as_json: Json = False,
 ) -> None:
     """Write the latent code of each row: the posterior's mean, or a draw with --seed."""
-    from ...face import load
+    from ...face import load, streams
 
     refuse_existing(output, overwrite)
-    codes = load(run).encode(data, seed=seed)
-    write_codes(codes, output)
-    n, width = _shape(codes)
+    model = load(run)
+    dataset = model.dataset(data)
+    if dataset.schema.table is not None and output.suffix.lower() in (".csv", ".tsv", ".parquet"):
+        (n, width), _ = _write_frames(streams.codes(model, dataset, seed=seed), output)
+    else:
+        codes = model.encode(dataset, seed=seed)
+        write_codes(codes, output)
+        n, width = _shape(codes)
     document = {"out": str(output), "n": n, "n_latent": width, "seed": seed}
     reply(as_json, document, f"{n:,} codes of {width} numbers are in {plain(output)}")
 
@@ -72,14 +89,18 @@ def reconstruct(
     as_json: Json = False,
 ) -> None:
     """Write each row as the model sees it, after its way through the latent code."""
-    from ...face import load
+    from ...face import load, streams
 
     refuse_existing(output, overwrite)
     model = load(run)
     dataset = model.dataset(data)
-    again = model.reconstruct(dataset, seed=seed)
-    write_rows(again, output, dataset.schema)
-    document = {"out": str(output), "n": len(dataset), "shape": _shape(again), "seed": seed}
+    if dataset.schema.table is not None:
+        shape, _ = _write_frames(streams.reconstructions(model, dataset, seed=seed), output)
+    else:
+        again = model.reconstruct(dataset, seed=seed)
+        write_rows(again, output, dataset.schema)
+        shape = _shape(again)
+    document = {"out": str(output), "n": len(dataset), "shape": shape, "seed": seed}
     reply(as_json, document, f"{len(dataset):,} reconstructed rows are in {plain(output)}")
 
 
@@ -161,6 +182,19 @@ def row_of(run: Run, text: str) -> Any:
     if int(row) >= len(dataset):
         raise InputError(f"{source!r} has the rows 0 … {len(dataset) - 1}, but got {text!r}. Choose one of them.")
     return dataset.kind.decode(dataset.batch([int(row)]).x, dataset.schema)
+
+
+def _write_frames(pieces: Any, output: Path) -> tuple[list[int], dict[str, Any]]:
+    """Write frames as they come; return the shape of all, and what the last one says of itself."""
+    from ...data.table.writing import Writer
+
+    n = width = 0
+    about: dict[str, Any] = {}
+    with Writer(output) as writer:
+        for frame in pieces:
+            writer.write(frame)
+            n, width, about = n + len(frame), len(frame.columns), dict(frame.attrs)
+    return [n, width], about
 
 
 def _numbers(text: str) -> tuple[float, ...]:

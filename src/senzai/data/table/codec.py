@@ -144,10 +144,11 @@ def decode(codes: Array, column: Column, table: Table, *, gone: Array | None = N
     if column.sort in ("category", "binary", "steps"):
         values = _levels(codes, column, table)
         return restore(values, column, gone)
-    return restore(_numbers(codes, column), column, gone)
+    return restore(numbers(codes, column), column, gone)
 
 
-def _numbers(z: Array, column: Column) -> Array:
+def numbers(z: Array, column: Column) -> Array:
+    """Return the user's numbers for the model's, rounded as the column is."""
     if column.transform == "quantile":
         x = np.interp(z, np.array(column.places), np.array(column.knots))
     elif column.transform == "log":

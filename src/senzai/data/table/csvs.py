@@ -167,8 +167,8 @@ def refuse_cut_off(path: Path, encoding: str, mark: str, quote: str, width: int)
     cells = _rows(last, mark, quote, whole=True)[0]
     if len(cells) < width or (quote and last.count(quote) % 2 and tail.count(quote) % 2):
         raise InputError(
-            f"Every line of {str(path)!r} has {width} cells, but the last one has {len(cells)} and no end: {last[:60]!r}. "
-            "The file was cut off; copy it again, or remove that line."
+            f"Every line of {str(path)!r} has {width} cells, but the last one has {len(cells)} and no end: "
+            f"{last[:60]!r}. The file was cut off; copy it again, or remove that line."
         )
 
 

@@ -85,7 +85,7 @@ def is_table(source: object) -> bool:
     return path is not None and path.is_file() and path.suffix.lower() in SUFFIXES
 
 
-def open_source(source: object, options: TableOptions, table: Table | None) -> Source:
+def open_source(source: Any, options: TableOptions, table: Table | None) -> Source:
     """Return a source ready to be read; ``table`` is what a model knows about its columns."""
     if is_url(source):
         made = Source(repr(str(source).split("@")[-1]), "table", databases.of_url(str(source), options))
@@ -93,20 +93,20 @@ def open_source(source: object, options: TableOptions, table: Table | None) -> S
     path = sources.existing(source)
     if path is not None:
         return _from_file(path, options, table)
-    frame = source
+    frame: Any = source
     if is_arrow(frame):
-        return _in_memory(frame.to_pandas(), "the Arrow table", "table")  # type: ignore[attr-defined]
+        return _in_memory(frame.to_pandas(), "the Arrow table", "table")
     if is_polars(frame):
         import polars
 
-        made = frame.collect() if isinstance(frame, polars.LazyFrame) else frame
-        return _in_memory(_plain_polars(made), "the polars frame", "polars")
+        whole = frame.collect() if isinstance(frame, polars.LazyFrame) else frame
+        return _in_memory(_plain_polars(whole), "the polars frame", "polars")
     if not sources.is_frame(frame):
         import numpy as np
         import pandas as pd
 
         frame = pd.DataFrame(np.asarray(frame))
-    return replace(_in_memory(frame, "the DataFrame", "pandas"), index=frame.index)  # type: ignore[attr-defined]
+    return replace(_in_memory(frame, "the DataFrame", "pandas"), index=frame.index)
 
 
 def _plain_polars(frame: Any) -> Any:

@@ -1,0 +1,119 @@
+"""Verbs that judge or complete rows: score, impute, augment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Option
+
+from ...core.errors import SettingError
+from .files import refuse_existing, write_rows
+from .options import Data, File, Json, Overwrite, RunFolder, Seed
+from .output import Document, plain, reply
+
+
+def score(
+    run: RunFolder,
+    data: Data,
+    output: File,
+    method: Annotated[
+        str, Option("--method", help="auto, elbo, nll, reconstruction, residual, knn or input_knn.")
+    ] = "auto",
+    shares: Annotated[bool, Option("--shares", help="Also what each column adds to the score.")] = False,
+    contamination: Annotated[
+        float | None, Option("--contamination", help="Flag rows beyond what this share of held-out rows exceeds.")
+    ] = None,
+    false_alarm: Annotated[
+        float | None, Option("--false-alarm", help="Flag rows by conformal p-value: at most this share of normal ones.")
+    ] = None,
+    k: Annotated[int, Option("--k", min=1, help="Draws per row.")] = 16,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write how strange each row is; higher is stranger."""
+    from ...data.table.writing import Writer
+    from ...face import load, scoring
+
+    refuse_existing(output, overwrite)
+    model = load(run)
+    scoring.check(method, contamination, false_alarm)
+    dataset = model.dataset(data)
+    n = flagged = 0
+    with Writer(output) as writer:
+        for found in scoring.pieces(model, dataset, method, k=k, seed=seed):
+            frame = scoring.table_of(
+                model, found, method, shares=shares, contamination=contamination, false_alarm=false_alarm
+            )
+            n += len(frame)
+            flagged += int(frame["anomaly"].sum()) if "anomaly" in frame else 0
+            writer.write(frame)
+    asked = contamination is not None or false_alarm is not None
+    document: Document = {"out": str(output), "n": n, "method": method, "anomalies": flagged if asked else None}
+    told = f"; {flagged:,} of them are flagged" if asked else ""
+    reply(as_json, document, f"{n:,} scores are in {plain(output)}{told}")
+
+
+def impute(
+    run: RunFolder,
+    data: Data,
+    output: File,
+    draws: Annotated[
+        int | None, Option("--draws", min=1, help="So many draws, one below the other, instead of one best answer.")
+    ] = None,
+    k: Annotated[int, Option("--k", min=1, help="Latents drawn for each row.")] = 100,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write the data with missing entries filled in; what was there stays as it is."""
+    from ...face import filling, load
+
+    refuse_existing(output, overwrite)
+    model = load(run)
+    dataset = model.dataset(data)
+    if dataset.schema.table is None:
+        made = model.impute(dataset, draws=draws, k=k, seed=seed)
+        if draws:
+            raise SettingError("Several draws are written for tables only. Leave --draws out, or use run.impute.")
+        write_rows(made, output, dataset.schema)
+        n = len(made)
+    else:
+        n = _write_pieces(filling.pieces(model, dataset, draws=draws, k=k, seed=seed), output, numbered=bool(draws))
+    document: Document = {"out": str(output), "n": n, "draws": draws, "k": k, "seed": seed}
+    reply(as_json, document, f"{n:,} completed rows are in {plain(output)}")
+
+
+def _write_pieces(pieces: Any, output: Path, *, numbered: bool) -> int:
+    from ...data.table.writing import Writer
+
+    n = 0
+    with Writer(output) as writer:
+        for frames in pieces:
+            for m, frame in enumerate(frames):
+                writer.write(frame.assign(imputation=m) if numbered else frame)
+                n += len(frame)
+    return n
+
+
+def augment(
+    run: RunFolder,
+    column: Annotated[str, Option("--column", help="Column with the rare value.", show_default=False)],
+    value: Annotated[str, Option("--value", help="The rare value.", show_default=False)],
+    output: File,
+    n: Annotated[int, Option("-n", "--number", min=1, help="How many new rows.")] = 100,
+    data: Annotated[str | None, Option("--data", help="The training data, where they are somewhere else now.")] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write more rows with a rare value, drawn around training rows that have it and no others."""
+    from ...face import load
+
+    refuse_existing(output, overwrite)
+    model = load(run)
+    made = model.augment(column, value, n, data=data, seed=seed)
+    write_rows(made, output, model.schema)
+    document: Document = {"out": str(output), "n": n, "column": column, "value": value, "seeds": made.attrs["seeds"]}
+    reply(as_json, document, f"{n:,} rows like {made.attrs['seeds']:,} training rows are in {plain(output)}")

@@ -1,0 +1,75 @@
+"""Missing cells of a frame filled in from draws of a model; cells that were observed are not touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..column import Column, Table
+from ..rows import Array
+from . import codec
+from .series import observed
+
+
+def fill(frame: Any, values: Tensor, table: Table) -> Any:
+    """Return a copy of a frame whose missing cells hold decoded model values ``(N, d)``."""
+    codes = values.detach().cpu().double().numpy()
+    return _filled(frame, table, lambda i, rows, c: codec.decode(codes[rows, i], c, table))
+
+
+def fill_with_means(frame: Any, draws: Tensor, table: Table) -> Any:
+    """Return a copy whose missing cells hold the mean of draws ``(M, N, d)`` in the user's units, or the commonest.
+
+    Numbers and dates are averaged; an ordered number becomes the value nearest to the mean; of categories the one
+    that was drawn most often is taken.
+    """
+    codes = draws.detach().cpu().double().numpy()
+    return _filled(frame, table, lambda i, rows, c: _middle(codes[:, rows, i], c, table))
+
+
+def _filled(frame: Any, table: Table, make: Any) -> Any:
+    out = frame.copy()
+    places = {str(c): i for i, c in enumerate(frame.columns)}
+    for i, column in enumerate(table.modelled):
+        at = places[str(column.name)]
+        series = frame.iloc[:, at]
+        rows = np.flatnonzero(~observed(series))
+        if not len(rows):
+            continue
+        new = make(i, rows, column)
+        out.isetitem(at, _placed(series, new, rows))
+    return out
+
+
+def _placed(series: Any, new: Any, rows: Array) -> Any:
+    """Put new cells into a copy of a column, in the column's own dtype where it holds them."""
+    import pandas as pd
+
+    out = series.copy()
+    try:
+        cells = new.astype(series.dtype)
+    except (TypeError, ValueError):
+        cells, out = new, out.astype(object)
+    out.iloc[rows] = cells.array if not isinstance(cells.dtype, np.dtype) else cells.to_numpy()
+    return out if isinstance(out, pd.Series) else pd.Series(out, index=series.index)
+
+
+def _middle(codes: Array, column: Column, table: Table) -> Any:
+    if column.sort in ("category", "binary") or (column.sort == "steps" and isinstance(column.levels[0], str | bool)):
+        n = max(column.size, 2)
+        counts = torch.zeros(codes.shape[1], n).scatter_add_(
+            1, torch.from_numpy(np.clip(codes.T, 0, n - 1)).long(), torch.ones(codes.T.shape)
+        )
+        return codec.decode(counts.argmax(1).double().numpy(), column, table)
+    if column.sort == "steps":
+        levels = np.array(column.levels, dtype=np.float64)
+        mean = levels[np.clip(codes, 0, len(levels) - 1).astype(np.int64)].mean(0)
+        nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, mean).astype(np.float64)
+        return codec.decode(nearest, column, table)
+    numbers = codec.numbers(codes, column).mean(0)
+    if column.decimals is not None:
+        numbers = np.round(numbers, column.decimals)
+    return codec.restore(numbers, column)

@@ -1,0 +1,65 @@
+"""More rows like those of a rare class, made from training rows only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..core.errors import InputError, SettingError
+from ..core.random import derive
+from ..data import Dataset
+from ..data.table import codec
+from ..data.table.rows import column_named
+from ..models import verbs
+
+if TYPE_CHECKING:
+    from .trained import Trained
+
+
+def rows_like(run: Trained, dataset: Dataset, column: str, value: object) -> np.ndarray[Any, Any]:
+    """Return the numbers of the training rows with a value; of data the model was not trained on, of all rows.
+
+    Raises:
+        InputError: There is no such row.
+    """
+    import pandas as pd
+
+    table = dataset.schema.table
+    if table is None:
+        raise SettingError("Rows are added for a value of a column, so the data must be a table.")
+    found = column_named(table, column)
+    codes, _ = codec.encode(pd.Series([value], dtype=object, name=found.name), found, table)
+    at = [str(c.name) for c in table.modelled].index(str(found.name))
+    index = run.part(dataset, "train") if dataset.schema.fingerprint == run.schema.fingerprint else run.part(dataset)
+    batch = dataset.batch(index)
+    same = batch.tensor[:, at] == codes[0]
+    if batch.observed is not None:
+        same = same & batch.observed[:, at]
+    rows = index[same.numpy()]
+    if not len(rows):
+        raise InputError(f"More rows with {column}={value!r} need one to learn from, but no training row has it.")
+    return np.asarray(rows)
+
+
+def augment(run: Trained, data: object, column: str, value: object, n: int, *, seed: int) -> Any:
+    """Return ``n`` new rows with a value in a column; see :meth:`Run.augment`."""
+    from .given import put
+
+    if n < 1:
+        raise SettingError(f"`n >= 1` must hold, but got n={n!r}.")
+    dataset = run.dataset(data)
+    rows = rows_like(run, dataset, column, value)
+    rng = np.random.default_rng(derive(seed, "augment"))
+    seeds = np.concatenate([rng.permutation(rows) for _ in range(-(-n // len(rows)))])[:n]
+    parts = [
+        verbs.reconstruct(run.model, dataset.batch(seeds[i : i + 4096]), seed=derive(seed, "augment", i))
+        for i in range(0, n, 4096)
+    ]
+    frame = dataset.kind.decode(torch.cat(parts), dataset.schema.but(form="pandas"))
+    table = dataset.schema.table
+    assert table is not None
+    made = put(frame, {column: value}, table)
+    made.attrs["seeds"] = len(rows)
+    return made

@@ -1,0 +1,51 @@
+"""What verbs make of a table, piece by piece, so that memory does not grow with the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..core.random import derive
+from ..data import Dataset, Schema
+from ..data.table.rows import frame_of
+from ..models import verbs
+from ..models.base import LatentModel
+from . import given as conditional
+
+if TYPE_CHECKING:
+    from .trained import Trained
+
+SAMPLED = 100_000
+
+
+def codes(run: Trained, dataset: Dataset, *, seed: int | None) -> Iterator[Any]:
+    """Yield frames of latent codes."""
+    import pandas as pd
+
+    for start, batch in run.pieces(dataset):
+        own = None if seed is None else derive(seed, "rows from", start)
+        z = torch.cat([g.flatten(1) for g in verbs.encode(run.model, batch, seed=own)], 1).numpy()
+        yield pd.DataFrame(z, columns=[f"z{i}" for i in range(z.shape[1])])
+
+
+def reconstructions(run: Trained, dataset: Dataset, *, seed: int | None) -> Iterator[Any]:
+    """Yield frames of reconstructed rows."""
+    table = dataset.schema.table
+    assert table is not None
+    for start, batch in run.pieces(dataset):
+        own = None if seed is None else derive(seed, "rows from", start)
+        yield frame_of(verbs.reconstruct(run.model, batch, seed=own), table, start=start)
+
+
+def samples(
+    model: LatentModel, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
+    temperature: float,
+) -> Iterator[Any]:
+    """Yield frames of new rows; up to a hundred thousand are those of :meth:`Run.sample` with that seed."""
+    for start in range(0, n, SAMPLED):
+        own = seed if n <= SAMPLED else derive(seed, "piece", start)
+        count = min(SAMPLED, n - start)
+        frame = conditional.sample(model, schema, count, given, seed=own, noise=noise, temperature=temperature)
+        yield conditional.renumbered(frame, schema, start) if start else frame

@@ -1,0 +1,41 @@
+"""What the verbs need to know about a run: a protocol, so that they and the run do not import each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..core.batch import Batch
+from ..data import Dataset, Schema
+from ..evaluation.scores import Reference
+from ..models.base import LatentModel
+from ..training.bundle import Spec
+
+
+class Trained(Protocol):
+    """A trained model with the schema of its data, and the way from a user's data to batches."""
+
+    spec: Spec
+    model: LatentModel
+    folder: Path | None
+    metrics: dict[str, Any]
+    reference: Reference | None
+
+    @property
+    def schema(self) -> Schema:
+        """What the training data are."""
+
+    def dataset(self, data: object) -> Dataset:
+        """Return data as the model reads them."""
+
+    def part(self, data: object, split: str | None = None) -> np.ndarray[Any, Any]:
+        """Return row numbers of a split."""
+
+    def pieces(self, dataset: Dataset) -> Iterator[tuple[int, Batch]]:
+        """Yield the first row of a piece, and the piece."""
+
+    def source(self, data: object = None) -> object:
+        """Return the data if given, else what the run was trained on."""

@@ -1,0 +1,120 @@
+"""What is not observed, given what is: importance-weighted means and draws from p(x_missing | x_observed)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.errors import SettingError
+from ..core.random import Noise, derive, using
+from ..dist.ops import draw, expected
+from .base import Inference, LatentModel
+from .modes import judging
+
+NUMBERS = 4_000_000
+"""Numbers that one piece of work may hold."""
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Draws of the latents of some rows with their normalised importance weights.
+
+    Args:
+        rows: Which rows.
+        batch: The rows.
+        seen: What the model infers about them from what is observed.
+        log_weight: Log of the normalised weights, ``(K, B)``.
+    """
+
+    rows: slice
+    batch: Batch
+    seen: Inference
+    log_weight: Tensor
+
+    @property
+    def ess(self) -> Tensor:
+        """Effective sample size of the draws of each row, ``(B,)``: 1 to K."""
+        return (-torch.logsumexp(2 * self.log_weight, 0)).exp()
+
+
+def weighted(model: LatentModel, batch: Batch, *, k: int, seed: int, each: int = 1) -> Iterator[Weighted]:
+    r"""Draw latents of every row from :math:`q(z | x_o)` and weigh them by :math:`p(x_o | z)\,p(z) / q(z | x_o)`.
+
+    Args:
+        model: Trained model.
+        batch: Rows with a mask.
+        k: Draws per row.
+        seed: Seed of the draws.
+        each: How many results of the size of a row will be made of each draw.
+
+    Raises:
+        SettingError: Fewer than one draw.
+    """
+    if k < 1:
+        raise SettingError(f"`k >= 1` must hold, but got k={k!r}. More draws give better answers; 100 is usual.")
+    size = max(1, batch.tensor[:1].numel())
+    rows = max(1, NUMBERS // (size * max(k, each)))
+    for start in range(0, len(batch), rows):
+        part = slice(start, min(start + rows, len(batch)))
+        piece = batch.take(part)
+        with using(Noise.seeded(derive(seed, "rows", start), device=piece.device)):
+            seen = model.infer(piece, k)
+            yield Weighted(part, piece, seen, torch.log_softmax(seen.log_w, 0))
+
+
+def conditional_mean(model: LatentModel, batch: Batch, *, k: int = 100, seed: int = 0) -> Tensor:
+    r"""Return :math:`E[x | x_o]`, ``(N, *event)``: self-normalised importance sampling with ``k`` draws.
+
+    .. math:: E[x | x_o] \approx \sum_k \tilde w_k \, E[x | z_k]
+
+    Reference:
+        MIWAE: Deep Generative Modelling and Imputation of Incomplete Data Sets (Mattei and Frellsen, 2019).
+        https://arxiv.org/abs/1812.02633
+    """
+    found = []
+    with judging(model):
+        for w in weighted(model, batch, k=k, seed=seed):
+            means = expected(w.seen.likelihood)
+            weight = w.log_weight.exp().reshape(*w.log_weight.shape, *[1] * (means.ndim - 2))
+            found.append((weight * means).sum(0))
+    return torch.cat(found)
+
+
+def conditional_draws(
+    model: LatentModel, batch: Batch, *, draws: int, k: int = 100, seed: int = 0
+) -> Tensor:
+    r"""Return draws from :math:`p(x | x_o)`, ``(draws, N, *event)``: latents are resampled by weight, then decoded.
+
+    Entries that were observed are drawn anew like the others; put the observed ones back where they matter.
+
+    Raises:
+        SettingError: Fewer than one draw.
+    """
+    if draws < 1:
+        raise SettingError(f"`draws >= 1` must hold, but got draws={draws!r}.")
+    found = []
+    with judging(model):
+        for w in weighted(model, batch, k=k, seed=seed, each=draws):
+            noise = Noise.seeded(derive(seed, "resampled", w.rows.start), device=w.batch.device)
+            chosen = resampled(w.log_weight, draws, noise)
+            z = tuple(_gather(g.z, chosen) for g in w.seen.groups)
+            found.append(draw(model.generate(z, w.batch.c), grad=False, noise=noise))
+    return torch.cat(found, 1)
+
+
+def resampled(log_weight: Tensor, draws: int, noise: Noise) -> Tensor:
+    """Return places along K, ``(draws, B)``, drawn by normalised weights ``(K, B)``."""
+    cumulative = log_weight.T.double().exp().cumsum(1)
+    u = noise.uniform((draws, log_weight.shape[1]), dtype=torch.float64, device=log_weight.device)
+    found = torch.searchsorted(cumulative / cumulative[:, -1:], u.T.contiguous())
+    return found.clamp_max(len(log_weight) - 1).T
+
+
+def _gather(z: Tensor, chosen: Tensor) -> Tensor:
+    """Return latents ``(draws, B, *event)`` at the chosen places of ``(K, B, *event)``."""
+    rows = torch.arange(z.shape[1], device=z.device)
+    return z[chosen, rows]

@@ -1,0 +1,143 @@
+"""Scores: shares that add up, p-values that keep their promise, rows that do not know of each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from senzai.core.batch import Batch
+from senzai.core.errors import SettingError
+from senzai.core.random import forked, using
+from senzai.dist import MixedFamily, NormalFamily, elementwise
+from senzai.evaluation.scores import METHODS, SameForAll, make_reference, p_values, rank_among, score, threshold
+from senzai.models import Flat
+from senzai.nn import MLPDecoder, MLPEncoder, TableEncoder
+from senzai.parts import Likelihood, Posterior, StandardNormal
+
+SORTS, SIZES, CUTS = ("normal", "category", "steps", "binary", "count"), (0, 3, 4, 2, 0), ((-1.0, 0.0, 1.0),)
+
+
+def rows(n, seed=0):
+    r = np.random.default_rng(seed)
+    x = np.stack([r.normal(size=n), r.integers(3, size=n), r.integers(4, size=n), r.integers(2, size=n),
+                  r.poisson(3, size=n)], 1)
+    return Batch(torch.tensor(x, dtype=torch.float32), mask=torch.from_numpy(r.random(x.shape) < 0.8))
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    with forked(0):
+        family = MixedFamily(sorts=SORTS, sizes=SIZES, cuts=CUTS)
+        encoder = TableEncoder((5,), SORTS, SIZES, CUTS, (8,), masked=True)
+        model = Flat(
+            StandardNormal(2), Posterior(encoder, NormalFamily(), 2),
+            Likelihood(MLPDecoder(2, family.raw_shape((5,)), (8,)), family, (5,)),
+        )
+        model.initialise(rows(200))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def plain():
+    with forked(1):
+        model = Flat(
+            StandardNormal(2), Posterior(MLPEncoder((4,), (8,)), NormalFamily(), 2),
+            Likelihood(MLPDecoder(2, (2, 4), (8,)), NormalFamily(), (4,)),
+        )
+    return model.eval()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_shares_add_up_to_the_score(mixed, method):
+    reference = make_reference(mixed, rows(60, 1), rows(40, 2), k=4)
+    found = score(mixed, rows(30, 3), method, reference=reference, k=4)
+    assert found.shares.shape == (30, 6)
+    torch.testing.assert_close(found.shares.sum(1), found.values, rtol=1e-4, atol=1e-4)
+    if method in ("reconstruction", "knn", "input_knn", "residual"):
+        torch.testing.assert_close(found.shares[:, -1], torch.zeros(30), rtol=0, atol=1e-4)
+        assert (found.shares[:, :-1][~rows(30, 3).mask] == 0).all()  # what was not seen is not to blame
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_row_is_scored_alone(mixed, method):
+    reference = make_reference(mixed, rows(60, 1), rows(40, 2), k=4)
+    whole = score(mixed, rows(30, 3), method, reference=reference, k=4).values
+    alone = torch.cat([score(mixed, rows(30, 3).take(torch.tensor([i])), method, reference=reference, k=4).values
+                       for i in (0, 7, 29)])
+    torch.testing.assert_close(whole[[0, 7, 29]], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_scores_are_what_their_formulas_say(plain):
+    batch = Batch(torch.randn(9, 4, generator=torch.Generator().manual_seed(0)))
+    many = 4000
+    with torch.no_grad():
+        q = plain.posterior(batch)
+        z = q.rsample((many,))
+        p = plain.likelihood(z)
+        log_lik, rate = p.log_prob(batch.x), torch.distributions.kl_divergence(q, plain.prior())
+        log_w = log_lik + plain.prior().log_prob(z) - q.log_prob(z)
+        evidence = torch.logsumexp(log_w, 0) - np.log(many)
+    tolerance = {"rtol": 0, "atol": 6 * float(log_lik.std(0).max()) / many**0.5}
+    torch.testing.assert_close(score(plain, batch, "reconstruction", k=many).values, -log_lik.mean(0), **tolerance)
+    torch.testing.assert_close(score(plain, batch, "elbo", k=many).values, rate - log_lik.mean(0), **tolerance)
+    with torch.no_grad(), using(SameForAll.seeded(0)):
+        same = plain.infer(batch, many)
+    torch.testing.assert_close(score(plain, batch, "nll", k=many).values, -same.bound())
+    assert (evidence + score(plain, batch, "nll", k=many).values).median().abs() < 0.5
+    per = -elementwise(same.likelihood, batch.x).mean(0)
+    torch.testing.assert_close(score(plain, batch, "reconstruction", k=many).shares[:, :-1], per)
+
+
+def test_neighbours_are_the_nearest_ones(plain):
+    train = Batch(torch.randn(50, 4, generator=torch.Generator().manual_seed(1)))
+    reference = make_reference(plain, train, train, k=2)
+    batch = Batch(torch.randn(7, 4, generator=torch.Generator().manual_seed(2)))
+    spread = train.x.std(0, unbiased=False)
+    distance = torch.cdist(batch.x / spread, train.x / spread).sort(1).values[:, :5].mean(1)
+    torch.testing.assert_close(score(plain, batch, "input_knn", reference=reference, k=2).values, distance)
+
+
+def test_p_values_of_held_out_rows_are_uniform():
+    """P(p <= alpha) <= alpha for every alpha, whatever the score; and nearly equal to it."""
+    r = np.random.default_rng(0)
+    hits = []
+    for _ in range(400):
+        scores = torch.tensor(np.exp(2 * r.normal(size=60)))
+        hits.append(p_values(scores[50:], scores[:50].sort().values))
+    p = torch.cat(hits).numpy()
+    for alpha in (0.02, 0.1, 0.3, 0.7):
+        error = 5 * np.sqrt(alpha * (1 - alpha) / 400)
+        assert (p <= alpha).mean() <= alpha + error
+        assert (p <= alpha).mean() >= np.floor(alpha * 51) / 51 - error
+    assert stats.kstest(p, "uniform").statistic < 0.06
+    assert p.min() >= 1 / 51
+
+
+def test_equal_scores_are_not_stranger():
+    assert p_values(torch.tensor([2.0]), torch.tensor([1.0, 2.0, 3.0])).item() == 0.75
+
+
+def test_thresholds_and_ranks():
+    held = torch.arange(1.0, 101.0)
+    assert threshold(held, 0.1) == pytest.approx(90.1)
+    assert rank_among(torch.tensor([0.5, 50.5, 100.0, 199.0]), held).tolist() == pytest.approx([0, 0.5, 0.99, 2.98])
+    with pytest.raises(SettingError, match="contamination"):
+        threshold(held, 5)
+
+
+def test_strange_rows_score_high(plain):
+    train = Batch(torch.randn(200, 4, generator=torch.Generator().manual_seed(1)))
+    held = Batch(torch.randn(100, 4, generator=torch.Generator().manual_seed(3)))
+    reference = make_reference(plain, train, held, k=8)
+    strange = Batch(torch.full((1, 4), 6.0))
+    for method in METHODS:
+        assert score(plain, strange, method, reference=reference, k=8).values > reference.held[method][-1]
+
+
+def test_what_cannot_be_scored_is_refused(plain):
+    with pytest.raises(SettingError, match="Did you mean 'elbo'"):
+        score(plain, rows(3), "elbow")
+    with pytest.raises(SettingError, match="reference"):
+        score(plain, rows(3), "knn")
