@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Normal, constraints
 
 from senzai.core.errors import SettingError
+from senzai.core.examples import example
 from senzai.core.random import Noise
 from senzai.core.spec import part
 
@@ -165,6 +166,7 @@ N_RAW = {"normal": 2, "student_t": 3, "steps": 2, "count": 2, "binary": 1}
 
 
 @part("family", "mixed")
+@example(data="mixed", excused={"density": "Its columns have supports of their own; `support` cannot say so."})
 @final
 @dataclass(frozen=True, kw_only=True)
 class MixedFamily(Family):

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from ..core.batch import Batch
 from ..core.errors import ShapeError
+from ..core.examples import example
 from ..core.spec import part
 from .inputs import DataInitialised, Encoder, moments
-from .layers import ACTIVATIONS, NORMS, halves, hidden_layers, initialise_weights, with_condition
+from .layers import ACTIVATIONS, NORMS, check_dropout, halves, hidden_layers, initialise_weights, with_condition
 
 CODED = ("category", "binary")
 
@@ -87,6 +88,7 @@ def _middles(cuts: tuple[tuple[float, ...], ...]) -> Tensor:
 
 
 @part("encoder", "table")
+@example(data="mixed", settings={})
 @final
 class TableEncoder(Encoder):
     """Numbers and looked-up categories into one first layer, then hidden layers.
@@ -149,6 +151,7 @@ class TableEncoder(Encoder):
         initialise_weights(self.first, activation)
         if self.lookup is not None:
             nn.init.normal_(self.lookup.weight, std=(2 / max(len(sorts), 1)) ** 0.5)
+        check_dropout(dropout)
         parts: list[nn.Module] = [NORMS[norm](wide), ACTIVATIONS[activation](), nn.Dropout(dropout)]
         rest = hidden_layers(hidden[0], hidden[1:], activation=activation, dropout=dropout, norm=norm)
         self.hidden = nn.Sequential(*parts, *rest)

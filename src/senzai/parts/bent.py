@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+from ..core.arguments import at_least
 from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.spec import part
@@ -218,6 +219,7 @@ class IAFPosterior(FlowPosterior):
         self, encoder: Encoder, n_latent: int, *, n_steps: int = 4, n_context: int = 32,
         hidden: tuple[int, ...] = (128,),
     ) -> None:
+        at_least(1, n_context=n_context)
         super().__init__(encoder, n_latent, n_context)
         nets = [GatedAutoregressive(n_latent, n_context, tuple(hidden)) for _ in range(check_steps(n_steps))]
         self.nets = nn.ModuleList(nets)
@@ -250,6 +252,7 @@ class SplinePosterior(FlowPosterior):
         self, encoder: Encoder, n_latent: int, *, n_steps: int = 4, n_context: int = 32,
         hidden: tuple[int, ...] = (128,), n_bins: int = 8,
     ) -> None:
+        at_least(1, n_context=n_context)
         super().__init__(encoder, n_latent, n_context)
         if n_bins < 2:
             raise SettingError(f"`n_bins >= 2` must hold, but got n_bins={n_bins!r}.")

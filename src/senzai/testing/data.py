@@ -27,6 +27,7 @@ class Data:
         settings: Settings of the family.
         shared: Raw numbers learned once.
         network: Network proposed.
+        proposed: Further fields of the frame.
     """
 
     event: tuple[int, ...]
@@ -35,6 +36,7 @@ class Data:
     settings: Mapping[str, Any] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     network: str = "mlp"
+    proposed: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(
         self, n: int, *, seed: int = 0, event: tuple[int, ...] | None = None, n_classes: int = 0, n_condition: int = 0,
@@ -67,6 +69,16 @@ def _inside(n: int, event: tuple[int, ...]) -> Tensor:
     return torch.rand(n, *event) * 0.9 + 0.05
 
 
+MIXED = {
+    "sorts": ("normal", "category", "binary", "count", "steps"), "sizes": (0, 3, 2, 0, 4), "cuts": ((-1.0, 0.0, 1.0),)
+}
+
+
+def _mixed(n: int, event: tuple[int, ...]) -> Tensor:
+    codes = [_whole(size)(n, ()) for size in (3, 2, 4)]
+    return torch.stack([torch.randn(n), codes[0], codes[1], _count(n, ()), codes[2]], 1)
+
+
 DATA: Registry[Data] = Registry("small data")
 """Small data by name; the kinds of values of ``senzai.dist.Support``, and pictures."""
 
@@ -80,6 +92,9 @@ for _name, _data in {
     "positive": Data((4,), "log_normal", lambda n, event: _real(n, event).exp()),
     "levels": Data((3,), "discretised_logistic", _whole(8), settings={"levels": 8}),
     "category": Data((3,), "categorical", _whole(4), settings={"n": 4}),
+    "mixed": Data(
+        (5,), "mixed", _mixed, settings=MIXED, proposed={"own_encoder": "table", "encoder_settings": MIXED}
+    ),
     "ordinal": Data((3,), "ordinal", _whole(4), settings={"n": 4}),
 }.items():
     DATA.add(_name)(_data)

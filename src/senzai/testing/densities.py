@@ -71,6 +71,8 @@ def faults_of(p: Distribution) -> Iterator[str]:
         []
     """
     support = _support(p)
+    if support.event_dim < len(p.event_shape):
+        raise NotAsked(f"{type(p).__name__} does not say what its values as a whole may be")
     if support.is_discrete:
         yield from _counted(p)
     elif prod(p.event_shape) <= WIDEST:

@@ -153,11 +153,11 @@ def gradients(subject: Subject) -> Iterator[str]:
 
 def _still(subject: Subject, moved: dict[str, bool], model: LatentModel) -> Iterator[str]:
     trained = {name: moved.get(name, False) for name, p in model.named_parameters() if p.requires_grad}
-    idle = subject.example.idle
+    idle = subject.idle()
     for name, moves in trained.items():
         if not moves and not any(fnmatch(name, pattern) for pattern in idle):
             yield f"nothing moves {name}: it gets no gradient. Declare it as idle with the reason, or use it"
-    for pattern in idle:
+    for pattern in subject.example.idle:
         if all(moves for name, moves in trained.items() if fnmatch(name, pattern)):
             yield f"{pattern} is declared idle, but everything it names gets a gradient. Drop the declaration"
 

@@ -107,7 +107,7 @@ class Subject:
         data, settings = self.data, dict(self.example.settings or {})
         proposed: dict[str, Any] = {
             "event": data.event, "family": data.family, "family_settings": dict(data.settings), "shared": data.shared,
-            "network": data.network, "n_rows": ROWS,
+            "network": data.network, "n_rows": ROWS, **data.proposed,
         }
         frame = Bench(**{**proposed, **self.example.frame}, settings={**self.small, **settings})
         frame.examined, frame.maker = self.entry, self.example.make
@@ -128,6 +128,19 @@ class Subject:
                 for p in model.parameters():
                     p.add_(JITTER * torch.randn_like(p))
         return model.train(), objective.over(LENGTH)
+
+    def idle(self) -> dict[str, str]:
+        """Return the patterns of parameters declared idle: by the entry, and by every part around it."""
+        around = [example.idle for example in self._around()]
+        return {pattern: why for found in (*around, self.example.idle) for pattern, why in found.items()}
+
+    def excuse(self, exam: str) -> str | None:
+        """Return why a part around the entry is excused from an exam, if one is."""
+        return next((e.excused[exam] for e in self._around() if exam in e.excused), None)
+
+    def _around(self) -> list[Example]:
+        parts = sorted(name.split("/", 1) for name in self.names() - {self.entry})
+        return [example for role, name in parts for example in examples_of(registry(role)[name])]
 
     def names(self) -> set[str]:
         """Return ``role/name`` of every part in model and objective."""
@@ -214,7 +227,7 @@ def _decided(entry: str, given: Example) -> Subject:
             for small in (SMALL, {}):
                 subject = Subject(entry, replace(given, data=data, frame=frame), small)
                 try:
-                    if role == "recipe" or entry in subject.names():
+                    if subject.names() >= ({entry} if role != "recipe" else set()):
                         return subject
                     said.append("it is not in the model")
                 except UserError as err:
