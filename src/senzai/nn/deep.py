@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.arguments import at_least
 from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.spec import part
@@ -183,8 +184,7 @@ class MLPBlocks(DeepBlocks):
         masked: bool = False, n_condition: int = 0, scaling: Scaling | None = None,
     ) -> None:
         super().__init__()
-        if n_levels < 1:
-            raise SettingError(f"`n_levels >= 1` must hold, but got n_levels={n_levels!r}. Give a whole number.")
+        at_least(1, n_levels=n_levels, width=width, channels=channels, n_blocks=n_blocks)
         self.inputs = Standardise(event, masked=masked, scaling=scaling)
         self.width, self.sizes = width, [()] * n_levels
         self.stem = nn.Linear(prod(event) * (2 if masked else 1), width)
@@ -229,6 +229,7 @@ class ConvBlocks(DeepBlocks):
                 f"Blocks of convolutions need images (channels, height, width), but got rows of shape {tuple(event)}. "
                 "Use network=mlp."
             )
+        at_least(1, width=width, channels=channels, n_blocks=n_blocks)
         c, height, wide = event
         self.inputs = Standardise(event, masked=masked, scaling=scaling)
         sizes: list[tuple[int, ...]] = [*halvings(height, wide, n_stages)]

@@ -6,6 +6,7 @@ from typing import final
 
 from torch import Tensor, nn
 
+from ..core.arguments import at_least
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.spec import part
@@ -70,6 +71,7 @@ class Probe(nn.Module):
 
     def __init__(self, n_in: int, n_classes: int, hidden: tuple[int, ...] = ()) -> None:
         super().__init__()
+        at_least(1, n_in=n_in)
         self.n_in, self.n_classes = n_in, check_classes(n_classes)
         self.hidden = hidden_layers(n_in, tuple(hidden))
         self.head = linear_out(hidden[-1] if hidden else n_in, n_classes)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+from ..core.arguments import at_least
 from ..core.errors import CombinationError, SettingError
 from ..core.spec import part
 from ..dist.family import Family
@@ -55,6 +56,7 @@ class Conditional(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        at_least(1, n_in=n_in)
         self.n_in, self.event, self.family = n_in, (check_width(n_latent),), family
         self.raw_shape = family.raw_shape(self.event)
         self.hidden = hidden_layers(n_in, tuple(hidden), activation=activation, dropout=dropout)

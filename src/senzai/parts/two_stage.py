@@ -95,7 +95,6 @@ def normal(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
 
 
 @part("prior", "two_stage")
-@example(excused={"evidence": "Its density is estimated anew at every call: unbiased, but not the same number."})
 @final
 class TwoStagePrior(Prior):
     r"""A second autoencoder on the latents: a hierarchical prior with a learned hyper-prior.

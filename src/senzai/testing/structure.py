@@ -38,8 +38,9 @@ def shapes(subject: Subject) -> Iterator[str]:
     batch = subject.batch(B)
     yield from _of_inference(inferred(model, batch, K), model)
     yield from _of_parts(subject, model)
+    given = model.given(batch)
     with forked(3):
-        z = model.sample_prior(5, None if batch.c is None else batch.c[:5])
+        z = model.sample_prior(5, None if given is None else given[:5])
         x = verbs.sample(model, 5, seed=3, c=None if batch.c is None else batch.c[:5])
     if any(len(g) != 5 for g in z):
         yield f"sample_prior(5) must give 5 latents per group, but gives {[tuple(g.shape) for g in z]}"
@@ -62,7 +63,7 @@ def _of_inference(seen: Inference, model: LatentModel) -> Iterator[str]:
     for name, extra in seen.extras.items():
         yield from _is(f"the extra {name!r}", extra, [(B,)])
     if seen.log_mix is not None:
-        yield from _is("log_mix", seen.log_mix, [lead, (seen.n_samples, 1)])
+        yield from _is("log_mix", seen.log_mix.exp(), [lead, (seen.n_samples, 1)])  # a weight of zero is a weight
         if differ(seen.log_mix.exp().sum(0), torch.ones_like(seen.log_mix[0])) is not None:
             yield "the weights exp(log_mix) must add up to one over the draws, but do not"
 
