@@ -12,8 +12,20 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
 from senzai.dist import FullNormalFamily, NormalFixedFamily, factors
-from senzai.objectives import DIP, ELBO, MMD, RAE, Capacity, ImportanceWeighted, Linear, Share, TotalCorrelation
+from senzai.objectives import (
+    DIP,
+    ELBO,
+    MMD,
+    RAE,
+    Aggressive,
+    Capacity,
+    ImportanceWeighted,
+    Linear,
+    Share,
+    TotalCorrelation,
+)
 from senzai.objectives.dip import covariance, moment_penalty
+from senzai.objectives.labels import ProbedBound
 from senzai.objectives.mmd import kernel_of, prior_draws, squared_mmd
 from senzai.objectives.rae import squared_jacobian
 from senzai.objectives.total_correlation import log_aggregate, log_weights
@@ -131,6 +143,7 @@ def test_capacity_limits(model_of, batch, terms):
 def test_a_share_of_training_becomes_steps():
     told = Capacity(warmup=Share(0.5)).over(40)
     assert told == Capacity(warmup=Linear(20))
+    assert ProbedBound(Aggressive(until=0.5)).over(40) == ProbedBound(Aggressive(until=20.0))
     assert ELBO().over(40) == ELBO()
     with pytest.raises(SettingError, match="length"):
         Share(0.5).at(0)

@@ -91,11 +91,11 @@ class Objective(ABC):
     def over(self: AnObjective, total_steps: int) -> AnObjective:
         """Return the objective for a training of known length: shares of it become numbers of steps.
 
-        Called once, before training; by default every schedule is told.
+        Called once, before training; by default every schedule and every objective inside this one is told.
         """
         own: Any = self
         values = {f.name: getattr(own, f.name) for f in (fields(own) if is_dataclass(own) else ())}
-        told = {k: v.over(total_steps) for k, v in values.items() if isinstance(v, Warmup)}
+        told = {k: v.over(total_steps) for k, v in values.items() if isinstance(v, Warmup | Objective)}
         replaced: AnObjective = replace(own, **told) if told else own
         return replaced
 
