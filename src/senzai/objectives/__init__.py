@@ -14,6 +14,7 @@ from .importance import ImportanceWeighted as ImportanceWeighted
 from .labels import Layerwise as Layerwise
 from .labels import ProbedBound as ProbedBound
 from .labels import SemiSupervisedBound as SemiSupervisedBound
+from .matching import LatentMatching as LatentMatching
 from .mmd import MMD as MMD
 from .rae import RAE as RAE
 from .regularised import Regularised as Regularised
