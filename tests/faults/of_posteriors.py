@@ -5,6 +5,7 @@ from __future__ import annotations
 from .plants import POSTERIORS, Fault, edit
 
 FLOWS = "tests/parts/test_flows.py::"
+CLIMBING = "tests/parts/test_climbing.py::"
 ALL = "tests/parts/test_posteriors.py::"
 
 DETERMINANT = f"{FLOWS}test_log_determinants_agree_with_autograd"
@@ -53,6 +54,45 @@ LIST = (
         "an autoregressive gate that sees its own entry", POSTERIORS,
         edit("parts.autoregressive:GatedAutoregressive.__init__", ".tril(-1)", ".tril(0)"),
         (f"{FLOWS}test_an_autoregressive_step_has_a_triangular_jacobian[False]", f"{DETERMINANT}[iaf-3]"),
+    ),
+    # --- climbing ----------------------------------------------------------------------------------------------------
+    Fault(
+        "a leapfrog step with a whole push at its end", POSTERIORS,
+        edit("parts.momenta:HamiltonianPosterior.leap", "half + 0.5 * self.steps * force", "half + self.steps * force"),
+        (f"{CLIMBING}test_a_step_runs_backwards[hamiltonian]",),
+    ),
+    Fault(
+        "momenta that are cooled but do not start hot", POSTERIORS,
+        edit("parts.momenta:MomentumPosterior.propose", "first / cooling.prod()", "first"),
+        (f"{ALL}test_the_estimated_likelihood_is_the_exact_evidence[hamiltonian]",),
+    ),
+    Fault(
+        "momenta left out of the bound at the end", POSTERIORS,
+        edit("models.flat:Flat._group", " + found.log_r", ""),
+        (f"{CLIMBING}test_no_step_at_all_is_the_ordinary_bound[hamiltonian]",),
+    ),
+    Fault(
+        "a metric where its inverse belongs", POSTERIORS,
+        edit(
+            "parts.momenta:RiemannianPosterior.momentum", "solve_triangular(root.mT, ",
+            "solve_triangular(torch.linalg.inv(root.mT), ",
+        ),
+        (f"{CLIMBING}test_momenta_follow_the_metric",),
+    ),
+    Fault(
+        "a slope that follows other tensors too", POSTERIORS,
+        edit("parts.slopes:slopes", "v.view_as(v) if", "v if"),
+        (f"{CLIMBING}test_slopes_are_partial_derivatives",),
+    ),
+    Fault(
+        "a refinement that goes downhill", POSTERIORS,
+        edit("parts.refined:SemiAmortisedPosterior._step", "loc + scale * step", "loc - scale * step"),
+        (f"{CLIMBING}test_refinement_raises_the_bound[True]",),
+    ),
+    Fault(
+        "a refinement that ignores the width", POSTERIORS,
+        edit("parts.refined:SemiAmortisedPosterior._step", " + log_scale.sum(-1)", ""),
+        (f"{CLIMBING}test_refinement_finds_the_best_diagonal_normal",),
     ),
     Fault(
         "a prior on another space is let through", POSTERIORS,

@@ -81,6 +81,20 @@ class Noise:
         out = out if self.spread == 1.0 else self.spread * out
         return out if rows is None else out.narrow(row_dim, rows.start, rows.stop - rows.start)
 
+    def per_row(
+        self, shape: tuple[int, ...], *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+    ) -> Tensor:
+        """Standard normal numbers ``(n, B, ...)`` that belong to the rows, whichever draws of them are looked at.
+
+        Where nothing is drawn, they are always the same ones, alike for all rows.
+        """
+        if not self.point:
+            return self.normal(shape, dtype=dtype, device=device)
+        fixed = torch.Generator()
+        fixed.manual_seed(0)
+        one = torch.randn((shape[0], 1, *shape[2:]), generator=fixed, dtype=dtype)
+        return one.to(device or "cpu").expand(shape)
+
     def uniform(
         self, shape: tuple[int, ...], *, row_dim: int = 1, dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,

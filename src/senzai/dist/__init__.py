@@ -57,5 +57,6 @@ from .steps import Steps as Steps
 from .spaces import Real as Real
 from .spaces import Space as Space
 from .unfold import unfold as unfold
+from .unscored import Unscored as Unscored
 from .zero_inflated import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from .zero_inflated import ZeroInflatedNegativeBinomialFamily as ZeroInflatedNegativeBinomialFamily

@@ -69,6 +69,15 @@ class RowNoise(Noise):
         """Uniform numbers in [0, 1) of ``shape``; axis ``row_dim`` counts rows of the chunk."""
         return self._numbers(torch.rand, tuple(shape), row_dim, dtype=dtype, device=device)
 
+    def per_row(
+        self, shape: tuple[int, ...], *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+    ) -> Tensor:
+        """Standard normal numbers ``(n, B, ...)``, the same ones for every chunk of a row's draws."""
+        call = next(self.calls)
+        rest = (shape[0], *shape[2:])
+        numbers = [self._seeded(torch.randn, rest, call, row, -1, dtype=dtype, device=device) for row in self.rows]
+        return torch.stack(numbers, 1)
+
     def _numbers(self, make: Callable[..., Tensor], shape: tuple[int, ...], row_dim: int, **like: Any) -> Tensor:
         own = len(shape) > row_dim and shape[row_dim] == len(self.rows)
         if own and row_dim == 1 and shape[0] == len(self.draws):

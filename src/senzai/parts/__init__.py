@@ -22,6 +22,8 @@ from .flows import FlowPrior as FlowPrior
 from .likelihoods import AnyLikelihood as AnyLikelihood
 from .likelihoods import Likelihood as Likelihood
 from .matching import FlowMatchingPrior as FlowMatchingPrior
+from .momenta import HamiltonianPosterior as HamiltonianPosterior
+from .momenta import RiemannianPosterior as RiemannianPosterior
 from .posteriors import AnyPosterior as AnyPosterior
 from .posteriors import Joint as Joint
 from .posteriors import Posterior as Posterior
@@ -30,6 +32,7 @@ from .priors import LearnedNormal as LearnedNormal
 from .priors import MixtureOfNormals as MixtureOfNormals
 from .priors import Prior as Prior
 from .priors import StandardNormal as StandardNormal
+from .refined import SemiAmortisedPosterior as SemiAmortisedPosterior
 from .resampled import ResampledPrior as ResampledPrior
 from .two_stage import FullMixture as FullMixture
 from .two_stage import MovedPrior as MovedPrior

@@ -1,0 +1,116 @@
+"""A posterior that starts where the encoder says and climbs the bound of each row by a few steps of its own."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ..core.batch import Batch
+from ..core.errors import SettingError
+from ..core.random import current_noise
+from ..core.spec import part
+from ..dist.continuous import NormalFamily
+from ..nn.inputs import Encoder
+from ..nn.layers import linear_out
+from ..nn.precision import network_precision
+from .posteriors import AnyPosterior, Joint, Proposal, full_precision, proposal
+from .priors import check_width, diagonal
+from .slopes import slopes
+
+_LARGEST = 3.0  # of a step of mean (in standard deviations) or of log scale, so that a cliff throws nobody off
+
+
+@part("posterior", "semi_amortised")
+@final
+class SemiAmortisedPosterior(AnyPosterior):
+    r"""The encoder's diagonal normal, refined row by row by gradient steps on the evidence lower bound.
+
+    .. math:: \mu \leftarrow \mu + \eta\, \sigma^2 \nabla_\mu L, \qquad
+        \log\sigma \leftarrow \log\sigma + \tfrac\eta2 \nabla_{\log\sigma} L, \qquad
+        L = \mathbb E_{\epsilon}[\log p(x, \mu + \sigma \epsilon)] + \textstyle\sum_d \log\sigma_d
+
+    which are steps along the natural gradient: they do not depend on how the mean and scale are written. The
+    expectation is over pairs of opposite draws that belong to the row. The refined distribution is a normal with a
+    density like any other, so that rate, bounds and estimates are those of what was refined.
+
+    Reference:
+        Semi-Amortized Variational Autoencoders (Kim et al., 2018). https://arxiv.org/abs/1802.02550
+
+    Args:
+        encoder: Network from a batch to features.
+        n_latent: Width of the latent code.
+        n_steps: Steps in evaluation.
+        train_steps: Steps in training; by default as many. 0 trains the encoder as usual and refines afterwards.
+        rate: Step size, eta, in (0, 1].
+        n_draws: Draws per step and row, an even number.
+        differentiable: Whether training differentiates through the steps; else they count as constants added to what
+            the encoder said (half the time, a little less exact).
+
+    Example:
+        >>> from senzai.nn import MLPEncoder
+        >>> posterior = SemiAmortisedPosterior(MLPEncoder((5,), (8,)), 2, n_steps=20)
+        >>> q = posterior.refined(posterior(Batch(torch.zeros(3, 5))), lambda z: -2.0 * (z - 1).square().sum(-1))
+        >>> bool((q.mean - 1).abs().max() < 0.1), bool((q.stddev - 0.5).abs().max() < 0.1)
+        (True, True)
+    """
+
+    needs_joint = True
+
+    def __init__(
+        self, encoder: Encoder, n_latent: int, *, n_steps: int = 4, train_steps: int | None = None, rate: float = 0.3,
+        n_draws: int = 4, differentiable: bool = True,
+    ) -> None:
+        super().__init__()
+        if n_steps < 0 or (train_steps or 0) < 0 or not 0 < rate <= 1 or n_draws < 2 or n_draws % 2:
+            raise SettingError(
+                "`n_steps >= 0`, `train_steps >= 0`, `0 < rate <= 1` and an even `n_draws >= 2` must hold, but got "
+                f"n_steps={n_steps!r}, train_steps={train_steps!r}, rate={rate!r}, n_draws={n_draws!r}."
+            )
+        self.event = (check_width(n_latent),)
+        self.encoder, self.n_steps, self.rate, self.n_draws = encoder, n_steps, rate, n_draws
+        self.train_steps = n_steps if train_steps is None else train_steps
+        self.differentiable = differentiable
+        self.head = linear_out(encoder.n_features, 2 * n_latent)
+
+    def forward(self, batch: Batch) -> Distribution:
+        """Return what the encoder says, before any refinement."""
+        with network_precision(self.head.weight.device):
+            raw: Tensor = self.head(self.encoder(batch))
+        return NormalFamily()(full_precision(raw).unflatten(-1, (2, *self.event)), self.event)
+
+    def example(self) -> Distribution | None:
+        """Return a diagonal normal."""
+        zero = torch.zeros(1, *self.event)
+        return diagonal(zero, torch.ones_like(zero))
+
+    def propose(self, batch: Batch, joint: Joint, n_samples: int = 1, *, z: Tensor | None = None) -> Proposal:
+        """Refine, then draw or score."""
+        return proposal(self.refined(self(batch), joint), n_samples, z)
+
+    def refined(self, start: Distribution, joint: Joint) -> Distribution:
+        """Return the diagonal normal after the steps."""
+        loc, log_scale = start.mean, start.stddev.log()
+        kept = torch.is_grad_enabled() and self.differentiable
+        with torch.set_grad_enabled(kept):
+            found = (loc, log_scale) if kept else (loc.detach(), log_scale.detach())
+            for _ in range(self.train_steps if self.training else self.n_steps):
+                found = self._step(*found, joint)
+        if not kept:
+            found = (loc + (found[0] - loc).detach(), log_scale + (found[1] - log_scale).detach())
+        return diagonal(found[0], found[1].exp())
+
+    def _step(self, loc: Tensor, log_scale: Tensor, joint: Joint) -> tuple[Tensor, Tensor]:
+        shape = (self.n_draws // 2, *loc.shape)
+        half = current_noise().per_row(shape, dtype=loc.dtype, device=loc.device)
+        noise = torch.cat([half, -half])
+
+        def bound(loc: Tensor, log_scale: Tensor) -> Tensor:
+            return joint(loc + log_scale.exp() * noise).mean(0) + log_scale.sum(-1)
+
+        up, wide = slopes(bound, loc, log_scale)
+        scale = log_scale.exp()
+        step = (self.rate * scale * up).clamp(-_LARGEST, _LARGEST)
+        return loc + scale * step, log_scale + (0.5 * self.rate * wide).clamp(-_LARGEST, _LARGEST)

@@ -1,0 +1,31 @@
+"""Gradients of log densities inside an inference, with or without gradients around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+
+def slopes(function: Callable[..., Tensor], *values: Tensor) -> tuple[Tensor, ...]:
+    """Return the gradient of a sum of log densities, each of which depends on its own row alone.
+
+    Inside ``torch.no_grad`` gradients are enabled for this one computation and nothing of it is kept; else the result
+    can be differentiated again.
+
+    Args:
+        function: From tensors ``(K, B, ...)`` or ``(B, ...)`` to log densities.
+        values: Where to differentiate.
+
+    Example:
+        >>> slopes(lambda z: -0.5 * z.square().sum(-1), torch.ones(1, 2))
+        (tensor([[-1., -1.]]),)
+    """
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # views, so that only the ways through the function count and not those by which other tensors depend on values
+        free = [v.view_as(v) if again and v.requires_grad else v.detach().requires_grad_() for v in values]
+        total = function(*free).sum()
+        found: Sequence[Tensor] = torch.autograd.grad(total, free, create_graph=again)
+    return tuple(found)
