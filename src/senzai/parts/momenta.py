@@ -251,7 +251,8 @@ class RiemannianPosterior(MomentumPosterior):
     def momentum(self, z: Tensor, noise: Tensor) -> Tensor:
         """Normal with the metric as its covariance."""
         root = lower_root(self.inverse_metric(z))
-        return torch.linalg.solve_triangular(root.mT, noise.unsqueeze(-1), upper=True).squeeze(-1)
+        solved: Tensor = torch.linalg.solve_triangular(root.mT, noise.unsqueeze(-1), upper=True)
+        return solved.squeeze(-1)
 
     def log_momentum(self, z: Tensor, momentum: Tensor) -> Tensor:
         """Normal with the metric as its covariance."""
