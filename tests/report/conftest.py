@@ -14,6 +14,7 @@ from senzai.data import Dataset, Schema, open_data
 from senzai.models.base import LatentModel
 from senzai.recipes import Frame, build
 from senzai.training import bundle
+from senzai.training.samplers import Samplers
 from senzai.training.settings import TrainSettings
 
 
@@ -27,6 +28,7 @@ class FakeRun:
     metrics: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     folder: Path | None = None
+    samplers: Samplers = field(default_factory=Samplers)
 
 
 def _make_run(

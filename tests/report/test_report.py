@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,9 +14,11 @@ import torch
 
 from senzai.core.errors import OutputError
 from senzai.data import open_data
+from senzai.parts import MixtureOfNormals
 from senzai.report import build_report, write_report
 from senzai.report.findings import hold
 from senzai.report.numbers import number, with_error
+from senzai.training.samplers import Samplers
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 NASTY = "<script>alert('x')</script>"
@@ -292,3 +295,15 @@ def test_every_colour_of_a_chart_is_one_of_the_scheme(rng, make_run, history):
 )
 def test_numbers_have_no_more_digits_than_they_need(value, shown):
     assert number(value) == shown
+
+
+def test_a_page_shows_what_samples_are_drawn_from(rng, make_run):
+    run, dataset = make_run(images(rng))
+    plain = build_report(run, dataset)
+    prior = MixtureOfNormals(3, n_components=2).eval()
+    fitted = Samplers({"mixture": prior}, "mixture", "Samples come from the mixture: a test.")
+    run = replace(run, samplers=fitted, metrics={"fit": {"steps": 3, "sampler": fitted.facts()}})
+    text = build_report(run, dataset)
+    assert "a code drawn from the prior" in plain
+    assert "a code drawn from the mixture" in text
+    assert "Samples come from the mixture: a test." in text

@@ -17,6 +17,7 @@ from ..data.split import permutation
 from ..evaluation import elbo
 from ..models import verbs
 from ..models.base import LatentModel
+from ..training.samplers import Samplers
 
 Floats = NDArray[np.float64]
 
@@ -116,6 +117,7 @@ class Findings:
         noisy: Whether these are draws; else expected values.
         traversals: One row moved along single latents.
         paths: Ways between pairs of rows.
+        source: What the latents of new rows were drawn from.
     """
 
     held: Held
@@ -127,6 +129,7 @@ class Findings:
     noisy: bool
     traversals: tuple[Traversal, ...]
     paths: tuple[Path, ...]
+    source: str
 
 
 def rows_of(schema: Schema) -> int:
@@ -213,7 +216,8 @@ def pair_up(batch: Batch, n: int) -> list[tuple[int, int]]:
 
 
 def measure(
-    model: LatentModel, dataset: Dataset, trained_on: Schema, held: Held, *, rates: Floats | None, seed: int
+    model: LatentModel, dataset: Dataset, trained_on: Schema, held: Held, *, rates: Floats | None, seed: int,
+    samplers: Samplers | None = None,
 ) -> Findings:
     """Measure everything a page shows but its headline; ``rates`` of the latents are taken where they are known."""
     few = held.batch.take(slice(0, SHOWN_ROWS))
@@ -232,9 +236,11 @@ def measure(
     n = MAP_ROWS if noisy else SAMPLES
     drawn = derive(seed, "samples")
     c = KINDS[trained_on.kind].condition({}, n, trained_on, seed=drawn)
-    samples = verbs.sample(model, n, seed=drawn, c=c, noise=noisy)
+    source = samplers or Samplers()
+    samples = verbs.sample(source.under(model), n, seed=drawn, c=c, noise=noisy)
     moved = find_traversals(model, few.take(slice(0, 1)), codes)
-    return Findings(held, shown, mapped, codes, compared, samples, noisy, moved, find_paths(model, held))
+    paths = find_paths(model, held)
+    return Findings(held, shown, mapped, codes, compared, samples, noisy, moved, paths, source.chosen)
 
 
 def label_names(held: Held, schema: Schema) -> list[Any] | None:

@@ -18,6 +18,7 @@ from ..data import Dataset, Schema
 from ..models.base import LatentModel
 from ..recipes import RECIPES
 from ..training.bundle import Spec
+from ..training.samplers import Samplers
 from . import headline, images, sections
 from .blocks import Charts, Section
 from .findings import Findings, hold, measure, rows_of
@@ -40,6 +41,10 @@ class RunLike(Protocol):
     @property
     def schema(self) -> Schema:
         """What the training data are."""
+
+    @property
+    def samplers(self) -> Samplers:
+        """What its samples are drawn from."""
 
     @property
     def metrics(self) -> Mapping[str, Any]:
@@ -83,7 +88,7 @@ def build_report(run: RunLike, dataset: Dataset | None, *, seed: int = 0) -> str
     judged = headline.judged(run.model, run.metrics, held, schema, seed=seed)
     found = None
     if usable is not None and held is not None:
-        found = measure(run.model, usable, schema, held, rates=judged.rates, seed=seed)
+        found = measure(run.model, usable, schema, held, rates=judged.rates, seed=seed, samplers=run.samplers)
     parts = all_sections(run, found, judged, dataset)
     recipe = RECIPES[run.spec.recipe]
     page: str = template().render(

@@ -52,7 +52,7 @@ def seen_as_pictures(found: Findings, schema: Schema) -> list[Section]:
     between = [
         Strip("", f"row {p.ends[0]} to row {p.ends[1]}", pictures(p.x, "step between two rows")) for p in found.paths
     ]
-    mean = "Each is the expected picture for a code drawn from the prior; noise of single pixels is left out."
+    mean = f"Each is the expected picture for a code drawn from the {found.source}; noise of single pixels is left out."
     two = reconstruction_words(found, "Top: the original. Bottom: what the model makes of it.")
     return [
         Section("reconstructions", "Reconstructions", two, [pairs]),
@@ -243,10 +243,12 @@ def settings(spec: Spec, fit: Mapping[str, Any]) -> Section:
     """What was set, what was chosen, what it took."""
     given = [(k, shown(v)) for k, v in spec.settings.items()]
     blocks: list[Block] = [Table("Set by hand", given)] if given else [Empty("Nothing was set by hand: all defaults.")]
-    said = ("out", "recipe", "kind")
+    said = ("out", "recipe", "kind", "sampler")
     took = [(k.replace("_", " "), shown(v)) for k, v in fit.items() if v is not None and k not in said]
     if took:
         blocks.append(Table("Training took", took))
+    if sampler := fit.get("sampler"):
+        blocks.append(Table("Samples", [("drawn from", sampler["chosen"]), ("why", sampler["why"])]))
     whole = [(k.replace("_", " "), shown(v)) for k, v in spec.training.model_dump().items()]
     blocks.append(Table("All training settings", whole, folded=True))
     blocks.append(Table("Versions", [("senzai", spec.senzai), *spec.libraries.items()], folded=True))
