@@ -127,3 +127,50 @@ LIST = (
         (f"{LABELS}test_what_is_to_be_predicted_is_not_looked_at",),
     ),
 )
+
+SEQUENCES = "tests/models/test_sequences.py::"
+LENGTHS = "tests/data/test_lengths.py::"
+EXACT_STEPS = f"{SEQUENCES}test_with_the_exact_posterior_every_draw_weighs_the_evidence"
+
+LIST += (
+    Fault(
+        "padding that is scored", MODELS,
+        edit("dist.sequence:Sequence.log_prob", "torch.where(self.valid, log_p,",
+             "torch.where(self.valid | True, log_p,"),
+        (f"{EXACT_STEPS}[lengths1]",),
+    ),
+    Fault(
+        "a network against time that begins in the padding", MODELS,
+        edit("nn.recurrent:backwards", "last = valid.sum(1, keepdim=True) - 1",
+             "last = torch.full_like(valid[:, :1].long(), valid.shape[1] - 1)",
+             "torch.where(valid, last - steps, steps)", "last - steps"),
+        (f"{SEQUENCES}test_rows_are_turned_within_their_own_steps",),
+    ),
+    Fault(
+        "a transition from a step to itself", MODELS,
+        edit("models.state_space:StateSpace._before", "torch.cat([first, z[:, :, :-1]], 2)", "z"),
+        (f"{EXACT_STEPS}[lengths0]",),
+    ),
+    Fault(
+        "rates summed over padding", MODELS,
+        edit("dist.sequence:summed", "torch.where(valid, values,", "torch.where(valid | True, values,"),
+        (f"{SEQUENCES}test_what_stands_behind_the_end_changes_nothing[7-0.0-state_space]",),
+    ),
+    Fault(
+        "a state that is not fed with its own draw", MODELS,
+        edit("models.vrnn:VRNN.infer", "h = self.advance(own_x[:, t], decoded)",
+             "h = self.advance(own_x[:, t], torch.zeros_like(decoded))"),
+        (f"{ZOO}test_densities_add_up_to_one_and_agree_with_samples[vrnn]",),
+    ),
+    Fault(
+        "sampled steps whose state forgets what was drawn", MODELS,
+        edit("models.vrnn:VRNN.roll", "torch.ones_like(x, dtype=torch.bool))), decoded)",
+             "torch.ones_like(x, dtype=torch.bool))), decoded * 0)"),
+        (f"{ZOO}test_densities_add_up_to_one_and_agree_with_samples[vrnn]",),
+    ),
+    Fault(
+        "lengths that count the NaN", MODELS,
+        edit("data.lengths:_padded", "seen[:, ::-1]", "seen"),
+        (f"{LENGTHS}test_nan_behind_the_end_is_padding",),
+    ),
+)

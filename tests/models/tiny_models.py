@@ -8,13 +8,15 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.dist import BernoulliFamily, FullNormalFamily, NormalFamily
-from senzai.models import Flat, Probed, SemiSupervised, Stacked, Structured, TopDown, VeryDeep
-from senzai.nn import ConvBlocks, FeatureMap, Levels, MLPBlocks, MLPDecoder, MLPEncoder
+from senzai.models import VRNN, Flat, Probed, SemiSupervised, Stacked, StateSpace, Structured, TopDown, VeryDeep
+from senzai.nn import ConvBlocks, FeatureMap, Levels, MLPBlocks, MLPDecoder, MLPEncoder, Recurrent
 from senzai.parts import (
     Classifier,
+    Combined,
     Concatenated,
     Conditional,
     ConditionalPrior,
+    GatedTransition,
     Likelihood,
     Merged,
     MixtureOfNormals,
@@ -100,6 +102,18 @@ def deep_images():
     return VeryDeep(blocks, likelihood)
 
 
+def gated_steps(structured=True, direction="backward"):
+    features = Recurrent(1, 4, direction=direction)
+    q = Combined(2, features.width) if structured else conditional(features.width, 2)
+    return StateSpace(GatedTransition(2, (4,)), features, q, decoded(2, (1,)), 3, structured=structured)
+
+
+def drawing_network():
+    return VRNN(conditional(4, 2), conditional(8, 2), decoded(8, (1,)), 1, 3, width=4)
+
+
+LOUD = ("from_x", "from_z", "cell", "emission")
+SEQUENCES = ("state_space", "mean_field", "both_ways", "vrnn")
 MAKERS = {
     "two_level": two_level,
     "two_level_mixture": lambda: two_level(MixtureOfNormals(2, n_components=3)),
@@ -115,6 +129,10 @@ MAKERS = {
     "m2": m2,
     "m2_full": lambda: m2(family=FullNormalFamily()),
     "m1_m2": lambda: Stacked(posterior(2), decoded(2), m2_of_codes(2)),
+    "state_space": gated_steps,
+    "mean_field": lambda: gated_steps(structured=False, direction="forward"),
+    "both_ways": lambda: gated_steps(direction="both"),
+    "vrnn": drawing_network,
     "structured": lambda: Structured(cvae_of(1), (D,), observed="1"),
 }
 
@@ -125,8 +143,30 @@ def make(name, seed=0):
     model = MAKERS[name]().double()
     with torch.no_grad():
         for key, p in model.named_parameters():  # latents must matter, or a wrong draw of one would not show
-            p.add_((1.5 if "enter" in key else 0.3) * torch.randn_like(p))
+            p.add_((1.5 if key.startswith(LOUD) or "enter" in key else 0.3) * torch.randn_like(p))
+            if key in ("transition.linear.weight", "transition.scale.weight"):  # a walk within reach of the posterior
+                p.mul_(0.2)
         widen(model)
+    return model
+
+
+class Blind(torch.nn.Module):
+    """A posterior that is the prior: its importance weights are likelihoods, which are bounded."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.prior = [model.prior if isinstance(model, VRNN) else model.transition]
+        self.at = 1 if isinstance(model, VRNN) else 0
+
+    def forward(self, *given):
+        return self.prior[0](given[self.at])
+
+
+def blinded(model):
+    """The sequence model with its prior as posterior."""
+    model.recognition = Blind(model)
+    if isinstance(model, StateSpace):
+        model.z_q_0 = model.z_0
     return model
 
 
@@ -140,4 +180,5 @@ def widen(model):
 
 def rows(name, x):
     """A batch of three-bit rows in the shape the model takes."""
-    return Batch(x.reshape(-1, 1, 3, 1) if name == "very_deep_images" else x)
+    shape = (3, 1) if name in SEQUENCES else (1, 3, 1) if name == "very_deep_images" else (3,)
+    return Batch(x.reshape(-1, *shape))

@@ -14,6 +14,7 @@ from senzai.core.errors import InputError
 from . import deciding, layout, sources, values, writers
 from .frames import to_frame
 from .kind import KINDS, Kind, Opened
+from .lengths import with_ends
 from .options import ArrayOptions, Options
 from .rows import Rows
 from .schema import Proposal, Schema
@@ -45,14 +46,14 @@ class ArrayKind(Kind):
         if is_table(source):
             return False
         header = sources.header(source, options)
-        return header is not None and not layout.is_image_like(header.shape, header.dtype)
+        return header is not None and not layout.is_image_like(header.shape, header.dtype, header.sequences)
 
     def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
         """Read the source to one array."""
         path = sources.existing(source)
         if path is not None and path.is_dir() and sources.header(path, {}) is None:
             raise InputError(f"An array is one file, but {str(path)!r} is a folder. Name the file in it.")
-        return sources.read_arrays(source, options, schema)
+        return with_ends(sources.read_arrays(source, options, schema))
 
     def infer(self, opened: Opened, options: Options) -> Schema:
         """Decide from one look at all values."""
@@ -60,8 +61,12 @@ class ArrayKind(Kind):
         return deciding.decide(self.name, opened, options, event_shape=tuple(opened.data.shape[1:]), facts=facts)
 
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
-        """Refuse rows of another shape."""
-        deciding.need_shape(tuple(opened.data.shape[1:]), opened, schema)
+        """Refuse rows of another shape; sequences may have another number of steps."""
+        shape = tuple(opened.data.shape[1:])
+        if len(shape) == 2 and (schema.options.get("sequences") or opened.lengths is not None):
+            deciding.need_shape((*schema.event_shape[:1], *shape[1:]), opened, schema)
+            return deciding.adapt(opened, schema, options).but(event_shape=shape)
+        deciding.need_shape(shape, opened, schema)
         return deciding.adapt(opened, schema, options)
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:

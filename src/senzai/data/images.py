@@ -43,7 +43,7 @@ class ImageKind(Kind):
         """Whether the source is a folder, an image file, or an array that looks like images."""
         header = sources.header(source, options)
         if header is not None:
-            return layout.is_image_like(header.shape, header.dtype)
+            return layout.is_image_like(header.shape, header.dtype, header.sequences)
         path = sources.existing(source)
         return path is not None and (path.is_dir() or pictures.is_image_file(path))
 

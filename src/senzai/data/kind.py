@@ -38,6 +38,7 @@ class Opened:
         label_asked: Whether the user named the label, so that an unusable one is an error.
         columns: Names of the features, where they have names.
         index: Row names of a DataFrame, given back with results for the same rows.
+        lengths: Number of steps of each row, for sequences in one array.
         notes: What was chosen while reading, one plain sentence each.
         facts: What else the kind found: plain values that go into ``Schema.options``.
     """
@@ -52,6 +53,7 @@ class Opened:
     label_asked: bool = False
     columns: tuple[str | int, ...] | None = None
     index: Any = None
+    lengths: Any = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -13,13 +13,17 @@ CHANNELS = (1, 3, 4)
 LAYOUTS = {"NHW": 3, "NHWC": 4, "NCHW": 4}
 
 
-def is_image_like(shape: tuple[int, ...], dtype: str) -> bool:
+def is_image_like(shape: tuple[int, ...], dtype: str, sequences: bool = False) -> bool:
     """Whether an array looks like images: bytes or squares in three dimensions, an axis of channels in four.
+
+    Sequences with lengths are none.
 
     Example:
         >>> is_image_like((60, 28, 20), "uint8"), is_image_like((60, 24, 28), "float64")
         (True, False)
     """
+    if sequences:
+        return False
     if len(shape) == 3:
         return min(shape[1:]) > 1 and (dtype in ("uint8", "bool") or shape[1] == shape[2])
     return len(shape) == 4 and (shape[1] in CHANNELS or shape[3] in CHANNELS)

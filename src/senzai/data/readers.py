@@ -19,6 +19,7 @@ from .options import Options
 from .rows import Array
 
 KEYS = ("x", "X", "data", "train", "images", "x_train", "X_train", "train_x", "train_images", "train_data")
+LENGTHS = "lengths"
 LABEL_KEYS = ("y", "Y", "labels", "label", "target", "targets")
 IN_MEMORY_BYTES = 2**31
 SUFFIXES = (".npy", ".npz", ".csv", ".tsv")
@@ -33,6 +34,7 @@ class Raw:
         y: Labels as they are there.
         label_name: What the labels are called.
         label_asked: Whether the user named the labels, so that unusable ones are an error.
+        lengths: Lengths of sequences as they are there.
         notes: What was chosen on the way, one sentence each.
     """
 
@@ -40,6 +42,7 @@ class Raw:
     y: Any = None
     label_name: str = "label"
     label_asked: bool = False
+    lengths: Any = None
     notes: tuple[str, ...] = field(default=())
 
 
@@ -71,6 +74,15 @@ def header(path: Path, key: str | None) -> tuple[tuple[int, ...], str] | None:
         names = [n.removesuffix(".npy") for n in archive.namelist()]
         with archive.open(f"{choose_key(names, key, path)}.npy") as member:
             return _npy_header(member)
+
+
+def says_lengths(path: Path, key: str | None) -> bool:
+    """Whether a file is an archive of sequences with their lengths."""
+    if path.suffix.lower() != ".npz":
+        return False
+    with _guarded(path), zipfile.ZipFile(path) as archive:
+        names = [n.removesuffix(".npy") for n in archive.namelist()]
+        return has_lengths(names, choose_key(names, key, path))
 
 
 def _npy_header(file: Any) -> tuple[tuple[int, ...], str]:
@@ -143,11 +155,18 @@ def _read_npz(path: Path, options: Options) -> Raw:
         y = None if label is None else archive[label]
         if y is not None and options.label is None and (y.ndim == 0 or len(y) != len(x) or y.size != len(y)):
             label, y = None, None
-    others = [n for n in names if n not in (key, label)]
+        lengths = archive[LENGTHS] if has_lengths(names, key) else None
+    others = [n for n in names if n not in (key, label, LENGTHS if lengths is not None else key)]
     notes = [f"The array {key!r} was read" + (f"; {', '.join(others)} were left." if others else ".")]
     notes += [f"The array {label!r} holds the labels."] if label else []
     asked = options.label is not None
-    return Raw(x=x, y=y, label_name=label or "label", label_asked=asked, notes=tuple(notes) if len(names) > 1 else ())
+    told = tuple(notes) if len(names) > 1 else ()
+    return Raw(x=x, y=y, label_name=label or "label", label_asked=asked, lengths=lengths, notes=told)
+
+
+def has_lengths(names: Sequence[str], key: str) -> bool:
+    """Whether an archive says how long its sequences are."""
+    return LENGTHS in names and key != LENGTHS
 
 
 def _label_key(names: Sequence[str], key: str, options: Options, path: Path) -> str | None:

@@ -61,6 +61,8 @@ class Rows(ABC):
     """Whether everything is in memory already, so that ``take(all)`` costs one copy."""
     targets: Targets
     """Labels of all rows; always in memory."""
+    lengths: Tensor | None = None
+    """Number of steps of each row, for sequences of different lengths."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -93,8 +95,10 @@ class MemoryRows(Rows):
 
     in_memory = True
 
-    def __init__(self, x: Tensor, targets: Targets | None = None, mask: Tensor | None = None) -> None:
-        self._x, self.targets, self._mask = x, targets or Targets(), mask
+    def __init__(
+        self, x: Tensor, targets: Targets | None = None, mask: Tensor | None = None, lengths: Tensor | None = None
+    ) -> None:
+        self._x, self.targets, self._mask, self.lengths = x, targets or Targets(), mask, lengths
 
     def __len__(self) -> int:
         return len(self._x)
@@ -103,7 +107,8 @@ class MemoryRows(Rows):
         """Return the rows at ``index``."""
         at = torch.from_numpy(as_index(index))
         mask = None if self._mask is None else self._mask[at]
-        return Batch(self._x[at], mask=mask, **self.targets.at(at))
+        lengths = None if self.lengths is None else self.lengths[at]
+        return Batch(self._x[at], mask=mask, lengths=lengths, **self.targets.at(at))
 
     @property
     def nbytes(self) -> int:

@@ -34,6 +34,7 @@ class Header:
 
     shape: tuple[int, ...]
     dtype: str
+    sequences: bool = False
 
 
 def is_frame(source: object) -> bool:
@@ -102,7 +103,8 @@ def header(source: object, options: Mapping[str, Any]) -> Header | None:
         if path is None or not readers.is_array_file(path):
             return None
         found = readers.header(path, options.get("key"))
-        return Header(*found) if found else Header((-1, -1), "float64")
+        sequences = readers.says_lengths(path, options.get("key"))
+        return Header(*found, sequences) if found else Header((-1, -1), "float64")
     if is_pair(source):
         return header(source[0], options)  # type: ignore[index]
     if isinstance(source, np.ndarray | torch.Tensor) or is_frame(source):
@@ -148,6 +150,7 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
     opened = Opened(
         data=x, n_rows=len(x) if x.ndim else 0, dtype=dtype or x.dtype.name, form=form, origin=origin,  # type: ignore[arg-type]
         labels=labels, label_name=raw.label_name, label_asked=raw.label_asked, notes=raw.notes,
+        lengths=raw.lengths,
     )
     return refuse_no_array(opened)
 

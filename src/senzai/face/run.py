@@ -16,6 +16,7 @@ from ..core.errors import InputError, OutputError, SettingError
 from ..core.files import replacing_folder, write_json
 from ..core.random import derive
 from ..data import BUILT_IN, KINDS, Dataset, Schema, open_data
+from ..data.lengths import ended
 from ..data.schema import Condition
 from ..data.table.writing import to_polars
 from ..evaluation import Features, likelihood_figures
@@ -130,7 +131,7 @@ class Run(RowVerbs):
         """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``."""
         dataset = self.dataset(data)
         x = torch.cat([verbs.reconstruct(self.model, b, seed=at(seed, i)) for i, b in self.pieces(dataset)])
-        return dataset.decode(x)
+        return ended(dataset.decode(x), dataset.rows.lengths)
 
     def predict(self, data: object, *, seed: int | None = None) -> Any:
         """Return what a model was fitted to predict.

@@ -20,6 +20,7 @@ from ..core.batch import Batch, Data
 from ..core.errors import CombinationError
 from ..core.random import current_noise, using
 from ..dist.ops import closed, draw, expected, factorised, factors
+from ..dist.sequence import Sequence, rate_of_entries
 from ..dist.spaces import Space
 from ..nn.inputs import DataInitialised, as_float
 from ..parts.priors import Prior
@@ -103,6 +104,9 @@ class Group:
         """
         if not self.analytic or self.q is None or self.p is None:
             return None
+        if isinstance(self.q, Sequence) and isinstance(self.p, Sequence):
+            entries = rate_of_entries(self.q, self.p)
+            return None if entries is None else weighted_mean(entries, log_mix)
         if not (factorised(self.q) and factorised(self.p)):
             return None
         q, p = factors(self.q), factors(self.p)

@@ -11,6 +11,7 @@ from torch.distributions import Distribution, constraints
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
+from ..core.examples import example
 from ..core.random import Noise, current_noise, using
 from ..core.spec import part
 from ..dist.bases import open_uniform
@@ -157,6 +158,10 @@ def _numbers(text: str, n: int) -> list[int]:
     return numbers
 
 
+@example(
+    recipe="cvae-structured", settings={},
+    excused={"density": "only the rest of a row has a density; the part that is given has none"},
+)
 @part("model", "structured")
 @final
 class Structured(LatentModel):
@@ -236,14 +241,19 @@ class Structured(LatentModel):
         return Given(p, self.observed, value * self.inputs.scale + self.inputs.shift)
 
     def generate(self, z: tuple[Tensor, ...], c: Tensor | None = None) -> Distribution:
-        """Return p(x | z, observed part); ``c`` is a row of :meth:`condition`."""
-        if c is None:
-            raise CombinationError("The rest of a row needs the observed part, but none was given. Give whole rows.")
-        return self._given(self.inner.generate(z, c), c)
+        """Return p(x | z, observed part); ``c`` is a row of :meth:`condition`, by default of kept parts in turn."""
+        given = self._kept(z[0].shape[-2]) if c is None else c
+        return self._given(self.inner.generate(z, given), given)
 
     def sample_prior(self, n: int, c: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Draw latents for rows of :meth:`condition`."""
-        return self.inner.sample_prior(n, c)
+        """Draw latents for rows of :meth:`condition`, by default of the kept parts in turn."""
+        return self.inner.sample_prior(n, self._kept(n) if c is None else c)
+
+    def _kept(self, n: int) -> Tensor:
+        """Return the condition of ``n`` rows from the observed parts that were kept; all else in it is zero."""
+        index = torch.arange(n, device=self.kept.device) % self.n_kept.clamp_min(1)
+        none = self.kept.new_zeros(n, self.n_condition)
+        return self.condition(self.kept[index], none)
 
     def simulate(
         self, n: int, c: Tensor | None = None, *, temperature: float = 1.0, noise: bool = True

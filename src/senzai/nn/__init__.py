@@ -17,4 +17,5 @@ from .mlp import MLPDecoder as MLPDecoder
 from .mlp import MLPEncoder as MLPEncoder
 from .precision import native_bf16 as native_bf16
 from .precision import using_precision as using_precision
+from .recurrent import Recurrent as Recurrent
 from .table import TableEncoder as TableEncoder

@@ -131,9 +131,6 @@ class DeepBlocks(nn.Module, ABC):
         n, self.channels = len(self.sizes), channels
         self.levels = [level for level in range(n) for _ in range(n_blocks)]
         self.n_condition, middle, scale = n_condition, max(1, self.width // 2), len(self.levels) ** -0.5
-        for name, value in (("width", self.width), ("channels", channels), ("n_blocks", n_blocks)):
-            if value < 1:
-                raise SettingError(f"`{name} >= 1` must hold, but got {name}={value!r}. Give a whole number.")
         self.blocks = nn.ModuleList(
             TopDownBlock(self.width, middle, channels, near, far, scale=scale) for _ in self.levels
         )

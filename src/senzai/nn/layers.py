@@ -57,6 +57,8 @@ def hidden_layers(
         UnknownNameError: The activation or normalisation is not registered.
     """
     check_dropout(dropout)
+    if n_in < 1:
+        raise SettingError(f"A network has at least one input, but got {n_in!r}. Give the width of what enters it.")
     if any(width < 1 for width in hidden):
         raise SettingError(f"Hidden layers have at least one unit, but got hidden={hidden!r}. Give widths from 1 up.")
     layers: list[nn.Module] = []

@@ -13,6 +13,7 @@ from .classifiers import Classifier as Classifier
 from .classifiers import Probe as Probe
 from .committed import BatchNormedNormal as BatchNormedNormal
 from .committed import CommittedNormal as CommittedNormal
+from .conditionals import AnyConditional as AnyConditional
 from .conditionals import Concatenated as Concatenated
 from .conditionals import Conditional as Conditional
 from .conditionals import ConditionalPrior as ConditionalPrior
@@ -34,6 +35,8 @@ from .priors import Prior as Prior
 from .priors import StandardNormal as StandardNormal
 from .refined import SemiAmortisedPosterior as SemiAmortisedPosterior
 from .resampled import ResampledPrior as ResampledPrior
+from .transitions import Combined as Combined
+from .transitions import GatedTransition as GatedTransition
 from .two_stage import FullMixture as FullMixture
 from .two_stage import MovedPrior as MovedPrior
 from .two_stage import TwoStagePrior as TwoStagePrior

@@ -31,9 +31,20 @@ def beside(given: tuple[Tensor, ...]) -> Tensor:
     return torch.cat([g.expand(*lead, g.shape[-1]) for g in given], dim=-1)
 
 
+class AnyConditional(nn.Module, ABC):
+    """What every conditional is: from tensors ``(*lead, n)`` to a distribution over latents."""
+
+    event: tuple[int, ...]
+    """Shape of what is distributed."""
+
+    @abstractmethod
+    def forward(self, *given: Tensor) -> Distribution:
+        """Return p(a | given) with the leading axes of ``given`` as its batch."""
+
+
 @part("conditional", "mlp")
 @final
-class Conditional(nn.Module):
+class Conditional(AnyConditional):
     """Hidden layers on everything given, side by side, then a linear head and a family.
 
     Args:

@@ -35,7 +35,7 @@ NETWORK_SETTINGS = (
 )
 SLOTS = (
     "n_latent", "curvature", "n_categories", "network", *NETWORK_SETTINGS, "prior", "posterior", "likelihood", "shared",
-    "objective", "warmup", "n_lower", "n_levels", "n_blocks", "channels", "observed",
+    "objective", "warmup", "n_lower", "n_levels", "n_blocks", "channels", "observed", "inference",
 )
 """Settings of every recipe. A recipe with a part of its own kind gives it a slot of its own here."""
 

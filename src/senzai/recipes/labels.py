@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import CombinationError
+from ..core.examples import example
 from ..models.flat import Flat
 from ..models.probed import Probed
 from ..models.semi_supervised import SemiSupervised
@@ -14,6 +15,7 @@ from .frame import Frame
 from .registry import Made, recipe
 
 
+@example(frame={"n_condition": 3})
 @recipe(
     "cvae",
     title="Conditional autoencoder: encoder, decoder and prior are told the label or covariates",
@@ -30,6 +32,7 @@ def cvae(frame: Frame) -> Made:
     return Flat(frame.prior("conditional"), frame.posterior(), frame.likelihood()), frame.elbo()
 
 
+@example(excused={"density": "only the rest of a row has a density; the part that is given has none"})
 @recipe(
     "cvae-structured",
     title="Predicts the rest of a row from a part of it: a quarter of a picture, the first columns",
@@ -48,6 +51,7 @@ def cvae_structured(frame: Frame) -> Made:
     return model, frame.elbo()
 
 
+@example(frame={"n_classes": 3})
 @recipe(
     "m1",
     title="Autoencoder and, beside it, a classifier of its codes",
@@ -68,6 +72,7 @@ def m2_of(frame: Frame, n_classes: int) -> SemiSupervised:
     )
 
 
+@example(frame={"n_classes": 3})
 @recipe(
     "m2",
     title="Semi-supervised: the label is a latent, known in some rows and summed over in the others",
@@ -78,6 +83,7 @@ def m2(frame: Frame) -> Made:
     return m2_of(frame, frame.classes), SemiSupervisedBound(frame.elbo(), alpha=frame.alpha)
 
 
+@example(frame={"n_classes": 3})
 @recipe(
     "m1-m2",
     title="Semi-supervised on learned features: M2 on the codes of M1",

@@ -85,6 +85,7 @@ DATA: Registry[Data] = Registry("small data")
 for _name, _data in {
     "real": Data((4,), "normal", _real, shared=("scale",)),
     "binary": Data((6,), "bernoulli", _whole(2)),
+    "sequences": Data((4, 2), "normal", _real),
     "pictures": Data((1, 8, 8), "bernoulli", _whole(2), network="conv"),
     "count": Data((3,), "negative_binomial", _count),
     "unit": Data((4,), "continuous_bernoulli", _inside),

@@ -91,7 +91,7 @@ def _of_parts(subject: Subject, model: LatentModel) -> Iterator[str]:
 def _is(what: str, value: Tensor, allowed: list[tuple[int, ...]]) -> Iterator[str]:
     if tuple(value.shape) not in allowed:
         yield f"{what} must have the shape {' or '.join(map(str, allowed))}, but has {tuple(value.shape)}"
-    elif not bool(torch.isfinite(value).all()):
+    elif not bool((torch.isfinite(value) | ((what == "log_mix") & (value == -torch.inf))).all()):
         yield f"{what} must be finite, but is not"
 
 
