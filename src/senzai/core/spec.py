@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 ROLES = (
     "prior", "posterior", "likelihood", "conditional", "rung", "classifier", "family", "encoder", "decoder", "blocks",
-    "model", "objective", "schedule",
+    "model", "objective", "schedule", "coder", "quantiser", "code_prior",
 )
 REGISTRIES: dict[str, Registry[Any]] = {role: Registry(role) for role in ROLES}
 _ARGS = "_senzai_args"

@@ -1,6 +1,7 @@
 """Families and distributions: pure functions from raw numbers to ``torch.distributions``; no parameters, no nets."""
 
 from . import draws as _draws  # noqa: F401  (registers how torch's own distributions are drawn)
+from .autoregressive import Autoregressive as Autoregressive
 from .bases import Elementwise as Elementwise
 from .bases import FromNoise as FromNoise
 from .binary import BernoulliFamily as BernoulliFamily

@@ -94,6 +94,7 @@ def elbo(model: LatentModel, batch: Batch, *, n_samples: int = 1, seed: int = 0,
         >>> split.elbo.shape, bool((split.rate >= 0).all()), split.distortion_per_feature.shape
         (torch.Size([3]), True, torch.Size([2]))
     """
+    n_samples = 1 if model.deterministic else n_samples
     total = _Totals(len(batch))
     with judging(model):
         for chunk in chunks(model, batch, n_samples, seed=seed, memory_gb=memory_gb):

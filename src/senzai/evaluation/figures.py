@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, log
 from time import perf_counter
 from typing import Any
 
@@ -21,6 +21,7 @@ from .bits import bits_per_dim, dimensions, log_volume
 from .bounds import Split, elbo
 from .catalogue import MEASURES, Case, Extras, Pace, chosen, estimated, take
 from .chunks import check_settings
+from .codes import code_figures, code_notes
 from .latents import Information, active_units, information_rows, mutual_information
 from .likelihood import LikelihoodEstimate
 from .results import plain
@@ -126,11 +127,12 @@ def _base(figures: dict[str, Any], case: Case) -> list[str]:
         **_bound_figures(split, volume),
         **_likelihood_figures(case.estimate, volume, dimensions(case.scored)),
         **_unit_figures(case.model, case.data, **options),
+        **code_figures(case.model, case.data, rate=split.means["rate"]),
         **_information_figures(information),
         **_class_figures(case.model, case.rows),
         **_step_figures(case.scored, split, case.estimate, volume),
     }
-    return _notes(figures, informed=informed, discrete=case.discrete, step=step)
+    return [*_notes(figures, informed=informed, discrete=case.discrete, step=step), *code_notes(case.model)]
 
 
 def likelihood_figures(
@@ -195,7 +197,7 @@ def _likelihood_figures(estimate: LikelihoodEstimate, volume: Tensor | float, n_
 
 
 def _unit_figures(model: LatentModel, batch: Batch, **options: Any) -> dict[str, Any]:
-    if len(batch) < 2:
+    if len(batch) < 2 or model.deterministic:
         return {"active_units": None, "n_latent": None}
     units = active_units(model, batch, **options)
     return {"active_units": units.count, "n_latent": units.n_latent}
@@ -225,6 +227,8 @@ def _step_figures(batch: Batch, split: Split, estimate: LikelihoodEstimate, volu
 
 
 def _information(case: Case) -> tuple[Information | None, str]:
+    if case.model.deterministic:
+        return None, ""
     most = min(information_rows(g.q) for g in case.first.groups)
     some, _ = case.some(most, "information")
     try:
@@ -255,7 +259,7 @@ def _notes(figures: dict[str, Any], *, informed: str, discrete: bool, step: floa
         notes.append("Some rows have no finite log-likelihood: they lie outside the support of the model.")
     if informed:
         notes.append(informed)
-    elif figures["mutual_information"] > 0.8 * torch.tensor(figures["mutual_information_rows"]).log():
+    elif (found := figures["mutual_information"]) and found > 0.8 * log(figures["mutual_information_rows"]):
         notes.append("The mutual information is near its ceiling, the log of the number of rows: it may be larger.")
     if step is not None:
         notes.append(f"The data were dequantised with step {step:g}: bounds and bits are about masses of levels.")

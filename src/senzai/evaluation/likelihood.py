@@ -122,7 +122,7 @@ def log_likelihood(
     Args:
         model: What is judged; its training mode is left as it was.
         batch: Rows.
-        k: Draws per row.
+        k: Draws per row; one where they would all be alike.
         seed: Seed of the draws.
         memory_gb: Most memory for one chunk of work, in GiB.
         first_row: Position of the first row, where a longer table is judged piece by piece.
@@ -147,6 +147,7 @@ def log_likelihood(
         >>> estimate.per_row.shape, estimate.k, bool((estimate.ess <= 20).all())
         (torch.Size([3]), 20, True)
     """
+    k = 1 if model.deterministic else k
     log_sum = torch.full((len(batch),), -torch.inf, dtype=torch.float64, device=batch.device)
     log_sum_squares = log_sum.clone()
     counted = torch.zeros(len(batch), dtype=torch.long)

@@ -6,6 +6,7 @@ from .base import Inference as Inference
 from .base import LatentModel as LatentModel
 from .flat import Flat as Flat
 from .probed import Probed as Probed
+from .quantised import Quantised as Quantised
 from .semi_supervised import SemiSupervised as SemiSupervised
 from .stacked import Stacked as Stacked
 from .state_space import StateSpace as StateSpace

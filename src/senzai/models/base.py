@@ -7,10 +7,11 @@ when first read, so that an objective pays only for what it uses.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,12 @@ from ..dist.sequence import Sequence, rate_of_entries
 from ..dist.spaces import Space
 from ..nn.inputs import DataInitialised, as_float
 from ..parts.priors import Prior
+
+Latents: TypeAlias = tuple[Tensor, ...]
+"""One tensor per group, top-down."""
+
+Books: TypeAlias = dict[str, tuple[Tensor, int]]
+"""Whole numbers by the name of the list they are from, and how long that list is."""
 
 
 def weighted_mean(values: Tensor, log_mix: Tensor | None) -> Tensor:
@@ -255,6 +262,25 @@ class LatentModel(nn.Module, ABC):
     def scored(self, batch: Batch) -> Batch:
         """Return a batch as far as the model scores it; a model of one part given the rest masks the rest."""
         return batch
+
+    def after_step(self, total: Callable[[Tensor], Tensor]) -> None:
+        """Take in what the rows of a training step were, where something follows them otherwise than by gradients.
+
+        Called once after every step, when all players have moved. What was gathered in :meth:`infer` must be in
+        buffers, so that going back to an earlier state also forgets it.
+
+        Args:
+            total: Sum of a tensor over all processes.
+        """
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the posterior is a point, so that draws are all alike and more of them say nothing more."""
+        return False
+
+    def books(self, z: Latents) -> Books:
+        """Return the whole numbers among latents by the list they are from; none where latents are real."""
+        return {}
 
     @abstractmethod
     def encoder_parameters(self) -> list[nn.Parameter]:

@@ -16,13 +16,12 @@ from ..core.errors import CombinationError, SettingError
 from ..core.random import Noise, derive, using
 from ..dist.ops import draw, expected
 from ..dist.spaces import Real, Space
-from .base import Classifies, Inference, LatentModel
+from .base import Classifies, Inference, LatentModel, Latents
 from .modes import judging
 from .structured import Structured
 
 ROWS = 1024
 SPREAD_DRAWS = 64
-Latents = tuple[Tensor, ...]
 
 
 def in_pieces(batch: Batch, rows: int = ROWS) -> Iterator[tuple[int, Batch]]:
@@ -169,8 +168,8 @@ def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Tensor
 def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Tensor:
     """Return decoded points between the latents of rows of ``a`` and ``b``, ``(steps, N, *event)``.
 
-    The way is the shortest one of the space that the latents live on: a straight line, an arc of a great circle. A
-    condition changes along a straight line.
+    The way is the shortest one of the space that the latents live on: a straight line, an arc of a great circle, for
+    codes the nearest ones to the straight line between their vectors. A condition changes along a straight line.
 
     Raises:
         SettingError: Fewer than two steps.
@@ -193,7 +192,8 @@ def traverse(
     """Return decoded rows with one latent dimension set to each of ``values``, ``(len(values), N, *event)``.
 
     By default the values are seven that the space of the latents proposes (-3 to 3 for real ones). On a space that is
-    not all vectors the others give way: they keep their proportions.
+    not all vectors the others give way: they keep their proportions. Where latents are codes, a dimension is the
+    place of a code and values are codes.
 
     Raises:
         SettingError: There is no such dimension, or the space has no such value.
@@ -204,6 +204,8 @@ def traverse(
     width = z[group].shape[-1]
     if not -width <= dim < width:
         raise SettingError(f"`dim` must be one of 0 … {width - 1}, but got {dim!r}.")
+    if not z[group].is_floating_point() and bool((values != values.round()).any()):
+        raise SettingError(f"Codes are whole numbers, but got the values {values.tolist()}. Give whole numbers.")
     moved = z[group].repeat(len(values), *[1] * (z[group].ndim - 1))
     moved = space.with_coordinate(moved, dim, values.to(moved).repeat_interleave(len(batch)))
     others = [g.repeat(len(values), *[1] * (g.ndim - 1)) for g in z]

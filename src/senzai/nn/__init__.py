@@ -1,5 +1,7 @@
 """Networks: encoders and decoders for vectors and images of any size; they make numbers and know no distribution."""
 
+from .causal import MaskedNet as MaskedNet
+from .causal import PixelNet as PixelNet
 from .conv import ConvDecoder as ConvDecoder
 from .conv import ConvEncoder as ConvEncoder
 from .deep import ConvBlocks as ConvBlocks
@@ -18,4 +20,6 @@ from .mlp import MLPEncoder as MLPEncoder
 from .precision import native_bf16 as native_bf16
 from .precision import using_precision as using_precision
 from .recurrent import Recurrent as Recurrent
+from .spatial import MapEncoder as MapEncoder
+from .spatial import SpatialDecoder as SpatialDecoder
 from .table import TableEncoder as TableEncoder

@@ -43,7 +43,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels)
 
 
-class _Block(nn.Module):
+class ConvBlock(nn.Module):
     """Convolution with normalisation and activation, as a plain layer or a residual pair."""
 
     def __init__(self, channels: int, *, activation: str, residual: bool, dropout: float) -> None:
@@ -58,11 +58,13 @@ class _Block(nn.Module):
         self.residual = residual
 
     def forward(self, h: Tensor) -> Tensor:
+        """Return a map of the same shape."""
         out: Tensor = self.body(h)
         return h + out if self.residual else out
 
 
-def _check_image(event: tuple[int, ...]) -> None:
+def check_image(event: tuple[int, ...]) -> None:
+    """Refuse rows that are no images."""
     if len(event) != 3 or min(event) < 1:
         raise SettingError(
             f"A convolutional network needs images of shape (channels, height, width), but got {tuple(event)}. "
@@ -70,7 +72,8 @@ def _check_image(event: tuple[int, ...]) -> None:
         )
 
 
-def _channels(width: int, n_sizes: int, activation: str) -> list[int]:
+def channels_of(width: int, n_sizes: int, activation: str) -> list[int]:
+    """Return the channels at each size: doubled per stage up to four times."""
     if halves(activation) != 1:
         raise SettingError(f"Convolutional networks take no gated units, but got activation={activation!r}. Use silu.")
     if width < 1:
@@ -116,7 +119,7 @@ class ConvEncoder(Encoder):
         scaling: Scaling | None = None,
     ) -> None:
         super().__init__()
-        _check_image(event)
+        check_image(event)
         check_dropout(dropout)
         at_least(1, n_features=n_features)
         at_least(0, n_condition=n_condition)
@@ -124,13 +127,13 @@ class ConvEncoder(Encoder):
         self.inputs = Standardise(event, masked=masked, scaling=scaling)
         self.n_condition, self.n_features = n_condition, n_features
         sizes = halvings(h, w, n_stages)
-        chans = _channels(width, len(sizes), activation)
+        chans = channels_of(width, len(sizes), activation)
         stem = nn.Conv2d(4 * c * (2 if masked else 1), chans[0], 3, padding=1)
-        layers: list[nn.Module] = [stem, _Block(chans[0], activation=activation, residual=residual, dropout=dropout)]
+        layers: list[nn.Module] = [stem, ConvBlock(chans[0], activation=activation, residual=residual, dropout=dropout)]
         for a, b in pairwise(chans):
             layers += [
                 nn.Conv2d(a, b, 3, stride=2, padding=1),
-                _Block(b, activation=activation, residual=residual, dropout=dropout),
+                ConvBlock(b, activation=activation, residual=residual, dropout=dropout),
             ]
         self.stages = nn.Sequential(*layers)
         n_flat = chans[-1] * sizes[-1][0] * sizes[-1][1]
@@ -184,22 +187,22 @@ class ConvDecoder(Decoder):
         spectral: bool = False,
     ) -> None:
         super().__init__()
-        _check_image(raw_shape[1:])
+        check_image(raw_shape[1:])
         check_dropout(dropout)
         at_least(1, n_latent=n_latent)
         at_least(0, n_condition=n_condition)
         self.raw_shape, self.n_condition = tuple(raw_shape), n_condition
         n_raw, c, h, w = raw_shape
         self.sizes = halvings(h, w, n_stages)[::-1]
-        chans = _channels(width, len(self.sizes), activation)[::-1]
+        chans = channels_of(width, len(self.sizes), activation)[::-1]
         self.start_shape = (chans[0], *self.sizes[0])
         start = nn.Linear(n_latent + n_condition, chans[0] * self.sizes[0][0] * self.sizes[0][1])
         self.start = nn.Sequential(start, ACTIVATIONS[activation]())
-        self.first = _Block(chans[0], activation=activation, residual=residual, dropout=dropout)
+        self.first = ConvBlock(chans[0], activation=activation, residual=residual, dropout=dropout)
         self.stages = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(a, b, 3, padding=1),
-                _Block(b, activation=activation, residual=residual, dropout=dropout),
+                ConvBlock(b, activation=activation, residual=residual, dropout=dropout),
             )
             for a, b in pairwise(chans)
         )

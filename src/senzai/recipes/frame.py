@@ -25,17 +25,21 @@ from ..nn.inputs import Decoder, Encoder, Scaling
 from ..objectives.base import Objective
 from ..objectives.warmup import Constant, Warmup
 from ..parts.classifiers import check_classes
+from ..parts.code_priors import CodePrior
+from ..parts.coders import Coder
 from ..parts.conditionals import Conditional
 from ..parts.likelihoods import AnyLikelihood, Likelihood, decoded_shape
 from ..parts.posteriors import AnyPosterior, Posterior
 from ..parts.priors import Prior
+from ..parts.quantisers import Quantiser
 
 NETWORK_SETTINGS = (
     "hidden", "width", "residual", "n_stages", "activation", "dropout", "norm", "skip", "spectral",
 )
 SLOTS = (
     "n_latent", "curvature", "n_categories", "network", *NETWORK_SETTINGS, "prior", "posterior", "likelihood", "shared",
-    "objective", "warmup", "n_lower", "n_levels", "n_blocks", "channels", "observed", "inference",
+    "objective", "warmup", "n_lower", "n_levels", "n_blocks", "channels", "observed", "inference", "coder",
+    "code_dim", "quantiser", "code_prior",
 )
 """Settings of every recipe. A recipe with a part of its own kind gives it a slot of its own here."""
 
@@ -49,8 +53,20 @@ PROVIDED: dict[str, Callable[[Frame], Any]] = {
     "posterior": lambda frame: frame.posterior(),
     "curvature": lambda frame: frame.get("curvature", 1.0),
     "n_categories": lambda frame: frame.get("n_categories", None),
+    "masked": lambda frame: frame.masked,
+    "scaling": lambda frame: frame.scaling,
+    "code_dim": lambda frame: frame.code_dim,
+    "maps": lambda frame: frame.decoder((MAPS, *frame.event)),
+    "output": lambda frame: frame.output(),
 }
 """Arguments of parts that come from the data or from other parts: a part that has one of these names gets it."""
+
+
+MAPS = 8
+"""Maps of the size of a row that latents become before a decoder that goes entry by entry."""
+
+OUTPUTS = {"binary": "bernoulli", "levels": "discretised_logistic_mixture"}
+"""Families of single entries in such a decoder, by what the data are."""
 
 
 def objective_settings() -> tuple[str, ...]:
@@ -97,6 +113,8 @@ class Frame:
     _posterior: AnyPosterior | None = None
     feature_shape: tuple[int, ...] | None = None
     _fixed_latent: int | None = None
+    _coder: Coder | None = None
+    _code_dim: int = 0
 
     # --- settings ---------------------------------------------------------------------------------------------------
     def get(self, name: str, default: Any) -> Any:
@@ -125,6 +143,8 @@ class Frame:
         own = {k.partition(".")[2]: self.get(k, None) for k in self.settings if k.startswith(f"{slot}.")}
         takes = _parameters(registry(role)[name])
         given = {**fixed, **(defaults if name == default else {}), **own}
+        if isinstance(given.get("output"), str):
+            given["output"] = self.output(given["output"])
         provided = {k: PROVIDED[k](self) for k in takes if k in PROVIDED and k not in given}
         return make(f"{role}/{name}", **provided, **given)
 
@@ -278,8 +298,9 @@ class Frame:
         if self.feature_shape is not None:
             last: Decoder = make("decoder/feature_map", feature_shape=self.feature_shape, raw_shape=raw_shape)
             return last
-        network = self.word("network", self.network)
-        settings = self._network_settings("decoder", network)
+        grids = () if self._coder is None else self._coder.grids
+        network = "spatial" if grids else self.word("network", self.network)
+        settings = self._network_settings("decoder", network) | ({"grids": grids} if grids else {})
         if "hidden" in settings:
             settings["hidden"] = tuple(settings["hidden"])[::-1]
         decoder: Decoder = make(
@@ -292,6 +313,51 @@ class Frame:
         default = {"hidden": self.hidden} if "hidden" in takes else {}
         asked = [k for k in NETWORK_SETTINGS if k in takes and (k in self.settings or k in default)]
         return {k: self.get(k, default.get(k)) for k in asked}
+
+    def output(self, name: str | None = None) -> Family:
+        """Return the family of single entries in a decoder that goes entry by entry."""
+        proposed = registry("family")[self.family]
+        chosen = name or OUTPUTS.get(proposed.support, self.family)
+        levels = self.family_settings.get("levels", self.family_settings.get("n", 2))
+        takes = _parameters(registry("family")[chosen])
+        family: Family = make(f"family/{chosen}", **{k: levels for k in ("levels", "n") if k in takes})
+        return family
+
+    # --- codes ------------------------------------------------------------------------------------------------------
+    @property
+    def code_dim(self) -> int:
+        """Width of a code vector: that of the quantiser made before, or set."""
+        width: int = self._code_dim or self.get("code_dim", 16)
+        return width
+
+    def quantiser(self, name: str = "vq", **defaults: Any) -> Quantiser:
+        """Return a quantiser, another one each time."""
+        quantiser: Quantiser = self._part("quantiser", "quantiser", name, defaults)
+        self._code_dim = quantiser.width
+        return quantiser
+
+    def coder(self, **defaults: Any) -> Coder:
+        """Return the coder: a grid of vectors for an image under convolutions, else a set of them."""
+        name = "grid" if self.word("network", self.network) == "conv" else "set"
+        fits = {k: v for k, v in defaults.items() if k in _parameters(registry("coder")[name])}
+        settings = self._network_settings("coder", self.word("coder", name))
+        if fits != defaults and self.word("coder", name) == name:
+            raise CombinationError(
+                f"This recipe needs codes on grids ({', '.join(defaults)}), but the network makes a set of codes. "
+                "Use it for images, with network=conv."
+            )
+        self._coder = self._part("coder", "coder", name, fits, **settings)
+        self._fixed_latent = self._coder.size
+        return self._coder
+
+    def code_prior(self, quantisers: tuple[Quantiser, ...], name: str = "transformer", **defaults: Any) -> CodePrior:
+        """Return the prior over the codes of all levels."""
+        assert self._coder is not None  # made before its prior
+        entries = sum(n * q.depth for n, q in zip(self._coder.places, quantisers, strict=True))
+        prior: CodePrior = self._part(
+            "code_prior", "code_prior", name, defaults, n_values=quantisers[0].n_codes, n_entries=entries
+        )
+        return prior
 
     # --- objective --------------------------------------------------------------------------------------------------
     def elbo(self, **defaults: Any) -> Objective:

@@ -176,7 +176,7 @@ def find_traversals(model: LatentModel, row: Batch, codes: Codes) -> tuple[Trave
     found = []
     for flat in by_use(codes)[:TRAVERSED]:
         group, dim = places[flat]
-        if groups[group].ndim != 2:
+        if groups[group].ndim != 2 or not groups[group].is_floating_point():  # codes have no way between them
             continue
         low, high = np.percentile(codes.points[:, flat], [1, 99])
         if high - low < 1e-6:

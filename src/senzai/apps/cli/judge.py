@@ -87,6 +87,22 @@ def _announce(seconds: dict[str, float]) -> None:
     console(error=True).print(f"This takes about {max(1, round(whole))} s{parts}.", style="dim", markup=False)
 
 
+def _latents(found: Document) -> dict[str, str]:
+    """Say how the latents are used: codes, or real numbers."""
+    from .describing import number
+
+    if "code_perplexity" in found:
+        return {
+            "codes": f"perplexity {number(found['code_perplexity'])} of {found['n_codes']}, "
+            f"{100 * found['codes_used']:.0f} % stand somewhere",
+            "bits of codes": f"{number(found['code_bits'])}; {number(found['code_bits_uniform'])} if all were alike",
+        }
+    return {
+        "active latents": f"{number(found['active_units'])} of {found['n_latent']}",
+        "mutual information": f"{number(found['mutual_information'])} nats",
+    }
+
+
 def _measured(found: Document, run: Path) -> list[str]:
     from .describing import number
 
@@ -113,8 +129,7 @@ def _base(found: Document) -> dict[str, object]:
         "ELBO": f"{number(found['elbo'], 6)} = −(distortion {number(found['distortion'], 6)} + rate "
         f"{number(found['rate'], 6)})",
         "bits per dimension": number(found["bits_per_dim"]),
-        "active latents": f"{number(found['active_units'])} of {found['n_latent']}",
-        "mutual information": f"{number(found['mutual_information'])} nats",
+        **_latents(found),
     }
     if other := found.get("sampler"):
         facts[f"under the {other['name']}"] = (
