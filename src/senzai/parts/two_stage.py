@@ -19,7 +19,7 @@ from ..dist.vectors import HALF_LOG_2PI, Vector, standard_log_prob
 from ..nn.layers import hidden_layers, linear_out, with_condition
 from .priors import _FLOOR, Prior, check_width, needed
 
-ESTIMATE = 64
+ESTIMATE = 16
 """Draws of the upper latents that a density is estimated from outside training."""
 
 
