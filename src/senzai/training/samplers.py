@@ -71,7 +71,7 @@ class Samplers:
             known = ("auto", *self.names)
             raise UnknownNameError(
                 f"This run has no sampler {name!r}.{suggestion(name, list(known))} It has {', '.join(known)}; others "
-                f"are fitted in training: --set sampler={name}."
+                "are fitted in training: --set sampler=NAME."
             )
         return name
 
