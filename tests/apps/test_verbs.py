@@ -262,8 +262,19 @@ def test_info_on_data(cli, pictures, shelf):
 def test_lists(cli):
     assert {r["name"] for r in cli.json("recipes")["recipes"]} >= {"vae", "beta-vae"}
     assert {k["name"] for k in cli.json("kinds")["kinds"]} >= {"array", "images"}
-    assert "arxiv.org" in cli.text("recipes")
     assert "skip_bad" in cli.text("kinds")
+
+
+def test_recipes_are_listed_by_family_and_told_in_full(cli):
+    listed = cli.text("recipes")
+    assert listed.index("The plain recipes") < listed.index("  beta-vae") < listed.index("senzai recipes NAME")
+    assert max(map(len, listed.splitlines())) < 140
+    told = cli.text("recipes", "iaf-vae")
+    for said in ("arxiv.org", "posterior.n_steps", "by data", "standard_normal", "--recipe iaf-vae"):
+        assert said in told
+    found = cli.json("recipes", "beta-vae")
+    assert (found["parts"]["objective"], found["settings"]["beta"]) == ("elbo", 4.0)
+    assert found["family"] == "The plain recipes"
 
 
 def test_a_name_with_brackets_is_a_name(cli, pictures, tmp_path):

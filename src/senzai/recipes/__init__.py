@@ -3,7 +3,11 @@
 import importlib as _importlib
 import pkgutil as _pkgutil
 
+from .about import About as About
+from .about import about as about
+from .about import families as families
 from .frame import Frame as Frame
+from .index import index_page as index_page
 from .registry import RECIPES as RECIPES
 from .registry import Recipe as Recipe
 from .registry import build as build

@@ -12,6 +12,7 @@ from torch.distributions.constraints import MixtureSameFamilyConstraint
 from torch.distributions.transforms import Transform
 
 from ..core.batch import Batch
+from ..core.errors import CombinationError
 from ..core.random import Noise, forked, using
 from ..dist.ops import Observed, draw
 from ..evaluation import log_likelihood
@@ -95,7 +96,10 @@ def _support(p: Distribution) -> constraints.Constraint:
 
 
 def _draws(p: Distribution, n: int) -> Tensor:
-    return draw(p, (n,), grad=False, noise=Noise(torch.Generator().manual_seed(3)))
+    try:
+        return draw(p, (n,), grad=False, noise=Noise(torch.Generator().manual_seed(3)))
+    except CombinationError as err:  # known only where the model itself drew, and it says so
+        raise NotAsked(str(err)) from None
 
 
 def _integrated(p: Distribution, way: Transform) -> Iterator[str]:
@@ -249,8 +253,11 @@ def evidence(subject: Subject) -> Iterator[str]:
         given = model.given(batch)
         c = None if given is None else given.repeat(DRAWS, 1)
         z = model.sample_prior(DRAWS * len(batch), c)
-        second = model.infer(batch, DRAWS, z=tuple(g.view(DRAWS, len(batch), *g.shape[1:]) for g in z))
-        sides = [_joint(seen) for seen in (first, second)]
+        try:
+            second = model.infer(batch, DRAWS, z=tuple(g.view(DRAWS, len(batch), *g.shape[1:]) for g in z))
+            sides = [_joint(seen) for seen in (first, second)]
+        except CombinationError as err:
+            raise NotAsked(str(err)) from None
     both = [torch.logaddexp(log_q, log_p) - log(2) for log_q, log_p, _ in sides]
     for i, what in enumerate(("q(z|x)", "p(z)")):
         total, se = _balanced([side[i] - m for side, m in zip(sides, both, strict=True)])

@@ -108,6 +108,7 @@ class Subject:
         proposed: dict[str, Any] = {
             "event": data.event, "family": data.family, "family_settings": dict(data.settings), "shared": data.shared,
             "network": data.network, "n_rows": ROWS, **data.proposed,
+            "n_labelled": ROWS if self.example.frame.get("n_classes") else 0,
         }
         frame = Bench(**{**proposed, **self.example.frame}, settings={**self.small, **settings})
         frame.examined, frame.maker = self.entry, self.example.make
@@ -115,6 +116,7 @@ class Subject:
         unused = [name for name in settings if name not in frame._used]
         if unused:
             raise SettingError(f"Every setting of an example is used, but {', '.join(unused)} was not ({self}).")
+        model.check()
         objective.check(model)
         return model, objective
 

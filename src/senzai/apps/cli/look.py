@@ -96,13 +96,44 @@ def _run_in_words(document: Document, spec: Spec) -> list[str]:
     return [*lines, "[bold]Files[/]", table({k: f"{v:,} bytes" for k, v in document["files"].items()})]
 
 
-def recipes(as_json: Json = False) -> None:
-    """List the named models."""
-    from ...recipes import RECIPES
+def recipes(
+    name: Annotated[str | None, Argument(metavar="[NAME]", help="One recipe, in full.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """List the named models, or say what one is made of: its paper, parts and settings."""
+    from ...recipes import families
 
-    found = [RECIPES[name] for name in sorted(RECIPES)]
-    lines = [f"[bold]{r.name}[/]\n  {plain(r.title)}\n  [dim]{plain(r.paper)}[/]" for r in found]
-    reply(as_json, {"recipes": [{"name": r.name, "title": r.title, "paper": r.paper} for r in found]}, *lines)
+    if name is not None:
+        _about_recipe(name, as_json)
+        return
+    found = families()
+    width = max(len(r.name) for members in found.values() for r in members)
+    lines = []
+    for family, members in found.items():
+        lines += ["", f"[bold]{plain(family)}[/]", *(f"  {r.name:<{width}}  [dim]{plain(r.title)}[/]" for r in members)]
+    document = [
+        {"name": r.name, "title": r.title, "paper": r.paper, "family": family}
+        for family, members in found.items() for r in members
+    ]
+    reply(as_json, {"recipes": document}, *lines[1:], "", "[dim]More about one:[/] senzai recipes NAME")
+
+
+def _about_recipe(name: str, as_json: bool) -> None:
+    from ...recipes import about
+
+    found = about(name)
+    document: Document = {
+        "name": name, "title": found.recipe.title, "paper": found.recipe.paper, "family": found.family,
+        "parts": found.parts, "settings": found.settings,
+    }
+    shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in found.settings.items()}
+    title, paper = plain(found.recipe.title), plain(found.recipe.paper)
+    reply(
+        as_json, document, f"[bold]{name}[/]", f"  {title}", f"  [dim]{paper}[/]",
+        "[bold]Parts[/]", table(found.parts), "[bold]Settings and their defaults[/] [dim](--set name=value)[/]",
+        table(shown),
+        "[bold]Next[/]", f"  senzai fit DATA --out runs/NAME --recipe {name}",
+    )
 
 
 def kinds(as_json: Json = False) -> None:
