@@ -35,6 +35,9 @@ def quantiser(request):
     return QUANTISERS[request.param]().double()
 
 
+GRIDS = ["fsq of three", "fsq of two", "fsq of bits", "lfq"]
+
+
 # --- codes and vectors ----------------------------------------------------------------------------------------------
 def test_a_vector_is_that_of_its_codes(quantiser):
     q = quantiser(torch.randn(4, 6, 3, dtype=torch.double))
@@ -45,7 +48,7 @@ def test_a_vector_is_that_of_its_codes(quantiser):
         torch.testing.assert_close(quantiser.embed(quantiser.nearest(q.values)), q.values)
 
 
-@pytest.mark.parametrize("grid", [FSQ((4, 3, 2)), FSQ((8, 5)), FSQ((2, 2, 2)), LFQ(5)], ids=str)
+@pytest.mark.parametrize("grid", [FSQ((4, 3, 2)), FSQ((8, 5)), FSQ((2, 2, 2)), LFQ(5)], ids=GRIDS)
 def test_codes_and_points_of_a_grid_are_one_to_one(grid):
     codes = torch.arange(grid.n_codes)
     points = grid.embed(codes[None])[0]
