@@ -164,3 +164,29 @@ def test_what_only_training_has_is_checkpointed_and_not_shipped(make, tmp_path, 
     kept = load_tensors(tmp_path / "weights.safetensors")[0]
     assert kept
     assert not any(k.startswith("aux") for k in kept)
+
+
+@dataclass(frozen=True)
+class Incomparable(TwoSides):
+    """A loss that only rises: nothing was ever better than the first step."""
+
+    comparison: bool = True
+
+    @property
+    def comparable(self):
+        return self.comparison
+
+    def players(self, model: LatentModel):
+        def rising(model, batch, step):
+            found = ELBO()(model, batch, step)
+            return Terms(found.loss + 100.0 * step, found.parts, found.watch)
+
+        return (Player("model", model.own_parameters(), rising),)
+
+
+def test_where_losses_cannot_be_compared_the_last_weights_are_the_best(make, train, same):
+    for comparison, best in ((True, 5), (False, 20)):
+        training = make(objective=Incomparable(comparison), steps=20, validate_every=5)
+        train(training)
+        assert training.progress.best_step == best
+        assert same(training.model.state_dict(), training.state().model) == (not comparison)

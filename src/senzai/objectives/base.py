@@ -100,6 +100,11 @@ class Objective(ABC):
         return replaced
 
     @property
+    def comparable(self) -> bool:
+        """Whether validation losses of different steps can be compared; where not, the latest weights are the best."""
+        return True
+
+    @property
     def settled_after(self) -> int:
         """Number of steps after which weights no longer change (the end of a warm-up)."""
         return 0

@@ -150,6 +150,11 @@ class VAEGAN(Objective):
         }
         return Terms(sum_of(parts), parts, raw(found))
 
+    @property
+    def comparable(self) -> bool:
+        """Distances in features grow with the critic that learns them."""
+        return False
+
     def decoder_loss(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the decoder's terms."""
         critic, seen = row_critic(model), model.infer(batch)

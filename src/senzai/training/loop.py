@@ -253,7 +253,7 @@ class Training:
         with nullcontext() if self.average is None else self.average.applied(self.model):
             metrics = self.evaluate()
         settled = self.progress.step >= self.objective.settled_after
-        best = settled and metrics["loss"] < self.progress.best_loss
+        best = settled and (not self.objective.comparable or metrics["loss"] < self.progress.best_loss)
         if best:
             self.best = clone(self.average.state(self.model) if self.average else self.model.state_dict())
             self.progress = replace(
