@@ -17,8 +17,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from senzai.core.errors import ShapeError
-from senzai.estimators import VAEDensity, VAETransformer
+from senzai.core.errors import SettingError, ShapeError
+from senzai.estimators import VAEDensity, VAEDetector, VAEImputer, VAEResampler, VAESynthesizer, VAETransformer
 
 QUICK = {"steps": 50, "n_latent": 2, "settings": {"hidden": [16]}, "random_state": 0}
 
@@ -114,3 +114,70 @@ def test_a_rows_density_does_not_depend_on_its_place(two_groups):
     whole = density.score_samples(x)
     np.testing.assert_allclose(density.score_samples(x[::-1])[::-1], whole, rtol=1e-10)
     np.testing.assert_allclose(density.score_samples(x[5:6]), whole[5:6], rtol=1e-10)
+
+
+def test_a_planted_outlier_is_found_and_explained():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 1)) @ np.array([[1.0, -1.0, 2.0, 0.5]]) + 0.1 * rng.normal(size=(300, 4))
+    x[7, 2] += 5  # the value itself is usual, but not beside the others
+    found = VAEDetector(n_latent=1, steps=400, lr=5e-3, contamination=0.01, random_state=0).fit(x)
+    assert found.decision_scores_.argmax() == 7
+    assert found.predict(x)[7] == -1
+    assert found.labels_.sum() == 3
+    assert found.explain(x[7:8])[0, :4].argmax() == 2
+    np.testing.assert_allclose(found.explain(x).sum(1), found.decision_scores_, atol=1e-9)
+    np.testing.assert_allclose(-found.score_samples(x), found.decision_scores_, atol=1e-9)
+    with pytest.raises(SettingError, match="contamination"):
+        VAEDetector(contamination=0.9).fit(x)
+
+
+def test_holes_are_filled_from_what_the_other_columns_say():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(400, 1))
+    x = z @ np.array([[1.0, -1.0, 2.0]]) + 0.1 * rng.normal(size=(400, 3))
+    holes = rng.random(x.shape) < 0.15
+    holes[holes.all(1)] = False
+    given = np.where(holes, np.nan, x)
+    small = {"n_latent": 1, "steps": 1000, "lr": 1e-2, "random_state": 0, "settings": {"hidden": [16]}}
+    imputer = VAEImputer(**small)
+    filled = imputer.fit_transform(given)
+    assert (filled[~holes] == x[~holes]).all()
+    error = np.sqrt(np.square(filled - x)[holes].mean())
+    assert error < 0.35 * np.sqrt(np.square(np.nanmean(given, 0) - x)[holes].mean())
+    np.testing.assert_array_equal(filled, imputer.transform(given))
+    drawn = VAEImputer(**small, draw=True).fit_transform(given)
+    assert not np.allclose(drawn, filled)
+
+
+def test_tables_go_through_with_their_types():
+    rng = np.random.default_rng(0)
+    n = 200
+    frame = pd.DataFrame({
+        "age": rng.integers(18, 90, n), "plan": rng.choice(["basic", "plus"], n), "since": pd.Timestamp("2024-01-01"),
+        "paid": rng.gamma(2.0, 30.0, n),
+    })
+    made = VAESynthesizer(steps=60, random_state=0).fit(frame).sample(50, random_state=1, given={"plan": "plus"})
+    assert made.dtypes.to_dict() == frame.dtypes.to_dict()
+    assert set(made["plan"]) == {"plus"}
+    assert made["age"].between(18, 89).all()
+    holed = frame.mask(rng.random(frame.shape) < 0.1)
+    whole = VAEImputer(steps=60, random_state=0).fit(holed).transform(holed)
+    assert not whole.isna().any().any()
+    assert VAEDetector(steps=60, random_state=0).fit(frame).predict(frame).shape == (n,)
+    assert VAETransformer(steps=60, n_latent=3, random_state=0).fit_transform(frame).shape == (n, 3)
+
+
+def test_a_rare_class_gets_rows_of_its_own_kind():
+    rng = np.random.default_rng(0)
+    y = np.array(["often"] * 180 + ["rare"] * 20)
+    x = rng.normal(size=(200, 5)) + 6.0 * (y == "rare")[:, None]
+    resampler = VAEResampler(n_latent=2, steps=400, lr=5e-3, random_state=0)
+    more, labels = resampler.fit_resample(x, y)
+    assert (more[:200] == x).all()
+    assert pd.Series(labels).value_counts().to_dict() == {"often": 180, "rare": 180}
+    assert np.abs(more[200:].mean(0) - 6).max() < 2
+    assert resampler.sampling_strategy_ == {"rare": 160}
+    some, _ = VAEResampler(steps=30, random_state=0, sampling_strategy={"rare": 25}).fit_resample(x, y)
+    assert len(some) == 205
+    with pytest.raises(SettingError, match="sampling_strategy"):
+        VAEResampler(steps=30, sampling_strategy={"never": 5}).fit(x, y)

@@ -122,9 +122,29 @@ def test_equal_scores_are_not_stranger():
 def test_thresholds_and_ranks():
     held = torch.arange(1.0, 101.0)
     assert threshold(held, 0.1) == pytest.approx(90.1)
-    assert rank_among(torch.tensor([0.5, 50.5, 100.0, 199.0]), held).tolist() == pytest.approx([0, 0.5, 0.99, 2.98])
+    assert rank_among(torch.tensor([-60.0, 50.5, 100.0, 199.0]), held).tolist() == pytest.approx([0, 0.505, 1, 2.98])
     with pytest.raises(SettingError, match="contamination"):
         threshold(held, 5)
+
+
+def test_a_rank_has_no_jumps():
+    held = torch.tensor([1.0, 1.0, 2.0, 5.0], dtype=torch.float64)
+    at = torch.linspace(-8, 9, 4001, dtype=torch.float64)
+    rank = rank_among(at, held)
+    assert (rank.diff() >= 0).all()
+    jumps = rank.diff()[(at[1:] < 1) | (at[:-1] > 1)]  # two equal scores are one step
+    assert jumps.max() < 0.01
+
+
+def test_a_training_row_is_no_neighbour_of_its_own(plain):
+    train = Batch(torch.randn(60, 4, generator=torch.Generator().manual_seed(1)))
+    reference = make_reference(plain, train, train.take(slice(0, 30)), k=4)
+    for method in ("knn", "input_knn"):
+        found = score(plain, train.take(slice(0, 7)), method, reference=reference, k=4)
+        assert (found.values > 0.05).all()
+        moved = Batch(train.tensor[:7] + 1e-4)  # nearly the same rows do have these neighbours
+        assert (score(plain, moved, method, reference=reference, k=4).values < found.values).all()
+        torch.testing.assert_close(found.shares.sum(1), found.values)
 
 
 def test_strange_rows_score_high(plain):

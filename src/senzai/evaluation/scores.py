@@ -27,6 +27,8 @@ MEMBERS = ("reconstruction", "residual", "knn", "input_knn")
 """What ``auto`` is made of."""
 NEIGHBOURS = 5
 ROWS = 512
+_HOLE = -1.2345e30
+"""Stands for a missing entry where rows are compared for being the same."""
 
 
 @dataclass(frozen=True)
@@ -205,11 +207,13 @@ def _one(raw: _Raw, method: str, reference: Reference | None) -> Scores:
     if method == "nll":
         return _complete(raw.nll, raw.weighted)
     assert reference is not None
+    if method in ("input_knn", "knn"):
+        itself = _itself(raw.inputs, reference.inputs)
     if method == "input_knn":
-        near, shares = _nearest(raw.inputs, reference.inputs, reference.spread[0], reference.centre)
+        near, shares = _nearest(raw.inputs, reference.inputs, reference.spread[0], reference.centre, itself)
         return _complete(near, _by_feature(shares, raw))
     if method == "knn":
-        near, shares = _nearest(raw.residuals, reference.residuals, reference.spread[1], torch.zeros(()))
+        near, shares = _nearest(raw.residuals, reference.residuals, reference.spread[1], torch.zeros(()), itself)
         return _complete(near, _by_feature(shares, raw))
     square = (raw.residuals / reference.spread[0]).square().nan_to_num()
     return _complete(square.sum(1), _by_feature(square, raw))
@@ -225,19 +229,38 @@ def _by_feature(shares: Tensor, raw: _Raw) -> Tensor:
     return out.index_add(1, raw.owner.to(shares.device), shares)
 
 
-def _nearest(x: Tensor, known: Tensor, spread: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean distance to the nearest rows, and the share of each place; missing places add nothing."""
+def _nearest(x: Tensor, known: Tensor, spread: Tensor, centre: Tensor, itself: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean distance to the nearest other rows, and the share of each place; missing places add nothing."""
     there = ~x.isnan()
     a, b = ((x - centre) / spread).nan_to_num(), ((known - centre) / spread).nan_to_num()
     values, shares = [], []
     for start in range(0, len(a), ROWS):
-        some = a[start : start + ROWS]
-        at = torch.cdist(some, b).topk(min(NEIGHBOURS, len(b)), largest=False).indices
+        some, own = a[start : start + ROWS], itself[start : start + ROWS]
+        distance = _distances(some, b)
+        if len(b) > 1:
+            distance[own >= 0, own[own >= 0]] = torch.inf
+        at = distance.topk(min(NEIGHBOURS, max(1, len(b) - 1)), largest=False).indices
         square = (some.unsqueeze(1) - b[at]).square() * there[start : start + ROWS].unsqueeze(1)
         exact = square.sum(-1).sqrt()
         shares.append((square / exact.clamp_min(1e-12).unsqueeze(-1)).mean(1))
         values.append(exact.mean(1))
     return torch.cat(values), torch.cat(shares)
+
+
+def _itself(x: Tensor, known: Tensor) -> Tensor:
+    """Return which known row is the very row, ``(N,)``, -1 where none is: a row is no evidence about itself."""
+    a, b = x.nan_to_num(_HOLE), known.nan_to_num(_HOLE)
+    found = []
+    for start in range(0, len(a), ROWS):
+        some = a[start : start + ROWS]
+        at = _distances(some, b).argmin(1)
+        found.append(torch.where((some == b[at]).all(1), at, -1))
+    return torch.cat(found)
+
+
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return Euclidean distances, ``(N, M)``, each from its two rows alone, whatever stands beside them."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _auto(raw: _Raw, reference: Reference) -> Scores:
@@ -254,15 +277,19 @@ def _auto(raw: _Raw, reference: Reference) -> Scores:
 
 
 def rank_among(values: Tensor, held: Tensor) -> Tensor:
-    """Return the share of held-out scores below each value; beyond their largest it goes on, in their own spread.
+    """Return the share of held-out scores up to each value, without jumps; it goes on beyond the largest.
 
     Example:
-        >>> rank_among(torch.tensor([0.0, 2.5, 8.0]), torch.tensor([1.0, 2.0, 3.0, 4.0]))
-        tensor([0.0000, 0.5000, 3.0000])
+        >>> rank_among(torch.tensor([-9.0, 2.0, 2.5, 8.0]), torch.tensor([1.0, 2.0, 3.0, 4.0]))
+        tensor([0.0000, 0.5000, 0.6250, 3.0000])
     """
-    rank = torch.searchsorted(held, values.contiguous()).to(values.dtype) / len(held)
-    spread = (held[-1] - held[len(held) // 2 - 1]).clamp_min(1e-9)
-    return rank + (values - held[-1]).clamp_min(0) / spread
+    n, values = len(held), values.contiguous().to(held.dtype)
+    spread = (held[-1] - held[n // 2 - 1]).clamp_min(1e-9)
+    ends = torch.cat([(held[0] - spread).unsqueeze(0), held])
+    at = torch.searchsorted(ends, values).clamp(1, n)
+    gap = (ends[at] - ends[at - 1]).clamp_min(1e-12)
+    between = ((values - ends[at - 1]) / gap).clamp(0, 1)
+    return (at - 1 + between) / n + (values - held[-1]).clamp_min(0) / spread
 
 
 def p_values(values: Tensor, held: Tensor) -> Tensor:

@@ -1,0 +1,102 @@
+"""Anomaly detection, with scikit-learn's face and the attributes that users of PyOD know."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+from sklearn.base import OutlierMixin
+
+from ..core.errors import SettingError
+from ..data import Dataset
+from ..evaluation.scores import make_reference, score
+from .base import VAEEstimator
+
+REFERENCE_ROWS = 2000
+
+
+@final
+class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]
+    r"""Finds rows that are unlike the others.
+
+    As in scikit-learn, ``score_samples`` and ``decision_function`` are *lower* for stranger rows and ``predict`` gives
+    -1 for them; ``decision_scores_`` and ``labels_`` of the training rows are PyOD's: higher is stranger, 1 is an
+    anomaly.
+
+    Args:
+        recipe: Name of a recipe.
+        contamination: Share of the training rows that is flagged, in (0, 0.5].
+        method: ``"auto"`` (mean rank of four scores), ``"elbo"``, ``"nll"``, ``"reconstruction"``, ``"residual"``,
+            ``"knn"`` or ``"input_knn"``; see ``senzai.evaluation.scores``.
+        k: Draws per row.
+        **more: As for :class:`VAEEstimator`.
+
+    Attributes:
+        decision_scores_: Scores of the training rows, higher is stranger.
+        threshold_: Score above which a row is flagged.
+        offset_: Minus the threshold: ``decision_function = score_samples - offset_``.
+        labels_: 1 for flagged training rows, else 0.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(100, 3))
+        >>> x[0] = 9
+        >>> found = VAEDetector(steps=40, contamination=0.01, random_state=0).fit(x)
+        >>> found.labels_.nonzero()[0].tolist(), found.predict(x[:2]).tolist()
+        ([0], [-1, 1])
+    """
+
+    def __init__(
+        self, recipe: str = "vae", *, contamination: float = 0.1, method: str = "auto", k: int = 16,
+        n_latent: int | None = None, steps: int | None = None, batch_size: int | None = None, lr: float | None = None,
+        values: str = "real", settings: Any = None, random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            recipe, n_latent=n_latent, steps=steps, batch_size=batch_size, lr=lr, values=values, settings=settings,
+            random_state=random_state, verbose=verbose,
+        )
+        self.contamination, self.method, self.k = contamination, method, k
+
+    def fit(self, X: Any, y: Any = None) -> VAEDetector:
+        """Train without labels, score the training rows, and set the threshold; ``y`` is ignored."""
+        if not 0 < self.contamination <= 0.5:
+            raise SettingError(f"`0 < contamination <= 0.5` must hold, but got {self.contamination!r}.")
+        self._keep(self._fit_run(self._checked(X, reset=True)))
+        dataset = self._opened(X)
+        self._compare_with(dataset)
+        self.decision_scores_ = self._strangeness(dataset)
+        self.offset_ = float(np.percentile(-self.decision_scores_, 100 * self.contamination))
+        self.threshold_ = -self.offset_
+        self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
+        return self
+
+    def _compare_with(self, dataset: Dataset) -> None:
+        """Keep what rows are compared with: training rows, and those held out (all, where there are too few)."""
+        parts = dataset.split_indices()
+        held = parts["validation"] if len(parts["validation"]) >= 5 else np.arange(len(dataset))
+        rng = np.random.default_rng(0)
+        some = [np.sort(rng.permutation(index)[:REFERENCE_ROWS]) for index in (parts["train"], held)]
+        self.run_.reference = make_reference(self.run_.model, *(dataset.batch(index) for index in some), k=self.k)
+
+    def _strangeness(self, dataset: Dataset) -> Any:
+        found = score(self.run_.model, dataset.batch(), self.method, reference=self.run_.reference, k=self.k)
+        return found.values.double().numpy()
+
+    def score_samples(self, X: Any) -> Any:
+        """Return minus the score of each row: lower is stranger, ``(n,)``."""
+        return -self._strangeness(self._opened(X))
+
+    def decision_function(self, X: Any) -> Any:
+        """Return ``score_samples`` minus the offset: negative for anomalies, ``(n,)``."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> Any:
+        """Return -1 for anomalies and 1 for all other rows."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def explain(self, X: Any) -> Any:
+        """Return the share of each column in the score, ``(n, d + 1)``; the last is what no column accounts for."""
+        batch = self._opened(X).batch()
+        found = score(self.run_.model, batch, self.method, reference=self.run_.reference, k=self.k)
+        return found.shares.double().numpy()
