@@ -33,13 +33,17 @@ def fill_with_means(frame: Any, draws: Tensor, table: Table) -> Any:
 def _filled(frame: Any, table: Table, make: Any) -> Any:
     out = frame.copy()
     places = {str(c): i for i, c in enumerate(frame.columns)}
-    for i, column in enumerate(table.modelled):
+    order = {str(c.name): i for i, c in enumerate(table.modelled)}
+    for column in table.columns:
+        if not column.modelled and column.type != "constant":
+            continue  # what was left out cannot be known
         at = places[str(column.name)]
         series = frame.iloc[:, at]
         rows = np.flatnonzero(~observed(series))
         if not len(rows):
             continue
-        new = make(i, rows, column)
+        known = column.type == "constant"
+        new = codec.regenerate(column, len(rows)) if known else make(order[str(column.name)], rows, column)
         out.isetitem(at, _placed(series, new, rows))
     return out
 
