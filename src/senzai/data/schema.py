@@ -130,7 +130,7 @@ class Proposal:
         network: "mlp" or "conv".
         encoder: Name of the encoder, where it is another than the network's.
         encoder_settings: Its settings.
-        settings: Settings of the model that suit these data, where the user sets none.
+        training: Settings of training that suit these data, where the user sets none.
         reason: One plain sentence.
     """
 
@@ -140,5 +140,5 @@ class Proposal:
     network: Literal["mlp", "conv"] = "mlp"
     encoder: str | None = None
     encoder_settings: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""

@@ -77,7 +77,7 @@ class Reference:
 def make_reference(model: LatentModel, train: Batch, held: Batch, *, k: int = 16, seed: int = 0) -> Reference:
     """Return what rows are compared with: training rows, and the scores of rows that were held out."""
     raw = _Raw.of(model, train, k=k, seed=seed)
-    spread = torch.stack([_spread(raw.inputs), _spread(raw.residuals)])
+    spread = torch.stack([spread_of(raw.inputs, raw.owner), spread_of(raw.residuals, raw.owner)])
     reference = Reference(raw.inputs, raw.residuals, raw.inputs.nanmean(0).nan_to_num(), spread)
     judged = _Raw.of(model, held, k=k, seed=seed)
     for method in METHODS[1:]:
@@ -86,9 +86,14 @@ def make_reference(model: LatentModel, train: Batch, held: Batch, *, k: int = 16
     return reference
 
 
-def _spread(x: Tensor) -> Tensor:
-    centred = x - x.nanmean(0)
-    sd = centred.square().nanmean(0).sqrt().nan_to_num()
+def spread_of(x: Tensor, owner: Tensor) -> Tensor:
+    """Return the spread of each place, ``(D,)``: of all places of a feature together, so that features count alike.
+
+    A rare category has a place of next to no spread of its own; divided by that it would outshout all other columns.
+    """
+    variance = (x - x.nanmean(0)).square().nanmean(0).nan_to_num()
+    whole = variance.new_zeros(int(owner.max()) + 1).index_add(0, owner, variance)
+    sd = whole[owner].sqrt()
     usual = sd[sd > 0].median() if bool((sd > 0).any()) else sd.new_tensor(1.0)
     return sd.clamp_min(0.05 * float(usual))
 

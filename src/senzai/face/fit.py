@@ -95,10 +95,11 @@ def fit(
     if devices > 1 and "RANK" not in os.environ:
         return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices)
     dataset = open_data(data, kind=request.kind, options=request.data)
-    model, objective = make(recipe, dataset, request.model, request.training.seed)
-    refuse_sampler(model, dataset, request.training)
+    wanted = request.training.proposed(dataset.propose().training)
+    model, objective = make(recipe, dataset, request.model, wanted.seed)
+    refuse_sampler(model, dataset, wanted)
     spec = bundle.new_spec(
-        recipe=recipe, settings=given, training=request.training, data_schema=dataset.schema.model_dump(mode="json"),
+        recipe=recipe, settings=given, training=wanted, data_schema=dataset.schema.model_dump(mode="json"),
         source=_name_of(data), model=model, objective=objective,
     )
     with process_group() as comms:
@@ -109,7 +110,7 @@ def fit(
         if announce is not None:
             announce(dataset, spec)
         comms.barrier()
-        heard = [*_listeners(request.training, folder, comms, _shown(progress), tensorboard), *listeners]
+        heard = [*_listeners(wanted, folder, comms, _shown(progress), tensorboard), *listeners]
         return _train(dataset, model, objective, spec, folder, comms, heard, fresh=True)
 
 

@@ -18,8 +18,7 @@ from ..data import Dataset, Schema
 from ..models.base import LatentModel
 from ..recipes import RECIPES
 from ..training.bundle import Spec
-from ..training.samplers import Samplers
-from . import headline, images, sections
+from . import headline, images, sections, tables
 from .blocks import Charts, Section
 from .findings import Findings, hold, measure, rows_of
 from .headline import Judged
@@ -110,7 +109,8 @@ def all_sections(run: RunLike, found: Findings | None, judged: Judged, dataset: 
         see = sections.seen_as_pictures if images.is_pictures(run.schema) else sections.seen_as_columns
         reconstructions, samples, traversals, between = see(found, run.schema)
         in_space = [sections.latent_map(found, run.schema), sections.rates(found, judged)]
-        parts += [reconstructions, samples, *in_space, traversals, between]
+        of_table = [] if dataset is None else tables.sections(found, run.schema, dataset, run.model)
+        parts += [*(of_table or [reconstructions, samples]), *in_space, traversals, between]
     fit = run.metrics.get("fit", {})
     folder = "path/to/this/run" if run.folder is None else str(run.folder)
     parts += [] if judged.here else judged_sections(judged.numbers)

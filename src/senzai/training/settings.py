@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Annotated, Any, Literal
 
@@ -85,6 +86,16 @@ class TrainSettings(BaseModel):
             return cls.model_validate(values)
         except ValidationError as err:
             raise SettingError(" ".join(_explain(e) for e in err.errors())) from None
+
+    def proposed(self, defaults: Mapping[str, Any]) -> TrainSettings:
+        """Return the settings with what the data propose, where the user set nothing; epochs rule out proposed steps.
+
+        Example:
+            >>> TrainSettings.parse({"epochs": 3}).proposed({"steps": 100, "batch_size": 64}).batch_size
+            64
+        """
+        mine = self.model_fields_set | ({"steps"} if self.epochs is not None else set())
+        return self.model_copy(update={k: v for k, v in defaults.items() if k not in mine})
 
     def chosen_batch_size(self, n_rows: int) -> int:
         """Return the batch size: given, or a power of two from 32 to 512 so that an epoch has a hundred steps or so."""

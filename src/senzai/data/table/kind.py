@@ -136,6 +136,8 @@ class TableKind(Kind):
         sorts = {"sorts": table.sorts, "sizes": table.sizes, "cuts": cuts_of(table)}
         return Proposal(
             family="mixed", family_settings=sorts, encoder="table", encoder_settings=sorts,
+            training={"batch_size": 512 if schema.n_rows >= 20_000 else 256 if schema.n_rows >= 5000 else 128,
+                      "steps": max(1500, min(6000, 1000 + schema.n_rows // 5))},
             reason="Proposed because every column has a likelihood of its own.",
         )
 

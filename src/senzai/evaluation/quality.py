@@ -1,0 +1,160 @@
+"""How good generated rows of a table are: columns, pairs, a judge, usefulness, and distance to training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..dist import MixedFamily
+from .scores import spread_of
+from .vectors import vectors
+
+Floats = NDArray[np.float64]
+BINS = 10
+NEAR_ROWS = 1000
+LEVELS = ("category", "binary", "steps")
+
+
+def shapes(real: Tensor, made: Tensor, family: MixedFamily, mask: Tensor | None = None) -> Floats:
+    """Return how alike each column is distributed, ``(d,)``, 1 is alike.
+
+    Categories: one minus the total variation distance. Numbers and steps: one minus the Kolmogorov-Smirnov distance.
+    """
+    found = []
+    for j, (sort, size) in enumerate(zip(family.sorts, family.sizes, strict=True)):
+        a = real[:, j] if mask is None else real[mask[:, j], j]
+        b = made[:, j]
+        if sort in ("category", "binary"):
+            shares = [torch.bincount(v.long().clamp(0, max(size, 2) - 1), minlength=max(size, 2)) / max(len(v), 1)
+                      for v in (a, b)]
+            found.append(1 - 0.5 * float((shares[0] - shares[1]).abs().sum()))
+        else:
+            found.append(1 - distance(a.double().numpy(), b.double().numpy()))
+    return np.array(found)
+
+
+def distance(a: Floats, b: Floats) -> float:
+    """Return the Kolmogorov-Smirnov distance of two samples.
+
+    Example:
+        >>> distance(np.array([0.0, 1.0]), np.array([0.0, 1.0])), distance(np.array([0.0]), np.array([2.0]))
+        (0.0, 1.0)
+    """
+    if not len(a) or not len(b):
+        return 0.0
+    a, b = np.sort(a), np.sort(b)
+    at = np.concatenate([a, b])
+    return float(np.abs(np.searchsorted(a, at, "right") / len(a) - np.searchsorted(b, at, "right") / len(b)).max())
+
+
+def binned(real: Tensor, made: Tensor, family: MixedFamily) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return both as bins: categories as they are (the rarest beyond ten together), numbers by the data's deciles."""
+    out = []
+    for j, sort in enumerate(family.sorts):
+        a, b = real[:, j].double().numpy(), made[:, j].double().numpy()
+        if sort in ("category", "binary"):
+            counts = np.bincount(a.astype(np.int64), minlength=int(max(a.max(), b.max())) + 1)
+            place = np.full(len(counts), BINS - 1)
+            order = np.argsort(-counts, kind="stable")[: BINS - 1]
+            place[order] = np.arange(len(order))
+            out.append((place[a.astype(np.int64)], place[b.astype(np.int64)]))
+        else:
+            edges = np.unique(np.quantile(a, np.linspace(0, 1, BINS + 1)[1:-1]))
+            out.append((np.searchsorted(edges, a, "right"), np.searchsorted(edges, b, "right")))
+    return np.stack([p[0] for p in out], 1), np.stack([p[1] for p in out], 1)
+
+
+def joint(bins: NDArray[np.int64], i: int, j: int) -> Floats:
+    """Return the shares of the pairs of bins of two columns."""
+    table = np.bincount(bins[:, i] * BINS + bins[:, j], minlength=BINS * BINS).reshape(BINS, BINS)
+    return np.asarray(table / max(len(bins), 1))
+
+
+def cramers_v(shares: Floats, n: int) -> float:
+    """Return the association of two columns, 0 (none) to 1 (one decides the other), corrected for the sample size.
+
+    Reference:
+        A bias-correction for Cramér's V and Tschuprow's T (Bergsma, 2013). https://doi.org/10.1016/j.jkss.2012.10.002
+
+    Example:
+        >>> cramers_v(np.eye(2) / 2, 1000) > 0.99, cramers_v(np.full((2, 2), 0.25), 1000)
+        (True, 0.0)
+    """
+    shares = shares[shares.sum(1) > 0][:, shares.sum(0) > 0]
+    r, c = shares.shape
+    if min(r, c) < 2 or n < 2:
+        return 0.0
+    expect = shares.sum(1, keepdims=True) * shares.sum(0, keepdims=True)
+    phi = max(0.0, float(((shares - expect) ** 2 / expect).sum()) - (r - 1) * (c - 1) / (n - 1))
+    least = min(r - (r - 1) ** 2 / (n - 1), c - (c - 1) ** 2 / (n - 1)) - 1
+    return float(min(1.0, (phi / least) ** 0.5)) if least > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Associations between columns of real and of generated rows, and how alike pairs are, ``(d, d)`` each."""
+
+    real: Floats
+    made: Floats
+    alike: Floats
+
+
+def pairs(real: Tensor, made: Tensor, family: MixedFamily) -> Pairs:
+    """Compare every pair of columns: association by Cramér's V, likeness by total variation of their bins."""
+    a, b = binned(real, made, family)
+    d = a.shape[1]
+    out = [np.eye(d), np.eye(d), np.eye(d)]
+    for i in range(d):
+        for j in range(i):
+            ja, jb = joint(a, i, j), joint(b, i, j)
+            values = (cramers_v(ja, len(a)), cramers_v(jb, len(b)), 1 - 0.5 * float(np.abs(ja - jb).sum()))
+            for m, v in zip(out, values, strict=True):
+                m[i, j] = m[j, i] = v
+    return Pairs(*out)
+
+
+def judge(real: Tensor, made: Tensor, *, seed: int = 0) -> float:
+    """Return the cross-validated AUROC of gradient boosting that tells real rows from generated; 0.5 is perfect."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import cross_val_score
+
+    n = min(len(real), len(made))
+    x = torch.cat([real[:n], made[:n]]).double().numpy()
+    y = np.repeat([0, 1], n)
+    model = HistGradientBoostingClassifier(max_iter=60, random_state=seed)
+    return float(cross_val_score(model, x, y, cv=3, scoring="roc_auc").mean())
+
+
+def useful(train: Tensor, made: Tensor, held: Tensor, target: int, *, seed: int = 0) -> tuple[float, float] | None:
+    """Return how well a column is predicted on held-out rows: learned from real rows, and from generated ones.
+
+    AUROC (one against the rest, averaged); ``None`` where a class is lacking somewhere.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.metrics import roc_auc_score
+
+    rest = [j for j in range(train.shape[1]) if j != target]
+    y = held[:, target].long().numpy()
+    found = []
+    for rows in (train, made):
+        known = rows[:, target].long().numpy()
+        if len(np.unique(known)) < 2 or set(np.unique(y)) != set(np.unique(known)):
+            return None
+        model = HistGradientBoostingClassifier(max_iter=60, random_state=seed)
+        shares: Any = model.fit(rows[:, rest].double().numpy(), known).predict_proba(held[:, rest].double().numpy())
+        two = shares.shape[1] == 2
+        found.append(float(roc_auc_score(y, shares[:, 1] if two else shares, multi_class="ovr")))
+    return found[0], found[1]
+
+
+def nearest(rows: Tensor, train: Tensor, family: MixedFamily) -> Floats:
+    """Return the distance of each row to the closest training row, columns in standard deviations."""
+    (a, owner), b = vectors(family, rows[:NEAR_ROWS], None), vectors(family, train, None)[0]
+    spread = spread_of(b, owner)
+    found: Floats = torch.cdist(a / spread, b / spread).min(1).values.double().numpy()
+    return found

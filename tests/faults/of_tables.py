@@ -1,0 +1,117 @@
+"""Faults in tables: types and the way back, masks, imputation, scores, conditions."""
+
+from __future__ import annotations
+
+from .plants import LIKELIHOODS, SCHEMA, VERBS, Fault, edit
+
+TABLES = "tests/data/test_tables.py::"
+CONDITION = "tests/data/test_condition.py::"
+MIXED = "tests/dist/test_mixed.py::"
+IMPUTE = "tests/models/test_impute.py::"
+SCORES = "tests/evaluation/test_scores.py::"
+FACE = "tests/face/test_tables.py::"
+
+LIST = (
+    Fault(
+        "steps without their scale", LIKELIHOODS,
+        edit("dist.steps:Steps.log_prob", "(below - self.loc) / self.scale", "(below - self.loc)"),
+        (f"{MIXED}test_every_column_has_its_own_density",),
+    ),
+    Fault(
+        "columns in the order of their sorts", LIKELIHOODS,
+        edit("dist.mixed:Mixed._join", ".index_select(-1, self.back)", ""),
+        (f"{MIXED}test_every_column_has_its_own_density",),
+    ),
+    Fault(
+        "filled-up categories that can be drawn", LIKELIHOODS,
+        edit("dist.mixed:MixedFamily._group", "raw.masked_fill(~g.real, -1e30)", "raw"),
+        (f"{MIXED}test_every_column_has_its_own_density",),
+    ),
+    Fault(
+        "a start that counts placeholders", LIKELIHOODS,
+        edit("dist.mixed:MixedFamily.start", "weight[:, g.columns]", "torch.ones_like(weight[:, g.columns])"),
+        (f"{MIXED}test_a_start_is_the_marginal_of_what_was_observed",),
+    ),
+    Fault(
+        "rare categories that are never seen again", SCHEMA,
+        edit("data.table.codec:_codes", "if column.other:", "if not column.other:"),
+        (f"{TABLES}test_many_categories_share_a_level_by_a_stated_rule",),
+    ),
+    Fault(
+        "identifiers that exist already", SCHEMA,
+        edit("data.table.codec:regenerate", "{last + 1 + i:0{digits}d}", "{last + i:0{digits}d}"),
+        (f"{TABLES}test_every_column_comes_back_as_it_was",),
+    ),
+    Fault(
+        "codes with leading zeros read as numbers", SCHEMA,
+        edit("data.table.texts:_fits", "pc.match_substring_regex(cells, LEADING_ZERO)",
+             'pc.match_substring_regex(cells, "^never$")'),
+        (f"{TABLES}test_a_text_table_comes_back_as_text",),
+    ),
+    Fault(
+        "dates without their time zone", SCHEMA,
+        edit("data.table.codec:_dates", "if zone is not None:", "if zone is None and False:"),
+        (f"{TABLES}test_every_column_comes_back_as_it_was",),
+    ),
+    Fault(
+        "missingness learned the wrong way round", SCHEMA,
+        edit("data.table.rows:encode_frame", "~seen[:, places[str(column.name)]]", "seen[:, places[str(column.name)]]"),
+        (f"{FACE}test_missing_not_at_random_is_learned",),
+    ),
+    Fault(
+        "a condition for rows whose label is not known", SCHEMA,
+        edit("data.rows:one_hot", "code * known.unsqueeze(1)", "code"),
+        (f"{CONDITION}test_a_row_without_a_label_has_no_condition",),
+    ),
+    Fault(
+        "traversals that forget the condition", VERBS,
+        edit("models.verbs:traverse", "given.repeat(len(values), 1)", "0 * given.repeat(len(values), 1)"),
+        (f"{CONDITION}test_verbs_pass_the_condition_on",),
+    ),
+    Fault(
+        "imputation without weights", VERBS,
+        edit("models.impute:weighted", "torch.log_softmax(seen.log_w, 0)", "torch.log_softmax(0 * seen.log_w, 0)"),
+        (f"{IMPUTE}test_means_are_those_of_the_conditional_normal",),
+    ),
+    Fault(
+        "draws that all come from one latent", VERBS,
+        edit("models.impute:resampled", "u.T.contiguous()", "0 * u.T.contiguous()"),
+        (f"{IMPUTE}test_draws_have_mean_and_covariance_of_the_conditional_normal",),
+    ),
+    Fault(
+        "observed cells imputed as well", VERBS,
+        edit("data.table.filling:_filled", "np.flatnonzero(~observed(series))", "np.arange(len(series))"),
+        (f"{FACE}test_observed_cells_are_untouched_and_missing_ones_are_filled",),
+    ),
+    Fault(
+        "p-values that can be zero", VERBS,
+        edit("evaluation.scores:p_values", "(1 + at_least)", "at_least"),
+        (f"{SCORES}test_p_values_of_held_out_rows_are_uniform",),
+    ),
+    Fault(
+        "equal scores that count as less strange", VERBS,
+        edit("evaluation.scores:p_values", 'side="left"', 'side="right"'),
+        (f"{SCORES}test_equal_scores_are_not_stranger",),
+    ),
+    Fault(
+        "shares that leave the rate out", VERBS,
+        edit("evaluation.scores:_complete", "(values - shares.sum(1))", "(0 * values)"),
+        (f"{SCORES}test_shares_add_up_to_the_score[elbo]",),
+    ),
+    Fault(
+        "scores that depend on the neighbours in the file", VERBS,
+        edit("evaluation.scores:SameForAll._repeated", "(*shape[:row_dim], 1, *shape[row_dim + 1 :])", "shape"),
+        (f"{SCORES}test_a_row_is_scored_alone[reconstruction]",),
+    ),
+    Fault(
+        "given columns that change nothing else", VERBS,
+        edit("face.given:resample", "log_w.append(p.log_prob(row.tensor.to(device)))",
+             "log_w.append(0 * p.log_prob(row.tensor.to(device)))"),
+        (f"{FACE}test_resampling_gives_the_exact_posterior_of_a_small_case",),
+    ),
+    Fault(
+        "rare rows made from test rows", VERBS,
+        edit("face.augment:rows_like", 'run.part(dataset, "train") if', 'run.part(dataset, "all") if'),
+        (f"{FACE}test_more_rows_of_a_rare_class_come_from_training_rows_only",),
+    ),
+)
