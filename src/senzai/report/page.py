@@ -18,6 +18,7 @@ from ..data import Dataset, Schema
 from ..models.base import LatentModel
 from ..recipes import RECIPES
 from ..training.bundle import Spec
+from ..training.samplers import Samplers
 from . import headline, images, sections, tables
 from .blocks import Charts, Section
 from .findings import Findings, hold, measure, rows_of
