@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..core.batch import Batch
-from ..core.errors import InputError, SenzaiError
+from ..core.errors import CombinationError, InputError, SenzaiError
 from ..nn.inputs import as_float
 from .annealing import Annealing, annealed_log_likelihood
 from .bracket import bidirectional
@@ -203,6 +203,11 @@ def disentangled(case: Case) -> Found:
 def generation(case: Case) -> Found:
     """Distances, fidelity, variety and copies, in every kind of features asked for."""
     train, n = there(case.extras.train), rows_of(case, SAMPLES)
+    if case.rows.lengths is not None:
+        raise CombinationError(
+            "Samples are compared with rows of one size, but these are sequences of different lengths, and what stands "
+            "behind their ends is no data. Compare figures of whole sequences of your own."
+        )
     held = rows_at_random(case.rows.tensor, n, seed=case.seed)
     made, known = case.samples(n), rows_at_random(train.tensor, TRAIN_ROWS, seed=case.seed)
     found: dict[str, Any] = {"samples": n, "shown_as": "draws" if case.extras.noise else "expected values"}

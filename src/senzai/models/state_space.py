@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from ..core.arguments import at_least
 from ..core.batch import Batch
 from ..core.examples import example
 from ..core.spec import part
@@ -69,6 +70,7 @@ class StateSpace(LatentModel):
         n_steps: int, *, structured: bool = True,
     ) -> None:
         super().__init__()
+        at_least(1, n_steps=n_steps)
         self.transition, self.features, self.recognition = transition, features, recognition
         self.emission, self.n_steps, self.structured = emission, n_steps, structured
         self.z_0 = nn.Parameter(torch.zeros(transition.event))

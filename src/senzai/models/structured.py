@@ -158,10 +158,7 @@ def _numbers(text: str, n: int) -> list[int]:
     return numbers
 
 
-@example(
-    recipe="cvae-structured", settings={},
-    excused={"density": "only the rest of a row has a density; the part that is given has none"},
-)
+@example(recipe="cvae-structured", settings={})
 @part("model", "structured")
 @final
 class Structured(LatentModel):

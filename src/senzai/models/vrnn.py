@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
+from ..core.arguments import at_least
 from ..core.batch import Batch
 from ..core.examples import example
 from ..core.random import LaterRows, Noise, current_noise, using
@@ -59,6 +60,7 @@ class VRNN(LatentModel):
         n_steps: int, *, width: int = 64, masked: bool = False, scaling: Scaling | None = None,
     ) -> None:
         super().__init__()
+        at_least(1, n_features=n_features, n_steps=n_steps, width=width)
         self.prior, self.recognition, self.emission = prior, recognition, emission
         self.n_steps, self.width = n_steps, width
         self.inputs = StepInputs(n_features, masked=masked, scaling=scaling)

@@ -7,11 +7,13 @@ from typing import Literal, TypeAlias, final
 import torch
 from torch import Tensor, nn
 
+from ..core.arguments import at_least
 from ..core.batch import Batch
 from ..core.errors import ShapeError
 from ..core.examples import example
 from ..core.spec import part
 from .inputs import DataInitialised, Scaling, Standardise, as_float
+from .layers import check_dropout
 
 Direction: TypeAlias = Literal["backward", "forward", "both"]
 
@@ -65,6 +67,7 @@ class StepInputs(DataInitialised):
 
     def __init__(self, n_features: int, *, masked: bool = False, scaling: Scaling | None = None) -> None:
         super().__init__()
+        at_least(1, n_features=n_features)
         self.inner = Standardise((n_features,), masked=masked, scaling=scaling)
         self.width = n_features * (2 if masked else 1)
 
@@ -109,6 +112,8 @@ class Recurrent(nn.Module):
         scaling: Scaling | None = None, dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        at_least(1, width=width)
+        check_dropout(dropout)
         self.inputs = StepInputs(n_features, masked=masked, scaling=scaling)
         self.ways = {"backward": (True,), "forward": (False,), "both": (True, False)}[direction]
         self.nets = nn.ModuleList(nn.GRU(self.inputs.width, width, batch_first=True) for _ in self.ways)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
 
+from ..core.arguments import at_least
 from ..core.examples import example
 from ..core.spec import part
 from ..nn.layers import hidden_layers
@@ -87,6 +88,7 @@ class Combined(AnyConditional):
 
     def __init__(self, n_latent: int, n_features: int) -> None:
         super().__init__()
+        at_least(1, n_features=n_features)
         self.event = (check_width(n_latent),)
         self.enter, self.head = nn.Linear(n_latent, n_features), nn.Linear(n_features, 2 * n_latent)
 

@@ -32,7 +32,6 @@ def cvae(frame: Frame) -> Made:
     return Flat(frame.prior("conditional"), frame.posterior(), frame.likelihood()), frame.elbo()
 
 
-@example(excused={"density": "only the rest of a row has a density; the part that is given has none"})
 @recipe(
     "cvae-structured",
     title="Predicts the rest of a row from a part of it: a quarter of a picture, the first columns",
