@@ -1,7 +1,7 @@
 """Deep Markov model on JSB chorales: test nats per time slice.
 
 Published: 6.87 (Pyro's tutorial, without flows, 5,000 epochs), 6.93 (the paper). The chorales are on a grid of
-sixteenths here; every fourth step gives quarter-note slices (229, 76 and 77 pieces, up to 129, 144 and 160 slices, 60 on
+sixteenths here; every fourth step gives slices of a quarter (229, 76 and 77 pieces, up to 129, 144 and 160 slices, 60 on
 average, as in the published set, with which they were not compared note by note), 88 keys.
 """
 
