@@ -25,7 +25,7 @@ VAMP_PAPER = "Tomczak and Welling, VAE with a VampPrior, 2018, table 1, https://
 FLOW_PAPER = "Rezende and Mohamed, Variational Inference with Normalizing Flows, 2015, https://arxiv.org/abs/1505.05770"
 
 SHARED: dict[str, Any] = {
-    "network": "mlp", "hidden": [300, 300], "activation": "glu", "n_latent": 40, "batch_size": 100, "lr": 2e-3,
+    "network": "mlp", "hidden": [300, 300], "activation": "glu", "n_latent": 40, "batch_size": 100, "lr": 1e-3,
     "schedule": "cosine", "warmup": "linear", "ema": 0.999,
 }
 """Gated units, widths and batch as in the VampPrior paper; schedule, warm-up and averaged weights are ours."""

@@ -273,6 +273,19 @@ def test_a_longer_run_goes_on_from_where_the_short_one_ended(tmp_path):
     assert timeless[0] == timeless[1]
 
 
+def test_a_kill_before_the_weights_of_the_longer_run_is_no_end(tmp_path):
+    run = fit(REAL, settings=SMALL, out=tmp_path / "run")
+    old = (tmp_path / "run" / bundle.WEIGHTS).read_bytes()
+    longer = resume(tmp_path / "run", data=REAL, steps=12)
+    (tmp_path / "run" / bundle.WEIGHTS).write_bytes(old)  # as if the process had died after its last checkpoint
+    again = resume(tmp_path / "run", data=REAL)
+    assert torch.equal(weights(again), weights(longer))
+    assert not torch.equal(weights(again), weights(run))
+    assert torch.equal(weights(load(tmp_path / "run")), weights(longer))
+    with pytest.raises(BundleError, match="is finished"):
+        resume(tmp_path / "run", data=REAL)
+
+
 def test_a_longer_run_that_is_stopped_remembers_how_long_it_should_be(tmp_path, monkeypatch):
     fit(REAL, settings={**SMALL, "log_every": 1}, out=tmp_path / "run")
     monkeypatch.setattr(Interrupt, "requested", lambda self, comms: 2)

@@ -222,7 +222,7 @@ def _continue(training: Training, folder: Path) -> None:
     if not path.is_file():
         return
     at = peek(path)
-    if at.done and at.step >= training.total_steps and (folder / bundle.WEIGHTS).is_file():
+    if at.done and at.step >= training.total_steps and bundle.has_weights_of(folder, at.step):
         raise BundleError(
             f"The run {str(folder)!r} is finished ({at.step} steps). Use it, or train on with more epochs=... ."
         )
@@ -274,7 +274,7 @@ def _finish(run: Run, folder: Path) -> None:
     write_card(folder, folder.name, run.spec, run.schema, run.metrics)
     save_samplers(folder, run.samplers, run.model)
     save_reference(run)
-    bundle.save_weights(folder, run.model)  # last: a run with weights is finished
+    bundle.save_weights(folder, run.model, step=run.metrics["fit"]["steps"])  # last: a run with weights is finished
 
 
 def _remove_run(folder: Path) -> None:

@@ -164,10 +164,17 @@ def read_spec(path: Path) -> Spec:
         raise BundleError(f"{str(file)!r} must be the spec of a senzai run, but it is not ({faults}).") from None
 
 
-def save_weights(path: Path, model: LatentModel) -> None:
-    """Write the weights of a finished run, without what only its training needed."""
+def save_weights(path: Path, model: LatentModel, *, step: int | None = None) -> None:
+    """Write the weights of a finished run, without what only its training needed, and after how many steps it ended."""
     own = {k: v for k, v in model.state_dict().items() if not k.startswith("aux.")}
-    save_tensors(path / WEIGHTS, own, {"format": "senzai-weights-1"})
+    save_tensors(path / WEIGHTS, own, {"format": "senzai-weights-1"} | ({} if step is None else {"step": str(step)}))
+
+
+def has_weights_of(path: Path, step: int) -> bool:
+    """Whether a run folder has the weights that training gave after ``step`` steps, not those of a shorter run."""
+    if not (path / WEIGHTS).is_file():
+        return False
+    return load_tensors(path / WEIGHTS)[1].get("step", str(step)) == str(step)
 
 
 def load_model(path: Path, spec: Spec) -> LatentModel:
