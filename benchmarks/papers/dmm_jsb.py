@@ -1,8 +1,8 @@
 """Deep Markov model on JSB chorales: test nats per time slice.
 
 Published: 6.87 (Pyro's tutorial, without flows, 5,000 epochs), 6.93 (the paper). The chorales are on a grid of
-sixteenths here; every fourth step gives slices of a quarter (229, 76 and 77 pieces, up to 129, 144 and 160 slices, 60 on
-average, as in the published set, with which they were not compared note by note), 88 keys.
+sixteenths here; every fourth step gives slices of a quarter (229, 76 and 77 pieces, up to 129, 144 and 160 slices, 60
+on average, as in the published set, with which they were not compared note by note), 88 keys.
 """
 
 from __future__ import annotations
