@@ -18,6 +18,8 @@ from torch.distributions.kl import kl_divergence, register_kl
 from senzai.core.errors import CombinationError
 from senzai.core.random import LaterRows, Noise, current_noise, derive, forked
 
+from .around import Around
+
 Shape: TypeAlias = tuple[int, ...]
 
 
@@ -162,7 +164,7 @@ def expected(p: Distribution) -> Tensor:
 
 
 # --- marginal -------------------------------------------------------------------------------------------------------
-class Observed(Distribution):
+class Observed(Around):
     """The marginal of an elementwise distribution over its observed entries.
 
     ``log_prob(x)`` sums the log densities where ``observed`` is True; the value and gradient do not depend on what
@@ -174,42 +176,8 @@ class Observed(Distribution):
     """
 
     def __init__(self, base: Independent[Any], observed: Tensor) -> None:
-        self.base, self.observed = base, observed
-        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
-
-    @property
-    def arg_constraints(self) -> dict[str, constraints.Constraint]:
-        """Nothing: the base has its own."""
-        return {}
-
-    @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
-        """Whether draws carry gradients."""
-        return bool(self.base.has_rsample)
-
-    @property
-    def support(self) -> constraints.Constraint:
-        """Support of the whole distribution."""
-        support: constraints.Constraint = self.base.support
-        return support
-
-    @property
-    def mean(self) -> Tensor:
-        """Mean of the whole distribution."""
-        return self.base.mean
-
-    @property
-    def mode(self) -> Tensor:
-        """Mode of the whole distribution."""
-        return self.base.mode
-
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw all entries, observed or not."""
-        return self.base.rsample(sample_shape)
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw all entries, observed or not, without gradient."""
-        return self.base.sample(sample_shape)
+        super().__init__(base)
+        self.observed = observed
 
     def elementwise(self, x: Tensor) -> Tensor:
         """Log density of each entry, zero where nothing was observed."""

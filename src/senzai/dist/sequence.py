@@ -11,11 +11,12 @@ from torch.distributions.kl import kl_divergence, register_kl
 
 from senzai.core.random import Noise
 
+from .around import Around
 from .ops import Shape, _draw, elementwise, point, stand_in
 
 
 @final
-class Sequence(Distribution):
+class Sequence(Around):
     """Independent steps, each with its own distribution.
 
     ``log_prob`` sums over the steps that a row has; value and gradient do not depend on what stands elsewhere, NaN
@@ -34,39 +35,15 @@ class Sequence(Distribution):
     """
 
     def __init__(self, base: Distribution, valid: Tensor) -> None:
-        self.base, self.valid = base, valid
         *lead, steps = base.batch_shape
-        super().__init__(torch.Size(lead), torch.Size((steps, *base.event_shape)), validate_args=False)
-
-    @property
-    def arg_constraints(self) -> dict[str, constraints.Constraint]:
-        """Nothing: the base has its own."""
-        return {}
-
-    @property
-    def support(self) -> constraints.Constraint | None:
-        """Support of one step."""
-        return self.base.support
-
-    @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
-        """Whether draws carry gradients."""
-        return bool(self.base.has_rsample)
-
-    @property
-    def mean(self) -> Tensor:
-        """Mean of each step."""
-        return self.base.mean
-
-    @property
-    def mode(self) -> Tensor:
-        """Mode of each step."""
-        return self.base.mode
+        super().__init__(base, tuple(lead), (steps, *base.event_shape))
+        self.valid = valid
 
     @property
     def variance(self) -> Tensor:
         """Variance of each step."""
-        return self.base.variance
+        variance: Tensor = self.base.variance
+        return variance
 
     def _safe(self, x: Tensor) -> Tensor:
         inside = stand_in(self.base).detach().to(x.dtype)
@@ -81,14 +58,6 @@ class Sequence(Distribution):
         """Log density of each entry, zero behind the end."""
         log_p = elementwise(self.base, self._safe(x))
         return torch.where(self.valid.unsqueeze(-1), log_p, torch.zeros((), dtype=log_p.dtype, device=log_p.device))
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw all steps, without gradient."""
-        return self.base.sample(sample_shape)
-
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw all steps."""
-        return self.base.rsample(sample_shape)
 
 
 @_draw.register(Sequence)

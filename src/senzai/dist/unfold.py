@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, constraints
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
+
+from .around import Around
 
 
-class Unfolded(Distribution):
+class Unfolded(Around):
     """A distribution over ``k`` copies of a batch, one after the other, seen with batch shape ``(k, B, ...)``.
 
     Args:
@@ -19,24 +21,9 @@ class Unfolded(Distribution):
     """
 
     def __init__(self, base: Distribution, k: int) -> None:
-        self.base, self.k = base, k
         rows, *rest = base.batch_shape
-        super().__init__(torch.Size((k, rows // k, *rest)), base.event_shape, validate_args=False)
-
-    @property
-    def arg_constraints(self) -> dict[str, constraints.Constraint]:
-        """Nothing: the base has its own."""
-        return {}
-
-    @property
-    def support(self) -> constraints.Constraint | None:
-        """Support of the base."""
-        return self.base.support
-
-    @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
-        """Whether draws carry gradients."""
-        return bool(self.base.has_rsample)
+        super().__init__(base, (k, rows // k, *rest))
+        self.k = k
 
     @property
     def mean(self) -> Tensor:

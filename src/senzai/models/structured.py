@@ -7,13 +7,14 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, constraints
+from torch.distributions import Distribution
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.examples import example
 from ..core.random import Noise, current_noise, using
 from ..core.spec import part
+from ..dist.around import Around
 from ..dist.bases import open_uniform
 from ..dist.ops import Observed, Shape, _draw, draw, elementwise, expected, marginal, point
 from ..nn.inputs import Scaling, Standardise, as_float
@@ -23,7 +24,7 @@ KEPT = 64
 """Observed parts of the training data that are kept, so that rows can be drawn where none is given."""
 
 
-class Given(Distribution):
+class Given(Around):
     """A distribution of rows of which a part is given: draws and means have it, densities are of the rest.
 
     Args:
@@ -33,24 +34,9 @@ class Given(Distribution):
     """
 
     def __init__(self, base: Distribution, given: Tensor, value: Tensor) -> None:
-        self.base, self.given, self.value = base, given, value
+        super().__init__(base)
+        self.given, self.value = given, value
         self.rest = base if isinstance(base, Observed) else marginal(base, ~given)
-        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
-
-    @property
-    def arg_constraints(self) -> dict[str, constraints.Constraint]:
-        """Nothing: the base has its own."""
-        return {}
-
-    @property
-    def support(self) -> constraints.Constraint | None:
-        """Support of the base."""
-        return self.base.support
-
-    @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
-        """Whether draws carry gradients."""
-        return bool(self.base.has_rsample)
 
     def filled(self, x: Tensor) -> Tensor:
         """Return rows with the given part put in."""

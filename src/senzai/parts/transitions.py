@@ -87,6 +87,7 @@ class Combined(AnyConditional):
     """
 
     def __init__(self, n_latent: int, n_features: int) -> None:
+        at_least(1, n_features=n_features)
         super().__init__()
         at_least(1, n_features=n_features)
         self.event = (check_width(n_latent),)
