@@ -6,6 +6,7 @@ from .plants import POSTERIORS, Fault, edit
 
 FLOWS = "tests/parts/test_flows.py::"
 CLIMBING = "tests/parts/test_climbing.py::"
+PLACED = "tests/parts/test_placed.py::"
 ALL = "tests/parts/test_posteriors.py::"
 
 DETERMINANT = f"{FLOWS}test_log_determinants_agree_with_autograd"
@@ -93,6 +94,52 @@ LIST = (
         "a refinement that ignores the width", POSTERIORS,
         edit("parts.refined:SemiAmortisedPosterior._step", " + log_scale.sum(-1)", ""),
         (f"{CLIMBING}test_refinement_finds_the_best_diagonal_normal",),
+    ),
+    # --- spaces ------------------------------------------------------------------------------------------------------
+    Fault(
+        "a concentration that counts twice in draws on the sphere", POSTERIORS,
+        edit("dist.sphere:wood", "k = kappa.unsqueeze(-1)", "k = 2 * kappa.unsqueeze(-1)"),
+        (f"{PLACED}test_draws_follow_the_von_mises_fisher_density[5.0-3]",),
+    ),
+    Fault(
+        "a sphere of the wrong area", POSTERIORS,
+        edit("dist.sphere:log_area", "math.lgamma(0.5 * d)", "math.lgamma(0.5 * d + 1)"),
+        (f"{PLACED}test_the_von_mises_fisher_density_integrates_to_one[2.0]",),
+    ),
+    Fault(
+        "draws on the sphere without the gradient of their height", POSTERIORS,
+        edit("dist.sphere:below_one", "low - slope * (kappa - kappa.detach())", "low + 0 * slope * kappa"),
+        (f"{PLACED}test_draws_on_the_sphere_carry_the_gradient_of_their_mean[5.0-3]",),
+    ),
+    Fault(
+        "hyperbolic volume that does not stretch", POSTERIORS,
+        edit("dist.ball:WrappedNormal.log_prob", "(v.shape[-1] - 1) * log_stretch(far)", "0 * far"),
+        (f"{PLACED}test_the_wrapped_normal_integrates_to_one[1.0]",),
+    ),
+    Fault(
+        "a geodesic that leaves from the wrong end", POSTERIORS,
+        edit("dist.ball:Ball.between", "self.move(a, weight", "self.move(b, weight"),
+        (f"{PLACED}test_hyperbolic_geometry[1.0]",),
+    ),
+    Fault(
+        "gamma variates below one that are not shrunk", POSTERIORS,
+        edit("dist.simplex:log_gamma_variate", "u[..., 0].log() / alpha", "0 * alpha"),
+        (f"{PLACED}test_dirichlet_draws_follow_the_density",),
+    ),
+    Fault(
+        "a logistic normal without its Jacobian", POSTERIORS,
+        edit("dist.simplex:LogisticNormal.log_prob", "log_p - log_z.sum(-1)", "log_p"),
+        (f"{PLACED}test_the_logistic_normal_integrates_to_one_and_its_prior_treats_all_shares_alike",),
+    ),
+    Fault(
+        "relaxed codes where figures are taken", POSTERIORS,
+        edit("dist.codes:_Code.from_noise", "return self.rounded(soft)\n", "return soft\n"),
+        (f"{PLACED}test_codes_are_exact_without_gradients[classes]",),
+    ),
+    Fault(
+        "straight through, but relaxed in value", POSTERIORS,
+        edit("dist.codes:_Code.from_noise", "self.rounded(soft.detach()) + (soft - soft.detach())", "soft"),
+        (f"{PLACED}test_straight_through_has_the_exact_value_and_the_relaxed_gradient[bits]",),
     ),
     Fault(
         "a prior on another space is let through", POSTERIORS,

@@ -61,3 +61,16 @@ from .unfold import unfold as unfold
 from .unscored import Unscored as Unscored
 from .zero_inflated import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from .zero_inflated import ZeroInflatedNegativeBinomialFamily as ZeroInflatedNegativeBinomialFamily
+from .ball import Ball as Ball
+from .ball import WrappedNormal as WrappedNormal
+from .ball import WrappedNormalFamily as WrappedNormalFamily
+from .codes import BitCode as BitCode
+from .codes import BitCodeFamily as BitCodeFamily
+from .codes import ClassCode as ClassCode
+from .codes import ClassCodeFamily as ClassCodeFamily
+from .simplex import DirichletFamily as DirichletFamily
+from .simplex import LogisticNormal as LogisticNormal
+from .simplex import LogisticNormalFamily as LogisticNormalFamily
+from .sphere import UniformSphere as UniformSphere
+from .sphere import VonMisesFisher as VonMisesFisher
+from .sphere import VonMisesFisherFamily as VonMisesFisherFamily

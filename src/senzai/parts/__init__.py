@@ -38,6 +38,12 @@ from .likelihoods import Likelihood as Likelihood
 from .matching import FlowMatchingPrior as FlowMatchingPrior
 from .momenta import HamiltonianPosterior as HamiltonianPosterior
 from .momenta import RiemannianPosterior as RiemannianPosterior
+from .placed import BernoulliPrior as BernoulliPrior
+from .placed import CategoricalPrior as CategoricalPrior
+from .placed import DirichletPrior as DirichletPrior
+from .placed import LogisticNormalPrior as LogisticNormalPrior
+from .placed import UniformSpherePrior as UniformSpherePrior
+from .placed import WrappedNormalPrior as WrappedNormalPrior
 from .posteriors import AnyPosterior as AnyPosterior
 from .posteriors import Joint as Joint
 from .posteriors import Posterior as Posterior
