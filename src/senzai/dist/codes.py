@@ -169,16 +169,19 @@ class ClassCode(_Code):
         self, logits: Tensor, n_categories: int, temperature: float = 1.0, estimator: Estimator = "relaxed"
     ) -> None:
         self.n_categories = n_categories
-        self.log_probs = logits.unflatten(-1, (-1, n_categories)).log_softmax(-1).flatten(-2)
+        blocks: Tensor = logits.unflatten(-1, (-1, n_categories))
+        self.log_probs = blocks.log_softmax(-1).flatten(-2)
         super().__init__(logits, temperature, estimator)
 
     def _blocks(self, values: Tensor) -> Tensor:
-        return values.unflatten(-1, (-1, self.n_categories))
+        blocks: Tensor = values.unflatten(-1, (-1, self.n_categories))
+        return blocks
 
     @property
     def mean(self) -> Tensor:
         """Probabilities."""
-        return self.log_probs.exp()
+        probs: Tensor = self.log_probs.exp()
+        return probs
 
     @property
     def variance(self) -> Tensor:
@@ -192,7 +195,8 @@ class ClassCode(_Code):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability; of a relaxed value the same sum, which is the density of nothing."""
-        return (value * self.log_probs).sum(-1)
+        log_p: Tensor = (value * self.log_probs).sum(-1)
+        return log_p
 
     def relaxed(self, u: Tensor) -> Tensor:
         """Softmax of log weights plus Gumbel noise, by temperature."""

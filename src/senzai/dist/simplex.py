@@ -60,7 +60,7 @@ class _Shares(torch.autograd.Function):
         return shares.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
         """As torch.distributions.dirichlet has it."""
         x, alpha = ctx.saved_tensors
         total = alpha.sum(-1, True).expand_as(alpha)

@@ -238,14 +238,14 @@ class VonMisesFisher(_OnSphere):
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
         """Draw the height above the equator, then a direction across."""
         full = (*shape, *self.loc.shape)
-        like = {"dtype": self.loc.dtype, "device": self.loc.device}
         u = open_uniform((*full[:-1], 3 * _TRIES), noise, row_dim=len(shape), like=self.loc)
-        g = noise.normal(full, row_dim=len(shape), **like)
+        g = noise.normal(full, row_dim=len(shape), dtype=self.loc.dtype, device=self.loc.device)
         across = g - (g * self.loc).sum(-1, keepdim=True) * self.loc
         across = across - (across * self.loc).sum(-1, keepdim=True) * self.loc  # again: what rounding left along loc
         across = across / across.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(g.dtype).tiny)
         low = below_one(self.kappa.expand(full[:-1]), u, self.d).unsqueeze(-1)  # 1 - height
-        return (1 - low) * self.loc + (low * (2 - low)).clamp_min(0).sqrt() * across
+        z: Tensor = (1 - low) * self.loc + (low * (2 - low)).clamp_min(0).sqrt() * across
+        return z
 
 
 @point.register(VonMisesFisher)
