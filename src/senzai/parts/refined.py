@@ -51,7 +51,7 @@ class SemiAmortisedPosterior(AnyPosterior):
 
     Example:
         >>> from senzai.nn import MLPEncoder
-        >>> posterior = SemiAmortisedPosterior(MLPEncoder((5,), (8,)), 2, n_steps=20)
+        >>> posterior = SemiAmortisedPosterior(MLPEncoder((5,), (8,)), 2, n_steps=20, n_draws=64)
         >>> q = posterior.refined(posterior(Batch(torch.zeros(3, 5))), lambda z: -2.0 * (z - 1).square().sum(-1))
         >>> bool((q.mean - 1).abs().max() < 0.1), bool((q.stddev - 0.5).abs().max() < 0.1)
         (True, True)

@@ -19,7 +19,8 @@ def slopes(function: Callable[..., Tensor], *values: Tensor) -> tuple[Tensor, ..
         values: Where to differentiate.
 
     Example:
-        >>> slopes(lambda z: -0.5 * z.square().sum(-1), torch.ones(1, 2))
+        >>> with torch.no_grad():
+        ...     slopes(lambda z: -0.5 * z.square().sum(-1), torch.ones(1, 2))
         (tensor([[-1., -1.]]),)
     """
     again = torch.is_grad_enabled()
