@@ -24,6 +24,7 @@ WHAT = "A regularised autoencoder"
 
 
 @part("objective", "rae")
+@example(excused={"watch": "A code without noise has no rate: it is no bound."})
 @example(
     settings={"objective": "rae", "smoothing": "gradient"},
     excused={"watch": "A code without noise has no rate: it is no bound."},
