@@ -39,6 +39,7 @@ from .requests import lengthened, sort_settings
 from .run import Run
 from .scoring import make as make_reference
 from .scoring import save_reference
+from .watching import Watch
 
 ROWS_TO_INITIALISE = 10_000
 
@@ -202,6 +203,7 @@ def _train(
             _continue(training, folder)
         last = drive(training, listeners)
     run = Run(spec, model.cpu(), folder=folder)
+    run.heard = [line for one in listeners if isinstance(one, Watch) for line in one.lines]
     if isinstance(last, Interrupted):
         where = f"Continue with: senzai resume {folder}" if folder else "It had no folder, so it is lost."
         raise RunInterrupted(f"Training was stopped by a signal after step {last.step}. {where}", last.signal)
@@ -237,11 +239,11 @@ def _listeners(
         found.append(EarlyStopping(settings.patience))
     if not comms.is_main:
         return found
+    history = None
     if folder is not None:
-        found += [
-            History(folder / bundle.HISTORY),
-            Checkpointer(folder / bundle.CHECKPOINT, settings.checkpoint_seconds),
-        ]
+        history = History(folder / bundle.HISTORY)
+        found += [history, Checkpointer(folder / bundle.CHECKPOINT, settings.checkpoint_seconds)]
+    found.append(Watch(history))
     if tensorboard and folder is not None:
         found.append(TensorBoard(folder / "tensorboard"))
     if progress:

@@ -23,6 +23,7 @@ from ..evaluation import Features, likelihood_figures
 from ..evaluation import chosen as chosen_measures
 from ..evaluation import evaluate as evaluate_batch
 from ..evaluation import log_likelihood as estimate_log_likelihood
+from ..evaluation.diagnosis import Diagnosis
 from ..evaluation.scores import Reference
 from ..models import verbs
 from ..models.base import Classifies, LatentModel
@@ -32,8 +33,8 @@ from ..report import write_report
 from ..training import bundle
 from ..training.listeners import read_history
 from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
+from . import diagnosing, scoring
 from . import given as conditional
-from . import scoring
 from .card import write_card
 from .judging import extras_of
 from .rows import RowVerbs
@@ -58,6 +59,7 @@ class Run(RowVerbs):
         self.metrics: dict[str, Any] = {}
         self.samplers = Samplers()
         self.reference: Reference | None = None
+        self.heard: list[dict[str, Any]] = []
 
     def __repr__(self) -> str:
         return f"Run(recipe={self.spec.recipe!r}, kind={self.schema.kind!r}, event_shape={self.schema.event_shape})"
@@ -269,6 +271,21 @@ class Run(RowVerbs):
         if self.folder is not None:
             write_json(self.folder / bundle.METRICS, self.metrics)
             write_card(self.folder, self.folder.name, self.spec, self.schema, self.metrics)
+        return found
+
+    def diagnose(self, data: object = None, **options: Any) -> Diagnosis:
+        """Return what is wrong with the model, the root cause first; see ``senzai.face.diagnosing.diagnose``.
+
+        The findings are kept in ``run.metrics``, from where a report shows them.
+
+        Args:
+            data: The training data, where they are not where they were; or other data (all rows).
+            **options: ``split``, ``rows``, ``k``, ``seed``, ``factors``, ``codes``.
+        """
+        found = diagnosing.diagnose(self, data, **options)
+        self.metrics["diagnosis"] = found.document()
+        if self.folder is not None:
+            write_json(self.folder / bundle.METRICS, self.metrics)
         return found
 
     def report(self, path: str | Path | None = None, *, data: object = None) -> Path:

@@ -19,7 +19,7 @@ from ..models.base import LatentModel
 from ..recipes import RECIPES
 from ..training.bundle import Spec
 from ..training.samplers import Samplers
-from . import headline, images, sections, tables
+from . import diagnosed, headline, images, sections, tables
 from .blocks import Charts, Section
 from .findings import Findings, hold, measure, rows_of
 from .headline import Judged
@@ -115,6 +115,7 @@ def all_sections(run: RunLike, found: Findings | None, judged: Judged, dataset: 
     fit = run.metrics.get("fit", {})
     folder = "path/to/this/run" if run.folder is None else str(run.folder)
     parts += [] if judged.here else judged_sections(judged.numbers)
+    parts.append(diagnosed.section(run.metrics, run.history))
     return [*parts, sections.decisions(run.schema), sections.settings(run.spec, fit), sections.use(folder)]
 
 

@@ -79,20 +79,38 @@ class History:
         """Append a line."""
         if isinstance(event, Started):
             keep_until(self.path, event.step, training.progress.recoveries)
-        if isinstance(event, Recovered):
-            self._append({"kind": "recovered", **asdict(event)})
-        if isinstance(event, Progressed | Validated):
-            kind = "train" if isinstance(event, Progressed) else "validation"
-            facts = asdict(event)
-            self._append({"kind": kind, **facts.pop("metrics"), **facts})
+        line = line_of(event)
+        if line is not None:
+            self.append(line)
 
-    def _append(self, line: dict[str, Any]) -> None:
+    def append(self, line: dict[str, Any]) -> None:
+        """Write one line.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
         plain = {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in line.items()}
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(plain, allow_nan=False) + "\n")
         except OSError as err:
             raise cannot_write(self.path, err) from err
+
+
+def line_of(event: Event) -> dict[str, Any] | None:
+    """Return what a history keeps of an event, if anything.
+
+    Example:
+        >>> line_of(Reached(3)) is None
+        True
+    """
+    if isinstance(event, Recovered):
+        return {"kind": "recovered", **asdict(event)}
+    if isinstance(event, Progressed | Validated):
+        kind = "train" if isinstance(event, Progressed) else "validation"
+        facts = asdict(event)
+        return {"kind": kind, **facts.pop("metrics"), **facts}
+    return None
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 from .files import refuse_existing
 from .options import Json, Overwrite, OwnData, RunFolder, Seed
@@ -175,6 +175,68 @@ def report(
 
     path = write_report(model, dataset, output or run / "report.html")
     reply(as_json, {"out": str(path), "run": str(run), "rows": len(dataset)}, f"The report is in {plain(path)}")
+
+
+def diagnose(
+    run: RunFolder,
+    data: OwnData = None,
+    split: Annotated[
+        str | None, Option("--split", help="train, validation, test or all; by default test, or all of other data.")
+    ] = None,
+    rows: Annotated[int, Option("--rows", min=30, help="Look at so many rows, at most.")] = 500,
+    k: Annotated[int, Option("--k", min=2, help="Draws per row of the likelihood.")] = 64,
+    factors: Annotated[
+        Path | None, Option("--factors", metavar="FILE", help="Known factors, a row of numbers for each row of data.")
+    ] = None,
+    cure: Annotated[
+        bool, Option("--cure", help="Train again with the first remedy, show both, and name the better.")
+    ] = False,
+    out: Annotated[
+        Path | None, Option("--out", metavar="FOLDER", help="Folder of the cured run; by default RUN-cured.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with a model: what was measured, why it is wrong, and which setting to change."""
+    from ...face import load
+    from .diagnosing import diagnosed, side_by_side
+
+    model = load(run)
+    source = source_of(model, data)
+    options = {"rows": rows, "k": k, "seed": seed, "factors": factors}
+    found = model.diagnose(source, split=split, **options)
+    if not cure:
+        reply(as_json, {"run": str(run), **found.document()}, *diagnosed(found.document()))
+        return
+    from ...face import cure as again
+
+    target = out or run.with_name(f"{run.name}-cured")
+    refuse_existing(target, False)
+    second = again(model, source, out=target, before=found, **options)
+    document = {"run": str(run), "cured": str(target), **second.document()}
+    reply(as_json, document, *diagnosed(found.document()), *side_by_side(document))
+
+
+def compare(
+    runs: Annotated[list[Path], Argument(metavar="RUN RUN...", help="Folders of runs on one data set.")],
+    data: Annotated[
+        str | None, Option("--data", metavar="DATA", help="Other data; by default held-out rows of their own.")
+    ] = None,
+    k: Annotated[int, Option("--k", min=1, help="Draws per row of the importance-weighted likelihood.")] = 100,
+    rows: Annotated[int, Option("--rows", min=2, help="Use at most so many rows.")] = 2000,
+    sampler: Annotated[
+        str, Option("--sampler", help="Judge the density of the prior, or (auto) of what samples are drawn from.")
+    ] = "prior",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Say which run is better: paired differences on the same held-out rows, with error bars."""
+    from ...face import compare as compare_runs
+    from ...face import load
+    from .diagnosing import compared
+
+    found = compare_runs([load(r) for r in runs], data, rows=rows, k=k, seed=seed, sampler=sampler)
+    reply(as_json, found.document(), *compared(found.document()))
 
 
 def source_of(run: Run, data: str | None) -> str:

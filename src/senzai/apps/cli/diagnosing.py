@@ -1,0 +1,68 @@
+"""How a diagnosis, a cure and a comparison are printed."""
+
+from __future__ import annotations
+
+from .output import Document, plain, table
+
+
+def diagnosed(found: Document) -> list[str]:
+    """Return a diagnosis as lines: findings, the root cause first, then what was not judged."""
+    from .describing import number
+
+    lines = [] if found["findings"] else [f"[bold]Nothing found[/] by {len(found['well'])} checks."]
+    for i, f in enumerate(found["findings"], 1):
+        settings = " ".join(f"--set {k}={typed(v)}" for k, v in f["remedy"]["settings"].items() if v is not None)
+        lines += [
+            f"[bold]{i}. {plain(f['name'].replace('_', ' '))}[/] ({f['grade']}{'' if f['sure'] else ', not sure'})",
+            f"   {plain(f['sentence'])}",
+            f"   [dim]{plain(f['quantity'])}: {number(f['value'], 3)}, wrong {f['wrong']} {number(f['threshold'], 3)} "
+            f"({plain(f['source'])})[/]",
+            f"   {plain(f['remedy']['words'])} {plain(settings)}".rstrip(),
+        ]
+    return [*lines, *(f"[dim]  not judged: {plain(n)}. {plain(why)}[/]" for n, why in found["not_judged"].items())]
+
+
+def typed(value: object) -> str:
+    """Return a setting as it is typed.
+
+    Example:
+        >>> typed([64, 64]), typed(0.1)
+        ('64,64', '0.1')
+    """
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def side_by_side(found: Document) -> list[str]:
+    """Return a cure as lines: the quantity and the likelihood, before and after."""
+    from .describing import number
+
+    def told(value: float | None) -> str:
+        return "not measured" if value is None else number(value, 4)
+
+    quantity = found["quantity"]
+    facts: dict[str, object] = {
+        found["finding"]["quantity"]: f"{told(quantity['before'])} -> {told(quantity['after'])}",
+    }
+    if (both := found["comparison"]) is not None:
+        values = [both["runs"][n]["log_likelihood"] for n in ("before", "after")]
+        texts = [f"{number(v['value'], 6)} ± {number(v['se'], 2)}" for v in values]
+        facts["log p(x), held-out rows"] = " -> ".join(texts)
+    kept = f"The second run is better: {found['cured']}" if found["kept"] == "after" else "The first run is better."
+    settings = ", ".join(f"{k}={typed(v)}" for k, v in found["finding"]["remedy"]["settings"].items())
+    return [f"[bold]With {plain(settings)}[/]", table(facts), plain(kept)]
+
+
+def compared(found: Document) -> list[str]:
+    """Return a comparison as lines, the best run first."""
+    from .describing import number
+
+    facts: dict[str, object] = {}
+    for name, one in sorted(found["runs"].items(), key=lambda item: item[1]["below_best"]["value"]):
+        log_p, below = one["log_likelihood"], one["below_best"]
+        text = f"{number(log_p['value'], 6)} ± {number(log_p['se'], 2)}"
+        if name != found["best"]:
+            text += f", {number(below['value'], 3)} ± {number(below['se'], 2)} below the best"
+        facts[name] = text
+    notes = [f"  {plain(note)}" for note in found["notes"]]
+    return [f"[bold]log p(x)[/] of {found['rows']} held-out rows, nats a row; differences are paired", table(facts),
+            *notes, plain(found["verdict"])]

@@ -1,0 +1,76 @@
+"""Checks of training itself, from its history alone: numbers that are not finite, spikes, gradients."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from statistics import median
+
+from .facts import Facts
+from .finding import MEASURED, Finding, Remedy, check
+
+SPIKE = 10.0
+WILD = 50.0
+EVERYTHING = (
+    "posterior_collapse", "rate_vanishes", "over_regularised", "under_regularised", "blur", "holes", "low_diversity",
+    "amortisation_gap", "loose_bound", "overfitting", "overfitting_starts", "memorisation", "unused_latents",
+    "too_few_latents", "likelihood_too_wide", "likelihood_too_narrow", "spikes",
+)
+
+
+def of_rate(facts: Facts) -> Remedy:
+    """A lower learning rate with clipped gradients."""
+    now = facts.told.lr or 1e-3
+    return Remedy("Lower the learning rate and clip gradients.", {"lr": min(1e-3, now / 10), "clip": 1.0})
+
+
+@check("unstable", "a loss that is not finite", needs=("history",), explains=EVERYTHING, live=True)
+def broken(facts: Facts) -> Finding | None:
+    """The last good state had to be put back."""
+    lines = [h for h in facts.history or () if h.get("kind") == "recovered"]
+    if not lines:
+        return None
+    return Finding(
+        "unstable", "illness", "times that a loss was not finite", float(len(lines)), 0.5, True,
+        "no loss may be; by definition",
+        f"The loss was not finite at step {lines[0]['step']}: {str(lines[0].get('explanation', '')).rstrip('.')}.",
+        of_rate(facts),
+    )
+
+
+@check("spikes", "losses or gradients that jump", needs=("history",), explains=EVERYTHING[:-1], live=True)
+def spikes(facts: Facts) -> Finding | None:
+    """The loss jumps up by many times what it usually moves, or gradients grow far beyond their usual size."""
+    lines = [h for h in facts.history or () if h.get("kind") == "train" and h.get("loss") is not None]
+    if len(lines) < 6:
+        return None
+    jump = worst_jump([float(h["loss"]) for h in lines])
+    norms = [float(h["grad_norm"]) for h in lines if h.get("grad_norm") is not None]
+    usual = median(norms[: max(3, len(norms) // 2)]) if len(norms) > 5 else float("inf")
+    grown = max(norms[2:], default=0.0) / max(usual, 1e-12)
+    if jump <= SPIKE and grown <= WILD:
+        return None
+    by_loss = jump / SPIKE >= grown / WILD
+    quantity = "highest jump of the loss over its usual move" if by_loss else "highest gradient norm over the usual one"
+    value, limit = (jump, SPIKE) if by_loss else (grown, WILD)
+    return Finding(
+        "spikes", "illness", quantity, value, limit, True,
+        "Chowdhery et al., 2022, https://arxiv.org/abs/2204.02311, section 5.1 (spikes); the factor: " + MEASURED,
+        f"Training is unstable: the {quantity} is {value:.3g}.", of_rate(facts),
+    )
+
+
+def worst_jump(losses: Sequence[float]) -> float:
+    """Highest rise of a loss over the lowest of its past, in usual moves; rises below a tenth of its way do not count.
+
+    Example:
+        >>> worst_jump([9.0, 5.0, 4.0, 3.5, 3.4, 3.3, 3.2]) < 1 < worst_jump([9.0, 5.0, 4.0, 3.5, 90.0, 3.3, 3.2])
+        True
+    """
+    moves = [abs(b - a) for a, b in itertools.pairwise(losses)]
+    lowest, jump = losses[0], 0.0
+    for loss in losses[1:]:
+        jump = max(jump, loss - lowest)
+        lowest = min(lowest, loss)
+    way = losses[0] - min(losses)
+    return jump / max(median(moves), 1e-9) if jump > 0.1 * way else 0.0
