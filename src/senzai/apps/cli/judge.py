@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -203,7 +203,7 @@ def diagnose(
 
     model = load(run)
     source = source_of(model, data)
-    options = {"rows": rows, "k": k, "seed": seed, "factors": factors}
+    options: dict[str, Any] = {"rows": rows, "k": k, "seed": seed, "factors": factors}
     found = model.diagnose(source, split=split, **options)
     if not cure:
         reply(as_json, {"run": str(run), **found.document()}, *diagnosed(found.document()))
