@@ -248,3 +248,10 @@ def test_small_data_are_the_same_every_time_and_have_what_was_asked_for(name):
     assert set(a.y.tolist()) == {0, 1, 2}
     assert 0 < int(a.y_known.sum()) < 7
     assert not torch.equal(a.tensor, data.rows(7, seed=4).tensor)
+
+
+@pytest.mark.parametrize("family", ["von_mises_fisher", "wrapped_normal", "dirichlet"])
+def test_what_lives_on_a_space_of_its_own_is_no_likelihood(family):
+    (subject,) = subjects("prior/mixture")
+    with pytest.raises(CombinationError, match="a space of its own"):
+        subject.other(settings={"likelihood": family}).build()

@@ -18,7 +18,7 @@ from .family import Family, Support, Unit
 from .full import one_axis
 from .numeric import need_positive, positive, positive_raw, start_moments
 from .ops import Shape, _draw, point
-from .spaces import Space
+from .spaces import Space, curved
 
 _EDGE = {torch.float64: 1e-12, torch.float32: 1e-6}
 _FURTHEST = 6.0  # hyperbolic distance of a posterior's centre from the origin, at curvature one
@@ -132,7 +132,7 @@ class WrappedNormal(Distribution):
     @property
     def support(self) -> constraints.Constraint:
         """Real vectors, inside the ball."""
-        return constraints.real_vector
+        return curved
 
     @property
     def mode(self) -> Tensor:

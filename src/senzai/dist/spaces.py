@@ -8,8 +8,22 @@ from typing import ClassVar, final
 
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 from senzai.core.errors import CombinationError, SettingError
+
+
+class _Curved(constraints.Constraint):
+    """Vectors on a curved set: no map from all vectors leads there one to one, and densities are per its own area."""
+
+    event_dim = 1
+
+    def check(self, value: Tensor) -> Tensor:
+        """Whether each vector is finite; which set it lies on is the distribution's to know."""
+        return torch.isfinite(value).all(-1)
+
+
+curved = _Curved()
 
 
 class Space(ABC):

@@ -22,7 +22,7 @@ from .family import Family, Support, Unit
 from .full import one_axis
 from .numeric import positive, positive_raw, start_moments
 from .ops import Shape, _draw, point
-from .spaces import Space, need_inside
+from .spaces import Space, curved, need_inside
 
 _UP = 24
 """Orders to climb before the asymptotic series is used: it is then exact to about 1e-9."""
@@ -120,7 +120,7 @@ class _OnSphere(Distribution):
     @property
     def support(self) -> constraints.Constraint:
         """Real vectors, of length one."""
-        return constraints.real_vector
+        return curved
 
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
         """Return draws ``(*shape, *batch_shape, d)``."""

@@ -77,6 +77,10 @@ class Likelihood(DataInitialised, AnyLikelihood):
         self, decoder: Decoder, family: Family, event: tuple[int, ...], *, shared: tuple[str, ...] = ()
     ) -> None:
         super().__init__()
+        if family.usual_prior != Family.usual_prior:
+            raise CombinationError(
+                f"{type(family).__name__} lives on a space of its own, where data are not. Use it as a posterior."
+            )
         self.decoder, self.family, self.event = decoder, family, tuple(event)
         self.from_net = decoded_names(family, tuple(shared))
         needed = decoded_shape(family, self.event, tuple(shared))

@@ -80,9 +80,17 @@ def faults_of(p: Distribution) -> Iterator[str]:
     if support.is_discrete:
         yield from _counted(p)
     elif prod(p.event_shape) <= WIDEST:
-        yield from _integrated(p, biject_to(support))
+        yield from _integrated(p, _way_to(support))
     else:
         raise NotAsked(f"an event of {prod(p.event_shape)} numbers is too large to be integrated")
+
+
+def _way_to(support: constraints.Constraint) -> Transform:
+    try:
+        way: Transform = biject_to(support)
+    except NotImplementedError:
+        raise NotAsked("its values lie on a curved set, which is not integrated over here") from None
+    return way
 
 
 def _support(p: Distribution) -> constraints.Constraint:
