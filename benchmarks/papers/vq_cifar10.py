@@ -67,8 +67,8 @@ def reproduce(recipe: str, budget: float = 1.0, quick: bool = False, *, seed: in
         "protocol": "CIFAR-10, 8-bit; discretised logistic mixture; the bound distortion - log p(codes) of "
         "test images under the transformer over the codes, which learns in the same run",
         "differs": "10,000 of 50,000 training images (500 of them for validation), 1,000 of 10,000 test images, "
-        "another network, 8 x 8 codes, a budget of seconds in place of 250,000 steps; bits_per_dim counts codes under the "
-        "learned prior, bits_per_dim_uniform_prior as if all were alike",
+        "another network, 8 x 8 codes, a budget of seconds in place of 250,000 steps; bits_per_dim counts codes under "
+        "the learned prior, bits_per_dim_uniform_prior as if all were alike",
         "recipe": recipe, "settings": chosen, "seed": seed, "budget_seconds": seconds,
         "steps": run.metrics["fit"]["steps"], "parameters": sum(p.numel() for p in run.model.parameters()),
         "train_and_score_seconds": time.perf_counter() - start, "threads": torch.get_num_threads(),
