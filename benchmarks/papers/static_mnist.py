@@ -64,7 +64,11 @@ CASES: dict[str, Case] = {
         aim=-83.5,
     ),
     "iwae-50": Case(
-        recipe="iwae", settings={"hidden": [200, 200], "activation": "tanh", "n_latent": 50, "n_samples": 50, "warmup": None, "warmup.steps": None},
+        recipe="iwae",
+        settings={
+            "hidden": [200, 200], "activation": "tanh", "n_latent": 50, "n_samples": 50, "warmup": None,
+            "warmup.steps": None,
+        },
         published=-87.10, source=IWAE_PAPER, aim=-87.1, differs="batch 100 instead of 20; a cosine schedule",
     ),
     "realnvp-prior": Case(

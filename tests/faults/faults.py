@@ -238,8 +238,8 @@ LIST = (
     Fault(
         "one draw repeated k times", BOUNDS,
         edit(
-            "models.flat:Flat.infer", "draw(q, (n_samples,), grad=torch.is_grad_enabled())",
-            "draw(q, (1,), grad=torch.is_grad_enabled()).repeat(n_samples, 1, 1)",
+            "parts.posteriors:proposal", "draw_scored(q, (n_samples,), grad=torch.is_grad_enabled())",
+            "draw_scored(q, (1,), grad=torch.is_grad_enabled())[0].repeat(n_samples, 1, 1), None",
         ),
         (f"{EVIDENCE}test_bounds_of_a_wrong_posterior_rise_with_k_towards_the_evidence",),
     ),
@@ -260,7 +260,7 @@ LIST = (
     ),
     Fault(
         "active units that count the noise of the draws", BOUNDS,
-        edit("evaluation.latents:two_means", "mean.expand_as(group.z[:2])", "group.z[:1].expand_as(group.z)"),
+        edit("evaluation.latents:two_means", "(mean.expand_as(group.z) if known", "(group.z[:1].expand_as(group.z) if known"),
         (f"{LATENTS}test_units_that_move_are_active",),
     ),
     Fault(
@@ -493,12 +493,12 @@ LIST = (
     # --- verbs -------------------------------------------------------------------------------------------------------
     Fault(
         "a temperature that is ignored", VERBS,
-        edit("models.verbs:sample", "spread=temperature", "spread=1.0"),
+        edit("models.base:LatentModel.simulate", "spread=temperature", "spread=1.0"),
         (f"{USE}test_the_temperature_scales_the_latents",),
     ),
     Fault(
         "draws where means were asked for", VERBS,
-        edit("models.verbs:show", " if noise else expected(p)", ""),
+        edit("models.base:LatentModel.simulate", " if noise else expected(p)", ""),
         (f"{USE}test_samples_are_draws_or_means",),
     ),
     Fault(
