@@ -14,6 +14,7 @@ from ..core.errors import SettingError, UnknownNameError, UserError
 from ..core.examples import Example, examples_of
 from ..core.random import forked
 from ..core.spec import REGISTRIES, name_of, registry, to_spec
+from ..dist.family import Family
 from ..models.base import LatentModel
 from ..objectives.base import Objective
 from ..recipes import RECIPES, Frame
@@ -273,11 +274,12 @@ def _families(entry: str, defined: Any) -> tuple[Subject, ...]:
     support = getattr(defined, "support", None)
     takes = signature(defined).parameters
     found = []
-    if support is not None:
+    latent_only = getattr(defined, "usual_prior", Family.usual_prior) != Family.usual_prior
+    if support is not None and not latent_only:
         data = DATA[support]
         own = {f"likelihood.{k}": v for k, v in data.settings.items() if k in takes}
         found.append(Example(data=support, settings={"likelihood": name, **own}))
-    if support in (None, "real"):
+    if latent_only or support in (None, "real"):
         found.append(Example(data="real", settings={"posterior": name}))
     made = []
     for given in found:
