@@ -23,7 +23,7 @@ WELL = Facts(
     amortisation_se=0.01, generalisation=0.1, generalisation_se=0.1, dispersion=1.0, bulk=1.0, tails=0.0, outside=0.0,
     values="real", density=True, structure=1.0, column_share=0.2, column="1", reconstruction_sharpness=0.9,
     samples_frechet=0.05, reconstructions_frechet=0.04, variety=1.0, memorisation=0.4, memorisation_se=0.02,
-    duplicates=0.0, n_dims=8, used_codes=1.0,
+    duplicates=0.0, n_dims=8, used_codes=1.0, n_codes=64,
 )
 
 

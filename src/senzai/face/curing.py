@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.errors import SettingError
 from ..data import Dataset
-from ..evaluation.diagnosis import Diagnosis, Finding
+from ..evaluation.diagnosis import CHECKS, Diagnosis, Finding
 from .comparing import Comparison, compare_rows
 from .diagnosing import DRAWS, ROWS, diagnose
 from .fit import fit
@@ -123,10 +123,7 @@ def judged(
     """Put two runs side by side and choose."""
     there = after.of(finding.name)
     value = there.value if there is not None else value_of(after, before, finding)
-    sign = 1 if finding.above else -1
-    improved = there is None and finding.name not in after.not_judged
-    if there is not None:
-        improved = sign * (finding.value - there.value) > 0.1 * abs(finding.value)
+    improved = better(finding, value) if value is not None else finding.name in after.well
     same = before.facts.density == after.facts.density or run.discrete_step() is not None
     comparison = compare_rows({"before": run, "after": again}, data, k=k, seed=seed) if same else None
     kept = "after" if improved else "before"
@@ -140,8 +137,22 @@ def judged(
     )
 
 
+def better(finding: Finding, value: float) -> bool:
+    """Whether a quantity is on the right side of its threshold, or a tenth nearer to it than it was.
+
+    Example:
+        >>> from senzai.evaluation.diagnosis import Remedy
+        >>> f = Finding("a", "note", "", 4.0, 2.0, True, "", "", Remedy(""))
+        >>> better(f, 3.9), better(f, 3.0), better(f, 1.0)
+        (False, True, True)
+    """
+    sign = 1 if finding.above else -1
+    nearer = sign * (finding.value - value) > 0.1 * abs(finding.value)
+    return nearer or sign * (finding.threshold - value) > 0
+
+
 def value_of(after: Diagnosis, before: Diagnosis, finding: Finding) -> float | None:
     """Return the number behind a finding that is no longer one: the fact that had its value."""
-    names = [n for n, v in before.facts.numbers().items() if v == finding.value]
+    names = [n for n in CHECKS[finding.name].needs if getattr(before.facts, n) == finding.value]
     found = getattr(after.facts, names[0]) if names else None
     return float(found) if isinstance(found, int | float) else None

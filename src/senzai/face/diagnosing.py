@@ -18,7 +18,7 @@ from .judging import extras_of
 from .watching import beta_of
 
 ROWS, DRAWS = 500, 64
-NO_BOUND = ("RAE", "AdversarialCodes", "VAEGAN", "Sharpened", "MMD")
+NO_BOUND = ("RAE", "AdversarialCodes", "VAEGAN", "Sharpened", "MMD", "Codes")
 """Objectives whose weights of rate and distortion are no nats of one bound."""
 
 

@@ -31,7 +31,7 @@ class Patient:
     Args:
         name: What it is.
         data: Makes its rows.
-        settings: Settings of ``fit`` that differ from :data:`USUAL`.
+        settings: Settings of ``fit`` that differ from :data:`USUAL`; ``None`` leaves one out.
         illness: Name of the check that must come first; empty for a healthy model.
         recipe: Recipe of the model.
         options: Options of ``diagnose``.
@@ -51,7 +51,7 @@ class Patient:
         from ..face import fit
 
         rows = self.data()
-        settings = {**USUAL, **self.settings}
+        settings = {k: v for k, v in {**USUAL, **self.settings}.items() if v is not None}
         run = fit(rows, recipe=self.recipe, progress=False, **settings)
         if self.after is not None:
             self.after(run)
@@ -179,6 +179,9 @@ SICK: tuple[Patient, ...] = (
     Patient("fifty rows", lambda: linear(90, width=10),
             {"validation": 0.0, "test": 0.45, "hidden": (128,), "steps": 600}, "too_little_data"),
     Patient("learning rate of 3", factors, {"lr": 3.0, "clip": 1e6, "schedule": "one_cycle"}, "spikes"),
+    Patient("a large code book that never starts anew", factors,
+            {"n_latent": None, "quantiser.n_codes": 256, "quantiser.revive": 0.0, "quantiser.ema": False, "lr": 0.03,
+             "steps": 150}, "dead_codes", recipe="vq-vae"),
     Patient("samples from the middle", factors, {}, "low_diversity", after=narrowed),
     Patient("each row twice", doubled, {}, "leak"),
     Patient("a column of large counts under Poisson", one_large_column, {"likelihood": "poisson"}, "column_dominates"),

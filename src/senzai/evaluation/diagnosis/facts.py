@@ -23,7 +23,7 @@ class Told:
         gains: Gain in nats of held-out codes, and its error, under each sampler that was fitted after training.
         sampler: Name of the one that samples are drawn from.
         columns: Names of the entries of a row.
-        codes: Code numbers of rows, for quantised latents, and the size of the code book.
+        codes: Code numbers of rows, and the size of the code book, for quantised latents of one's own.
         lr: Learning rate.
         bounds: Whether the objective bounds the evidence, so that rate and distortion have one unit.
     """
@@ -85,6 +85,7 @@ class Facts:
         duplicates: Share of held-out rows that are training rows too.
         n_dims: Entries of a row.
         used_codes: Share of the code book that rows use.
+        n_codes: Size of the code book.
         mig: Mutual information gap against known factors.
         missing: Why a fact is not known.
     """
@@ -125,6 +126,7 @@ class Facts:
     duplicates: float | None = None
     n_dims: int | None = None
     used_codes: float | None = None
+    n_codes: int | None = None
     mig: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 

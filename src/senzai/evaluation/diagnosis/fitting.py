@@ -74,18 +74,22 @@ def predictive(case: Case, train: Batch) -> dict[str, Any]:
         return {}
     # The mean of draws is off by 1 / DRAWS, and one over their variance is too large on average.
     fair = (DRAWS - 3) / (DRAWS - 1) / (1 + 1 / DRAWS)
-    squared, usual = (
-        ((v - drawn.mean(0)).square() / variance.clamp_min(1e-12))[kept] * fair for v in (x, other)
-    )
+    squared = ((x - drawn.mean(0)).square() / variance.clamp_min(1e-12))[kept] * fair
     data = torch.from_numpy(seen(train))
     low, high = data.min(), data.max()
     margin = 0.01 * (high - low)
     outside = ((drawn < low - margin) | (drawn > high + margin)).double().mean(0)[kept].mean()
-    far = (squared > FAR**2).double().mean() - (usual > FAR**2).double().mean()  # less what its own draws do
     return {
-        "dispersion": float(squared.mean()), "bulk": float(squared.median()) / MEDIAN, "tails": max(0.0, float(far)),
-        "outside": float(outside),
+        "dispersion": float(squared.mean()), "bulk": float(squared.median()) / MEDIAN,
+        "tails": max(0.0, far_out(x, drawn, kept) - far_out(other, drawn, kept)), "outside": float(outside),
     }
+
+
+def far_out(x: Tensor, drawn: Tensor, kept: Tensor) -> float:
+    """Share of entries more than five robust deviations of the draws away; heavy tails do not widen those."""
+    middle = drawn.median(0).values
+    scale = 1.4826 * (drawn - middle).abs().median(0).values
+    return float(((x - middle).abs() > FAR * scale.clamp_min(1e-9))[kept].double().mean())
 
 
 @torch.no_grad()

@@ -12,6 +12,8 @@ import torch
 
 from ...core.errors import SenzaiError
 from ...core.random import derive
+from ...models import verbs
+from ...parts.quantisers import Quantiser
 from ..bits import log_volume
 from ..bounds import elbo
 from ..catalogue import Case
@@ -152,8 +154,18 @@ def duplicates(case: Case, told: Told) -> Gathered:
 
 def codes(case: Case, told: Told) -> Gathered:
     """Share of a code book that rows use."""
-    numbers, size = told.codes or (np.empty(0), 1)
-    return {"used_codes": len(np.unique(np.asarray(numbers))) / size}
+    if told.codes is not None:
+        numbers, size = told.codes
+    else:
+        groups = verbs.encode(case.model, training_rows(case))
+        numbers, size = torch.cat([g.flatten() for g in groups]).cpu().numpy(), books(case)[0].n_codes
+    return {"used_codes": len(np.unique(np.asarray(numbers))) / size, "n_codes": size}
+
+
+def books(case: Case) -> list[Quantiser]:
+    """Return the quantisers of a model, if they are all of one size."""
+    found = [m for m in case.model.modules() if isinstance(m, Quantiser)]
+    return found if len({(q.n_codes, q.depth) for q in found}) == 1 and found[0].depth == 1 else []
 
 
 HAS_TRAIN = ("the training rows are not here", lambda c, t: c.extras.train is not None)
@@ -178,7 +190,9 @@ GATHERERS: tuple[Gatherer, ...] = (
         lambda c, t: sampling.compared(c), (ENOUGH,),
     ),
     Gatherer(("memorisation", "memorisation_se"), lambda c, t: sampling.copies(c), (HAS_TRAIN, ENOUGH)),
-    Gatherer(("used_codes",), codes, (("the latents are no codes of a book", lambda c, t: t.codes is not None),)),
+    Gatherer(("used_codes", "n_codes"), codes, (
+        ("the latents are no codes of one book", lambda c, t: t.codes is not None or bool(books(c))),
+    )),
     Gatherer(("mig",), lambda c, t: sampling.disentangled(c),
              (("no known factors were given (factors=...)", lambda c, t: c.extras.factors is not None),)),
 )

@@ -159,7 +159,7 @@ def crowded(facts: Facts) -> Finding | None:
         STRUCTURE, True, "Marchenko and Pastur, 1967, https://doi.org/10.1070/SM1967v001n04ABEH001994; " + MEASURED,
         f"Each of the {n} latents is full ({least:.2g} nats at least), and what they leave is no noise: "
         f"one direction of it is {left:.1f} times stronger than noise would be.",
-        Remedy("Take more latents.", {"n_latent": min(4 * n, facts.n_dims or 4 * n)}),
+        Remedy("Take more latents.", {"n_latent": max(2 * n, min(4 * n + 4, room // 2))}),
     )
 
 
@@ -204,16 +204,16 @@ def loose(facts: Facts) -> Finding | None:
     )
 
 
-@check("dead_codes", "entries of the code book that nothing uses", needs=("used_codes",))
+@check("dead_codes", "entries of the code book that nothing uses", needs=("used_codes", "n_codes"))
 def dead(facts: Facts) -> Finding | None:
     """Rows use a small part of the code book."""
     used = facts.used_codes if facts.used_codes is not None else 1.0
     if used >= USED_CODES:
         return None
-    size = (facts.told.codes or (None, 2))[1]
+    size = facts.n_codes or 2
     return Finding(
         "dead_codes", "illness", "share of the code book in use", used, USED_CODES, False,
         "Zeghidour et al., 2021, https://arxiv.org/abs/2107.03312 (dead codes are replaced); " + MEASURED,
         f"Only {used:.0%} of {size} codes are ever used.",
-        Remedy("Take fewer codes.", {"n_categories": max(2, round(used * size))}),
+        Remedy("Take fewer codes.", {"quantiser.n_codes": max(2, round(used * size))}),
     )
