@@ -204,7 +204,10 @@ def loose(facts: Facts) -> Finding | None:
     )
 
 
-@check("dead_codes", "entries of the code book that nothing uses", needs=("used_codes", "n_codes"))
+@check(
+    "dead_codes", "entries of the code book that nothing uses", needs=("used_codes", "n_codes"),
+    explains=("holes", "low_diversity", "blur"),
+)
 def dead(facts: Facts) -> Finding | None:
     """Rows use a small part of the code book."""
     used = facts.used_codes if facts.used_codes is not None else 1.0
