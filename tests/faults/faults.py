@@ -260,7 +260,10 @@ LIST = (
     ),
     Fault(
         "active units that count the noise of the draws", BOUNDS,
-        edit("evaluation.latents:two_means", "(mean.expand_as(group.z) if known", "(group.z[:1].expand_as(group.z) if known"),
+        edit(
+            "evaluation.latents:two_means", "(mean.expand_as(group.z) if known",
+            "(group.z[:1].expand_as(group.z) if known",
+        ),
         (f"{LATENTS}test_units_that_move_are_active",),
     ),
     Fault(

@@ -18,8 +18,6 @@ from .judging import extras_of
 from .watching import beta_of
 
 ROWS, DRAWS = 500, 64
-NO_BOUND = ("RAE", "AdversarialCodes", "VAEGAN", "Sharpened", "MMD", "Codes")
-"""Objectives whose weights of rate and distortion are no nats of one bound."""
 
 
 def diagnose(
@@ -80,7 +78,7 @@ def told_of(run: RunLike, n_train: int | None) -> Told:
         n_samples=int(getattr(objective, "n_samples", 1) or 1) if bounded(objective) else 1,
         objective=type(objective).__name__, settled_after=objective.settled_after if steps else None,
         total_steps=steps, n_train=n_train, validated=fitted.get("validation_elbo") is not None, gains=gains,
-        sampler=run.samplers.chosen, columns=tuple(columns), bounds=type(objective).__name__ not in NO_BOUND,
+        sampler=run.samplers.chosen, columns=tuple(columns), bounds=objective.is_bound,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from torch import Tensor, nn
 
@@ -61,6 +61,9 @@ class Player:
 
 class Objective(ABC):
     """Settings of a bound; subclasses are frozen dataclasses."""
+
+    is_bound: ClassVar[bool] = True
+    """Whether distortion and rate are weighed against each other in nats, so that their scale can be judged."""
 
     @abstractmethod
     def __call__(self, model: LatentModel, batch: Batch, step: int) -> Terms:

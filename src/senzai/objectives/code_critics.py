@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -164,6 +164,7 @@ class AdversarialCodes(CodeAdversary):
         critic_lr: Its learning rate.
     """
 
+    is_bound: ClassVar[bool] = False
     beta: float = 0.0
     match_weight: float = 10.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
@@ -45,6 +45,7 @@ class ImageTerms(Regularised):
         data_range: Largest minus smallest value of the data; by default as the encoder found it.
     """
 
+    is_bound: ClassVar[bool] = False
     ssim_weight: float = 100.0
     spectrum_weight: float = 0.0
     data_range: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, final, get_args
+from typing import ClassVar, Literal, final, get_args
 
 import torch
 from torch import Tensor
@@ -51,6 +51,7 @@ class MMD(Regularised):
         bandwidth: Width of the kernel, in units of a standard normal code's typical distance.
     """
 
+    is_bound: ClassVar[bool] = False
     beta: float = 0.0
     mmd_weight: float = 100.0
     kernel: Kernel = "multi_imq"

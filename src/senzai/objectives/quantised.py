@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
@@ -37,6 +37,7 @@ class CodeBound(Objective):
         prior_lr: Learning rate of the prior, where it is not the run's.
     """
 
+    is_bound: ClassVar[bool] = False
     prior_lr: float | None = None
 
     def __post_init__(self) -> None:

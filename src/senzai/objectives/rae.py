@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -51,6 +51,7 @@ class RAE(Objective):
         smoothing: ``"l2"``, ``"gradient"`` or ``"none"``.
     """
 
+    is_bound: ClassVar[bool] = False
     code_weight: float = 0.1
     decoder_weight: float = 0.01
     smoothing: Literal["l2", "gradient", "none"] = "l2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -104,6 +104,7 @@ class VAEGAN(Objective):
         critic_lr: Its learning rate.
     """
 
+    is_bound: ClassVar[bool] = False
     beta: float = 1.0
     feature_weight: float = 1.0
     distortion_weight: float = 0.0
@@ -235,6 +236,7 @@ class Sharpened(Regularised):
         critic_lr: Its learning rate.
     """
 
+    is_bound: ClassVar[bool] = False
     sharp_weight: float = 10.0
     start: float = 0.5
     r1: float = 1.0
