@@ -79,7 +79,25 @@ def told_of(run: RunLike, n_train: int | None) -> Told:
         objective=type(objective).__name__, settled_after=objective.settled_after if steps else None,
         total_steps=steps, n_train=n_train, validated=fitted.get("validation_elbo") is not None, gains=gains,
         sampler=run.samplers.chosen, columns=tuple(columns), bounds=objective.is_bound,
+        hidden=hidden_of(run.spec.model), given=tuple(run.spec.settings),
     )
+
+
+def hidden_of(spec: Any) -> tuple[int, ...] | None:
+    """Return the widths of the hidden layers of the first encoder in a tree of parts; none if it has no such layers.
+
+    Example:
+        >>> hidden_of({"part": "model/flat", "args": {"e": {"part": "encoder/mlp", "args": {"hidden": [8, 4]}}}})
+        (8, 4)
+    """
+    if isinstance(spec, list):
+        found = (hidden_of(v) for v in spec)
+        return next((f for f in found if f is not None), None)
+    if not isinstance(spec, dict):
+        return None
+    if str(spec.get("part", "")).startswith("encoder/"):
+        return tuple(spec["args"].get("hidden") or ())
+    return hidden_of(list(spec.values()))
 
 
 def bounded(objective: Objective) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .facts import Facts
 from .finding import MEASURED, Finding, Remedy, check
+from .sizes import narrower
 
 LEAKED = 0.01
 GAP = 0.5
@@ -50,7 +51,8 @@ def little(facts: Facts) -> Finding | None:
         "Harrell, Regression Modeling Strategies, 2015, section 4.4: ten to twenty observations for each variable",
         f"There are {facts.n_train} training rows for {facts.n_dims} columns, and training rows are "
         f"{facts.generalisation:.3g} nats better than others: more rows would help most.",
-        Remedy("Get more rows; until then a small model.", {"hidden": (16,), "n_latent": 2, "weight_decay": 0.1}),
+        Remedy("Get more rows; until then a small model.",
+               {"n_latent": 2, "weight_decay": 0.1} | narrower(facts.told.hidden, 16)),
     )
 
 
@@ -68,7 +70,7 @@ def overfitting(facts: Facts) -> Finding | None:
         "overfitting", "illness", "bound of training rows above others, in deviations of a row", gap, GAP, True,
         "Cohen, 1988: half a deviation is a medium effect; four standard errors besides",
         f"Training rows are {facts.generalisation:.3g} nats better than held-out ones, {gap:.2g} deviations of a row.",
-        Remedy(words, {"validation": 0.15, "hidden": (32,), "patience": 5, "weight_decay": 0.05}),
+        Remedy(words, {"validation": 0.15, "patience": 5, "weight_decay": 0.05} | narrower(facts.told.hidden, 32)),
     )
 
 
@@ -109,6 +111,6 @@ def memorised(facts: Facts) -> Finding | None:
         f"A sample is nearer to a training row than a held-out row is in {share:.0%} of cases: the model repeats what "
         "it has seen.",
         Remedy("Sample from a plain prior, with a smaller network.",
-               {"prior": "standard_normal", "hidden": (32,), "patience": 5}),
+               {"prior": "standard_normal", "patience": 5} | narrower(facts.told.hidden, 32)),
         sure=share - 2 * se > COPIES,
     )

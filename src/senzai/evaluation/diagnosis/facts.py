@@ -26,6 +26,8 @@ class Told:
         codes: Code numbers of rows, and the size of the code book, for quantised latents of one's own.
         lr: Learning rate.
         bounds: Whether the objective bounds the evidence, so that rate and distortion have one unit.
+        hidden: Widths of the encoder's hidden layers; none for convolutions, ``None`` where not known.
+        given: Names of the settings that the user chose.
     """
 
     history: tuple[Mapping[str, Any], ...] = ()
@@ -42,6 +44,8 @@ class Told:
     codes: tuple[Any, int] | None = None
     lr: float | None = None
     bounds: bool = True
+    hidden: tuple[int, ...] | None = None
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from .facts import Facts
 from .finding import MEASURED, Finding, Remedy, check
+from .sizes import wider
 
 COLLAPSED = 0.1
 SETTLED = 0.1
@@ -178,8 +179,8 @@ def amortised(facts: Facts) -> Finding | None:
         "Cremer et al., 2018, https://arxiv.org/abs/1801.03558; one nat and 15 % of the rate: " + MEASURED,
         f"The best posterior of each row beats the encoder's by {gap:.3g} nats: the encoder is too weak, or was "
         "trained too little.",
-        Remedy("Train the encoder at the learning rate of the decoder, and more of it.",
-               {"encoder_lr": None, "hidden": (256, 256)}),
+        Remedy("Train the encoder at the learning rate of the decoder, and a wider one.",
+               {name: None for name in ("encoder_lr",) if name in facts.told.given} | wider(facts.told.hidden)),
         sure=gap - 2 * se > least,
     )
 

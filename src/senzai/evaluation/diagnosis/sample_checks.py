@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .facts import Facts
 from .finding import MEASURED, Finding, Remedy, check
+from .sizes import wider
 
 BLURRED = 0.35
 HOLES, WORSE = 0.12, 2.0
@@ -22,7 +23,7 @@ def blurred(facts: Facts) -> Finding | None:
         "blur", "illness", "high-frequency energy of reconstructions over that of the data", energy, BLURRED, False,
         MEASURED,
         f"Reconstructions keep {energy:.0%} of the detail of the pictures: the networks are too small to draw it.",
-        Remedy("Take wider networks.", {"hidden": (256, 256)}),
+        Remedy("Take wider networks.", wider(facts.told.hidden)),
     )
 
 
