@@ -154,7 +154,7 @@ def likelihood(n_images: int, rounds: int, k: int = 5000) -> dict[str, Any]:
     )
     base = found["pythae"]["median"]
     return {
-        "k": k, "seconds_per_image": found, "ratio_fp32": base / found["fp32"]["median"],
+        "k": k, "seconds_per_image": found, "products_alone": products(k), "ratio_fp32": base / found["fp32"]["median"],
         "ratio_bf16": base / found["bf16"]["median"], "bf16_minus_fp32_nats": means["bf16"] - means["fp32"],
         "images": {"pythae": n_images, "senzai": len(rows)}, "peak_mib": _peak_of_likelihood(run, k),
     }

@@ -281,3 +281,12 @@ def test_a_name_with_brackets_is_a_name(cli, pictures, tmp_path):
     odd = tmp_path / "a[bold]b.npy"
     shutil.copy(pictures, odd)
     assert "a[bold]b.npy" in cli.text("info", odd)
+
+
+def test_a_table_is_told_to_sample_a_table():
+    from senzai.apps.cli.train import trained
+
+    numbers = {"seconds": 1.0, "steps": 2, "epochs": 1.0, "samples_per_second": 3.0, "validation_elbo": None}
+    facts = {"out": "runs/a", **numbers}
+    assert "new.csv" in trained({**facts, "kind": "table"}, "a.csv")[-1]
+    assert "new.npy" in trained({**facts, "kind": "array"}, "a.npy")[-1]

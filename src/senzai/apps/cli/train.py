@@ -150,7 +150,8 @@ def trained(document: Document, data: str) -> list[str]:
     if document.get("report"):
         facts["report"] = str(document["report"])
     where, source = plain(out), plain(data)
+    new = "new.csv" if document["kind"] == "table" else "new.npy"
     return [
         "[bold]Trained[/]", table(facts), "[bold]Next[/]",
-        f"  senzai evaluate {where} {source}", f"  senzai sample {where} -n 100 -o new.npy",
+        f"  senzai evaluate {where} {source}", f"  senzai sample {where} -n 100 -o {new}",
     ]
