@@ -42,7 +42,7 @@ LIST = (
         "the sign of a Bernoulli's logits", LIKELIHOODS,
         edit(
             "dist.binary:bernoulli_log_prob",
-            "F.logsigmoid(-logits), x.to(logits.dtype), logits", "F.logsigmoid(logits), x.to(logits.dtype), -logits",
+            "F.softplus(logits, threshold=40), x", "F.softplus(-logits, threshold=40), x",
         ),
         (f"{SCIPY}[bernoulli]",),
     ),

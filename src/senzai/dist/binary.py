@@ -27,7 +27,7 @@ SERIES_BELOW = 0.2
 class StableBernoulli(Bernoulli):
     r"""Bernoulli from logits, with a log density in three passes over memory and a mode that is never NaN.
 
-    .. math:: \log p(x) = x \eta + \log \sigma(-\eta)
+    .. math:: \log p(x) = x \eta - \log(1 + e^\eta)
 
     Values between 0 and 1 are scored by the same formula (the cross-entropy), which is not a density there: see
     :class:`ContinuousBernoulli`.
@@ -52,8 +52,11 @@ class StableBernoulli(Bernoulli):
 
 
 def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
-    """Minus the cross-entropy of ``x`` with the probabilities of ``logits``."""
-    return torch.addcmul(F.logsigmoid(-logits), x.to(logits.dtype), logits)
+    """Minus the cross-entropy of ``x`` with the probabilities of ``logits``.
+
+    Above the threshold ``log(1 + exp(logit))`` is ``logit`` to the last bit, in double precision too.
+    """
+    return torch.addcmul(F.softplus(logits, threshold=40), x.to(logits.dtype), logits, value=-1).neg_()
 
 
 @stand_in.register(Bernoulli)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from ..core.errors import InputError
 from ..core.random import derive, forked
 from ..nn.inputs import as_float
+from ..nn.products import Linear
 from .results import Floats
 
 ROWS = 1024
@@ -100,7 +101,7 @@ def classifier_features(
     if len(classes) < 2:
         raise InputError(f"A classifier needs two classes, but got {len(classes)}. Use PCA or random features.")
     with forked(derive(seed, "classifier features")):
-        body, head = backbone(tuple(train.shape[1:]), n), nn.Linear(n, len(classes))
+        body, head = backbone(tuple(train.shape[1:]), n), Linear(n, len(classes))
 
         def loss(x: Tensor, rows: Tensor) -> Tensor:
             return F.cross_entropy(head(F.relu(body(x))), y[rows])
@@ -131,7 +132,7 @@ def denoising_features(
     width = prod(x.shape[1:])
     spread = x.std().clamp_min(1e-6)
     with forked(derive(seed, "denoising features")):
-        body, head = backbone(tuple(x.shape[1:]), n), nn.Sequential(nn.ReLU(), nn.Linear(n, width))
+        body, head = backbone(tuple(x.shape[1:]), n), nn.Sequential(nn.ReLU(), Linear(n, width))
 
         def loss(rows: Tensor, _: Tensor) -> Tensor:
             restored = head(body(rows + noise * spread * torch.randn_like(rows)))
@@ -159,8 +160,8 @@ def backbone(event: tuple[int, ...], n: int) -> nn.Module:
         for a, b in pairwise(sizes):
             layers += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.ReLU()]
         left = prod(-(-s // 8) for s in event[1:])  # halved three times, upwards
-        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(sizes[-1] * left, n))
-    return nn.Sequential(nn.Flatten(), nn.Linear(prod(event), 256), nn.ReLU(), nn.Linear(256, n))
+        return nn.Sequential(*layers, nn.Flatten(), Linear(sizes[-1] * left, n))
+    return nn.Sequential(nn.Flatten(), Linear(prod(event), 256), nn.ReLU(), Linear(256, n))
 
 
 def _train(

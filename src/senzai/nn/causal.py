@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ..core.errors import SettingError
 from .layers import ACTIVATIONS, halves
 from .masked import MaskedLinear, degrees
+from .products import Linear
 
 
 # --- vectors --------------------------------------------------------------------------------------------------------
@@ -48,10 +49,10 @@ class MaskedNet(nn.Module):
         self.layers = nn.ModuleList(
             MaskedLinear(len(a), len(b), b[:, None] >= a[None, :]) for a, b in pairwise(seen)
         )
-        self.contexts = nn.ModuleList(nn.Linear(n_context, width, bias=False) for width in hidden)
+        self.contexts = nn.ModuleList(Linear(n_context, width, bias=False) for width in hidden)
         last = inputs[:, None] > seen[-1][None, :]
         self.out = MaskedLinear(hidden[-1], n_raw * n_inputs, last.repeat(n_raw, 1))
-        self.context_out = nn.Linear(n_context, n_raw * n_inputs, bias=False)
+        self.context_out = Linear(n_context, n_raw * n_inputs, bias=False)
         for layer in self.layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
         nn.init.xavier_uniform_(self.out.weight)

@@ -19,6 +19,7 @@ from ..core.errors import SettingError
 from ..core.spec import part
 from .inputs import Decoder, Encoder, Scaling, Standardise
 from .layers import ACTIVATIONS, bounded, check_dropout, halves, initialise_weights, linear_out, with_condition
+from .products import Linear
 
 
 def halvings(height: int, width: int, n_stages: int | None) -> list[tuple[int, int]]:
@@ -137,7 +138,7 @@ class ConvEncoder(Encoder):
             ]
         self.stages = nn.Sequential(*layers)
         n_flat = chans[-1] * sizes[-1][0] * sizes[-1][1]
-        self.out = nn.Sequential(nn.Linear(n_flat + n_condition, n_features), ACTIVATIONS[activation]())
+        self.out = nn.Sequential(Linear(n_flat + n_condition, n_features), ACTIVATIONS[activation]())
         initialise_weights(self, activation)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -196,7 +197,7 @@ class ConvDecoder(Decoder):
         self.sizes = halvings(h, w, n_stages)[::-1]
         chans = channels_of(width, len(self.sizes), activation)[::-1]
         self.start_shape = (chans[0], *self.sizes[0])
-        start = nn.Linear(n_latent + n_condition, chans[0] * self.sizes[0][0] * self.sizes[0][1])
+        start = Linear(n_latent + n_condition, chans[0] * self.sizes[0][0] * self.sizes[0][1])
         self.start = nn.Sequential(start, ACTIVATIONS[activation]())
         self.first = ConvBlock(chans[0], activation=activation, residual=residual, dropout=dropout)
         self.stages = nn.ModuleList(

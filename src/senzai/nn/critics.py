@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..core.errors import SettingError
 from .inputs import Standardise, as_float
 from .layers import size_of
+from .products import Linear
 
 
 @final
@@ -34,8 +35,8 @@ class CodeCritic(nn.Module):
         check_critic(width, depth)
         layers: list[nn.Module] = []
         for i in range(depth):
-            layers += [nn.Linear(width if i else n_latent, width), nn.LeakyReLU(0.2)]
-        self.net = nn.Sequential(*layers, nn.Linear(width, 1))
+            layers += [Linear(width if i else n_latent, width), nn.LeakyReLU(0.2)]
+        self.net = nn.Sequential(*layers, Linear(width, 1))
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the log-odds."""
@@ -73,7 +74,7 @@ class RowCritic(nn.Module):
         self.register_buffer("scale", scale.detach().clone())
         images = len(event) == 3
         self.features, n_out = _convolutions(event, width, depth) if images else _layers(size_of(event), width, depth)
-        self.out: nn.Module = nn.Conv2d(n_out, 1, 1) if images else nn.Linear(n_out, 1)
+        self.out: nn.Module = nn.Conv2d(n_out, 1, 1) if images else Linear(n_out, 1)
 
     def standardised(self, x: Tensor) -> Tensor:
         """Return rows in the critic's own units."""
@@ -117,7 +118,7 @@ def _convolutions(event: tuple[int, ...], width: int, depth: int) -> tuple[nn.Mo
 def _layers(n_in: int, width: int, depth: int) -> tuple[nn.Module, int]:
     layers: list[nn.Module] = [nn.Flatten()]
     for i in range(depth):
-        layers += [nn.Linear(width if i else n_in, width), nn.LeakyReLU(0.2)]
+        layers += [Linear(width if i else n_in, width), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers), width
 
 

@@ -18,6 +18,7 @@ from ..core.spec import part
 from .conv import halvings
 from .inputs import Decoder, Scaling, Standardise
 from .layers import linear_out
+from .products import Linear
 
 Layer: TypeAlias = Callable[[int, int], nn.Module]
 
@@ -184,8 +185,8 @@ class MLPBlocks(DeepBlocks):
         at_least(1, n_levels=n_levels, width=width, channels=channels, n_blocks=n_blocks)
         self.inputs = Standardise(event, masked=masked, scaling=scaling)
         self.width, self.sizes = width, [()] * n_levels
-        self.stem = nn.Linear(prod(event) * (2 if masked else 1), width)
-        self._build(channels, n_blocks, nn.Linear, nn.Linear, n_condition)
+        self.stem = Linear(prod(event) * (2 if masked else 1), width)
+        self._build(channels, n_blocks, Linear, Linear, n_condition)
 
     def up(self, batch: Batch) -> list[Tensor]:
         """Return activations of each level, top first, ``(B, width)``."""

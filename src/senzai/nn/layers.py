@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..core.errors import SettingError
 from ..core.registry import Registry
+from .products import Linear
 
 ACTIVATIONS: Registry[Callable[[], nn.Module]] = Registry("activation")
 for _name, _cls in {
@@ -64,7 +65,7 @@ def hidden_layers(
     layers: list[nn.Module] = []
     for a, b in pairwise((n_in, *hidden)):
         wide = b * halves(activation)
-        layers += [nn.Linear(a, wide), NORMS[norm](wide), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+        layers += [Linear(a, wide), NORMS[norm](wide), ACTIVATIONS[activation](), nn.Dropout(dropout)]
     layers = [m for m in layers if not isinstance(m, nn.Identity) and not (isinstance(m, nn.Dropout) and m.p == 0)]
     net = nn.Sequential(*layers)
     initialise_weights(net, activation)
@@ -91,7 +92,7 @@ def initialise_weights(net: nn.Module, activation: str) -> None:
 
 def linear_out(n_in: int, n_out: int, *, bias: bool = True) -> nn.Linear:
     """Return a last layer: Xavier weights, zero bias."""
-    layer = nn.Linear(n_in, n_out, bias=bias)
+    layer = Linear(n_in, n_out, bias=bias)
     nn.init.xavier_uniform_(layer.weight)
     if bias:
         nn.init.zeros_(layer.bias)

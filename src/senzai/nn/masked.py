@@ -6,7 +6,8 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from .products import linear
 
 
 @final
@@ -27,7 +28,7 @@ class MaskedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` times the connections that are left, plus the bias."""
-        return F.linear(x, self.weight * self.mask, self.bias)
+        return linear(x, self.weight * self.mask, self.bias)
 
 
 def degrees(width: int, n: int) -> Tensor:

@@ -13,6 +13,7 @@ from ..core.examples import example
 from ..core.spec import part
 from .inputs import DataInitialised, Encoder, moments
 from .layers import ACTIVATIONS, NORMS, check_dropout, halves, hidden_layers, initialise_weights, with_condition
+from .products import Linear
 
 CODED = ("category", "binary")
 
@@ -145,7 +146,7 @@ class TableEncoder(Encoder):
         self.register_buffer("start", torch.tensor([0, *counts]).cumsum(0)[:-1], persistent=False)
         wide = hidden[0] * halves(activation)
         n_in = len(self.inputs.numbers) + (len(sorts) if masked else 0) + n_condition
-        self.first = nn.Linear(max(n_in, 1), wide)
+        self.first = Linear(max(n_in, 1), wide)
         self.empty = n_in == 0
         self.lookup = nn.EmbeddingBag(max(sum(counts), 1), wide, mode="sum") if coded else None
         initialise_weights(self.first, activation)

@@ -14,6 +14,7 @@ from ..core.spec import part
 from ..dist.autoregressive import Autoregressive
 from ..dist.categories import CategoricalFamily
 from ..nn.precision import network_precision
+from ..nn.products import Linear
 from .posteriors import full_precision
 
 
@@ -108,8 +109,8 @@ class _Layer(nn.Module):
         super().__init__()
         self.n_heads, self.dropout = n_heads, dropout
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
-        self.to_heads, self.from_heads = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.wide = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.to_heads, self.from_heads = Linear(width, 3 * width), Linear(width, width)
+        self.wide = nn.Sequential(Linear(width, 4 * width), nn.GELU(), Linear(4 * width, width))
         self.drop = nn.Dropout(dropout)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -159,9 +160,9 @@ class TransformerCodes(CodePrior):
         self.codes = nn.Embedding(n_values, width)
         self.places = nn.Parameter(0.02 * torch.randn(n_entries, width))
         self.start = nn.Parameter(0.02 * torch.randn(width))
-        self.given = nn.Linear(n_condition, width, bias=False) if n_condition else None
+        self.given = Linear(n_condition, width, bias=False) if n_condition else None
         self.layers = nn.Sequential(*(_Layer(width, n_heads, dropout) for _ in range(n_layers)), nn.LayerNorm(width))
-        self.out = nn.Linear(width, n_values)
+        self.out = Linear(width, n_values)
         nn.init.normal_(self.codes.weight, std=0.02)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)

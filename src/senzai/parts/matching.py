@@ -18,6 +18,7 @@ from ..core.spec import part
 from ..dist.ops import Shape
 from ..dist.vectors import Vector, standard_log_prob
 from ..nn.layers import initialise_weights, with_condition
+from ..nn.products import Linear, linear
 from .priors import Prior, check_width, needed
 
 
@@ -36,7 +37,7 @@ class Field(nn.Module):
         super().__init__()
         self.n_latent = n_latent
         widths = (n_latent + 3 + n_condition, *hidden, n_latent)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
         initialise_weights(self.layers, "silu")
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
 
@@ -62,9 +63,9 @@ class Field(nn.Module):
             gate = torch.sigmoid(raw)
             h = raw * gate
             slope = gate * (1 + raw * (1 - gate))
-            tangents = F.linear(tangents, layer.weight) * slope.unsqueeze(-2)  # type: ignore[arg-type]
+            tangents = linear(tangents, layer.weight) * slope.unsqueeze(-2)  # type: ignore[arg-type]
         last = self.layers[-1]
-        turned = F.linear(tangents, last.weight)  # type: ignore[arg-type]
+        turned = linear(tangents, last.weight)  # type: ignore[arg-type]
         return last(h), turned.diagonal(dim1=-2, dim2=-1).sum(-1).expand(z.shape[:-1])
 
 

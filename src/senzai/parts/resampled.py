@@ -16,6 +16,7 @@ from ..core.random import Noise, current_noise, derive
 from ..core.spec import part
 from ..dist.vectors import Resampled
 from ..nn.layers import hidden_layers, with_condition
+from ..nn.products import Linear
 from .priors import Prior, check_width, needed
 
 SETTLED = 8192
@@ -63,7 +64,7 @@ class ResampledPrior(Prior):
         self.n_latent, self.n_condition = check_width(n_latent), n_condition
         self.n_tries, self.n_estimate = n_tries, n_estimate
         self.hidden = hidden_layers(n_latent + n_condition, tuple(hidden), activation="tanh")
-        self.out = nn.Linear((n_latent + n_condition, *hidden)[-1], 1)
+        self.out = Linear((n_latent + n_condition, *hidden)[-1], 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         self.register_buffer("like", torch.zeros(0), persistent=False)

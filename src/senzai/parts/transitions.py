@@ -14,6 +14,7 @@ from ..core.examples import example
 from ..core.spec import part
 from ..nn.layers import hidden_layers
 from ..nn.precision import network_precision
+from ..nn.products import Linear
 from .conditionals import AnyConditional
 from .posteriors import full_precision
 from .priors import check_width, diagonal
@@ -49,9 +50,9 @@ class GatedTransition(AnyConditional):
         self.event = (check_width(n_latent),)
         wide = hidden[-1] if hidden else n_latent
         self.gate, self.step = (
-            nn.Sequential(hidden_layers(n_latent, tuple(hidden)), nn.Linear(wide, n_latent)) for _ in range(2)
+            nn.Sequential(hidden_layers(n_latent, tuple(hidden)), Linear(wide, n_latent)) for _ in range(2)
         )
-        self.linear, self.scale = nn.Linear(n_latent, n_latent), nn.Linear(n_latent, n_latent)
+        self.linear, self.scale = Linear(n_latent, n_latent), Linear(n_latent, n_latent)
         with torch.no_grad():
             self.linear.weight.copy_(torch.eye(n_latent))
             self.linear.bias.zero_()
@@ -91,7 +92,7 @@ class Combined(AnyConditional):
         super().__init__()
         at_least(1, n_features=n_features)
         self.event = (check_width(n_latent),)
-        self.enter, self.head = nn.Linear(n_latent, n_features), nn.Linear(n_features, 2 * n_latent)
+        self.enter, self.head = Linear(n_latent, n_features), Linear(n_features, 2 * n_latent)
 
     def forward(self, *given: Tensor) -> Distribution:
         """Return q(z_t | z_{t-1}, h_t)."""
