@@ -10,8 +10,10 @@ from senzai.core.errors import SettingError
 from senzai.dist import FullNormalFamily, NormalOptimalFamily
 from senzai.evaluation import chunks, elbo, log_likelihood
 from senzai.evaluation.likelihood import effective_sample_size, log_estimate_se
+from senzai.models import Flat
 from senzai.models.base import Inference, LatentModel
 from senzai.models.modes import judging
+from senzai.parts import VampPrior
 
 
 def log_p(model, batch, **options):
@@ -79,8 +81,23 @@ def test_memory_is_kept_to(made):
 
 
 def test_bytes_of_a_draw_are_measured(made):
-    measured = chunks.bytes_per_draw(made(D=1000), Batch(torch.zeros(1, 1000)), 64)
-    assert 4 * 1000 < measured < 10 * 4 * 1000
+    fixed, each = chunks.bytes_of_draws(made(D=1000), Batch(torch.zeros(1, 1000)), 64)
+    assert 4 * 1000 < each < 10 * 4 * 1000
+    assert fixed < 10 * 4 * 1000
+
+
+def test_what_a_prior_needs_once_is_not_counted_for_every_draw(made):
+    """Five hundred pseudo-inputs are encoded once per chunk, however many draws it has."""
+    row = Batch(torch.zeros(1, 1000))
+    _, plain = chunks.bytes_of_draws(made(D=1000), row, 1000)
+    model = made(D=1000)
+    n_latent = model.prior.n_latent
+    fixed, each = chunks.bytes_of_draws(
+        Flat(VampPrior(n_latent, (1000,), model.posterior, n_components=500), model.posterior, model.likelihood), row,
+        1000,
+    )
+    assert fixed > 500 * 1000 * 4
+    assert plain <= each < 2 * (plain + 500 * 8 * 4)
 
 
 # --- mode and gradients ---------------------------------------------------------------------------------------------
