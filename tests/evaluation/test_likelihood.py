@@ -27,7 +27,7 @@ def test_memory_does_not_change_the_result(made, binary, k, q):
     model = made(q=q).double()
     batch = binary.take(slice(0, 6)).map(lambda t: t.double())
     whole = log_likelihood(model, batch, k=k)
-    for memory_gb in (1e-3, 1e-5):
+    for memory_gb in (3e-4, 1e-5):
         found = log_likelihood(model, batch, k=k, memory_gb=memory_gb)
         for name in ("per_row", "ess", "monte_carlo_se"):
             torch.testing.assert_close(getattr(found, name), getattr(whole, name), equal_nan=True)
@@ -35,7 +35,7 @@ def test_memory_does_not_change_the_result(made, binary, k, q):
 
 def test_the_chunks_differ_in_that_test(made, binary):
     batch = binary.take(slice(0, 6)).map(lambda t: t.double())
-    plans = {chunks.plan(made().double(), batch, 700, gb) for gb in (0.5, 1e-3, 1e-5)}
+    plans = {chunks.plan(made().double(), batch, 700, gb) for gb in (0.5, 3e-4, 1e-5)}
     assert len(plans) == 3
     assert {draws < 700 for _, draws in plans} == {True, False}
 
@@ -69,7 +69,7 @@ def test_one_row_is_encoded_seldom(made, binary, monkeypatch):
     forward = model.posterior.forward
     monkeypatch.setattr(model.posterior, "forward", lambda batch: (encoded.append(len(batch)), forward(batch))[1])
     log_likelihood(model, binary, k=500)
-    assert sum(encoded) <= len(binary) + 1
+    assert sum(encoded) <= len(binary) + 2  # two rows to measure their memory
 
 
 def test_memory_is_kept_to(made):
