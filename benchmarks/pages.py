@@ -41,12 +41,53 @@ def spine_table(r: dict[str, Any], link: str) -> str:
     if "bare" in t["rows_per_second"]:
         ratio = t["rows_per_second"]["bare"]["median"] / t["rows_per_second"]["pythae"]["median"]
         rows.insert(1, ("a bare torch loop of the same network, for scale", "", speed["bare"], ratio))
+    shares = " / ".join(f"{100 * r['ceiling'][name]['share']:.0f} %" for name in ("equal", "defaults"))
+    rows.append(("share of the processor's fastest matrix product while training, equal / defaults", "", shares, None))
     lines = ["| | pythae | senzai | |", "|---|---|---|---|"]
     lines += [f"| {a} | {b} | {c} | {'' if x is None else f'{x:.1f} ×'} |" for a, b, c, x in rows]
     m = r["machine"]
     lines += ["", f"Medians of three alternating runs on {m['cores']} cores of an {m['processor']} processor, torch "
               f"{m['versions']['torch']}, {r['date']}: [`benchmarks/results/spine.json`]({link})."]
     return "\n".join(lines) + "\n"
+
+
+def spine_details(r: dict[str, Any]) -> str:
+    """Return how the speed was measured, and what does not fit into the table."""
+    c, start = r["ceiling"], r["start_up"]
+    ours = ", ".join(f"`{k}={v}`" for k, v in r["time_to_target"]["settings"].items())
+    lines = [
+        "- The time to −105 nats counts everything from the call of `fit`, reading and inspecting the data included, but "
+        f"not the scoring of the test rows after each epoch. pythae runs with batch 100 and lr 1e-3, senzai with {ours}.",
+        "- Share of the rate of matrix products measured in the same run, torch's own / the fastest: "
+        + ", ".join(
+            f"{100 * v['share_of_torch']:.0f} % / {100 * v['share']:.0f} % {words} ({v['precision']})"
+            for words, v in (("at equal settings", c["equal"]), ("at the defaults", c["defaults"]))
+        ) + ".",
+        f"- Peak memory of the {r['likelihood']['k']:,}-draw likelihood in a process of its own: "
+        f"{r['likelihood']['peak_mib']:.0f} MiB, libraries included.",
+        f"- `senzai --help`: {start['help_seconds']:.2f} s; importing senzai imports torch: "
+        f"{'yes' if start['torch_imported'] else 'no'}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def products_table(r: dict[str, Any]) -> str:
+    """Return the table of linear layers."""
+    lines = ["| product, with its gradients | torch | senzai | |", "|---|---|---|---|"]
+    for name, v in r["shapes"].items():
+        torchs, ours = (f"{1e3 * v[k]['median']:.2f} ms" for k in ("torch", "senzai"))
+        lines.append(f"| {name} | {torchs} | {ours} | {v['ratio']:.1f} × |")
+    return "\n".join(lines) + "\n"
+
+
+def tables_line(r: dict[str, Any]) -> str:
+    """Return the time of a table in words."""
+    return (
+        f"{r['rows']:,} rows of {r['columns']} mixed columns, default settings ({r['steps']:,} steps of "
+        f"{r['batch_size']} rows), from the call of `fit` to a run with its sampler and its reference for scores: "
+        f"{r['seconds']:.1f} s (median of {len(r['values'])}), of which {min(r['training_seconds']):.1f} s and more are "
+        "steps.\n"
+    )
 
 
 def papers_table() -> str:
@@ -69,6 +110,10 @@ def main() -> None:
     r = json.loads((RESULTS / "spine.json").read_text(encoding="utf-8"))
     between(ROOT / "README.md", "bench", spine_table(r, "benchmarks/results/spine.json"))
     between(ROOT / "docs" / "benchmarks.md", "bench", spine_table(r, "../benchmarks/results/spine.json"))
+    between(ROOT / "docs" / "benchmarks.md", "details", spine_details(r))
+    products, tables = (json.loads((RESULTS / f"{n}.json").read_text(encoding="utf-8")) for n in ("products", "tables"))
+    between(ROOT / "docs" / "benchmarks.md", "products", products_table(products))
+    between(ROOT / "docs" / "benchmarks.md", "tables", tables_line(tables))
     between(ROOT / "docs" / "papers.md", "papers", papers_table())
 
 

@@ -22,6 +22,20 @@ def spine(given: argparse.Namespace) -> dict[str, Result]:
     return {"spine": all_of_it(given.rounds, quick=given.quick)}
 
 
+def products(given: argparse.Namespace) -> dict[str, Result]:
+    """Linear layers beside torch's."""
+    from .products import measure
+
+    return {"products": measure(given.rounds, quick=given.quick)}
+
+
+def tables(given: argparse.Namespace) -> dict[str, Result]:
+    """Time to fit ten thousand rows of thirty mixed columns."""
+    from .tables import measure
+
+    return {"tables": measure(given.rounds, quick=given.quick)}
+
+
 def papers(given: argparse.Namespace) -> dict[str, Result]:
     """Published numbers; each row is written as soon as it is there."""
     from .papers import rows
@@ -41,7 +55,9 @@ def papers(given: argparse.Namespace) -> dict[str, Result]:
     return {}
 
 
-JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {"spine": spine, "papers": papers}
+JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
+    "spine": spine, "products": products, "tables": tables, "papers": papers,
+}
 
 
 def main() -> None:
