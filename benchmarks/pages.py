@@ -56,8 +56,9 @@ def spine_details(r: dict[str, Any]) -> str:
     c, start = r["ceiling"], r["start_up"]
     ours = ", ".join(f"`{k}={v}`" for k, v in r["time_to_target"]["settings"].items())
     lines = [
-        "- The time to −105 nats counts everything from the call of `fit`, reading and inspecting the data included, but "
-        f"not the scoring of the test rows after each epoch. pythae runs with batch 100 and lr 1e-3, senzai with {ours}.",
+        "- The time to −105 nats counts everything from the call of `fit`, reading and inspecting the data included, "
+        "but not the scoring of the test rows after each epoch. pythae runs with batch 100 and lr 1e-3, senzai with "
+        f"{ours}.",
         "- Share of the rate of matrix products measured in the same run, torch's own / the fastest: "
         + ", ".join(
             f"{100 * v['share_of_torch']:.0f} % / {100 * v['share']:.0f} % {words} ({v['precision']})"
@@ -85,8 +86,8 @@ def tables_line(r: dict[str, Any]) -> str:
     return (
         f"{r['rows']:,} rows of {r['columns']} mixed columns, default settings ({r['steps']:,} steps of "
         f"{r['batch_size']} rows), from the call of `fit` to a run with its sampler and its reference for scores: "
-        f"{r['seconds']:.1f} s (median of {len(r['values'])}), of which {min(r['training_seconds']):.1f} s and more are "
-        "steps.\n"
+        f"{r['seconds']:.1f} s (median of {len(r['values'])}); at least {min(r['training_seconds']):.1f} s of it "
+        "are steps.\n"
     )
 
 
