@@ -8,8 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.batch import Batch
 from ..core.errors import SenzaiError
-from ..data import KINDS, Column, Dataset, Schema
+from ..data import Column, Dataset, Schema
+from ..data import column as data_columns
+from ..data.table import codec
 from ..dist import MixedFamily
 from ..evaluation import quality
 from ..evaluation.scores import make_reference, score
@@ -68,22 +71,26 @@ def columns(found: Findings, schema: Schema, shapes: Any) -> Section:
     """Every column, the data beside the model, in the user's own values."""
     table = schema.table
     assert table is not None
-    kind = KINDS["table"]
     batch = found.mapped.batch
-    real, made = (kind.decode(x, schema.but(form="pandas")) for x in (batch.tensor, found.samples))
     places = np.argsort(shapes[: len(table.modelled)], kind="stable")[:SHOWN]
     charts = []
     for j in np.sort(places):
         column = table.modelled[int(j)]
-        there = np.ones(len(real), bool) if batch.observed is None else batch.observed[:, int(j)].numpy()
-        charts.append(one(column, real[column.name][there], made[column.name], float(shapes[int(j)])))
+        there = np.ones(len(batch), bool) if batch.observed is None else batch.observed[:, int(j)].numpy()
+        real, made = (decoded(x[:, int(j)], column, table) for x in (batch.tensor, found.samples))
+        charts.append(one(column, real[there], made, float(shapes[int(j)])))
     words = [
-        f"Bars: {found.mapped.name}. Line: {plural(len(made), 'new row')} drawn from the model. "
+        f"Bars: {found.mapped.name}. Line: {plural(len(found.samples), 'new row')} drawn from the model. "
         f"The number is the likeness of the two, 1 where they agree; its mean is {number(float(shapes.mean()), 3)}.",
     ]
     if len(table.modelled) > len(charts):
         words.append(f"Shown are the {len(charts)} of {len(table.modelled)} columns that differ most.")
     return Section("samples", "Columns", words, [Charts(charts, 220, LEGEND)])
+
+
+def decoded(codes: Tensor, column: Column, table: data_columns.Table) -> Any:
+    """Return one column of model values as the user's."""
+    return codec.decode(codes.double().cpu().numpy(), column, table)
 
 
 def one(column: Column, real: Any, made: Any, alike: float) -> Chart:
@@ -256,18 +263,26 @@ def strange(found: Findings, schema: Schema, dataset: Dataset, model: LatentMode
         return Section("strange", title, [], [Empty(str(err))])
     order = torch.argsort(-scores.values)[:STRANGE].tolist()
     names = [str(c) for c in schema.columns or ()]
-    frame = KINDS["table"].decode(held.batch.tensor[order], schema.but(form="pandas"))
     rows = []
-    for at, i in enumerate(order):
+    for i in order:
         blame = torch.argsort(-scores.shares[i, : len(names)])[:3].tolist()
-        told = [f"{short(names[j])} = {short(str(frame[c.name].iloc[at]))} ({100 * share:.0f} %)"
+        why = [f"{short(names[j])} = {short(told(held.batch, i, j, schema))} ({100 * share:.0f} %)"
                 for j in blame if (share := float(scores.shares[i, j] / scores.values[i].clamp_min(1e-9))) > 0.05
-                and (c := _column(schema, j)) is not None]
-        rows.append((f"row {int(held.index[i])}, score {number(float(scores.values[i]), 3)}", "; ".join(told)))
+                and _column(schema, j) is not None]
+        rows.append((f"row {int(held.index[i])}, score {number(float(scores.values[i]), 3)}", "; ".join(why)))
     words = [f"Of {plural(len(held.batch), 'row')} ({held.name}), those with the highest score (“auto”), and the "
              "columns with the largest shares of it. A high score says unusual, not wrong."]
     blocks: list[Block] = [Table("", rows)]
     return Section("strange", title, words, blocks)
+
+
+def told(batch: Batch, row: int, j: int, schema: Schema) -> str:
+    """Return one cell of a batch as the user has it."""
+    column = _column(schema, j)
+    if column is None or schema.table is None or (batch.observed is not None and not bool(batch.observed[row, j])):
+        return "missing"
+    value = decoded(batch.tensor[row : row + 1, j], column, schema.table).iloc[0]
+    return number(value, 6) if isinstance(value, float) else str(value)
 
 
 def _column(schema: Schema, j: int) -> Column | None:
