@@ -14,7 +14,7 @@ from ..data.column import Column
 from .blocks import Colouring
 from .figures import CLASSES
 from .findings import Findings, Floats, label_names
-from .numbers import number, short
+from .numbers import number, own, short
 
 MOST = 200
 """Columns that a page offers: of more, those that the map separates best."""
@@ -136,7 +136,7 @@ def of_column(column: Column, codes: Floats, there: NDArray[np.bool_] | None, sc
     if column.sort in ("category", "binary") or (column.sort == "steps" and isinstance(column.levels[0], str)):
         names = [*column.levels, codec.OTHER] if column.other else list(column.levels)
         return by_levels(str(column.name), np.where(seen, codes, -1).astype(np.int64), names)
-    texts = [word(v) for v in codec.decode(codes, column, schema.table).astype(object).tolist()]
+    texts = [short(own(v)) for v in codec.decode(codes, column, schema.table).astype(object).tolist()]
     return by_numbers(str(column.name), np.where(seen, codes, np.nan), texts, _plain(codes, seen, column))
 
 
@@ -149,19 +149,6 @@ def _plain(codes: Floats, seen: NDArray[np.bool_], column: Column) -> Floats:
     else:
         values = codec.numbers(codes, column)
     return np.where(seen, values, np.nan)
-
-
-def word(value: Any) -> str:
-    """Return a decoded value for a key or under the pointer.
-
-    Example:
-        >>> word(0.123456789), word("Ulm"), word(12)
-        ('0.1235', 'Ulm', '12')
-    """
-    if isinstance(value, float):
-        return number(value, 4)
-    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return short(text.removesuffix("T00:00:00"))
 
 
 def _left_out(found: Findings, schema: Schema, dataset: Dataset) -> list[Colouring] | None:
@@ -181,7 +168,7 @@ def _left_out(found: Findings, schema: Schema, dataset: Dataset) -> list[Colouri
         title = f"{name} (left out)"
         if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype):
             values = series.to_numpy(dtype=float, na_value=np.nan)
-            made.append(by_numbers(title, values, [number(v, 4) for v in values]))
+            made.append(by_numbers(title, values, [own(v) for v in values.tolist()]))
         elif (codes := pd.factorize(series, sort=False)) and len(codes[1]) <= LEVELS:
             made.append(by_levels(title, codes[0].astype(np.int64), codes[1].tolist()))
     return made

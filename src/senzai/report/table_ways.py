@@ -9,7 +9,7 @@ import numpy as np
 from ..evaluation.changes import Change
 from .blocks import Block, Cell, Empty, Section, Way, Ways
 from .findings import CHANGED, PLACES, Findings
-from .numbers import number, short
+from .numbers import number, own, short
 from .sections import NO_AXIS, NO_PAIR, rate_of, traversal_words, way_words
 
 ENDS = (0, PLACES // 2, PLACES - 1)
@@ -67,6 +67,5 @@ def cells(change: Change, steps: Sequence[int]) -> list[Cell]:
     for i, value in zip(steps, values, strict=True):
         moved = (float(value) - float(values[0])) / span if span else float(value != values[0])
         note = "" if change.sure is None else f"{100 * change.sure[i]:.0f} %"
-        text = number(value, 4) if isinstance(value, float) else str(value).removesuffix("T00:00:00")
-        made.append(Cell(short(text), note, round(moved, 2)))
+        made.append(Cell(short(own(value)), note, round(moved, 2)))
     return made

@@ -21,7 +21,7 @@ from .blocks import Block, Chart, Charts, Empty, Section, Table
 from .columns import LEGEND, MODEL, REAL
 from .figures import Trace, figure, plain
 from .findings import Findings
-from .numbers import label, number, plural, short
+from .numbers import label, number, own, plural, short
 
 SHOWN = 24
 LEVELS = 14
@@ -160,21 +160,25 @@ def histogram(name: str, note: str, column: Column, real: Any, made: Any) -> Cha
 # --- pairs ------------------------------------------------------------------------------------------------------------
 def associations(schema: Schema, mapped: quality.Pairs) -> Section:
     """How columns hang together, in the data, in the model, and the difference."""
-    names = [cut(c, 18) for c in schema.columns or ()]
+    every = schema.columns or ()
+    names = [cut(every[j], 18) for j in mapped.columns]
     chosen = np.arange(len(names))
     if len(names) > MAPPED:
         gap = np.abs(mapped.real - mapped.made).sum(0)
         chosen = np.sort(np.argsort(-gap)[:MAPPED])
-    panels = [("Data", mapped.real, SCALE, 0.0), ("Model", mapped.made, SCALE, 0.0),
+    below = np.tril(np.ones((len(names), len(names)), bool))
+    panels = [("Data below the diagonal, model above", np.where(below, mapped.real, mapped.made), SCALE, 0.0),
               ("Data minus model", mapped.real - mapped.made, APART, -0.5)]
     charts = [heat(title, m[np.ix_(chosen, chosen)], [names[i] for i in chosen], scale, low)
               for title, m, scale, low in panels]
     words = [
         "Each cell is the association of two columns (Cramér's V of ten bins a column, corrected for sample size): "
-        "0 where one says nothing about the other, 1 where one decides the other.",
+        "0 where one says nothing about the other, 1 where one decides the other. "
+        "A model that has learned them all gives a map that is its own mirror image, and a pale difference.",
     ]
     if len(names) > MAPPED:
-        words.append(f"Shown are the {MAPPED} of {len(names)} columns that differ most.")
+        drawn = "" if len(names) == len(every) else f" ({len(names)} drawn from {plural(len(every), 'column')})"
+        words.append(f"Shown are the {MAPPED} of {len(names)} columns{drawn} that differ most.")
     return Section("associations", "Associations", words, [Charts(charts, 320)])
 
 
@@ -206,14 +210,16 @@ def judged(
     batch = dataset.batch(index)
     train = completed(batch.tensor, batch.observed)
     d = len(shapes)
-    off = ~np.eye(d, dtype=bool)
+    off = ~np.eye(len(mapped.columns), dtype=bool)
     rows = [("column shapes", f"{shapes.mean():.3f} (mean of {plural(d, 'column')}; lowest {shapes.min():.3f})")]
     if d > 1:
         alike = mapped.alike[off]
-        rows.append(("pair trends", f"{alike.mean():.3f} (mean over pairs; lowest {alike.min():.3f})"))
+        some = "" if len(mapped.columns) == d else f" of {len(mapped.columns)} columns, drawn at random"
+        rows.append(("pair trends", f"{alike.mean():.3f} (mean over pairs{some}; lowest {alike.min():.3f})"))
+    limited = "" if d <= quality.JUDGED else f"; it sees {quality.JUDGED} columns"
     if min(len(held), len(made)) >= 60:
         rows.append(("judge", f"AUROC {quality.judge(held, made):.3f} of a classifier that tells real from generated; "
-                              "0.5 cannot tell"))
+                              f"0.5 cannot tell{limited}"))
     target = next((j for j in reversed(range(d)) if family.sorts[j] in ("category", "binary")
                    and 2 <= family.sizes[j] <= 10), None)
     use = None if target is None or len(held) < 60 else quality.useful(train, made[: len(train)], held, target)
@@ -282,7 +288,7 @@ def told(batch: Batch, row: int, j: int, schema: Schema) -> str:
     if column is None or schema.table is None or (batch.observed is not None and not bool(batch.observed[row, j])):
         return "missing"
     value = decoded(batch.tensor[row : row + 1, j], column, schema.table).iloc[0]
-    return number(value, 6) if isinstance(value, float) else str(value)
+    return own(value)
 
 
 def _column(schema: Schema, j: int) -> Column | None:
