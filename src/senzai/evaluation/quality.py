@@ -18,6 +18,10 @@ Floats = NDArray[np.float64]
 BINS = 10
 NEAR_ROWS = 1000
 LEVELS = ("category", "binary", "steps")
+PAIRED = 150
+"""Columns that are compared with one another; of more, so many are drawn."""
+JUDGED = 500
+"""Columns that a judge looks at."""
 
 
 def shapes(real: Tensor, made: Tensor, family: MixedFamily, mask: Tensor | None = None) -> Floats:
@@ -52,10 +56,12 @@ def distance(a: Floats, b: Floats) -> float:
     return float(np.abs(np.searchsorted(a, at, "right") / len(a) - np.searchsorted(b, at, "right") / len(b)).max())
 
 
-def binned(real: Tensor, made: Tensor, family: MixedFamily) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def binned(
+    real: Tensor, made: Tensor, family: MixedFamily, columns: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return both as bins: categories as they are (the rarest beyond ten together), numbers by the data's deciles."""
     out = []
-    for j, sort in enumerate(family.sorts):
+    for j, sort in ((int(j), family.sorts[j]) for j in columns):
         a, b = real[:, j].double().numpy(), made[:, j].double().numpy()
         if sort in ("category", "binary"):
             counts = np.bincount(a.astype(np.int64), minlength=int(max(a.max(), b.max())) + 1)
@@ -97,16 +103,30 @@ def cramers_v(shares: Floats, n: int) -> float:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Associations between columns of real and of generated rows, and how alike pairs are, ``(d, d)`` each."""
+    """Associations between columns of real and of generated rows, and how alike pairs are, ``(d, d)`` each.
+
+    ``columns`` says which columns these are: of very many, not all are compared with one another.
+    """
 
     real: Floats
     made: Floats
     alike: Floats
+    columns: NDArray[np.int64]
 
 
-def pairs(real: Tensor, made: Tensor, family: MixedFamily) -> Pairs:
-    """Compare every pair of columns: association by Cramér's V, likeness by total variation of their bins."""
-    a, b = binned(real, made, family)
+def pairs(real: Tensor, made: Tensor, family: MixedFamily, columns: NDArray[np.int64] | None = None) -> Pairs:
+    """Compare every pair of columns: association by Cramér's V, likeness by total variation of their bins.
+
+    Pairs are as many as the square of the columns, so of more than ``PAIRED`` only some are compared.
+
+    Args:
+        real: Rows of the data.
+        made: Rows of the model.
+        family: Types of the columns.
+        columns: Which columns to compare; by default all of them, or :func:`some_columns`.
+    """
+    chosen = some_columns(len(family.sorts)) if columns is None else columns
+    a, b = binned(real, made, family, chosen)
     d = a.shape[1]
     out = [np.eye(d), np.eye(d), np.eye(d)]
     for i in range(d):
@@ -115,16 +135,32 @@ def pairs(real: Tensor, made: Tensor, family: MixedFamily) -> Pairs:
             values = (cramers_v(ja, len(a)), cramers_v(jb, len(b)), 1 - 0.5 * float(np.abs(ja - jb).sum()))
             for m, v in zip(out, values, strict=True):
                 m[i, j] = m[j, i] = v
-    return Pairs(*out)
+    return Pairs(*out, chosen)
+
+
+def some_columns(d: int, most: int = PAIRED) -> NDArray[np.int64]:
+    """Return all columns, or ``most`` of them drawn at random, always the same ones, in their order.
+
+    Example:
+        >>> some_columns(3).tolist(), len(some_columns(10_000))
+        ([0, 1, 2], 150)
+    """
+    if d <= most:
+        return np.arange(d)
+    return np.sort(np.random.default_rng(d).choice(d, most, replace=False))
 
 
 def judge(real: Tensor, made: Tensor, *, seed: int = 0) -> float:
-    """Return the cross-validated AUROC of gradient boosting that tells real rows from generated; 0.5 is perfect."""
+    """Return the cross-validated AUROC of gradient boosting that tells real rows from generated; 0.5 is perfect.
+
+    Of more than ``JUDGED`` columns it looks at so many.
+    """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import cross_val_score
 
     n = min(len(real), len(made))
-    x = torch.cat([real[:n], made[:n]]).double().numpy()
+    columns = torch.from_numpy(some_columns(real.shape[1], JUDGED))
+    x = torch.cat([real[:n, columns], made[:n, columns]]).double().numpy()
     y = np.repeat([0, 1], n)
     model = HistGradientBoostingClassifier(max_iter=60, random_state=seed)
     return float(cross_val_score(model, x, y, cv=3, scoring="roc_auc").mean())
@@ -138,7 +174,7 @@ def useful(train: Tensor, made: Tensor, held: Tensor, target: int, *, seed: int 
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
 
-    rest = [j for j in range(train.shape[1]) if j != target]
+    rest = [int(j) for j in some_columns(train.shape[1], JUDGED) if j != target]
     y = held[:, target].long().numpy()
     found = []
     for rows in (train, made):

@@ -5,6 +5,7 @@ No single score is best everywhere; ``auto`` is the mean of the ranks of four of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,8 @@ MEMBERS = ("reconstruction", "residual", "knn", "input_knn")
 """What ``auto`` is made of."""
 NEIGHBOURS = 5
 ROWS = 512
+NUMBERS = 4_000_000
+"""Numbers that one piece of work may hold: of very many features, fewer rows are scored at once."""
 _HOLE = -1.2345e30
 """Stands for a missing entry where rows are compared for being the same."""
 
@@ -86,6 +89,16 @@ def make_reference(model: LatentModel, train: Batch, held: Batch, *, k: int = 16
     return reference
 
 
+def rows_at_once(width: int) -> int:
+    """Return how many rows of so many numbers are worked on at once.
+
+    Example:
+        >>> rows_at_once(16), rows_at_once(160_000)
+        (512, 25)
+    """
+    return max(1, min(ROWS, NUMBERS // max(1, width)))
+
+
 def spread_of(x: Tensor, owner: Tensor) -> Tensor:
     """Return the spread of each place, ``(D,)``: of all places of a feature together, so that features count alike.
 
@@ -136,8 +149,9 @@ class _Raw:
         found: dict[str, list[Tensor]] = {n: [] for n in ("costs", "rate", "nll", "inputs", "residuals", "weighted")}
         owner = torch.zeros(0, dtype=torch.long)
         with judging(model):
-            for start in range(0, len(batch), ROWS):
-                some = batch.take(slice(start, start + ROWS))
+            rows = rows_at_once(k * batch.tensor[:1].numel())
+            for start in range(0, len(batch), rows):
+                some = batch.take(slice(start, start + rows))
                 noise = SameForAll.seeded(seed, device=some.device)
                 part, owner = _piece(model, family, some, k, noise)
                 for name, value in part.items():
@@ -239,13 +253,14 @@ def _nearest(x: Tensor, known: Tensor, spread: Tensor, centre: Tensor, itself: T
     there = ~x.isnan()
     a, b = ((x - centre) / spread).nan_to_num(), ((known - centre) / spread).nan_to_num()
     values, shares = [], []
-    for start in range(0, len(a), ROWS):
-        some, own = a[start : start + ROWS], itself[start : start + ROWS]
+    rows = rows_at_once(NEIGHBOURS * a.shape[1])
+    for start in range(0, len(a), rows):
+        some, own = a[start : start + rows], itself[start : start + rows]
         distance = _distances(some, b)
         if len(b) > 1:
             distance[own >= 0, own[own >= 0]] = torch.inf
         at = distance.topk(min(NEIGHBOURS, max(1, len(b) - 1)), largest=False).indices
-        square = (some.unsqueeze(1) - b[at]).square() * there[start : start + ROWS].unsqueeze(1)
+        square = (some.unsqueeze(1) - b[at]).square() * there[start : start + rows].unsqueeze(1)
         exact = square.sum(-1).sqrt()
         shares.append((square / exact.clamp_min(1e-12).unsqueeze(-1)).mean(1))
         values.append(exact.mean(1))
@@ -254,13 +269,16 @@ def _nearest(x: Tensor, known: Tensor, spread: Tensor, centre: Tensor, itself: T
 
 def _itself(x: Tensor, known: Tensor) -> Tensor:
     """Return which known row is the very row, ``(N,)``, -1 where none is: a row is no evidence about itself."""
-    a, b = x.nan_to_num(_HOLE), known.nan_to_num(_HOLE)
-    found = []
-    for start in range(0, len(a), ROWS):
-        some = a[start : start + ROWS]
-        at = _distances(some, b).argmin(1)
-        found.append(torch.where((some == b[at]).all(1), at, -1))
-    return torch.cat(found)
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(_bytes(known)):
+        first.setdefault(row, i)
+    return torch.tensor([first.get(row, -1) for row in _bytes(x)], dtype=torch.long, device=x.device)
+
+
+def _bytes(x: Tensor) -> Iterator[bytes]:
+    """Yield each row as bytes that are equal where the rows are; both zeros are one."""
+    for row in x:
+        yield (row.nan_to_num(_HOLE) + 0.0).cpu().numpy().tobytes()
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:

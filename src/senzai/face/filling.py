@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ROWS = 2048
 MEAN_DRAWS = 100
+NUMBERS = 50_000_000
+"""Drawn numbers that are held at once: of very wide tables, fewer rows are filled in at a time."""
 
 
 def impute(run: Trained, data: object, *, draws: int | None, k: int, seed: int) -> Any:
@@ -44,7 +46,8 @@ def pieces(
     if table is None:
         raise InputError("Only a table is filled in piece by piece.")
     start = 0
-    for frame in dataset.source.pieces(ROWS):
+    size = len(table.sorts) * (draws or MEAN_DRAWS)
+    for frame in dataset.source.pieces(max(1, min(ROWS, NUMBERS // size))):
         batch = dataset.batch(np.arange(start, start + len(frame)))
         own = derive(seed, "impute", start)
         start += len(frame)

@@ -33,7 +33,7 @@ from ..report import write_report
 from ..training import bundle
 from ..training.listeners import read_history
 from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
-from . import diagnosing, scoring
+from . import diagnosing, scoring, ways
 from . import given as conditional
 from .card import write_card
 from .judging import extras_of
@@ -182,19 +182,20 @@ class Run(RowVerbs):
         )
 
     def interpolate(self, a: object, b: object, *, steps: int = 8) -> Any:
-        """Return the way from ``a`` to ``b`` (one row each) through the latent space, ``steps`` rows."""
-        first, second = self.dataset(a).batch([0]), self.dataset(b).batch([0])
-        return self._kind().decode(verbs.interpolate(self.model, first, second, steps=steps)[:, 0], self.schema)
+        """Return the way from ``a`` to ``b`` (one row each) through the latent space, ``steps`` rows.
+
+        For a table, ``attrs["changes"]`` of the frame lists the columns that change, the largest change first: from
+        which value to which, and how likely these are where the column has categories.
+        """
+        return ways.interpolate(self, a, b, steps=steps)
 
     def traverse(self, data: object, *, dim: int, values: tuple[float, ...] | None = None) -> Any:
         """Return the first row of ``data`` with one latent dimension set to each of ``values``.
 
-        By default seven values that suit the space of the latents: -3 to 3 for real ones.
+        By default seven values that suit the space of the latents: -3 to 3 for real ones. For a table,
+        ``attrs["changes"]`` lists the columns that change, as in :meth:`interpolate`.
         """
-        batch = self.dataset(data).batch([0])
-        places = None if values is None else torch.tensor([float(v) for v in values])
-        x = verbs.traverse(self.model, batch, dim=dim, values=places)
-        return self._kind().decode(x[:, 0], self.schema)
+        return ways.traverse(self, data, dim=dim, values=values)
 
     def log_likelihood(
         self, data: object, *, k: int = 500, seed: int = 0, sampler: str = "prior"

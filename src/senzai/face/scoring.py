@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REFERENCE = "reference.safetensors"
 TRAINING_ROWS, HELD_ROWS = 2000, 2000
+KEPT_NUMBERS = 10_000_000
+"""Numbers that are kept of training rows: of very wide tables, fewer rows."""
 NEEDS_NOTHING = ("elbo", "nll", "reconstruction")
 CODE = "latent code"
 
@@ -64,7 +66,8 @@ def make(run: Trained, dataset: Dataset) -> Reference:
         rng = np.random.default_rng(derive(seed, "reference"))
         return dataset.batch(np.sort(rng.choice(index, min(n, len(index)), replace=False)))
 
-    return make_reference(run.model, some(parts["train"], TRAINING_ROWS), some(held, HELD_ROWS))
+    most = max(200, KEPT_NUMBERS // int(np.prod(run.schema.event_shape)))
+    return make_reference(run.model, some(parts["train"], min(TRAINING_ROWS, most)), some(held, min(HELD_ROWS, most)))
 
 
 def pieces(

@@ -168,6 +168,19 @@ def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Tensor
 def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Tensor:
     """Return decoded points between the latents of rows of ``a`` and ``b``, ``(steps, N, *event)``.
 
+    See :func:`between` for the way.
+
+    Raises:
+        SettingError: Fewer than two steps.
+    """
+    z, c = between(model, a, b, steps=steps)
+    flat = decode(model, z, c=c)
+    return flat.reshape(steps, len(a), *flat.shape[1:])
+
+
+def between(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> tuple[Latents, Tensor | None]:
+    """Return latents between those of rows of ``a`` and ``b``, ``(steps * N, *event)`` per group, and their condition.
+
     The way is the shortest one of the space that the latents live on: a straight line, an arc of a great circle, for
     codes the nearest ones to the straight line between their vectors. A condition changes along a straight line.
 
@@ -179,11 +192,10 @@ def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Te
     za, zb = encode(model, a), encode(model, b)
     weights = torch.linspace(0, 1, steps, device=za[0].device)
     ends = zip(spaces_of(model, za), za, zb, strict=True)
-    line = tuple(torch.stack([s.between(u, v, float(w)) for w in weights]) for s, u, v in ends)
+    line = tuple(torch.cat([s.between(u, v, float(w)) for w in weights]) for s, u, v in ends)
     ca, cb = model.given(a), model.given(b)
     c = None if ca is None or cb is None else torch.cat([torch.lerp(ca, cb, float(w)) for w in weights])
-    flat = decode(model, tuple(g.flatten(0, 1) for g in line), c=c)
-    return flat.reshape(steps, len(a), *flat.shape[1:])
+    return line, c
 
 
 def traverse(
@@ -191,9 +203,23 @@ def traverse(
 ) -> Tensor:
     """Return decoded rows with one latent dimension set to each of ``values``, ``(len(values), N, *event)``.
 
-    By default the values are seven that the space of the latents proposes (-3 to 3 for real ones). On a space that is
-    not all vectors the others give way: they keep their proportions. Where latents are codes, a dimension is the
-    place of a code and values are codes.
+    By default the values are seven that the space of the latents proposes (-3 to 3 for real ones); see :func:`moved`.
+
+    Raises:
+        SettingError: There is no such dimension, or the space has no such value.
+    """
+    z, c = moved(model, batch, dim=dim, values=values, group=group)
+    flat = decode(model, z, c=c)
+    return flat.reshape(len(z[0]) // len(batch), len(batch), *flat.shape[1:])
+
+
+def moved(
+    model: LatentModel, batch: Batch, *, dim: int, values: Tensor | None = None, group: int = 0
+) -> tuple[Latents, Tensor | None]:
+    """Return the latents of rows with one dimension set to each of ``values``, and their condition.
+
+    On a space that is not all vectors the others give way: they keep their proportions. Where latents are codes, a
+    dimension is the place of a code and values are codes.
 
     Raises:
         SettingError: There is no such dimension, or the space has no such value.
@@ -206,11 +232,9 @@ def traverse(
         raise SettingError(f"`dim` must be one of 0 … {width - 1}, but got {dim!r}.")
     if not z[group].is_floating_point() and bool((values != values.round()).any()):
         raise SettingError(f"Codes are whole numbers, but got the values {values.tolist()}. Give whole numbers.")
-    moved = z[group].repeat(len(values), *[1] * (z[group].ndim - 1))
-    moved = space.with_coordinate(moved, dim, values.to(moved).repeat_interleave(len(batch)))
+    changed = z[group].repeat(len(values), *[1] * (z[group].ndim - 1))
+    changed = space.with_coordinate(changed, dim, values.to(changed).repeat_interleave(len(batch)))
     others = [g.repeat(len(values), *[1] * (g.ndim - 1)) for g in z]
-    others[group] = moved
+    others[group] = changed
     given = model.given(batch)
-    c = None if given is None else given.repeat(len(values), 1)
-    flat = decode(model, tuple(others), c=c)
-    return flat.reshape(len(values), len(batch), *flat.shape[1:])
+    return tuple(others), None if given is None else given.repeat(len(values), 1)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 Figure: TypeAlias = dict[str, Any]
 """Data and layout of one Plotly chart; ``var(--name)`` stands for a colour of the page's scheme."""
@@ -24,6 +28,7 @@ class Chart:
         points: What to say about each point when the pointer is on it; its place in ``customdata``.
         keys: Name and colour of each trace, as buttons that hide it.
         wide: Whether it is scrolled sideways, not squeezed, where there is little room.
+        colourings: Ways to colour its points, to choose from.
     """
 
     figure: Figure
@@ -35,6 +40,42 @@ class Chart:
     sprite: Sprite | None = None
     keys: tuple[tuple[str, str], ...] = ()
     wide: bool = False
+    colourings: tuple[Colouring, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Colouring:
+    """One way to colour points.
+
+    Args:
+        name: What they are coloured by.
+        index: Level of each point, 255 where missing.
+        texts: What each level is called.
+        at: For numbers, place of each level on the scale, 0 to 1.
+        colours: For categories, the colour of each level.
+        ends: For numbers, what stands at the ends of the scale.
+        first: Whether it is the one that is shown at first.
+    """
+
+    name: str
+    index: NDArray[np.uint8]
+    texts: tuple[str, ...]
+    at: tuple[float, ...] = ()
+    colours: tuple[str, ...] = ()
+    ends: tuple[str, str] = ("", "")
+    first: bool = False
+
+    @property
+    def packed(self) -> dict[str, Any]:
+        """What the page's script reads: a byte per point, and what each byte means."""
+        return {
+            "name": self.name, "codes": b64encode(self.index.tobytes()).decode(), "texts": self.texts, "at": self.at,
+            "colours": self.colours, "ends": self.ends,
+        }
+
+    def chosen(self) -> Colouring:
+        """Return it as the one that is shown at first."""
+        return replace(self, first=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +146,34 @@ class Strips:
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands at a step: a value, small print, and how far it is from the first, -1 to 1."""
+
+    text: str
+    note: str = ""
+    moved: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What changes along a way: ``head`` stands above the steps, each row is a column and its cells."""
+
+    title: str
+    remark: str
+    head: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Cell]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Ways side by side, as many in a line as fit; ``least`` is their least width in pixels."""
+
+    ways: Sequence[Way]
+    least: int = 420
+    kind: str = "ways"
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """Sentences."""
 
@@ -138,7 +207,7 @@ class Empty:
     kind: str = "empty"
 
 
-Block: TypeAlias = Charts | Pairs | Wall | Strips | Listing | Table | Code | Empty
+Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | Table | Code | Empty
 
 
 @dataclass(frozen=True, slots=True)

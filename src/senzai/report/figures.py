@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 
-from .blocks import Chart, Figure, Sprite
+from .blocks import Chart, Colouring, Figure, Sprite
 from .findings import Codes, Floats
 from .numbers import label, number, short
 
@@ -143,12 +143,14 @@ def project(codes: Codes) -> tuple[Floats, str, str, str]:
 
 def latent_map(
     codes: Codes, xy: Floats, axes: tuple[str, str], names: Sequence[Any] | None, index: Sequence[int],
-    sprite: Sprite | None = None,
+    sprite: Sprite | None = None, colourings: tuple[Colouring, ...] = (),
 ) -> Chart:
-    """Return the map, coloured by label, or by distortion where there are no labels."""
+    """Return the map, coloured by label, by distortion where there are no labels, or as the reader chooses."""
     keys: tuple[tuple[str, str], ...] = ()
     words: list[dict[str, Any]] = []
-    if names is None:
+    if colourings:
+        data = [points(xy, np.arange(len(xy)), {})]
+    elif names is None:
         data = [points(xy, np.arange(len(xy)), by_distortion(codes.distortion))]
     else:
         data, words, keys = by_class(xy, names)
@@ -160,7 +162,8 @@ def latent_map(
         ("" if names is None else short(names[i]), f"row {row} · distortion {number(codes.distortion[i])} nats")
         for i, row in enumerate(index)
     )
-    return Chart(made, height=560, says=says, points=about, sprite=sprite, keys=keys)
+    return Chart(made, height=560, says=says, points=about, sprite=sprite, keys=keys,
+                 colourings=colourings)
 
 
 def by_distortion(distortion: Floats) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.random import derive
 from ..data import KINDS, Dataset, Schema
+from ..data.column import Table
 from ..data.split import permutation
 from ..evaluation import elbo
+from ..evaluation.changes import Change, along
 from ..models import verbs
-from ..models.base import LatentModel
+from ..models.base import LatentModel, Latents
 from ..training.samplers import Samplers
 
 Floats = NDArray[np.float64]
@@ -31,6 +33,7 @@ ROW_DRAWS = 32
 TRAVERSED = 6
 PLACES = 9
 PAIRS = 3
+CHANGED = 8
 
 
 @dataclass(frozen=True)
@@ -88,19 +91,21 @@ class Codes:
 
 @dataclass(frozen=True)
 class Traversal:
-    """One row decoded while one latent takes each of ``values``."""
+    """One row decoded while one latent takes each of ``values``; of a table, what changes."""
 
     name: str
     values: Floats
     x: Tensor
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
 class Path:
-    """Two rows of the data and the decoded points on the line between their codes."""
+    """Two rows of the data and the decoded points on the line between their codes; of a table, what changes."""
 
     ends: tuple[int, int]
     x: Tensor
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,9 @@ def by_use(codes: Codes) -> NDArray[np.int64]:
     return np.argsort(-use, kind="stable")
 
 
-def find_traversals(model: LatentModel, row: Batch, codes: Codes) -> tuple[Traversal, ...]:
+def find_traversals(
+    model: LatentModel, row: Batch, codes: Codes, table: Table | None = None
+) -> tuple[Traversal, ...]:
     """Move one row along the most used latents, from the 1st to the 99th percentile of the rows."""
     groups = verbs.encode(model, row)
     places = [(g, j) for g, z in enumerate(groups) for j in range(z[0].numel())]
@@ -182,18 +189,26 @@ def find_traversals(model: LatentModel, row: Batch, codes: Codes) -> tuple[Trave
         if high - low < 1e-6:
             low, *_, high = verbs.spaces_of(model, groups)[group].steps()
         values = np.linspace(low, high, PLACES)
-        x = verbs.traverse(model, row, dim=dim, values=torch.tensor(values, dtype=torch.float32), group=group)
-        found.append(Traversal(codes.names[flat], values, x[:, 0]))
+        z, c = verbs.moved(model, row, dim=dim, values=torch.tensor(values, dtype=torch.float32), group=group)
+        found.append(Traversal(codes.names[flat], values, *decoded(model, z, c, table)))
     return tuple(found)
 
 
-def find_paths(model: LatentModel, held: Held) -> tuple[Path, ...]:
+def decoded(
+    model: LatentModel, z: Latents, c: Tensor | None, table: Table | None
+) -> tuple[Tensor, tuple[Change, ...]]:
+    """Return decoded latents of one row, and what changes along them."""
+    changes = () if table is None else tuple(along(model, z, c, table, most=CHANGED))
+    return verbs.decode(model, z, c=c), changes
+
+
+def find_paths(model: LatentModel, held: Held, table: Table | None = None) -> tuple[Path, ...]:
     """Walk in straight lines between pairs of rows, of different labels where there are labels."""
     found = []
     for a, b in pair_up(held.batch, PAIRS):
         first, second = (held.batch.take(slice(i, i + 1)) for i in (a, b))
-        x = verbs.interpolate(model, first, second, steps=PLACES)[:, 0]
-        found.append(Path((int(held.index[a]), int(held.index[b])), x))
+        z, c = verbs.between(model, first, second, steps=PLACES)
+        found.append(Path((int(held.index[a]), int(held.index[b])), *decoded(model, z, c, table)))
     return tuple(found)
 
 
@@ -238,8 +253,8 @@ def measure(
     c = KINDS[trained_on.kind].condition({}, n, trained_on, seed=drawn)
     source = samplers or Samplers()
     samples = verbs.sample(source.under(model), n, seed=drawn, c=c, noise=noisy)
-    moved = find_traversals(model, few.take(slice(0, 1)), codes)
-    paths = find_paths(model, held)
+    moved = find_traversals(model, few.take(slice(0, 1)), codes, trained_on.table)
+    paths = find_paths(model, held, trained_on.table)
     return Findings(held, shown, mapped, codes, compared, samples, noisy, moved, paths, source.chosen)
 
 

@@ -30,6 +30,22 @@ def number(value: float, digits: int = 4) -> str:
     return fixed(round(value, digits - 1 - exponent), max(0, digits - 1 - exponent))
 
 
+def own(value: Any) -> str:
+    """Return a value of the user's as it was: numbers without further zeros, days without an hour.
+
+    Example:
+        >>> own(50.0), own(-0.42), own("Ulm"), own("2026-01-31T00:00:00"), own(None)
+        ('50', '−0.42', 'Ulm', '2026-01-31', 'missing')
+    """
+    if value is None or value != value:
+        return "missing"
+    if not isinstance(value, float):
+        text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+        return text.removesuffix("T00:00:00")
+    text = number(value, 5)
+    return text.rstrip("0").rstrip(".") if "." in text and "×" not in text else text
+
+
 def fixed(value: float, decimals: int) -> str:
     """Return a number with so many decimals.
 

@@ -19,12 +19,37 @@
   }
 
   function draw(plot) {
-    const { data, layout, points } = JSON.parse(colours(plot.nextElementSibling.textContent));
+    const { data, layout, points, colourings } = JSON.parse(colours(plot.nextElementSibling.textContent));
+    if (colourings.length) paint(plot, data[0], colourings);
     if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false; // a finger scrolls the page
     const first = !plot.data;
     if (!first) data.forEach((trace, i) => (trace.visible = plot.data[i].visible ?? true));
     Plotly.react(plot, data, layout, CONFIG);
     if (first && points.length) peek(plot, points);
+    if (first && colourings.length) plot.parentElement.querySelector(".by select").addEventListener("change", () => draw(plot));
+  }
+
+  // Colours the points by the column that was chosen, and says what the colours mean.
+  function paint(plot, trace, colourings) {
+    const by = plot.parentElement.querySelector(".by");
+    const { name, codes, texts, at, colours: levels, ends } = colourings[by.querySelector("select").selectedIndex];
+    const bytes = Uint8Array.from(atob(codes), (c) => c.charCodeAt(0));
+    const scheme = getComputedStyle(document.documentElement);
+    const [low, middle, high, none] = ["--low", "--middle", "--high", "--c-rest"].map((v) => scheme.getPropertyValue(v).trim());
+    const shades = levels.length ? levels : at.map((v) => (v < 0.5 ? mix(low, middle, 2 * v) : mix(middle, high, 2 * v - 1)));
+    trace.marker = { ...trace.marker, color: Array.from(bytes, (b) => shades[b] ?? none), opacity: Array.from(bytes, (b) => (b === 255 ? 0.35 : 0.8)) };
+    plot.told = (i) => `${name}: ${bytes[i] === 255 ? "missing" : texts[bytes[i]]}`;
+    const key = (colour, text) => Object.assign(document.createElement("span"), { innerHTML: `<i style="background:${colour}"></i>` }).appendChild(document.createTextNode(text)).parentElement;
+    const scale = Object.assign(document.createElement("i"), { className: "ramp" });
+    scale.style.background = `linear-gradient(to right, ${low}, ${middle}, ${high})`;
+    const told = levels.length ? levels.map((c, i) => key(c, texts[i])) : [document.createTextNode(ends[0]), scale, document.createTextNode(ends[1])];
+    if (bytes.includes(255)) told.push(key(none, "missing"));
+    by.querySelector(".key").replaceChildren(...told);
+  }
+
+  function mix(a, b, share) {
+    const [x, y] = [a, b].map((c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)));
+    return `rgb(${x.map((v, i) => Math.round(v + (y[i] - v) * share)).join(",")})`;
   }
 
   // Shows the row under the pointer: its picture, its label, its number.
@@ -33,7 +58,8 @@
     const tile = box.querySelector(".tile");
     plot.on("plotly_hover", ({ points: [point], event }) => {
       const i = point.customdata;
-      [box.querySelector("b").textContent, box.querySelector("span").textContent] = about[i];
+      const [title, words] = about[i];
+      [box.querySelector("b").textContent, box.querySelector("span").textContent] = [plot.told ? plot.told(i) : title, words];
       if (tile) {
         const { columns, rows, width, height } = tile.dataset;
         const zoom = 72 / Math.max(width, height);

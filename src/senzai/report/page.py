@@ -19,7 +19,7 @@ from ..models.base import LatentModel
 from ..recipes import RECIPES
 from ..training.bundle import Spec
 from ..training.samplers import Samplers
-from . import diagnosed, headline, images, sections, tables
+from . import diagnosed, headline, images, sections, table_ways, tables
 from .blocks import Charts, Section
 from .findings import Findings, hold, measure, rows_of
 from .headline import Judged
@@ -107,11 +107,14 @@ def all_sections(run: RunLike, found: Findings | None, judged: Judged, dataset: 
     if found is None:
         parts.append(sections.unseen(why_unseen(dataset)))
     else:
-        see = sections.seen_as_pictures if images.is_pictures(run.schema) else sections.seen_as_columns
-        reconstructions, samples, traversals, between = see(found, run.schema)
-        in_space = [sections.latent_map(found, run.schema), sections.rates(found, judged)]
+        in_space = [sections.latent_map(found, run.schema, dataset), sections.rates(found, judged)]
         of_table = [] if dataset is None else tables.sections(found, run.schema, dataset, run.model)
-        parts += [*(of_table or [reconstructions, samples]), *in_space, traversals, between]
+        if of_table:
+            parts += [*of_table, *in_space, table_ways.traversals(found), table_ways.between(found)]
+        else:
+            see = sections.seen_as_pictures if images.is_pictures(run.schema) else sections.seen_as_columns
+            reconstructions, samples, traversals, between = see(found, run.schema)
+            parts += [reconstructions, samples, *in_space, traversals, between]
     fit = run.metrics.get("fit", {})
     folder = "path/to/this/run" if run.folder is None else str(run.folder)
     parts += [] if judged.here else judged_sections(judged.numbers)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..data import Schema
+from ..data import Dataset, Schema
 from ..training.bundle import Spec
-from . import columns, figures, images, ways
-from .blocks import Block, Charts, Code, Empty, Listing, Pairs, Picture, Section, Strip, Strips, Table, Wall
+from . import colouring, columns, figures, images, ways
+from .blocks import Block, Charts, Code, Colouring, Empty, Listing, Pairs, Picture, Section, Strip, Strips, Table, Wall
 from .columns import Grid
 from .findings import PLACES, ROW_DRAWS, Findings, Floats, label_names
 from .headline import Judged
@@ -193,20 +193,34 @@ def rate_of(found: Findings, name: str) -> str:
 
 
 # --- the latent space -------------------------------------------------------------------------------------------------
-def latent_map(found: Findings, schema: Schema) -> Section:
-    """Where rows lie."""
+def latent_map(found: Findings, schema: Schema, dataset: Dataset | None = None) -> Section:
+    """Where rows lie; with the data set of a table, coloured by any of its columns."""
     names = label_names(found.mapped, schema)
     xy, first, second, how = figures.project(found.codes)
     sprite = None
     if images.is_pictures(schema):
         sprite = images.sprite(Darkroom.of(schema, found.mapped.batch.tensor).develop(found.mapped.batch.tensor))
-    chart = figures.latent_map(found.codes, xy, (first, second), names, found.mapped.index.tolist(), sprite)
+    by_column = ()
+    if dataset is not None and schema.table is not None:
+        by_column = colouring.colourings(found, schema, dataset, xy)
+    chart = figures.latent_map(
+        found.codes, xy, (first, second), names, found.mapped.index.tolist(), sprite, by_column
+    )
     of = "" if found.mapped.total == len(xy) else f" of {count(found.mapped.total)}"
     by = "distortion (one draw a row)" if names is None or schema.label is None else f"“{short(schema.label.name)}”"
-    words = [f"Posterior means of {count(len(xy))}{of} {found.mapped.name}.", how, f"Coloured by {by}."]
-    if names is not None and len(set(names)) > figures.CLASSES:
+    coloured = map_words(by_column, schema) if by_column else f"Coloured by {by}."
+    words = [f"Posterior means of {count(len(xy))}{of} {found.mapped.name}.", how, coloured]
+    if not by_column and names is not None and len(set(names)) > figures.CLASSES:
         words.append(f"The {figures.CLASSES} largest classes have a colour, the others share one.")
     return Section("map", "Latent map", words, [Charts([chart], 500)])
+
+
+def map_words(offered: Sequence[Colouring], schema: Schema) -> str:
+    """Say what the map can be coloured by."""
+    n = 0 if schema.table is None else len(schema.table.modelled)
+    some = f"the {colouring.MOST} of {count(n)} columns that it separates best" if n > colouring.MOST else "any column"
+    return (f"Choose above the map what it is coloured by: {some}, or the distortion of a row (one draw). It begins "
+            "with the column that it separates best. Missing values are grey.")
 
 
 def rates(found: Findings, judged: Judged) -> Section:

@@ -8,8 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.batch import Batch
 from ..core.errors import SenzaiError
-from ..data import KINDS, Column, Dataset, Schema
+from ..data import Column, Dataset, Schema
+from ..data import column as data_columns
+from ..data.table import codec
 from ..dist import MixedFamily
 from ..evaluation import quality
 from ..evaluation.scores import make_reference, score
@@ -18,7 +21,7 @@ from .blocks import Block, Chart, Charts, Empty, Section, Table
 from .columns import LEGEND, MODEL, REAL
 from .figures import Trace, figure, plain
 from .findings import Findings
-from .numbers import label, number, plural, short
+from .numbers import label, number, own, plural, short
 
 SHOWN = 24
 LEVELS = 14
@@ -68,22 +71,26 @@ def columns(found: Findings, schema: Schema, shapes: Any) -> Section:
     """Every column, the data beside the model, in the user's own values."""
     table = schema.table
     assert table is not None
-    kind = KINDS["table"]
     batch = found.mapped.batch
-    real, made = (kind.decode(x, schema.but(form="pandas")) for x in (batch.tensor, found.samples))
     places = np.argsort(shapes[: len(table.modelled)], kind="stable")[:SHOWN]
     charts = []
     for j in np.sort(places):
         column = table.modelled[int(j)]
-        there = np.ones(len(real), bool) if batch.observed is None else batch.observed[:, int(j)].numpy()
-        charts.append(one(column, real[column.name][there], made[column.name], float(shapes[int(j)])))
+        there = np.ones(len(batch), bool) if batch.observed is None else batch.observed[:, int(j)].numpy()
+        real, made = (decoded(x[:, int(j)], column, table) for x in (batch.tensor, found.samples))
+        charts.append(one(column, real[there], made, float(shapes[int(j)])))
     words = [
-        f"Bars: {found.mapped.name}. Line: {plural(len(made), 'new row')} drawn from the model. "
+        f"Bars: {found.mapped.name}. Line: {plural(len(found.samples), 'new row')} drawn from the model. "
         f"The number is the likeness of the two, 1 where they agree; its mean is {number(float(shapes.mean()), 3)}.",
     ]
     if len(table.modelled) > len(charts):
         words.append(f"Shown are the {len(charts)} of {len(table.modelled)} columns that differ most.")
     return Section("samples", "Columns", words, [Charts(charts, 220, LEGEND)])
+
+
+def decoded(codes: Tensor, column: Column, table: data_columns.Table) -> Any:
+    """Return one column of model values as the user's."""
+    return codec.decode(codes.double().cpu().numpy(), column, table)
 
 
 def one(column: Column, real: Any, made: Any, alike: float) -> Chart:
@@ -153,21 +160,25 @@ def histogram(name: str, note: str, column: Column, real: Any, made: Any) -> Cha
 # --- pairs ------------------------------------------------------------------------------------------------------------
 def associations(schema: Schema, mapped: quality.Pairs) -> Section:
     """How columns hang together, in the data, in the model, and the difference."""
-    names = [cut(c, 18) for c in schema.columns or ()]
+    every = schema.columns or ()
+    names = [cut(every[j], 18) for j in mapped.columns]
     chosen = np.arange(len(names))
     if len(names) > MAPPED:
         gap = np.abs(mapped.real - mapped.made).sum(0)
         chosen = np.sort(np.argsort(-gap)[:MAPPED])
-    panels = [("Data", mapped.real, SCALE, 0.0), ("Model", mapped.made, SCALE, 0.0),
+    below = np.tril(np.ones((len(names), len(names)), bool))
+    panels = [("Data below the diagonal, model above", np.where(below, mapped.real, mapped.made), SCALE, 0.0),
               ("Data minus model", mapped.real - mapped.made, APART, -0.5)]
     charts = [heat(title, m[np.ix_(chosen, chosen)], [names[i] for i in chosen], scale, low)
               for title, m, scale, low in panels]
     words = [
         "Each cell is the association of two columns (Cramér's V of ten bins a column, corrected for sample size): "
-        "0 where one says nothing about the other, 1 where one decides the other.",
+        "0 where one says nothing about the other, 1 where one decides the other. "
+        "A model that has learned them all gives a map that is its own mirror image, and a pale difference.",
     ]
     if len(names) > MAPPED:
-        words.append(f"Shown are the {MAPPED} of {len(names)} columns that differ most.")
+        drawn = "" if len(names) == len(every) else f" ({len(names)} drawn from {plural(len(every), 'column')})"
+        words.append(f"Shown are the {MAPPED} of {len(names)} columns{drawn} that differ most.")
     return Section("associations", "Associations", words, [Charts(charts, 320)])
 
 
@@ -199,14 +210,16 @@ def judged(
     batch = dataset.batch(index)
     train = completed(batch.tensor, batch.observed)
     d = len(shapes)
-    off = ~np.eye(d, dtype=bool)
+    off = ~np.eye(len(mapped.columns), dtype=bool)
     rows = [("column shapes", f"{shapes.mean():.3f} (mean of {plural(d, 'column')}; lowest {shapes.min():.3f})")]
     if d > 1:
         alike = mapped.alike[off]
-        rows.append(("pair trends", f"{alike.mean():.3f} (mean over pairs; lowest {alike.min():.3f})"))
+        some = "" if len(mapped.columns) == d else f" of {len(mapped.columns)} columns, drawn at random"
+        rows.append(("pair trends", f"{alike.mean():.3f} (mean over pairs{some}; lowest {alike.min():.3f})"))
+    limited = "" if d <= quality.JUDGED else f"; it sees {quality.JUDGED} columns"
     if min(len(held), len(made)) >= 60:
         rows.append(("judge", f"AUROC {quality.judge(held, made):.3f} of a classifier that tells real from generated; "
-                              "0.5 cannot tell"))
+                              f"0.5 cannot tell{limited}"))
     target = next((j for j in reversed(range(d)) if family.sorts[j] in ("category", "binary")
                    and 2 <= family.sizes[j] <= 10), None)
     use = None if target is None or len(held) < 60 else quality.useful(train, made[: len(train)], held, target)
@@ -256,18 +269,26 @@ def strange(found: Findings, schema: Schema, dataset: Dataset, model: LatentMode
         return Section("strange", title, [], [Empty(str(err))])
     order = torch.argsort(-scores.values)[:STRANGE].tolist()
     names = [str(c) for c in schema.columns or ()]
-    frame = KINDS["table"].decode(held.batch.tensor[order], schema.but(form="pandas"))
     rows = []
-    for at, i in enumerate(order):
+    for i in order:
         blame = torch.argsort(-scores.shares[i, : len(names)])[:3].tolist()
-        told = [f"{short(names[j])} = {short(str(frame[c.name].iloc[at]))} ({100 * share:.0f} %)"
+        why = [f"{short(names[j])} = {short(told(held.batch, i, j, schema))} ({100 * share:.0f} %)"
                 for j in blame if (share := float(scores.shares[i, j] / scores.values[i].clamp_min(1e-9))) > 0.05
-                and (c := _column(schema, j)) is not None]
-        rows.append((f"row {int(held.index[i])}, score {number(float(scores.values[i]), 3)}", "; ".join(told)))
+                and _column(schema, j) is not None]
+        rows.append((f"row {int(held.index[i])}, score {number(float(scores.values[i]), 3)}", "; ".join(why)))
     words = [f"Of {plural(len(held.batch), 'row')} ({held.name}), those with the highest score (“auto”), and the "
              "columns with the largest shares of it. A high score says unusual, not wrong."]
     blocks: list[Block] = [Table("", rows)]
     return Section("strange", title, words, blocks)
+
+
+def told(batch: Batch, row: int, j: int, schema: Schema) -> str:
+    """Return one cell of a batch as the user has it."""
+    column = _column(schema, j)
+    if column is None or schema.table is None or (batch.observed is not None and not bool(batch.observed[row, j])):
+        return "missing"
+    value = decoded(batch.tensor[row : row + 1, j], column, schema.table).iloc[0]
+    return own(value)
 
 
 def _column(schema: Schema, j: int) -> Column | None:

@@ -74,3 +74,29 @@ def number(value: Any, digits: int = 4) -> str:
     if value is None:
         return "not known"
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def changed(rows: Any, most: int = 8) -> tuple[dict[str, Any], list[str]]:
+    """Return what changes along rows of a table: for a document, and in lines, the largest changes first.
+
+    Example:
+        >>> import pandas as pd
+        >>> way = pd.DataFrame({"age": [20, 31]})
+        >>> way.attrs["changes"] = [{"column": "age", "size": 1.2, "from": 20, "to": 31}]
+        >>> print(changed(way)[1][1])
+        [dim]  age  [/]20 → 31
+    """
+    found = getattr(rows, "attrs", {}).get("changes")
+    if found is None:
+        return {}, []
+    ends = [[_end(change, end) for end in ("from", "to")] for change in found[:most]]
+    lines = {str(change["column"]): " → ".join(end) for change, end in zip(found, ends, strict=False)}
+    rest = f" [dim](the {most} largest changes of {len(found)})[/]" if len(found) > most else ""
+    told = [f"[bold]What changes[/]{rest}", table(lines)] if found else ["[dim]No column changes on this way.[/]"]
+    return {"changes": found}, told
+
+
+def _end(change: dict[str, Any], end: str) -> str:
+    value, sure = change[end], change.get(f"{end}_probability")
+    told = "missing" if value is None or value != value else number(value, 5)
+    return told if sure is None else f"{told} ({100 * sure:.0f} %)"

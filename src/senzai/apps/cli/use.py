@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from ...core.errors import InputError, SettingError
+from .describing import changed
 from .files import refuse_existing, write_codes, write_rows
 from .options import Data, File, Given, Json, Overwrite, PointSeed, RunFolder
 from .output import plain, reply
@@ -143,8 +144,9 @@ def interpolate(
     model = load(run)
     way = model.interpolate(row_of(model, a), row_of(model, b), steps=steps)
     write_rows(way, output, model.schema)
-    document = {"out": str(output), "a": a, "b": b, "steps": steps, "shape": _shape(way)}
-    reply(as_json, document, f"{steps} rows from {plain(a)} to {plain(b)} are in {plain(output)}")
+    found, lines = changed(way)
+    document = {"out": str(output), "a": a, "b": b, "steps": steps, "shape": _shape(way), **found}
+    reply(as_json, document, f"{steps} rows from {plain(a)} to {plain(b)} are in {plain(output)}", *lines)
 
 
 def traverse(
@@ -165,8 +167,9 @@ def traverse(
     places = tuple((model.model.spaces or (Real(),))[0].steps()) if values is None else _numbers(values)
     moved = model.traverse(row_of(model, data), dim=dim, values=places)
     write_rows(moved, output, model.schema)
-    document = {"out": str(output), "dim": dim, "values": list(places), "shape": _shape(moved)}
-    reply(as_json, document, f"{len(places)} rows with latent {dim} moved are in {plain(output)}")
+    found, lines = changed(moved)
+    document = {"out": str(output), "dim": dim, "values": list(places), "shape": _shape(moved), **found}
+    reply(as_json, document, f"{len(places)} rows with latent {dim} moved are in {plain(output)}", *lines)
 
 
 def row_of(run: Run, text: str) -> Any:

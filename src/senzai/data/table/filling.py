@@ -16,8 +16,8 @@ from .series import observed
 
 def fill(frame: Any, values: Tensor, table: Table) -> Any:
     """Return a copy of a frame whose missing cells hold decoded model values ``(N, d)``."""
-    codes = values.detach().cpu().double().numpy()
-    return _filled(frame, table, lambda i, rows, c: codec.decode(codes[rows, i], c, table))
+    codes = values.detach().cpu().numpy()
+    return _filled(frame, table, lambda i, rows, c: codec.decode(codes[rows, i].astype(np.float64), c, table))
 
 
 def fill_with_means(frame: Any, draws: Tensor, table: Table) -> Any:
@@ -26,8 +26,8 @@ def fill_with_means(frame: Any, draws: Tensor, table: Table) -> Any:
     Numbers and dates are averaged; an ordered number becomes the value nearest to the mean; of categories the one
     that was drawn most often is taken.
     """
-    codes = draws.detach().cpu().double().numpy()
-    return _filled(frame, table, lambda i, rows, c: _middle(codes[:, rows, i], c, table))
+    codes = draws.detach().cpu().numpy()
+    return _filled(frame, table, lambda i, rows, c: _middle(codes[:, rows, i].astype(np.float64), c, table))
 
 
 def _filled(frame: Any, table: Table, make: Any) -> Any:

@@ -1,0 +1,36 @@
+"""Ways through the latent space as rows of the user, with what changes along them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..data import KINDS
+from ..evaluation.changes import along
+from ..models import verbs
+from ..models.base import Latents
+
+if TYPE_CHECKING:
+    from .trained import Trained
+
+
+def interpolate(run: Trained, a: object, b: object, *, steps: int) -> Any:
+    """Return the way from one row to another; see :meth:`Run.interpolate`."""
+    first, second = run.dataset(a).batch([0]), run.dataset(b).batch([0])
+    return _rows(run, *verbs.between(run.model, first, second, steps=steps))
+
+
+def traverse(run: Trained, data: object, *, dim: int, values: tuple[float, ...] | None) -> Any:
+    """Return a row with one latent moved; see :meth:`Run.traverse`."""
+    places = None if values is None else torch.tensor([float(v) for v in values])
+    return _rows(run, *verbs.moved(run.model, run.dataset(data).batch([0]), dim=dim, values=places))
+
+
+def _rows(run: Trained, z: Latents, c: Tensor | None) -> Any:
+    """Decode latents to rows; a pandas frame of a table says in ``attrs["changes"]`` what changes along them."""
+    rows = KINDS[run.schema.kind].decode(verbs.decode(run.model, z, c=c), run.schema)
+    if run.schema.table is not None and hasattr(rows, "attrs"):
+        rows.attrs["changes"] = [found.document() for found in along(run.model, z, c, run.schema.table)]
+    return rows
