@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..dist import MixedFamily
-from .scores import spread_of
+from .marginals import spread_of
 from .vectors import vectors
 
 Floats = NDArray[np.float64]

@@ -16,6 +16,7 @@ from ..core.random import derive
 from ..core.registry import suggestion
 from ..data import Dataset
 from ..evaluation.scores import METHODS, Reference, Scores, make_reference, p_values, score, threshold
+from ..evaluation.units import units_of
 
 if TYPE_CHECKING:
     from .trained import Trained
@@ -64,7 +65,8 @@ def make(run: Trained, dataset: Dataset) -> Reference:
         rng = np.random.default_rng(derive(seed, "reference"))
         return dataset.batch(np.sort(rng.choice(index, min(n, len(index)), replace=False)))
 
-    return make_reference(run.model, some(parts["train"], TRAINING_ROWS), some(held, HELD_ROWS))
+    train, held_out = some(parts["train"], TRAINING_ROWS), some(held, HELD_ROWS)
+    return make_reference(run.model, train, held_out, units=units_of(run.model, dataset.schema.table))
 
 
 def pieces(
