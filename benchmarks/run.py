@@ -1,5 +1,6 @@
 """Run benchmarks: ``python -m benchmarks.run spine --rounds 3``, ``python -m benchmarks.run papers vae``.
 
+``adbench`` and ``adult`` need PyOD and ctgan, which another interpreter may have: ``--peer-python``.
 ``papers`` without rows lists them. ``--quick`` only shows that something works, and writes nothing.
 """
 
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -55,8 +57,30 @@ def papers(given: argparse.Namespace) -> dict[str, Result]:
     return {}
 
 
+def adbench(given: argparse.Namespace) -> dict[str, Result]:
+    """Anomalies, beside PyOD's detectors."""
+    from .adbench import measure
+
+    return {"adbench": measure(given.rounds, given.peer_python, quick=given.quick)}
+
+
+def imputation(given: argparse.Namespace) -> dict[str, Result]:
+    """Missing entries, beside scikit-learn's imputers."""
+    from .imputation import SETS, measure
+
+    return {"imputation": measure(tuple(given.rows) or SETS, given.rounds, quick=given.quick)}
+
+
+def adult(given: argparse.Namespace) -> dict[str, Result]:
+    """Generated rows, beside TVAE's."""
+    from .adult import compare
+
+    return {"adult": compare(given.rounds, given.peer_python, quick=given.quick)}
+
+
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
-    "spine": spine, "products": products, "tables": tables, "papers": papers,
+    "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
+    "imputation": imputation, "adult": adult,
 }
 
 
@@ -64,8 +88,9 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=sorted(JOBS))
-    parser.add_argument("rows", nargs="*", help="rows of papers")
-    parser.add_argument("--rounds", type=int, default=3, help="alternating runs; medians are reported")
+    parser.add_argument("rows", nargs="*", help="rows of papers, or sets of imputation")
+    parser.add_argument("--rounds", type=int, default=3, help="runs, or seeds, of each")
+    parser.add_argument("--peer-python", default=sys.executable, help="interpreter with ctgan and pyod")
     parser.add_argument("--budget", type=float, default=1.0, help="share of each row's default number of epochs")
     parser.add_argument("--quick", action="store_true", help="tiny budgets, to see that it works; writes nothing")
     given = parser.parse_args()

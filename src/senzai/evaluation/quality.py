@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..dist import MixedFamily
-from .scores import spread_of
+from .marginals import spread_of
 from .vectors import vectors
 
 Floats = NDArray[np.float64]
@@ -128,14 +128,14 @@ def pairs(real: Tensor, made: Tensor, family: MixedFamily, columns: NDArray[np.i
     chosen = some_columns(len(family.sorts)) if columns is None else columns
     a, b = binned(real, made, family, chosen)
     d = a.shape[1]
-    out = [np.eye(d), np.eye(d), np.eye(d)]
+    out = (np.eye(d), np.eye(d), np.eye(d))
     for i in range(d):
         for j in range(i):
             ja, jb = joint(a, i, j), joint(b, i, j)
             values = (cramers_v(ja, len(a)), cramers_v(jb, len(b)), 1 - 0.5 * float(np.abs(ja - jb).sum()))
             for m, v in zip(out, values, strict=True):
                 m[i, j] = m[j, i] = v
-    return Pairs(*out, chosen)
+    return Pairs(*out, columns=chosen)
 
 
 def some_columns(d: int, most: int = PAIRED) -> NDArray[np.int64]:

@@ -200,9 +200,8 @@ def latent_map(found: Findings, schema: Schema, dataset: Dataset | None = None) 
     sprite = None
     if images.is_pictures(schema):
         sprite = images.sprite(Darkroom.of(schema, found.mapped.batch.tensor).develop(found.mapped.batch.tensor))
-    by_column = ()
-    if dataset is not None and schema.table is not None:
-        by_column = colouring.colourings(found, schema, dataset, xy)
+    table = dataset is not None and schema.table is not None
+    by_column = colouring.colourings(found, schema, dataset, xy) if table and dataset is not None else ()
     chart = figures.latent_map(
         found.codes, xy, (first, second), names, found.mapped.index.tolist(), sprite, by_column
     )
