@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
-from ..core.random import Noise, using
 from ..core.spec import part
 from ..models.base import Classifies, LatentModel
 from ..models.probed import Probed
@@ -154,8 +153,9 @@ class Layerwise(Objective):
     r"""A stack trained layer by layer, as M1+M2 is: the lower with a standard normal prior, the upper on its codes.
 
     The first player minimises the lower bound of a plain autoencoder with codes z_1; the second the bound of the upper
-    model on the posterior means of z_1, held fixed, with the classification loss on labelled rows. Both move in every
-    step, where the paper trains one after the other.
+    model on draws of z_1, held fixed, with the classification loss on labelled rows. Both move in every step, where the
+    paper trains one after the other. Draws as in the authors' program: a labelled row is another point of its posterior
+    each time, which a hundred labels need.
 
     Reference:
         Semi-supervised Learning with Deep Generative Models (Kingma et al., 2014). https://arxiv.org/abs/1406.5298
@@ -181,7 +181,7 @@ class Layerwise(Objective):
     def upper(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the terms of the upper model on codes that are held fixed."""
         assert isinstance(model, Stacked)
-        with torch.no_grad(), using(Noise(point=True)):
+        with torch.no_grad():
             codes, _ = model.lower(batch, 1)
         fixed = replace(batch, x=codes[0], mask=None, lengths=None, c=None)
         terms = ELBO()(model.upper, fixed, step)
