@@ -91,19 +91,28 @@ def tables_line(r: dict[str, Any]) -> str:
     )
 
 
+def met(r: dict[str, Any]) -> bool:
+    """Whether a row is as good as it was to be; more is better unless it says otherwise."""
+    return bool(r["value"] <= r["aim"] if r.get("better") == "lower" else r["value"] >= r["aim"])
+
+
 def papers_table() -> str:
-    """Return one line for each reproduced row, misses included."""
+    """Return one line for each reproduced row, misses included, and what was tried where a row says so."""
     lines = ["| row | measured | published | aim | budget | what differs |", "|---|---|---|---|---|---|"]
+    tried = []
     for path in sorted((RESULTS / "papers").glob("*.json")):
         r = json.loads(path.read_text(encoding="utf-8"))
         se = r.get("standard_error")
-        measured = f"{r['value']:.2f}" + ("" if se is None else f" ± {se:.2f}")
-        met = "" if r.get("aim") is None else ("met" if r["value"] >= r["aim"] else "**missed**")
-        aim = "" if r.get("aim") is None else f"{r['aim']:g} ({met})"
-        published = "" if r.get("published") is None else f"[{r['published']:g}]({r['source'].split()[-1]})"
-        budget = f"{r['train_seconds'] / 60:.0f} min, {r.get('epochs', '')} epochs"
+        measured = f"{r['value']:.2f}" + ("" if se is None else f" ± {se:.2f}") + f" {r['unit']}"
+        aim = "" if r.get("aim") is None else f"{r['aim']:g} ({'met' if met(r) else '**missed**'})"
+        published = "" if r.get("published") is None else f"{r['published']:g}"
+        published = f"[{published or 'paper'}]({r['source'].split()[-1]})"
+        spent = r.get("budget") or (f"{r['epochs']} epochs" if "epochs" in r else f"{r['steps']:,} steps")
+        budget = f"{r['train_seconds'] / 60:.0f} min, {spent}"
         lines.append(f"| {r['row']} | {measured} | {published} | {aim} | {budget} | {r['differs']} |")
-    return "\n".join(lines) + "\n"
+        if r.get("tried"):
+            tried.append(f"* {r['row']}: {r['tried']}")
+    return "\n".join([*lines, *(["", "What was tried:", ""] if tried else []), *tried]) + "\n"
 
 
 def main() -> None:

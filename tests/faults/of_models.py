@@ -107,8 +107,13 @@ LIST = (
     ),
     Fault(
         "a probe that moves the encoder's codes", MODELS,
-        edit("objectives.labels:Layerwise.upper", "with torch.no_grad(), using", "with using"),
+        edit("objectives.labels:Layerwise.upper", "with torch.no_grad():", "if True:"),
         (f"{LABELS}test_layer_by_layer_each_player_moves_its_own_layer",),
+    ),
+    Fault(
+        "an upper layer that is shown one point of each row, always the same", MODELS,
+        edit("objectives.labels:Layerwise.upper", "x=codes[0]", "x=model.posterior(batch).mean.detach()"),
+        (f"{LABELS}test_the_upper_layer_learns_from_draws",),
     ),
     Fault(
         "minus one as a class", MODELS,

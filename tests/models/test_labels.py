@@ -170,6 +170,19 @@ def test_layer_by_layer_each_player_moves_its_own_layer(batch):
     assert set(terms.watch) == {"distortion", "rate"}
 
 
+def test_the_upper_layer_learns_from_draws(batch):
+    model = zoo.make("m1_m2")
+    rows = replace(batch, y=torch.tensor([0, 2, 1, 1, 2]), y_known=torch.tensor([True, False, True, False, True]))
+    with using(Noise.seeded(3)):
+        found = Layerwise(alpha=2.0).upper(model, rows, 0)
+    with using(Noise.seeded(3)):
+        codes, q = model.lower(rows, 1)
+        fixed = replace(rows, x=codes[0].detach())
+        expected = ELBO()(model.upper, fixed, 0).loss + 2 * cross_entropy(model.upper, fixed)
+    assert not torch.isclose(codes[0], q.mean).any()
+    torch.testing.assert_close(found.loss, expected)
+
+
 def test_the_lower_layer_is_a_plain_autoencoder(batch, with_noise):
     model = zoo.make("m1_m2")
     flat = Flat(StandardNormal(2).double(), model.posterior, model.likelihood)
