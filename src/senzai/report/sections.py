@@ -200,7 +200,7 @@ def latent_map(found: Findings, schema: Schema, dataset: Dataset | None = None) 
     sprite = None
     if images.is_pictures(schema):
         sprite = images.sprite(Darkroom.of(schema, found.mapped.batch.tensor).develop(found.mapped.batch.tensor))
-    by_column = ()
+    by_column: tuple[Colouring, ...] = ()
     if dataset is not None and schema.table is not None:
         by_column = colouring.colourings(found, schema, dataset, xy)
     chart = figures.latent_map(
