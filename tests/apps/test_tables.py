@@ -60,6 +60,15 @@ def test_score_impute_augment_sample(cli, people, folder, tmp_path):
         assert len(pd.read_csv(tmp_path / f"{verb}.csv")) == 150
 
 
+def test_ways_say_what_changes(cli, people, folder, tmp_path):
+    found = cli.json("traverse", folder, f"{people}:3", "--dim", "0", "--values=-9,9", "-o", tmp_path / "t.csv")
+    rows = pd.read_csv(tmp_path / "t.csv")
+    for change in found["changes"]:
+        assert [change["from"], change["to"]] == rows[change["column"]].tolist()
+    text = cli.text("interpolate", folder, people, f"{people}:9", "-o", tmp_path / "w.csv")
+    assert "What changes" in text or "No column changes" in text
+
+
 def test_a_fitted_condition(cli, people, tiny, tmp_path):
     cli.json("fit", people, "--out", tmp_path / "run", *tiny, "--no-report", "--condition", "city")
     cli.json("sample", tmp_path / "run", "-n", "5", "--given", "city=Bonn", "-o", tmp_path / "b.jsonl")

@@ -339,8 +339,29 @@ def test_whole_numbers_beyond_doubles_are_kept_exactly_where_they_repeat():
     assert any("beyond 2^53" in r for r in open_data(many).schema.reasons)
 
 
-def test_one_row_and_very_many_columns():
-    one = open_data(pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y"]}).iloc[:2])
-    assert len(one) == 2
-    wide = pd.DataFrame(R.normal(size=(30, 2000)), columns=[f"c{i}" for i in range(2000)])
-    assert open_data(wide).batch().x.shape == (30, 2000)
+def test_one_row_and_very_many_columns(tmp_path):
+    frame = pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y"]})
+    with pytest.raises(InputError, match=r"column to learn from.*one value only"):
+        open_data(frame.iloc[:1])
+    (tmp_path / "one.csv").write_text("a,b\n1.5,x\n")
+    with pytest.raises(InputError, match=r"column to learn from.*one value only"):
+        open_data(tmp_path / "one.csv")
+    assert len(open_data(frame)) == 2
+    assert len(open_data(frame.iloc[:1], schema=open_data(frame).schema)) == 1  # one row is enough for a model
+    wide = pd.DataFrame(R.normal(size=(8, 10_000)), columns=[f"c{i}" for i in range(10_000)])
+    assert open_data(wide).batch().x.shape == (8, 10_000)
+
+
+def test_dates_far_away_and_dates_that_are_none(tmp_path):
+    path = tmp_path / "t.csv"
+    days = ["9999-12-31", "0001-01-01", "2024-05-05"]
+    path.write_text("day,x\n" + "".join(f"{days[i % 3]},{i * 0.3}\n" for i in range(60)))
+    data = open_data(path)
+    assert data.schema.table.columns[0].type == "date"
+    assert data.decode(data.batch().x)["day"].tolist() == days * 20
+    for day, row in (("2023-02-30", 1), ("12 May", 1)):
+        (tmp_path / "other.csv").write_text(f"day,x\n2024-01-01,0.5\n{day},0.6\n")
+        with pytest.raises(InputError, match=r"'day' holds dates.*leave it empty") as told:
+            open_data(tmp_path / "other.csv", schema=data.schema)
+        assert f"row {row} (from 0)" in str(told.value)
+        assert repr(day) in str(told.value)

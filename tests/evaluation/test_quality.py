@@ -65,3 +65,14 @@ def test_copies_are_at_no_distance():
     train = rows(300, 0).float()
     assert quality.nearest(train[:50], train, FAMILY).max() < 1e-2
     assert np.median(quality.nearest(rows(100, 1).float(), train, FAMILY)) > 0.01
+
+
+def test_of_very_many_columns_some_are_compared_always_the_same(monkeypatch):
+    monkeypatch.setattr(quality, "JUDGED", 3)
+    a, b = rows(400, 0), rows(400, 1)
+    found = quality.pairs(a, b, FAMILY, quality.some_columns(4, 2))
+    whole = quality.pairs(a, b, FAMILY)
+    assert found.columns.tolist() == quality.some_columns(4, 2).tolist()
+    np.testing.assert_array_equal(found.alike, whole.alike[np.ix_(found.columns, found.columns)])
+    assert whole.columns.tolist() == [0, 1, 2, 3]
+    assert 0.3 < quality.judge(a, b) < 0.7

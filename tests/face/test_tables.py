@@ -64,6 +64,26 @@ def test_encode_and_reconstruct_keep_the_rows_names(run):
     assert np.isfinite(run.evaluate(HOLES, k=5)["log_likelihood"])
 
 
+def test_ways_say_what_changes_in_the_users_own_values(run):
+    spread = run.encode(HOLES).std()
+    dim = int(spread.to_numpy().argmax())
+    moved = run.traverse(HOLES.iloc[:1], dim=dim, values=(-3, 0, 3))
+    changes = {c["column"]: c for c in moved.attrs["changes"]}
+    assert list(changes) == sorted(changes, key=lambda n: -changes[n]["size"])
+    strongest = next(iter(changes.values()))
+    assert strongest["from"] != strongest["to"]
+    for name, change in changes.items():
+        column = next(c for c in run.schema.table.modelled if c.name == name)
+        first, last = moved[name].iloc[[0, -1]]
+        if column.type == "date":
+            assert (change["from"], change["to"]) == (first.isoformat(), last.isoformat())
+        else:
+            assert (change["from"], change["to"]) == (first, last)
+        assert ("from_probability" in change) == (column.sort in ("category", "binary"))
+    still = run.interpolate(HOLES.iloc[:1], HOLES.iloc[:1], steps=3)
+    assert still.attrs["changes"] == []  # from a row to itself nothing changes
+
+
 # --- imputation -------------------------------------------------------------------------------------------------------
 def test_observed_cells_are_untouched_and_missing_ones_are_filled(run):
     for made in (run.impute(HOLES, k=20), *run.impute(HOLES, draws=2, k=20)):
@@ -83,6 +103,18 @@ def test_imputed_cells_follow_from_the_others(run):
     assert len(several) == 4
     assert several[0]["b"][gone].tolist() != several[1]["b"][gone].tolist()
     pd.testing.assert_frame_equal(several[0], run.impute(HOLES, draws=4, k=50, seed=1)[0])
+
+
+def test_a_row_is_filled_in_alike_whatever_whole_rows_stand_beside_it(run):
+    whole = WHOLE.iloc[:20].astype({"ok": "boolean"})
+    mixed = pd.concat([whole.iloc[:7], HOLES.iloc[20:25], whole.iloc[7:]])
+    made = run.impute(mixed, k=10)
+    assert not made.isna().any().any()
+    pd.testing.assert_frame_equal(made.drop(index=HOLES.index[20:25]), whole)
+    there = HOLES.iloc[20:25].notna()
+    assert (made.iloc[7:12].where(there) == HOLES.iloc[20:25].where(there))[there].notna().to_numpy().sum() > 0
+    alone = run.impute(HOLES.iloc[20:25], k=10)
+    pd.testing.assert_frame_equal(made.iloc[7:12], alone)
 
 
 def test_arrays_are_imputed_too():
@@ -239,3 +271,24 @@ def test_streamed_verbs_give_what_whole_ones_give(tmp_path):
     whole = fit(path, **SMALL)
     np.testing.assert_allclose(made.encode(path), whole.encode(path), atol=1e-5)
     assert made.schema.fingerprint == whole.schema.fingerprint
+
+
+def test_ten_thousand_mixed_columns(tmp_path):
+    n, d = 48, 10_000
+    z = R.normal(size=n)
+    made = {
+        f"c{j}": (z + R.normal(size=n)).round(4) if j % 4 == 0 else R.poisson(40, n) if j % 4 == 1
+        else R.choice(["a", "b", "=c"], n) if j % 4 == 2 else R.random(n) < 0.5
+        for j in range(d)
+    }
+    frame = pd.DataFrame(made)
+    frame.iloc[::9, ::4] = np.nan
+    wide = fit(frame, **{**SMALL, "steps": 2, "hidden": [4]})
+    wide.save(tmp_path / "run")
+    again = load(tmp_path / "run")
+    new = again.sample(3, seed=0)
+    assert list(new.columns) == list(frame.columns)
+    assert [str(t) for t in new.dtypes] == [str(t) for t in frame.dtypes]
+    assert np.isfinite(again.score(frame.iloc[:5])).all()
+    np.testing.assert_array_equal(new["c0"], wide.sample(3, seed=0)["c0"])
+    assert not again.impute(frame.iloc[:10], k=3).isna().any().any()

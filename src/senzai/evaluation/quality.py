@@ -135,7 +135,7 @@ def pairs(real: Tensor, made: Tensor, family: MixedFamily, columns: NDArray[np.i
             values = (cramers_v(ja, len(a)), cramers_v(jb, len(b)), 1 - 0.5 * float(np.abs(ja - jb).sum()))
             for m, v in zip(out, values, strict=True):
                 m[i, j] = m[j, i] = v
-    return Pairs(*out, columns=chosen)
+    return Pairs(out[0], out[1], out[2], chosen)
 
 
 def some_columns(d: int, most: int = PAIRED) -> NDArray[np.int64]:

@@ -17,6 +17,9 @@ from ..models import verbs
 if TYPE_CHECKING:
     from .trained import Trained
 
+PIECE = 50_000
+"""Rows that are looked at at once."""
+
 
 def rows_like(run: Trained, dataset: Dataset, column: str, value: object) -> np.ndarray[Any, Any]:
     """Return the numbers of the training rows with a value; of data the model was not trained on, of all rows.
@@ -33,14 +36,19 @@ def rows_like(run: Trained, dataset: Dataset, column: str, value: object) -> np.
     codes, _ = codec.encode(pd.Series([value], dtype=object, name=found.name), found, table)
     at = [str(c.name) for c in table.modelled].index(str(found.name))
     index = run.part(dataset, "train") if dataset.schema.fingerprint == run.schema.fingerprint else run.part(dataset)
-    batch = dataset.batch(index)
-    same = batch.tensor[:, at] == codes[0]
-    if batch.observed is not None:
-        same = same & batch.observed[:, at]
-    rows = index[same.numpy()]
+    rows = np.concatenate([_same(dataset, index[i : i + PIECE], at, codes[0]) for i in range(0, len(index), PIECE)])
     if not len(rows):
         raise InputError(f"More rows with {column}={value!r} need one to learn from, but no training row has it.")
-    return np.asarray(rows)
+    return rows
+
+
+def _same(dataset: Dataset, index: np.ndarray[Any, Any], at: int, code: float) -> np.ndarray[Any, Any]:
+    """Return those of some rows that have a code in a column."""
+    batch = dataset.batch(index)
+    same = batch.tensor[:, at] == code
+    if batch.observed is not None:
+        same = same & batch.observed[:, at]
+    return np.asarray(index[same.numpy()])
 
 
 def augment(run: Trained, data: object, column: str, value: object, n: int, *, seed: int) -> Any:

@@ -51,14 +51,18 @@ def pieces(
         batch = dataset.batch(np.arange(start, start + len(frame)))
         own = derive(seed, "impute", start)
         start += len(frame)
-        if batch.observed is None:
-            yield [frame] * (draws or 1)
-        elif draws:
-            drawn = conditional_draws(run.model, batch, draws=draws, k=k, seed=own)
-            yield [fill(frame, drawn[m], table) for m in range(draws)]
+        holes = torch.zeros(0, dtype=torch.long)
+        if batch.observed is not None:
+            holes = (~batch.observed.all(1)).nonzero().squeeze(1)
+        if not len(holes):  # whole rows need no draws, but a constant may be missing that the model does not know
+            yield [fill(frame, batch.tensor, table)] * (draws or 1)
+            continue
+        drawn = conditional_draws(run.model, batch.take(holes), draws=draws or MEAN_DRAWS, k=k, seed=own)
+        rows = holes.numpy()
+        if draws:
+            yield [fill(frame, drawn[m], table, rows) for m in range(draws)]
         else:
-            drawn = conditional_draws(run.model, batch, draws=MEAN_DRAWS, k=k, seed=own)
-            yield [fill_with_means(frame, drawn, table)]
+            yield [fill_with_means(frame, drawn, table, rows)]
 
 
 def _array(run: Trained, dataset: Dataset, *, draws: int | None, k: int, seed: int) -> Any:

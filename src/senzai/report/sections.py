@@ -200,8 +200,9 @@ def latent_map(found: Findings, schema: Schema, dataset: Dataset | None = None) 
     sprite = None
     if images.is_pictures(schema):
         sprite = images.sprite(Darkroom.of(schema, found.mapped.batch.tensor).develop(found.mapped.batch.tensor))
-    table = dataset is not None and schema.table is not None
-    by_column = colouring.colourings(found, schema, dataset, xy) if table and dataset is not None else ()
+    by_column: tuple[Colouring, ...] = ()
+    if dataset is not None and schema.table is not None:
+        by_column = colouring.colourings(found, schema, dataset, xy)
     chart = figures.latent_map(
         found.codes, xy, (first, second), names, found.mapped.index.tolist(), sprite, by_column
     )

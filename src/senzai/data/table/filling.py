@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,33 @@ from . import codec
 from .series import observed
 
 
-def fill(frame: Any, values: Tensor, table: Table) -> Any:
-    """Return a copy of a frame whose missing cells hold decoded model values ``(N, d)``."""
+def fill(frame: Any, values: Tensor, table: Table, rows: Array | None = None) -> Any:
+    """Return a copy of a frame whose missing cells hold decoded model values ``(M, d)``.
+
+    Args:
+        frame: What the user has.
+        values: Model values of all rows, or of some.
+        table: The columns.
+        rows: Which rows those are, ascending; all others have nothing missing that the model knows.
+    """
     codes = values.detach().cpu().numpy()
-    return _filled(frame, table, lambda i, rows, c: codec.decode(codes[rows, i].astype(np.float64), c, table))
+    place = _place(rows)
+    return _filled(frame, table, lambda i, at, c: codec.decode(codes[place(at), i].astype(np.float64), c, table))
 
 
-def fill_with_means(frame: Any, draws: Tensor, table: Table) -> Any:
-    """Return a copy whose missing cells hold the mean of draws ``(M, N, d)`` in the user's units, or the commonest.
+def _place(rows: Array | None) -> Callable[[Array], Array]:
+    return (lambda at: at) if rows is None else (lambda at: np.searchsorted(rows, at))
+
+
+def fill_with_means(frame: Any, draws: Tensor, table: Table, rows: Array | None = None) -> Any:
+    """Return a copy whose missing cells hold the mean of draws ``(K, M, d)`` in the user's units, or the commonest.
 
     Numbers and dates are averaged; an ordered number becomes the value nearest to the mean; of categories the one
-    that was drawn most often is taken.
+    that was drawn most often is taken. ``rows`` is as in :func:`fill`.
     """
     codes = draws.detach().cpu().numpy()
-    return _filled(frame, table, lambda i, rows, c: _middle(codes[:, rows, i].astype(np.float64), c, table))
+    place = _place(rows)
+    return _filled(frame, table, lambda i, at, c: _middle(codes[:, place(at), i].astype(np.float64), c, table))
 
 
 def _filled(frame: Any, table: Table, make: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import numbers
+from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -123,12 +124,25 @@ def date_ticks(series: Any, unit: str, column: Column | None = None) -> Array:
             series = series.dt.tz_convert("UTC").dt.tz_localize(None)
         ticks = series.astype(f"datetime64[{unit}]").to_numpy().astype(np.int64)
     except (ValueError, OverflowError, TypeError, AttributeError) as err:
-        raise InputError(
-            f"The column {series.name!r} holds dates{f' written like {form}' if form else ''}, but: {str(err)[:160]} "
-            "Correct that entry, leave it empty, or set the column's type to categorical."
-        ) from err
+        raise _no_date(series, form, err) from err
     ticks[gone] = NAT
     return np.asarray(ticks)
+
+
+def _no_date(series: Any, form: str | None, err: Exception) -> InputError:
+    """Return an error that names the first entry that is no date, where one is to blame."""
+    import pandas as pd
+
+    why = str(err).partition("\n")[0][:160]
+    with suppress(ValueError, OverflowError, TypeError, AttributeError):
+        read = pd.to_datetime(series.astype(object), format=form or "ISO8601", errors="coerce")
+        bad = np.flatnonzero(read.isna().to_numpy() & observed(series))
+        if len(bad):
+            why = f"got {series.iloc[bad[0]]!r} in row {int(bad[0])} (from 0) and {len(bad) - 1} more that are none."
+    return InputError(
+        f"The column {series.name!r} holds dates{f' written like {form}' if form else ''}, but {why} "
+        "Correct that entry, leave it empty, or set the column's type to categorical."
+    )
 
 
 def date_unit(series: Any) -> str:
