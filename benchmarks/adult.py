@@ -2,9 +2,8 @@
 
 Both train on ``adult.data`` and generate as many rows, each on one thread; TVAE runs in a process of its own, with the
 interpreter of ``--peer-python``, where ``ctgan`` is installed. ``processor_seconds`` are what the machine spent on it,
-whatever else it had to do; ``seconds`` are those of the clock. Column shapes and pair trends are the usual similarities
-(1 is equal); the last figure trains a gradient-boosted classifier on the generated rows and scores it on
-``adult.test``.
+whatever else it had to do; ``seconds`` are those of the clock. Column shapes and pair trends are similarities, 1 is
+equal; the last figure trains a gradient-boosted classifier on the generated rows and scores it on ``adult.test``.
 """
 
 from __future__ import annotations
