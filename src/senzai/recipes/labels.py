@@ -91,7 +91,8 @@ def calm(model: SemiSupervised) -> SemiSupervised:
     A model of data takes mean and scale of its likelihood from them; one of codes, which do not exist yet, would begin
     with scales of any size, and gradients so large that Adam takes small steps for a thousand of them.
     """
-    out = model.likelihood.decoder.out
+    decoder = model.likelihood.decoder
+    out = getattr(decoder, "out", None)
     assert isinstance(out, nn.Linear)  # codes have fully connected decoders
     with torch.no_grad():
         out.weight.mul_(0.1)
