@@ -134,7 +134,8 @@ def _bools(cells: Any) -> Any:
     import pandas as pd
     import pyarrow.compute as pc
 
-    found = pd.Series(pd.BooleanDtype().__from_arrow__(pc.equal(cells, "True")))
+    kind: Any = pd.BooleanDtype()
+    found = pd.Series(kind.__from_arrow__(pc.equal(cells, "True")))
     unknown = cells.null_count < len(cells) and not pc.all(pc.is_in(cells.drop_null(), value_set=_pair(1))).as_py()
     if unknown:
         return _text(cells)
