@@ -245,7 +245,8 @@ def _from_text(path: Path, options: TableOptions, table: Table | None, *, large:
         for batch in csvs.batches(path, dialect):
             seen += batch.num_rows
             for reading, cells in zip(found, batch.columns, strict=True):
-                reading.see(texts.blank(cells, markers))
+                if reading.candidates:  # once it is text, it stays text
+                    reading.see(texts.blank(cells, markers))
         readings = {n: r.chosen for n, r in zip(names, found, strict=True)}
     else:
         known = {str(c.name): reading_of(c) for c in table.columns}
