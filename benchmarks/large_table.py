@@ -87,8 +87,10 @@ def run_limited(words: list[str]) -> tuple[Result, Result]:
         out.seek(0)
         err.seek(0)
         told, why = out.read(), err.read()[-500:]
-    cost: Result = {"seconds": round(seconds, 1), "cpu_seconds": round(used.ru_utime + used.ru_stime, 1), "peak_mib": round(used.ru_maxrss / 1024),
-                    "exit": child.returncode}
+    cost: Result = {
+        "seconds": round(seconds, 1), "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "peak_mib": round(used.ru_maxrss / 1024), "exit": child.returncode,
+    }
     if child.returncode:
         return {**cost, "error": why}, {}
     return cost, json.loads(told)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from senzai.core.errors import InputError, SettingError, ShapeError, UserError
 from senzai.data import KINDS, Schema, detect_kind, open_data
+from senzai.data.table import rows as table_rows
 
 try:
     import polars  # here, because it sets a variable of the environment
@@ -284,6 +285,22 @@ def test_a_large_file_is_streamed_to_the_same_rows(tmp_path):
         assert torch.equal(a.mask, b.mask)
         torch.testing.assert_close(torch.where(a.mask, a.x, 0), torch.where(b.mask, b.x, 0))
         assert whole.schema.fingerprint == streamed.schema.fingerprint
+
+
+def test_rows_of_a_streamed_file_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_rows, "ROWS", 7)
+    path = tmp_path / "t.csv"
+    frame = pd.DataFrame({"k": ["a", "b"] * 20, "x": np.arange(40) * 0.37, "note": "left"})
+    frame.to_csv(path, index=False)
+    data = open_data(path, options={"in_memory": False})
+    assert len(data) == 40
+    frame.loc[30, "k"] = "new"
+    frame.to_csv(path, index=False)
+    with pytest.raises(InputError, match=r"'new' in row 2 \(from 0\).*counted from row 28"):
+        open_data(path, schema=data.schema, options={"in_memory": False})
+    frame.rename(columns={"k": "kk"}).to_csv(path, index=False)
+    with pytest.raises(ShapeError, match=r"lacks k\..*Did you mean 'kk'"):
+        open_data(path, schema=data.schema, options={"in_memory": False})
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,8 +172,10 @@ def refuse_cut_off(path: Path, encoding: str, mark: str, quote: str, width: int)
         )
 
 
-def batches(path: Path, dialect: Dialect, *, block: int = BLOCK) -> Iterator[Any]:
-    """Yield Arrow batches of text cells.
+def batches(
+    path: Path, dialect: Dialect, *, block: int = BLOCK, only: Sequence[int] | None = None
+) -> Iterator[Any]:
+    """Yield Arrow batches of text cells, of all columns or of those whose places are given.
 
     Raises:
         InputError: A line has another number of cells.
@@ -193,6 +195,7 @@ def batches(path: Path, dialect: Dialect, *, block: int = BLOCK) -> Iterator[Any
     )
     convert = pacsv.ConvertOptions(
         column_types=dict.fromkeys(unique, pa.string()), strings_can_be_null=False, quoted_strings_can_be_null=False,
+        include_columns=None if only is None else [unique[i] for i in only],
     )
     try:
         with pacsv.open_csv(str(path), read_options=read, parse_options=parse, convert_options=convert) as reader:

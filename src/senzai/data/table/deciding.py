@@ -192,7 +192,7 @@ def _categorical(column: Column, facts: Facts, options: TableOptions, why: str) 
 
 
 def _text(column: Column, facts: Facts, options: TableOptions) -> Column:
-    words, length = facts.words / facts.n_seen, facts.length / facts.n_seen
+    words, length = facts.words / max(facts.read, 1), facts.length / max(facts.read, 1)
     many = facts.counts is None or facts.n_distinct > 0.5 * facts.n_seen
     if many and facts.n_seen >= FEW and (words >= TEXT_WORDS or length >= TEXT_LENGTH):
         why = f"Free text ({words:.0f} words a row): it is left out, and comes back empty."

@@ -73,7 +73,7 @@ class TableKind(Kind):
             found = _replaced(found, whole, notes)
             n = len(whole)
         else:
-            n = sum(len(piece) for piece in found.pieces(ROWS))
+            n = found.count()
         _refuse_nothing(found, n)
         label = None if y is None else labels.as_labels(y)
         if label is None and set_.label is not None and found.whole is not None:

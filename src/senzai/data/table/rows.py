@@ -80,8 +80,13 @@ def _spooled(source: Source, table: Table, condition: tuple[str, ...]) -> Rows:
     file = tempfile.TemporaryFile(prefix="senzai-")  # noqa: SIM115 - it lives as long as the rows
     n, missing, width = 0, False, 0
     dtype = np.dtype(np.float64 if needs_double(table) else np.float32)
-    for frame in source.pieces(max(1, min(ROWS, 20_000_000 // max(len(table.sorts), 1)))):
-        x, seen, c = encode_frame(frame, table, condition, source.origin)
+    wanted = {str(c.name) for c in table.modelled}
+    for frame in source.some(max(1, min(ROWS, 20_000_000 // max(len(table.sorts), 1))), wanted):
+        try:
+            x, seen, c = encode_frame(frame, table, condition, source.origin)
+        except InputError as err:
+            file.close()
+            raise type(err)(f"{err} Rows are counted from row {n} here." if n else str(err)) from err
         missing = missing or not bool(seen.all())
         x[~seen] = np.nan
         whole = x if c is None else np.concatenate([x, c], 1)

@@ -152,11 +152,11 @@ def date_unit(series: Any) -> str:
 
 def as_labels(series: Any) -> Array:
     """Return a column as plain Python values, ``None`` where missing: the form that levels have."""
-    values = series.astype(object).to_numpy()
-    out = np.empty(len(values), dtype=object)
     gone = ~observed(series)
-    for i, v in enumerate(values):
-        out[i] = None if gone[i] else plain(v)
+    out = np.empty(len(series), dtype=object)
+    simple = holds(series) in ("bool", "int", "float", "text") and series.dtype != object
+    out[:] = series.tolist() if simple else [None if g else plain(v) for g, v in zip(gone, series, strict=True)]
+    out[gone] = None
     return out
 
 

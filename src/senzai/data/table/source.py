@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class Source:
         index: Row names of a pandas frame.
         dialect: How a text table is written.
         readings: How the cells of each text column are read, by name.
+        counted: Its rows, where they are known or cheaply counted.
+        narrow: Makes frames like ``pieces``, of some columns only, where that is cheaper.
     """
 
     origin: str
@@ -46,6 +48,16 @@ class Source:
     notes: tuple[str, ...] = ()
     index: Any = None
     readings: Mapping[str | int, str] | None = None
+    counted: Callable[[], int] | None = None
+    narrow: Callable[[int, Collection[str]], Iterator[Any]] | None = None
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        return sum(len(piece) for piece in self.pieces(ROWS)) if self.counted is None else self.counted()
+
+    def some(self, rows: int, names: Collection[str]) -> Iterator[Any]:
+        """Yield frames of at most so many rows that have at least the columns of these names."""
+        return self.pieces(rows) if self.narrow is None else self.narrow(rows, names)
 
     @property
     def streamed(self) -> bool:
@@ -227,32 +239,52 @@ def _from_text(path: Path, options: TableOptions, table: Table | None, *, large:
     )
     names, notes = named(dialect.names, repr(str(path)))
     markers = options.na if table is None else table.markers
+    seen = 0
     if table is None:
         found = [texts.Reading() for _ in names]
         for batch in csvs.batches(path, dialect):
+            seen += batch.num_rows
             for reading, cells in zip(found, batch.columns, strict=True):
-                reading.see(texts.blank(cells, markers))
+                if reading.candidates:  # once it is text, it stays text
+                    reading.see(texts.blank(cells, markers))
         readings = {n: r.chosen for n, r in zip(names, found, strict=True)}
     else:
         known = {str(c.name): reading_of(c) for c in table.columns}
         readings = {n: known.get(str(n), "text") for n in names}
 
-    def pieces(rows: int) -> Iterator[Any]:
-        import pandas as pd
+    def count() -> int:
+        return seen if table is None else sum(b.num_rows for b in csvs.batches(path, dialect, only=[0]))
 
-        start = 0
-        for batch in csvs.batches(path, dialect):
-            for at in range(0, batch.num_rows, rows):
-                cells = [texts.blank(c, markers) for c in batch.slice(at, rows).columns]
-                made = {
-                    i: texts.typed(c, readings[n], n, start=start, origin=repr(str(path)))
-                    for i, (n, c) in enumerate(zip(names, cells, strict=True))
-                }
-                start += len(cells[0]) if cells else 0
-                yield pd.DataFrame(made).set_axis(list(names), axis=1)
+    def narrow(rows: int, wanted: Collection[str]) -> Iterator[Any]:
+        at = [i for i, n in enumerate(names) if str(n) in wanted]
+        if len(at) < len(wanted):  # whoever looks for a column that is not there, sees all that are
+            at = list(range(len(names)))
+        return _typed_pieces(path, dialect, {names[i]: readings[names[i]] for i in at}, at, markers, rows)
 
-    made = Source(repr(str(path)), "table", pieces, notes=(*dialect.notes, *notes), readings=readings)
+    made = Source(
+        repr(str(path)), "table", lambda rows: narrow(rows, {str(n) for n in names}), notes=(*dialect.notes, *notes),
+        readings=readings, counted=count, narrow=narrow,
+    )
     return made if large else _gathered(made)
+
+
+def _typed_pieces(
+    path: Path, dialect: csvs.Dialect, readings: Mapping[str | int, str], at: list[int], markers: tuple[str, ...],
+    rows: int,
+) -> Iterator[Any]:
+    """Yield frames of some columns of a text table, each read as it was found to be."""
+    import pandas as pd
+
+    start = 0
+    for batch in csvs.batches(path, dialect, only=at):
+        for first in range(0, batch.num_rows, rows):
+            cells = [texts.blank(c, markers) for c in batch.slice(first, rows).columns]
+            made = {
+                i: texts.typed(c, how, name, start=start, origin=repr(str(path)))
+                for i, ((name, how), c) in enumerate(zip(readings.items(), cells, strict=True))
+            }
+            start += len(cells[0]) if cells else 0
+            yield pd.DataFrame(made).set_axis(list(readings), axis=1)
 
 
 def reading_of(column: Column) -> str:

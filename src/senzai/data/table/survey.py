@@ -13,7 +13,7 @@ from .series import NAT, Holds, as_numbers, date_ticks, date_unit, holds, observ
 MOST_VALUES = 20_000
 """Different values that are counted one by one."""
 SAMPLE = 100_000
-"""Values that quantiles are taken from, spread evenly over the rows."""
+"""Values that quantiles are taken from, spread evenly over the rows; texts that are looked at for their length."""
 WIDER: dict[frozenset[str], Holds] = {frozenset(("int", "float")): "float", frozenset(("bool", "int")): "int"}
 
 
@@ -36,8 +36,9 @@ class Facts:
         ticks: Greatest common divisor of the distances of dates.
         ordered: Whether a categorical is ordered.
         categories: Categories of a categorical, in their order.
-        length: Total length of texts.
-        words: Total words of texts.
+        read: Texts whose length and words were counted: the first ones.
+        length: Their total length.
+        words: Their total words.
     """
 
     name: str | int
@@ -55,6 +56,7 @@ class Facts:
     origin: int | None = None
     ordered: bool = False
     categories: tuple[Any, ...] | None = None
+    read: int = 0
     length: int = 0
     words: int = 0
 
@@ -102,8 +104,9 @@ class Facts:
             return
         if what in ("int", "float", "duration"):
             self._numbers(as_numbers(series), series)
-        if what == "text":
+        if what == "text" and self.read < SAMPLE:
             told = series.astype("str")
+            self.read += len(told)
             self.length += int(told.str.len().sum())
             self.words += int(told.str.count(" ").sum()) + len(told)
         if what in ("bool", "text", "category", "int", "float"):

@@ -117,17 +117,28 @@ def typed(cells: Any, how: str, name: object, *, start: int, origin: str) -> Any
             return pd.Series(pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False), dtype="float64")
     except pa.ArrowInvalid:
         raise _not_a_number(cells, name, start, origin) from None
-    return pd.Series(cells.to_pylist(), dtype="str")
+    return _text(cells)
+
+
+def _text(cells: Any) -> Any:
+    """Return text cells as pandas' own text, without a Python object for each."""
+    import pandas as pd
+
+    kind: Any = pd.Series(dtype="str").dtype
+    return pd.Series(kind.__from_arrow__(cells)) if hasattr(kind, "__from_arrow__") else pd.Series(
+        cells.to_pylist(), dtype="str"
+    )
 
 
 def _bools(cells: Any) -> Any:
     import pandas as pd
     import pyarrow.compute as pc
 
-    found = pd.Series(pd.array([None if v is None else v == "True" for v in cells.to_pylist()], dtype="boolean"))
+    kind: Any = pd.BooleanDtype()
+    found = pd.Series(kind.__from_arrow__(pc.equal(cells, "True")))
     unknown = cells.null_count < len(cells) and not pc.all(pc.is_in(cells.drop_null(), value_set=_pair(1))).as_py()
     if unknown:
-        return pd.Series(cells.to_pylist(), dtype="str")
+        return _text(cells)
     return found if found.isna().any() else found.astype("bool")
 
 
