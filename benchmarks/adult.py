@@ -114,8 +114,13 @@ def tvae(real: pd.DataFrame, seed: int, python: str) -> tuple[pd.DataFrame, dict
             [python, str(OTHERS), "tvae", str(source), str(target), str(seed), categories], check=True,
             capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
         )
-        made = pd.read_csv(target, keep_default_na=False)
-        return made[list(real)], json.loads(Path(f"{target}.json").read_text())
+        return made_before(real, target)
+
+
+def made_before(real: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return rows that ``others.py tvae`` wrote, and what they took."""
+    made = pd.read_csv(path, keep_default_na=False)
+    return made[list(real)], json.loads(Path(f"{path}.json").read_text())
 
 
 def ours(real: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -127,13 +132,14 @@ def ours(real: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
     return made, {**took, "steps": run.metrics["fit"]["steps"]}
 
 
-def compare(rounds: int, python: str, *, quick: bool = False) -> dict[str, Any]:
-    """Judge ours and one run of TVAE; the training rows themselves are the ceiling of the last figure."""
+def compare(rounds: int, python: str, *, rows: Path | None = None, quick: bool = False) -> dict[str, Any]:
+    """Judge ours and one run of TVAE, or the ``rows`` it made; the training rows are the ceiling of the last figure."""
     real, test = read("adult.data"), read("adult.test")
     if quick:
         real = real[:1000]
     found: dict[str, Any] = {"real": {"utility_auroc": utility(real, test)}}
-    runs = {"senzai": [ours(real, i) for i in range(rounds)], "tvae": [tvae(real, 0, python)]}
+    peer = made_before(real, rows) if rows else tvae(real, 0, python)
+    runs = {"senzai": [ours(real, i) for i in range(rounds)], "tvae": [peer]}
     for name, made in runs.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from .common import write
@@ -75,7 +76,7 @@ def adult(given: argparse.Namespace) -> dict[str, Result]:
     """Generated rows, beside TVAE's."""
     from .adult import compare
 
-    return {"adult": compare(given.rounds, given.peer_python, quick=given.quick)}
+    return {"adult": compare(given.rounds, given.peer_python, rows=given.peer_rows, quick=given.quick)}
 
 
 def large_table(given: argparse.Namespace) -> dict[str, Result]:
@@ -98,6 +99,7 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", help="rows of papers, or sets of imputation")
     parser.add_argument("--rounds", type=int, default=3, help="runs, or seeds, of each")
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with ctgan and pyod")
+    parser.add_argument("--peer-rows", type=Path, help="rows that others.py made with TVAE before, instead")
     parser.add_argument("--budget", type=float, default=1.0, help="share of the default epochs, or bytes")
     parser.add_argument("--quick", action="store_true", help="tiny budgets, to see that it works; writes nothing")
     given = parser.parse_args()

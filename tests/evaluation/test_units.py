@@ -64,6 +64,14 @@ def test_a_value_far_beyond_all_others_is_strange_in_proportion(run, frame):
         assert third > 3 * second
 
 
+def test_the_greatest_value_is_as_far_as_in_the_data(run, frame):
+    """By quantiles it would be 5 times as strange as one in ten, by its size it is 200 times as strange."""
+    odd = frame[:2].assign(income=frame["income"].quantile([0.9, 1.0]).to_numpy(), height=170.0, grade=2, town="Ulm")
+    for method in ("middle", "residual"):
+        usual, greatest = run.score(odd, method=method)
+        assert greatest > 20 * usual
+
+
 def test_rows_kept_by_another_version_are_refused_with_a_way_out(run, tmp_path):
     tensors = run.reference.tensors()
     again = Reference.of(tensors)

@@ -107,7 +107,7 @@ LIST = (
     Fault(
         "strange numbers measured by their quantiles", VERBS,
         edit("evaluation.scores:_piece", "inputs, back = units(inputs), units(back)", "inputs, back = inputs, back"),
-        (f"{UNITS}test_a_value_far_beyond_all_others_is_strange_in_proportion",),
+        (f"{UNITS}test_the_greatest_value_is_as_far_as_in_the_data",),
     ),
     Fault(
         "numbers beyond all others taken for the last of them", VERBS,
