@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {
     "n_latent": 64, "width": 128, "hidden": [128], "batch_size": 20, "lr": 2e-3, "schedule": "cosine", "dropout": 0.2,
     "warmup": "linear", "weight_decay": 0.1, "ema": 0.99, "sampler": "none",
 }
-EPOCHS = 350
+EPOCHS = 250
 
 
 def chorales() -> dict[str, list[np.ndarray]]:
