@@ -26,10 +26,10 @@ from . import Row
 SOURCE = "Krishnan et al., 2017; the number is that of Pyro's tutorial dmm.ipynb, https://arxiv.org/abs/1609.09869"
 LOWEST, KEYS, EVERY = 21, 88, 4
 SETTINGS: dict[str, Any] = {
-    "n_latent": 64, "width": 128, "hidden": [128], "batch_size": 20, "lr": 1e-3, "schedule": "cosine", "dropout": 0.2,
+    "n_latent": 64, "width": 128, "hidden": [128], "batch_size": 20, "lr": 2e-3, "schedule": "cosine", "dropout": 0.2,
     "warmup": "linear", "weight_decay": 0.1, "ema": 0.99, "sampler": "none",
 }
-EPOCHS = 400
+EPOCHS = 250
 
 
 def chorales() -> dict[str, list[np.ndarray]]:

@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {
     "network": "mlp", "hidden": [400, 200], "n_latent": 10, "likelihood": "bernoulli", "batch_size": 128, "lr": 2e-3,
     "ema": 0.99, "sampler": "none", "validate_every": 100_000,
 }
-STEPS, SEEDS, BETA = 4000, 5, 6.0
+STEPS, SEEDS, BETA = 3000, 5, 6.0
 
 
 def pictures() -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +38,7 @@ def pictures() -> tuple[np.ndarray, np.ndarray]:
 
 def scores(recipe: str, seed: int, steps: int, x: np.ndarray, factors: np.ndarray) -> dict[str, float]:
     """Train one model and score the means of its posterior."""
-    own = {"beta": BETA} if recipe == "beta-tc-vae" else {}
+    own: dict[str, Any] = {"beta": BETA} if recipe == "beta-tc-vae" else {}
     run = fit(
         x, recipe=recipe, kind="array", validation=0.02, test=0.0, progress=False, seed=seed, steps=steps,
         **SETTINGS, **own,

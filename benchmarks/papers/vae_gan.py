@@ -50,7 +50,7 @@ def as_images(x: np.ndarray) -> torch.Tensor:
 
 def scores(recipe: str, seed: int, steps: int, x: np.ndarray, read: Features, test: np.ndarray) -> dict[str, float]:
     """Train one model and compare its samples, expected values, with test images."""
-    own = CRITIC if recipe == "vae-gan" else {}
+    own: dict[str, Any] = CRITIC if recipe == "vae-gan" else {}
     run = fit(x, recipe=recipe, validation=0.02, test=0.0, progress=False, seed=seed, steps=steps, **SETTINGS, **own)
     made = as_images(run.sample(len(test), seed=seed, noise=False))
     again = as_images(run.reconstruct(test))

@@ -14,6 +14,7 @@ from ..models.stacked import Stacked
 from ..models.structured import Structured, places
 from ..objectives.labels import Layerwise, ProbedBound, SemiSupervisedBound
 from ..parts.classifiers import Classifier, Probe
+from ..parts.likelihoods import Likelihood
 from .frame import Frame
 from .registry import Made, recipe
 
@@ -91,8 +92,8 @@ def calm(model: SemiSupervised) -> SemiSupervised:
     A model of data takes mean and scale of its likelihood from them; one of codes, which do not exist yet, would begin
     with scales of any size, and gradients so large that Adam takes small steps for a thousand of them.
     """
-    decoder = model.likelihood.decoder
-    out = getattr(decoder, "out", None)
+    assert isinstance(model.likelihood, Likelihood)
+    out = model.likelihood.decoder.out
     assert isinstance(out, nn.Linear)  # codes have fully connected decoders
     with torch.no_grad():
         out.weight.mul_(0.1)
@@ -110,7 +111,9 @@ def m1_m2(frame: Frame) -> Made:
     n_classes, top = frame.classes, frame.n_latent
     lower = frame.get("n_lower", top)
     below = frame.inner(n_latent=lower, without=("prior",))
-    upper = calm(m2_of(frame.of_codes(lower, top), n_classes))
+    codes = frame.of_codes(lower, top)
+    codes.settings["hidden"] = list(frame.hidden[-1:])  # one hidden layer above, as in the paper; two lose z_2
+    upper = calm(m2_of(codes, n_classes))
     model = Stacked(below.posterior(), below.likelihood(), upper)
     if frame.settings.get("objective", "layerwise") == "layerwise":
         frame.get("objective", None)
