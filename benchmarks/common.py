@@ -23,6 +23,11 @@ RESULTS = HERE / "results"
 DATA = Path(os.environ.get("SENZAI_DATA", HERE.parent.parent / "shared" / "data"))
 
 
+def kept(name: str) -> Path | None:
+    """Return where a long run is kept, so that it can be gone on with after a stop: below ``SENZAI_RUNS``, if set."""
+    return Path(os.environ["SENZAI_RUNS"]) / name if "SENZAI_RUNS" in os.environ else None
+
+
 def need_data(name: str) -> Path:
     """Return a file of the development data, or stop with a sentence."""
     path = DATA / name

@@ -1,5 +1,6 @@
 """Run benchmarks: ``python -m benchmarks.run spine --rounds 3``, ``python -m benchmarks.run papers vae``.
 
+``adbench`` and ``adult`` need PyOD and ctgan, which another interpreter may have: ``--peer-python``.
 ``papers`` without rows lists them. ``--quick`` only shows that something works, and writes nothing.
 """
 
@@ -7,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from .common import write
@@ -20,6 +23,20 @@ def spine(given: argparse.Namespace) -> dict[str, Result]:
     from .spine import all_of_it
 
     return {"spine": all_of_it(given.rounds, quick=given.quick)}
+
+
+def products(given: argparse.Namespace) -> dict[str, Result]:
+    """Linear layers beside torch's."""
+    from .products import measure
+
+    return {"products": measure(given.rounds, quick=given.quick)}
+
+
+def tables(given: argparse.Namespace) -> dict[str, Result]:
+    """Time to fit ten thousand rows of thirty mixed columns."""
+    from .tables import measure
+
+    return {"tables": measure(given.rounds, quick=given.quick)}
 
 
 def papers(given: argparse.Namespace) -> dict[str, Result]:
@@ -41,6 +58,27 @@ def papers(given: argparse.Namespace) -> dict[str, Result]:
     return {}
 
 
+def adbench(given: argparse.Namespace) -> dict[str, Result]:
+    """Anomalies, beside PyOD's detectors."""
+    from .adbench import measure
+
+    return {"adbench": measure(given.rounds, given.peer_python, quick=given.quick)}
+
+
+def imputation(given: argparse.Namespace) -> dict[str, Result]:
+    """Missing entries, beside scikit-learn's imputers."""
+    from .imputation import SETS, measure
+
+    return {"imputation": measure(tuple(given.rows) or SETS, given.rounds, quick=given.quick)}
+
+
+def adult(given: argparse.Namespace) -> dict[str, Result]:
+    """Generated rows, beside TVAE's."""
+    from .adult import compare
+
+    return {"adult": compare(given.rounds, given.peer_python, rows=given.peer_rows, quick=given.quick)}
+
+
 def large_table(given: argparse.Namespace) -> dict[str, Result]:
     """A CSV of 5 GB (times the budget) through every verb under a limit of 2 GiB."""
     from .large_table import all_of_it
@@ -49,7 +87,8 @@ def large_table(given: argparse.Namespace) -> dict[str, Result]:
 
 
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
-    "spine": spine, "papers": papers, "large_table": large_table,
+    "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
+    "imputation": imputation, "adult": adult, "large_table": large_table,
 }
 
 
@@ -57,8 +96,10 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=sorted(JOBS))
-    parser.add_argument("rows", nargs="*", help="rows of papers")
-    parser.add_argument("--rounds", type=int, default=3, help="alternating runs; medians are reported")
+    parser.add_argument("rows", nargs="*", help="rows of papers, or sets of imputation")
+    parser.add_argument("--rounds", type=int, default=3, help="runs, or seeds, of each")
+    parser.add_argument("--peer-python", default=sys.executable, help="interpreter with ctgan and pyod")
+    parser.add_argument("--peer-rows", type=Path, help="rows that others.py made with TVAE before, instead")
     parser.add_argument("--budget", type=float, default=1.0, help="share of the default epochs, or bytes")
     parser.add_argument("--quick", action="store_true", help="tiny budgets, to see that it works; writes nothing")
     given = parser.parse_args()

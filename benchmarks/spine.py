@@ -17,6 +17,7 @@ from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
 from senzai.evaluation import log_likelihood
 from senzai.face import Run, fit
+from senzai.nn.products import linear
 from senzai.objectives import ELBO
 from senzai.training.events import Event, Reached
 from senzai.training.listeners import Listener
@@ -31,7 +32,7 @@ EQUAL: dict[str, Any] = {
     **SHAPE, "batch_size": 100, "lr": 1e-3, "schedule": "constant", "precision": "fp32", "validation": 0, "test": 0,
 }
 DEFAULTS: dict[str, Any] = {**SHAPE, "validation": 0, "test": 0}
-BEST: dict[str, Any] = {"epochs": 4, "lr": 5e-3, "batch_size": 384}
+BEST: dict[str, Any] = {"epochs": 3, "lr": 1.2e-2, "batch_size": 384, "schedule": "one_cycle"}
 """Our best settings for the time to the target: fewer epochs at a higher rate, everything else as it comes."""
 TARGET = 105.0
 
@@ -164,9 +165,10 @@ def products(k: int) -> dict[str, float]:
     """Seconds per image of the decoder's matrix products alone, with nothing around them."""
     found = {}
     for name, dtype in {"fp32": torch.float32, "bf16": torch.bfloat16}.items():
-        z, a, b = (torch.randn(shape, dtype=dtype) for shape in ((k, 16), (16, 512), (512, 784)))
-        (z @ a) @ b
-        found[name] = statistics.median(clock(lambda z=z, a=a, b=b: (z @ a) @ b) for _ in range(9))
+        z, a, b = (torch.randn(shape, dtype=dtype) for shape in ((k, 16), (512, 16), (784, 512)))
+        with torch.inference_mode():
+            linear(linear(z, a), b)
+            found[name] = statistics.median(clock(lambda z=z, a=a, b=b: linear(linear(z, a), b)) for _ in range(9))
     return found
 
 
@@ -189,30 +191,34 @@ def _peak_of_likelihood(run: Run, k: int) -> float:
 
 
 def ceiling(rounds: int) -> dict[str, Any]:
-    """Training FLOP/s at the defaults over the rate of plain matrix products in the same precision."""
+    """Training FLOP/s over the rate of matrix products in the same precision: torch's own, and the fastest there is."""
     train, _ = binarised_mnist()
     flops_per_row = 3 * 2 * (784 * 512 + 512 * 32 + 16 * 512 + 512 * 784)
     shares: dict[str, Any] = {}
     for name, settings in {"equal": EQUAL, "defaults": DEFAULTS}.items():
-        epochs = 2
-        runs = [fit(train, epochs=epochs, progress=False, **settings).metrics["fit"] for _ in range(rounds)]
+        runs, plain, best = [], [], []
+        for _ in range(rounds):
+            runs.append(fit(train, epochs=2, progress=False, **settings).metrics["fit"])
+            dtype = torch.bfloat16 if runs[0]["precision"] == "bf16" else torch.float32
+            plain.append(product_rate(dtype))
+            best.append(max(plain[-1], product_rate(dtype, ours=True)))
         rate = statistics.median(r["samples_per_second"] for r in runs) * flops_per_row
-        dtype = torch.bfloat16 if runs[0]["precision"] == "bf16" else torch.float32
-        top = statistics.median(matmul_rate(dtype) for _ in range(rounds))
-        fp32 = statistics.median(matmul_rate(torch.float32) for _ in range(rounds))
+        torchs, top = statistics.median(plain), statistics.median(best)
         shares[name] = {
-            "precision": runs[0]["precision"], "training_gflops": rate / 1e9, "matmul_gflops": top / 1e9,
-            "share": rate / top, "share_of_fp32": rate / fp32,
+            "precision": runs[0]["precision"], "training_gflops": rate / 1e9, "torch_product_gflops": torchs / 1e9,
+            "best_product_gflops": top / 1e9, "share_of_torch": rate / torchs, "share": rate / top,
         }
     return {"flops_per_row": flops_per_row, **shares}
 
 
-def matmul_rate(dtype: torch.dtype, n: int = 1024) -> float:
-    """Return FLOP/s of a square matrix product."""
+@torch.inference_mode()
+def product_rate(dtype: torch.dtype, n: int = 1024, *, ours: bool = False) -> float:
+    """Return FLOP/s of a square matrix product: torch's, or that of our linear layers."""
     a, b = torch.randn(n, n, dtype=dtype), torch.randn(n, n, dtype=dtype)
+    work = (lambda: linear(a, b)) if ours else (lambda: a @ b)
     for _ in range(3):
-        a @ b
-    return 20 * 2 * n**3 / clock(lambda: [a @ b for _ in range(20)])
+        work()
+    return 20 * 2 * n**3 / clock(lambda: [work() for _ in range(20)])
 
 
 def start_up(rounds: int) -> dict[str, Any]:

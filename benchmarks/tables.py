@@ -22,7 +22,8 @@ def ten_columns(rng: np.random.Generator, n: int) -> dict[str, Any]:
     columns = {
         "income": np.exp(3 + 0.5 * a + 0.3 * noise[0]).round(2), "balance": 100 * (a + b + noise[1]).round(3),
         "ratio": 1 / (1 + np.exp(-(b + 0.5 * noise[2]))), "age": np.clip(40 + 12 * a + 4 * noise[3], 18, 90).round(),
-        "visits": rng.poisson(np.exp(1.5 + 0.5 * b)).astype(float), "calls": rng.poisson(np.exp(3 + 0.7 * a)).astype(float),
+        "visits": rng.poisson(np.exp(1.5 + 0.5 * b)).astype(float),
+        "calls": rng.poisson(np.exp(3 + 0.7 * a)).astype(float),
         "grade": np.digitize(a + 0.5 * noise[4], [-1.5, -0.5, 0.5, 1.5]).astype(float),
         "region": np.array([f"r{i}" for i in range(12)])[np.digitize(b + noise[5], np.linspace(-2, 2, 11))],
         "segment": np.array(list("abcd"))[(rng.random((n, 4)) + np.stack([a, -a, b, -b], 1)).argmax(1)],

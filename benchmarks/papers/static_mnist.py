@@ -16,9 +16,9 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.evaluation import elbo, log_likelihood
-from senzai.face import Run, fit
+from senzai.face import Run, fit, load, resume
 
-from ..common import static_mnist
+from ..common import kept, static_mnist
 from . import Row
 
 VAMP_PAPER = "Tomczak and Welling, VAE with a VampPrior, 2018, table 1, https://arxiv.org/abs/1705.07120"
@@ -28,10 +28,12 @@ SYLVESTER_PAPER = "van den Berg et al., Sylvester Normalizing Flows, 2018, https
 FLOW_PAPER = "Rezende and Mohamed, Variational Inference with Normalizing Flows, 2015, https://arxiv.org/abs/1505.05770"
 
 SHARED: dict[str, Any] = {
-    "network": "mlp", "hidden": [300, 300], "activation": "glu", "n_latent": 40, "batch_size": 100, "lr": 1e-3,
-    "schedule": "cosine", "warmup": "linear", "ema": 0.999, "sampler": "none",
+    "network": "mlp", "hidden": [300, 300], "activation": "glu", "n_latent": 40, "batch_size": 100, "lr": 3e-3,
+    "schedule": "cosine", "warmup": "linear", "ema": 0.999, "precision": "fp32", "sampler": "none",
 }
-"""Gated units, widths and batch as in the VampPrior paper; schedule, warm-up and averaged weights are ours."""
+"""Gated units, widths and batch as in the VampPrior paper; schedule, warm-up, averaged weights and rate are ours.
+
+The rate was chosen among 1e-3 and 3e-3 by validation rows, 40 epochs of row ``vae``: an ELBO of -97.8 and -95.7."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,19 @@ def settings_of(case: Case, epochs: int, seed: int) -> dict[str, Any]:
     return {k: v for k, v in both.items() if v is not None}
 
 
-def train(case: Case, data: dict[str, np.ndarray], epochs: int, seed: int) -> Run:
-    """Train on 50,000 rows, choose the step by 10,000."""
+def train(name: str, data: dict[str, np.ndarray], epochs: int, seed: int) -> Run:
+    """Train on 50,000 rows, choose the step by 10,000; a run that was kept (``SENZAI_RUNS``) is gone on with."""
+    case = CASES[name]
     rows = np.concatenate([data["train"], data["valid"]])
-    held_out = len(data["valid"]) / len(rows)
     settings = settings_of(case, epochs, seed)
-    return fit(rows, recipe=case.recipe, validation=held_out, test=0.0, progress=True, **settings)
+    folder = kept(f"static-mnist-{name}-{epochs}-{seed}")
+    if folder is not None and folder.exists():
+        run = load(folder)
+        if {k: v for k, v in run.spec.settings.items() if k in settings} != settings:
+            raise SystemExit(f"{folder} was trained with other settings. Move it away.")
+        return run if "fit" in run.metrics else resume(folder, data=rows, progress=True)
+    held_out = len(data["valid"]) / len(rows)
+    return fit(rows, recipe=case.recipe, out=folder, validation=held_out, test=0.0, progress=True, **settings)
 
 
 def reproduce(
@@ -101,9 +110,9 @@ def reproduce(
 ) -> dict[str, Any]:
     """Train one case and score test rows."""
     case, data = CASES[name], static_mnist()
+    run = train(name, data, epochs, seed)
+    trained = run.metrics["fit"]["seconds"]
     start = time.perf_counter()
-    run = train(case, data, epochs, seed)
-    trained = time.perf_counter() - start
     test = Batch(torch.from_numpy(data["test"][:images]))
     split = elbo(run.model, test)
     start = time.perf_counter()

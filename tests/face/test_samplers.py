@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from senzai.core.errors import CombinationError, SettingError, UnknownNameError
+from senzai.core.random import Noise, using
 from senzai.face import fit, load, resume
 from senzai.training.samplers import FILE
 
@@ -116,3 +117,21 @@ def test_a_condition_stays_a_condition():
     assert run.samplers.chosen == "mixture"
     assert run.sample(4, seed=0, given={"label": 1}).shape == (4, 4)
     assert run.sample(4, seed=0, given={"label": 1}, sampler="prior").shape == (4, 4)
+
+
+# --- several levels -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("recipe", "groups"), [("hvae-2", 2), ("iwae-2", 2), ("ladder-vae", 3)])
+def test_hierarchies_have_a_sampler_of_their_topmost_latents(recipe, groups, tmp_path):
+    run = fit(REAL, recipe=recipe, settings=SMALL, out=tmp_path / "run")
+    fitted = run.samplers.fitted["mixture"]
+    assert {"gain", "gain_se"} <= set(run.samplers.candidates["mixture"])
+    other = run.model.with_prior(fitted)
+    assert other.top_prior is fitted
+    assert run.model.top_prior is not fitted
+    with torch.no_grad(), using(Noise.seeded(0)):
+        z = other.sample_prior(5)
+    assert len(z) == groups
+    assert z[0].shape == (5, fitted.n_latent)
+    again = load(tmp_path / "run")
+    assert (again.sample(4, seed=1, sampler="mixture") == run.sample(4, seed=1, sampler="mixture")).all()
+    assert (run.sample(4, seed=1, sampler="mixture") != run.sample(4, seed=1, sampler="prior")).any()

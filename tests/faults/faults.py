@@ -42,7 +42,7 @@ LIST = (
         "the sign of a Bernoulli's logits", LIKELIHOODS,
         edit(
             "dist.binary:bernoulli_log_prob",
-            "F.softplus(logits, threshold=40), x", "F.softplus(-logits, threshold=40), x",
+            "F.softplus(logits, threshold=40).neg_(), x", "F.softplus(-logits, threshold=40).neg_(), x",
         ),
         (f"{SCIPY}[bernoulli]",),
     ),

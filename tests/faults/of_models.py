@@ -107,8 +107,23 @@ LIST = (
     ),
     Fault(
         "a probe that moves the encoder's codes", MODELS,
-        edit("objectives.labels:Layerwise.upper", "with torch.no_grad(), using", "with using"),
+        edit("objectives.labels:Layerwise.upper", "with torch.no_grad():", "if True:"),
         (f"{LABELS}test_layer_by_layer_each_player_moves_its_own_layer",),
+    ),
+    Fault(
+        "a model of codes that is sure of them before it has seen any", MODELS,
+        edit("recipes.labels:calm", "out.weight.mul_(0.1)", "pass"),
+        (f"{LABELS}test_a_model_of_codes_begins_with_a_wide_likelihood",),
+    ),
+    Fault(
+        "a lower layer that moves on under the upper one", MODELS,
+        edit("objectives.labels:Layerwise.lower_plays", "return self.start == 0 or not", "return True or not"),
+        (f"{LABELS}test_the_upper_layer_begins_where_the_lower_one_ends",),
+    ),
+    Fault(
+        "an upper layer that is shown one point of each row, always the same", MODELS,
+        edit("objectives.labels:Layerwise.upper", "x=codes[0]", "x=model.posterior(batch).mean.detach()"),
+        (f"{LABELS}test_the_upper_layer_learns_from_draws",),
     ),
     Fault(
         "minus one as a class", MODELS,
@@ -145,6 +160,12 @@ LIST += (
              "last = torch.full_like(valid[:, :1].long(), valid.shape[1] - 1)",
              "torch.where(valid, last - steps, steps)", "last - steps"),
         (f"{SEQUENCES}test_rows_are_turned_within_their_own_steps",),
+    ),
+    Fault(
+        "latents of the rows that are shown, and not of those that are scored", MODELS,
+        edit("models.state_space:without_padding", "torch.maximum(batch.lengths.max(), other.lengths.max())",
+             "batch.lengths.max()"),
+        (f"{SEQUENCES}test_steps_that_no_row_has_are_not_gone_through[True]",),
     ),
     Fault(
         "a transition from a step to itself", MODELS,

@@ -9,6 +9,7 @@ CONDITION = "tests/data/test_condition.py::"
 MIXED = "tests/dist/test_mixed.py::"
 IMPUTE = "tests/models/test_impute.py::"
 SCORES = "tests/evaluation/test_scores.py::"
+UNITS = "tests/evaluation/test_units.py::"
 FACE = "tests/face/test_tables.py::"
 
 LIST = (
@@ -102,6 +103,31 @@ LIST = (
         "scores that depend on the neighbours in the file", VERBS,
         edit("evaluation.scores:SameForAll._repeated", "(*shape[:row_dim], 1, *shape[row_dim + 1 :])", "shape"),
         (f"{SCORES}test_a_row_is_scored_alone[reconstruction]",),
+    ),
+    Fault(
+        "strange numbers measured by their quantiles", VERBS,
+        edit("evaluation.scores:_piece", "inputs, back = units(inputs), units(back)", "inputs, back = inputs, back"),
+        (f"{UNITS}test_the_greatest_value_is_as_far_as_in_the_data",),
+    ),
+    Fault(
+        "numbers beyond all others taken for the last of them", VERBS,
+        edit("evaluation.units:Units.__call__", "+ beyond", "+ 0 * beyond"),
+        (f"{UNITS}test_a_value_far_beyond_all_others_is_strange_in_proportion",),
+    ),
+    Fault(
+        "anomalies that vouch for each other", VERBS,
+        edit("evaluation.scores:_compared", "max(NEIGHBOURS, len(reference.inputs) // SHARE)", "NEIGHBOURS"),
+        (f"{UNITS}test_anomalies_that_lie_together_are_found[input_knn]",),
+    ),
+    Fault(
+        "ranks where logarithms of p-values are meant", VERBS,
+        edit("evaluation.scores:rarity_among", "-torch.log1p(-rank.clamp(max=1) * n / (n + 1))", "rank.clamp(max=1)"),
+        (f"{UNITS}test_a_rarity_is_the_logarithm_of_a_p_value_and_has_no_jumps",),
+    ),
+    Fault(
+        "a density that is wider than its kernel", VERBS,
+        edit("evaluation.marginals:_smooth", "2 * torch.pi * frequency", "torch.pi * frequency"),
+        (f"{UNITS}test_a_marginal_is_the_kernel_density_of_its_column",),
     ),
     Fault(
         "given columns that change nothing else", VERBS,

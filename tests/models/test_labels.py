@@ -20,6 +20,7 @@ from senzai.nn import MLPDecoder
 from senzai.objectives import ELBO, Layerwise, ProbedBound, SemiSupervisedBound
 from senzai.objectives.labels import cross_entropy
 from senzai.parts import Classifier, ConditionalPrior, Likelihood, MixtureOfNormals, Posterior, StandardNormal
+from senzai.recipes import Frame, build
 
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny_models as zoo
@@ -168,6 +169,44 @@ def test_layer_by_layer_each_player_moves_its_own_layer(batch):
     terms.loss.sum().backward()
     assert all(p.grad is None for p in model.upper.parameters())
     assert set(terms.watch) == {"distortion", "rate"}
+
+
+def test_the_upper_layer_begins_where_the_lower_one_ends():
+    model = zoo.make("m1_m2")
+    lower, upper = Layerwise(start=0.3).over(10).players(model)
+    assert [lower.plays_at(s) for s in range(10)] == [True] * 3 + [False] * 7
+    assert [upper.plays_at(s) for s in range(10)] == [False] * 3 + [True] * 7
+    lower, upper = Layerwise(start=0.0).over(10).players(model)  # side by side
+    assert all(p.plays_at(s) for p in (lower, upper) for s in range(10))
+    assert Layerwise(start=0.3).over(10).settled_after == 3
+    with pytest.raises(SettingError, match="share of the training"):
+        Layerwise(start=0.3).upper_plays(0)
+    with pytest.raises(SettingError, match="start >= 0"):
+        Layerwise(start=-1.0)
+
+
+def test_a_model_of_codes_begins_with_a_wide_likelihood():
+    """However narrow scales may begin, a model that was not shown its data must not be sure of them."""
+    frame = Frame(event=(30,), family="bernoulli", n_classes=C, n_rows=100, n_labelled=10, settings={"n_lower": 20})
+    torch.manual_seed(0)
+    model, _ = build("m1-m2", frame)
+    codes = Batch(torch.randn(500, 20))
+    with using(Noise.seeded(0)), torch.no_grad():
+        distortion = -model.upper.infer(codes).log_lik
+    assert float(distortion.mean()) < 20 * 3  # 28.4 nats at the best scale
+
+
+def test_the_upper_layer_learns_from_draws(batch):
+    model = zoo.make("m1_m2")
+    rows = replace(batch, y=torch.tensor([0, 2, 1, 1, 2]), y_known=torch.tensor([True, False, True, False, True]))
+    with using(Noise.seeded(3)):
+        found = Layerwise(alpha=2.0).upper(model, rows, 0)
+    with using(Noise.seeded(3)):
+        codes, q = model.lower(rows, 1)
+        fixed = replace(rows, x=codes[0].detach())
+        expected = ELBO()(model.upper, fixed, 0).loss + 2 * cross_entropy(model.upper, fixed)
+    assert not torch.isclose(codes[0], q.mean).any()
+    torch.testing.assert_close(found.loss, expected)
 
 
 def test_the_lower_layer_is_a_plain_autoencoder(batch, with_noise):

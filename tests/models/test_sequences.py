@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,20 @@ def test_what_stands_behind_the_end_changes_nothing(name, fill, steps, with_nois
         alone = log_likelihood(model, Batch(x[i : i + 1, :n]), k=3, first_row=i).per_row
         among = log_likelihood(model, padded(x, lengths, steps, fill), k=3).per_row[i : i + 1]
         torch.testing.assert_close(alone, among, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("structured", [True, False])
+def test_steps_that_no_row_has_are_not_gone_through(structured, monkeypatch):
+    model, gone = zoo.make("state_space" if structured else "mean_field"), []
+    inner = model.features.forward
+    monkeypatch.setattr(model.features, "forward", lambda batch: gone.append(batch.tensor.shape[1]) or inner(batch))
+    rows = padded(zoo.bits()[[1, 3]].view(2, 3, 1), [3, 1], 9, 0.0)
+    short = replace(rows, lengths=torch.tensor([2, 1]))
+    assert model.infer(rows).groups[0].z.shape[2] == 9
+    model.infer(rows, seen=short)  # what is scored is longer than what is shown: it needs latents too
+    given = model.infer(short, 2, z=(torch.randn(2, 2, 9, 2),))
+    assert gone == [3, 3, 2]
+    assert torch.isfinite(given.log_w).all()
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "mean_field"])

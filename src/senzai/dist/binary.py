@@ -56,7 +56,7 @@ def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
 
     Above the threshold ``log(1 + exp(logit))`` is ``logit`` to the last bit, in double precision too.
     """
-    return torch.addcmul(F.softplus(logits, threshold=40), x.to(logits.dtype), logits, value=-1).neg_()
+    return torch.addcmul(F.softplus(logits, threshold=40).neg_(), x.to(logits.dtype), logits)
 
 
 @stand_in.register(Bernoulli)

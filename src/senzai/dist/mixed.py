@@ -244,10 +244,13 @@ class MixedFamily(Family):
         return tuple(found)
 
     def _grouped(self) -> list[tuple[str, list[int]]]:
-        """Columns by sort, categories (and steps) of about the same size together, so that little is filled up."""
+        """Columns by sort; categories of about the same size together, so that little is filled up and computed.
+
+        Steps only look their cut points up, in a table that is filled up.
+        """
         groups: dict[tuple[int, int], list[int]] = {}
         for i, (sort, size) in enumerate(zip(self.sorts, self.sizes, strict=True)):
-            large = (size - 1).bit_length() // 2 if sort in ("category", "steps") else 0
+            large = (size - 1).bit_length() // 2 if sort == "category" else 0
             groups.setdefault((SORTS.index(sort), large), []).append(i)
         return [(SORTS[sort], columns) for (sort, _), columns in sorted(groups.items())]
 

@@ -10,6 +10,7 @@ from sklearn.base import OutlierMixin
 from ..core.errors import SettingError
 from ..data import Dataset
 from ..evaluation.scores import make_reference, score
+from ..evaluation.units import units_of
 from .base import VAEEstimator
 
 REFERENCE_ROWS = 2000
@@ -26,8 +27,8 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]
     Args:
         recipe: Name of a recipe.
         contamination: Share of the training rows that is flagged, in (0, 0.5].
-        method: ``"auto"`` (mean rank of four scores), ``"elbo"``, ``"nll"``, ``"reconstruction"``, ``"residual"``,
-            ``"knn"`` or ``"input_knn"``; see ``senzai.evaluation.scores``.
+        method: ``"auto"`` (five scores together), ``"elbo"``, ``"nll"``, ``"reconstruction"``, ``"residual"``,
+            ``"knn"``, ``"input_knn"``, ``"marginal"`` or ``"middle"``; see ``senzai.evaluation.scores``.
         k: Draws per row.
         **more: As for :class:`VAEEstimator`.
 
@@ -76,8 +77,11 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]
         parts = dataset.split_indices()
         held = parts["validation"] if len(parts["validation"]) >= 5 else np.arange(len(dataset))
         rng = np.random.default_rng(0)
-        some = [np.sort(rng.permutation(index)[:REFERENCE_ROWS]) for index in (parts["train"], held)]
-        self.run_.reference = make_reference(self.run_.model, *(dataset.batch(index) for index in some), k=self.k)
+        train, judged = (
+            dataset.batch(np.sort(rng.permutation(index)[:REFERENCE_ROWS])) for index in (parts["train"], held)
+        )
+        units = units_of(self.run_.model, dataset.schema.table)
+        self.run_.reference = make_reference(self.run_.model, train, judged, units=units, k=self.k)
 
     def _strangeness(self, dataset: Dataset) -> Any:
         found = score(self.run_.model, dataset.batch(), self.method, reference=self.run_.reference, k=self.k)

@@ -1,5 +1,6 @@
 """Evaluation: figures about a trained model and data, with standard errors; what is judged is read, never trained."""
 
+from ..dist.mixtures import pairwise_log_prob as pairwise_log_prob
 from .annealing import AnnealedEstimate as AnnealedEstimate
 from .annealing import Annealing as Annealing
 from .annealing import annealed_log_likelihood as annealed_log_likelihood
@@ -69,7 +70,6 @@ from .latents import Information as Information
 from .latents import active_units as active_units
 from .latents import aggregate_log_prob as aggregate_log_prob
 from .latents import mutual_information as mutual_information
-from .latents import pairwise_log_prob as pairwise_log_prob
 from .likelihood import LikelihoodEstimate as LikelihoodEstimate
 from .likelihood import log_likelihood as log_likelihood
 from .measures import compared as compared

@@ -21,7 +21,7 @@ from .noise import RowNoise
 CPU_BYTES = 48 << 20
 """Largest working set of a chunk on a CPU: what the allocator keeps without giving pages back to the system."""
 
-PROBE_DRAWS = 16
+PROBE_DRAWS, NEARLY_TWICE = 16, 1.8
 
 
 @dataclass(frozen=True)
@@ -77,22 +77,34 @@ def check_settings(batch: Batch, k: int, memory_gb: float) -> None:
 # --- size of a chunk ------------------------------------------------------------------------------------------------
 def plan(model: LatentModel, batch: Batch, k: int, memory_gb: float) -> tuple[int, int]:
     """Return rows and draws of a chunk."""
-    budget = memory_gb * 2**30
+    fixed, each = bytes_of_draws(model, batch, k)
+    budget = memory_gb * 2**30 - fixed
     if batch.device.type == "cpu":
         budget = min(budget, CPU_BYTES)
-    pairs = max(1, int(budget / bytes_per_draw(model, batch, k)))
+    pairs = max(1, int(budget / each))
     if pairs >= k:
         return min(len(batch), pairs // k), k
     return 1, -(-k // -(-k // pairs))
 
 
-def bytes_per_draw(model: LatentModel, batch: Batch, k: int) -> float:
-    """Measure what one draw of one row costs at most, by inferring one row and adding up what is alive."""
-    n = min(k, PROBE_DRAWS)
-    row = batch.take(slice(0, 1))
-    with _Alive() as alive, using(RowNoise.of(0, n, range(1), range(n), device=batch.device)):
+def bytes_of_draws(model: LatentModel, batch: Batch, k: int) -> tuple[float, float]:
+    """Return the memory that a chunk needs however few its draws (a prior made of many rows, say), and each draw more.
+
+    Measured by inferring one row with ever more draws, until twice as many need nearly twice as much.
+    """
+    row, n = batch.take(slice(0, 1)), min(k, PROBE_DRAWS)
+    once, twice = _peak(model, row, n), _peak(model, row, 2 * n)
+    while twice < NEARLY_TWICE * once and 2 * n < k:
+        n, once, twice = 2 * n, twice, _peak(model, row, 4 * n)
+    each = max(1.0, (twice - once) / n)
+    return max(0.0, once - n * each), each
+
+
+def _peak(model: LatentModel, row: Batch, n: int) -> float:
+    """Return the largest number of bytes alive at once while ``n`` draws are scored."""
+    with _Alive() as alive, using(RowNoise.of(0, n, range(1), range(n), device=row.device)):
         _ = model.infer(row, n).log_w
-    return max(1.0, float(alive.peak) / n)
+    return float(alive.peak)
 
 
 class _Alive(TorchDispatchMode):

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
-from math import log, pi
-from typing import Any
+from math import log
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
+from torch.distributions import Distribution
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..dist.flow import Flow
+from ..dist.mixtures import pairwise_log_prob
 from ..models.base import Group, LatentModel
 from ..models.modes import judging
 from .chunks import Chunk, chunks
@@ -242,48 +242,3 @@ def information_rows(q: Distribution | None) -> int:
 @information_rows.register(Flow)
 def _(q: Flow) -> int:
     return 300  # the density of another row's code goes through the inverse of every step
-
-
-# --- every code under every posterior -------------------------------------------------------------------------------
-def broadcast_log_prob(q: Distribution, z: Tensor) -> Tensor:
-    """What :func:`pairwise_log_prob` is for any distribution, by broadcasting."""
-    log_q: Tensor = q.log_prob(z.unsqueeze(1))
-    return log_q.double()
-
-
-@singledispatch
-def pairwise_log_prob(q: Distribution, z: Tensor) -> Tensor:
-    """Log density of every ``z`` ``(M, *event)`` under every row of ``q``, ``(M, B)``, float64."""
-    return broadcast_log_prob(q, z)
-
-
-@pairwise_log_prob.register(Independent)
-def _(q: Independent[Any], z: Tensor) -> Tensor:
-    if not isinstance(q.base_dist, Normal) or q.reinterpreted_batch_ndims != 1:
-        return broadcast_log_prob(q, z)
-    return diagonal_log_prob(q.base_dist.loc.double(), q.base_dist.scale.double(), z.double())
-
-
-@pairwise_log_prob.register(MultivariateNormal)
-def _(q: MultivariateNormal, z: Tensor) -> Tensor:
-    return full_log_prob(q.loc.double(), q._unbroadcasted_scale_tril.double(), z.double())
-
-
-def diagonal_log_prob(loc: Tensor, scale: Tensor, z: Tensor) -> Tensor:
-    """Log densities of diagonal normals by matrix products: ``(B, d)``, ``(B, d)``, ``(M, d)`` to ``(M, B)``."""
-    centre = loc.mean(0)
-    m, u, precision = loc - centre, z - centre, scale.square().reciprocal()
-    constant = (0.5 * m.square() * precision + scale.log()).sum(-1) + 0.5 * loc.shape[-1] * log(2 * pi)
-    return u @ (m * precision).T - 0.5 * (u.square() @ precision.T) - constant
-
-
-def full_log_prob(loc: Tensor, tril: Tensor, z: Tensor) -> Tensor:
-    """Log densities of normals with full covariance: ``(B, d)``, ``(B, d, d)``, ``(M, d)`` to ``(M, B)``."""
-    eye = torch.eye(loc.shape[-1], dtype=loc.dtype, device=loc.device)
-    whiten = torch.linalg.solve_triangular(tril, eye.expand_as(tril), upper=False)
-    centre = loc.mean(0)
-    shift = (whiten @ (loc - centre).unsqueeze(-1)).squeeze(-1)
-    distance = (torch.einsum("bij,mj->mbi", whiten, z - centre) - shift).square().sum(-1)
-    log_det = tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    log_p: Tensor = -0.5 * distance - log_det - 0.5 * loc.shape[-1] * log(2 * pi)
-    return log_p

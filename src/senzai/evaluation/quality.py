@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..dist import MixedFamily
-from .scores import spread_of
+from .marginals import spread_of
 from .vectors import vectors
 
 Floats = NDArray[np.float64]
@@ -128,7 +128,7 @@ def pairs(real: Tensor, made: Tensor, family: MixedFamily, columns: NDArray[np.i
     chosen = some_columns(len(family.sorts)) if columns is None else columns
     a, b = binned(real, made, family, chosen)
     d = a.shape[1]
-    out = [np.eye(d), np.eye(d), np.eye(d)]
+    out = (np.eye(d), np.eye(d), np.eye(d))
     for i in range(d):
         for j in range(i):
             ja, jb = joint(a, i, j), joint(b, i, j)

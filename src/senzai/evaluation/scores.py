@@ -1,19 +1,19 @@
 r"""Scores of strangeness, higher is stranger, each with shares of the features that add up to it.
 
-No single score is best everywhere; ``auto`` is the mean of the ranks of four of them among rows that were held out.
+No single score is best everywhere; ``auto`` asks of several how rare theirs is among rows that were held out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..core.batch import Batch
-from ..core.errors import CombinationError, SettingError
+from ..core.errors import BundleError, CombinationError, SettingError
 from ..core.random import Noise, using
 from ..core.registry import suggestion
 from ..dist import elementwise
@@ -21,17 +21,20 @@ from ..dist.ops import expected
 from ..models.base import LatentModel
 from ..models.modes import judging
 from ..nn.inputs import as_float
+from .marginals import Marginals, middle_and_spread, spread_of
+from .neighbours import itself, nearest
+from .units import Units
 from .vectors import vectors
 
-METHODS = ("auto", "elbo", "nll", "reconstruction", "residual", "knn", "input_knn")
-MEMBERS = ("reconstruction", "residual", "knn", "input_knn")
-"""What ``auto`` is made of."""
+METHODS = ("auto", "elbo", "nll", "reconstruction", "residual", "knn", "input_knn", "marginal", "middle")
+MEMBERS = ("reconstruction", "knn", "input_knn", "marginal", "middle")
+"""What ``auto`` is made of: what the model cannot explain, and what is strange about the row by itself."""
 NEIGHBOURS = 5
+SHARE = 20
+"""A row is compared with the nearest one in so many training rows: anomalies of one kind have each other near."""
 ROWS = 512
 NUMBERS = 4_000_000
 """Numbers that one piece of work may hold: of very many features, fewer rows are scored at once."""
-_HOLE = -1.2345e30
-"""Stands for a missing entry where rows are compared for being the same."""
 
 
 @dataclass(frozen=True)
@@ -52,37 +55,67 @@ class Reference:
     """What rows are compared with.
 
     Args:
-        inputs: Training rows as vectors, ``(M, D)``, NaN where missing.
+        inputs: Training rows as vectors, ``(M, D)``, in the units of the data, NaN where missing.
         residuals: Their residuals, likewise.
-        centre: Mean of the inputs.
+        owner: Feature that each of the D places belongs to.
         spread: Standard deviation of inputs and of residuals, ``(2, D)``.
+        units: From the model's numbers to those of the data; ``None`` where they are the same.
         held: Scores of held-out rows by method, ascending.
     """
 
     inputs: Tensor
     residuals: Tensor
-    centre: Tensor
+    owner: Tensor
     spread: Tensor
+    units: Units | None = None
     held: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def centre(self) -> Tensor:
+        """Mean of the inputs, ``(D,)``."""
+        return self.inputs.nanmean(0).nan_to_num()
+
+    @cached_property
+    def marginals(self) -> Marginals:
+        """How often the values of each place are, by themselves."""
+        return Marginals.of(self.inputs, self.owner)
+
+    @cached_property
+    def middle(self) -> tuple[Tensor, Tensor]:
+        """Median and usual spread of each place."""
+        return middle_and_spread(self.inputs, self.spread[0])
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything under plain names, to be saved."""
-        plain = {"inputs": self.inputs, "residuals": self.residuals, "centre": self.centre, "spread": self.spread}
-        return {**plain, **{f"held.{name}": v for name, v in self.held.items()}}
+        plain = {"inputs": self.inputs, "residuals": self.residuals, "owner": self.owner, "spread": self.spread}
+        units = {} if self.units is None else {"units.model": self.units.model, "units.data": self.units.data}
+        return {**plain, **units, **{f"held.{name}": v for name, v in self.held.items()}}
 
     @classmethod
     def of(cls, tensors: dict[str, Tensor]) -> Reference:
-        """Return a reference from its tensors."""
+        """Return a reference from its tensors.
+
+        Raises:
+            BundleError: They are those of another version.
+        """
         held = {n.removeprefix("held."): v for n, v in tensors.items() if n.startswith("held.")}
-        return cls(tensors["inputs"], tensors["residuals"], tensors["centre"], tensors["spread"], held)
+        if "owner" not in tensors or set(held) != set(METHODS):
+            raise BundleError(
+                "The rows kept in this run were kept by another version of senzai, which compared them otherwise. "
+                "Give the training data again: run.score(data, reference=training_data)."
+            )
+        units = Units(tensors["units.model"], tensors["units.data"]) if "units.model" in tensors else None
+        return cls(tensors["inputs"], tensors["residuals"], tensors["owner"], tensors["spread"], units, held)
 
 
-def make_reference(model: LatentModel, train: Batch, held: Batch, *, k: int = 16, seed: int = 0) -> Reference:
+def make_reference(
+    model: LatentModel, train: Batch, held: Batch, *, units: Units | None = None, k: int = 16, seed: int = 0
+) -> Reference:
     """Return what rows are compared with: training rows, and the scores of rows that were held out."""
-    raw = _Raw.of(model, train, k=k, seed=seed)
+    raw = _Raw.of(model, train, units, k=k, seed=seed)
     spread = torch.stack([spread_of(raw.inputs, raw.owner), spread_of(raw.residuals, raw.owner)])
-    reference = Reference(raw.inputs, raw.residuals, raw.inputs.nanmean(0).nan_to_num(), spread)
-    judged = _Raw.of(model, held, k=k, seed=seed)
+    reference = Reference(raw.inputs, raw.residuals, raw.owner, spread, units)
+    judged = _Raw.of(model, held, units, k=k, seed=seed)
     for method in METHODS[1:]:
         reference.held[method] = _one(judged, method, reference).values.sort().values
     reference.held["auto"] = _auto(judged, reference).values.sort().values
@@ -97,18 +130,6 @@ def rows_at_once(width: int) -> int:
         (512, 25)
     """
     return max(1, min(ROWS, NUMBERS // max(1, width)))
-
-
-def spread_of(x: Tensor, owner: Tensor) -> Tensor:
-    """Return the spread of each place, ``(D,)``: of all places of a feature together, so that features count alike.
-
-    A rare category has a place of next to no spread of its own; divided by that it would outshout all other columns.
-    """
-    variance = (x - x.nanmean(0)).square().nanmean(0).nan_to_num()
-    whole = variance.new_zeros(int(owner.max()) + 1).index_add(0, owner, variance)
-    sd = whole[owner].sqrt()
-    usual = sd[sd > 0].median() if bool((sd > 0).any()) else sd.new_tensor(1.0)
-    return sd.clamp_min(0.05 * float(usual))
 
 
 @dataclass(frozen=True)
@@ -142,7 +163,7 @@ class _Raw:
     weighted: Tensor
 
     @classmethod
-    def of(cls, model: LatentModel, batch: Batch, *, k: int, seed: int) -> _Raw:
+    def of(cls, model: LatentModel, batch: Batch, units: Units | None, *, k: int, seed: int) -> _Raw:
         family = getattr(getattr(model, "likelihood", None), "family", None)
         if family is None:
             raise CombinationError("Scores by feature need a model with one likelihood over the features of a row.")
@@ -153,13 +174,15 @@ class _Raw:
             for start in range(0, len(batch), rows):
                 some = batch.take(slice(start, start + rows))
                 noise = SameForAll.seeded(seed, device=some.device)
-                part, owner = _piece(model, family, some, k, noise)
+                part, owner = _piece(model, family, some, units, k, noise)
                 for name, value in part.items():
                     found[name].append(value)
         return cls(**{n: torch.cat(v) for n, v in found.items()}, owner=owner)
 
 
-def _piece(model: LatentModel, family: Any, batch: Batch, k: int, noise: Noise) -> tuple[dict[str, Tensor], Tensor]:
+def _piece(
+    model: LatentModel, family: Any, batch: Batch, units: Units | None, k: int, noise: Noise
+) -> tuple[dict[str, Tensor], Tensor]:
     with using(noise):
         seen = model.infer(batch, k)
     costs = -elementwise(seen.likelihood, as_float(batch.tensor)).flatten(2)
@@ -170,6 +193,8 @@ def _piece(model: LatentModel, family: Any, batch: Batch, k: int, noise: Noise) 
     with using(Noise(point=True)):
         middle = expected(model.infer(batch, 1).likelihood)[0]
     back, _ = vectors(family, middle, batch.observed)
+    if units is not None:
+        inputs, back = units(inputs), units(back)
     return {
         "costs": costs.mean(0), "rate": rate, "nll": -seen.bound(), "inputs": inputs, "residuals": inputs - back,
         "weighted": (weight.unsqueeze(-1) * costs).sum(0),
@@ -187,13 +212,19 @@ def score(
     nll            the importance-weighted :math:`-\log p(x)`
     reconstruction :math:`E_q[-\log p(x|z)]`, the negative reconstruction probability
     residual       squared, standardised residual of the expected reconstruction
-    knn            mean distance of the residual to its nearest ones among training rows
-    input_knn      the same of the row itself
-    auto           mean rank of the last four among held-out rows, going on beyond their largest
+    knn            mean distance of the residual to its five nearest ones among training rows
+    input_knn      mean distance of the row itself to the nearest twentieth of training rows
+    marginal       :math:`-\sum_j \log p_j(x_j)`, each column by itself, of a smooth density
+    middle         squared distance from the median of each column, in usual spreads
+    auto           mean :math:`-\log p`, where p is the p-value of reconstruction and of the last four
     ============== ===================================================================================
 
-    Reference:
+    Residuals and distances are taken in the units of the data (see :class:`Units`). ``auto`` is Fisher's way to join
+    p-values: one score that has never been so high counts, whatever the others say.
+
+    References:
         Variational Autoencoder based Anomaly Detection using Reconstruction Probability (An and Cho, 2015).
+        Statistical Methods for Research Workers (Fisher, 1932), section 21.1.
 
     Args:
         model: Trained model.
@@ -212,7 +243,7 @@ def score(
         )
     if reference is None and method not in ("elbo", "nll", "reconstruction"):
         raise SettingError(f"The score {method!r} compares rows with training rows. Give a reference.")
-    raw = _Raw.of(model, batch, k=k, seed=seed)
+    raw = _Raw.of(model, batch, None if reference is None else reference.units, k=k, seed=seed)
     if method == "auto" and reference is not None:
         return _auto(raw, reference)
     return _one(raw, method, reference)
@@ -226,16 +257,27 @@ def _one(raw: _Raw, method: str, reference: Reference | None) -> Scores:
     if method == "nll":
         return _complete(raw.nll, raw.weighted)
     assert reference is not None
+    values, shares = _compared(raw, method, reference)
+    return _complete(values, _by_feature(shares, raw))
+
+
+def _compared(raw: _Raw, method: str, reference: Reference) -> tuple[Tensor, Tensor]:
+    """Return a score that compares rows with training rows, and the share of each place."""
     if method in ("input_knn", "knn"):
-        itself = _itself(raw.inputs, reference.inputs)
+        own = itself(raw.inputs, reference.inputs)
     if method == "input_knn":
-        near, shares = _nearest(raw.inputs, reference.inputs, reference.spread[0], reference.centre, itself)
-        return _complete(near, _by_feature(shares, raw))
+        n = max(NEIGHBOURS, len(reference.inputs) // SHARE)
+        return nearest(raw.inputs - reference.centre, reference.inputs - reference.centre, reference.spread[0], own, n)
     if method == "knn":
-        near, shares = _nearest(raw.residuals, reference.residuals, reference.spread[1], torch.zeros(()), itself)
-        return _complete(near, _by_feature(shares, raw))
-    square = (raw.residuals / reference.spread[0]).square().nan_to_num()
-    return _complete(square.sum(1), _by_feature(square, raw))
+        return nearest(raw.residuals, reference.residuals, reference.spread[1], own, NEIGHBOURS)
+    if method == "marginal":
+        shares = reference.marginals(raw.inputs)
+    elif method == "middle":
+        median, usual = reference.middle
+        shares = ((raw.inputs - median) / usual).square().nan_to_num()
+    else:
+        shares = (raw.residuals / reference.spread[0]).square().nan_to_num()
+    return shares.sum(1), shares
 
 
 def _complete(values: Tensor, shares: Tensor) -> Scores:
@@ -248,55 +290,28 @@ def _by_feature(shares: Tensor, raw: _Raw) -> Tensor:
     return out.index_add(1, raw.owner.to(shares.device), shares)
 
 
-def _nearest(x: Tensor, known: Tensor, spread: Tensor, centre: Tensor, itself: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean distance to the nearest other rows, and the share of each place; missing places add nothing."""
-    there = ~x.isnan()
-    a, b = ((x - centre) / spread).nan_to_num(), ((known - centre) / spread).nan_to_num()
-    values, shares = [], []
-    rows = rows_at_once(NEIGHBOURS * a.shape[1])
-    for start in range(0, len(a), rows):
-        some, own = a[start : start + rows], itself[start : start + rows]
-        distance = _distances(some, b)
-        if len(b) > 1:
-            distance[own >= 0, own[own >= 0]] = torch.inf
-        at = distance.topk(min(NEIGHBOURS, max(1, len(b) - 1)), largest=False).indices
-        square = (some.unsqueeze(1) - b[at]).square() * there[start : start + rows].unsqueeze(1)
-        exact = square.sum(-1).sqrt()
-        shares.append((square / exact.clamp_min(1e-12).unsqueeze(-1)).mean(1))
-        values.append(exact.mean(1))
-    return torch.cat(values), torch.cat(shares)
-
-
-def _itself(x: Tensor, known: Tensor) -> Tensor:
-    """Return which known row is the very row, ``(N,)``, -1 where none is: a row is no evidence about itself."""
-    first: dict[bytes, int] = {}
-    for i, row in enumerate(_bytes(known)):
-        first.setdefault(row, i)
-    return torch.tensor([first.get(row, -1) for row in _bytes(x)], dtype=torch.long, device=x.device)
-
-
-def _bytes(x: Tensor) -> Iterator[bytes]:
-    """Yield each row as bytes that are equal where the rows are; both zeros are one."""
-    for row in x:
-        yield (row.nan_to_num(_HOLE) + 0.0).cpu().numpy().tobytes()
-
-
-def _distances(a: Tensor, b: Tensor) -> Tensor:
-    """Return Euclidean distances, ``(N, M)``, each from its two rows alone, whatever stands beside them."""
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-
-
 def _auto(raw: _Raw, reference: Reference) -> Scores:
-    ranks, shares = [], []
+    rarities, shares = [], []
     for method in MEMBERS:
         found = _one(raw, method, reference)
-        rank = rank_among(found.values, reference.held[method])
+        rarity = rarity_among(found.values, reference.held[method])
         blame = found.shares.clamp_min(0)
         total = blame.sum(1, keepdim=True)
         even = torch.full_like(blame, 1 / blame.shape[1])
-        ranks.append(rank)
-        shares.append(torch.where(total > 0, blame / total.clamp_min(1e-12), even) * rank.unsqueeze(1))
-    return _complete(torch.stack(ranks).mean(0), torch.stack(shares).mean(0)[:, :-1])
+        rarities.append(rarity)
+        shares.append(torch.where(total > 0, blame / total.clamp_min(1e-12), even) * rarity.unsqueeze(1))
+    return _complete(torch.stack(rarities).mean(0), torch.stack(shares).mean(0)[:, :-1])
+
+
+def rarity_among(values: Tensor, held: Tensor) -> Tensor:
+    r"""Return :math:`-\log p` of each value among held-out scores, without jumps; it goes on beyond the largest.
+
+    Example:
+        >>> rarity_among(torch.tensor([-9.0, 2.0, 4.0, 8.0]), torch.tensor([1.0, 2.0, 3.0, 4.0]))
+        tensor([0.0000, 0.5108, 1.6094, 3.6094])
+    """
+    rank, n = rank_among(values, held), len(held)
+    return -torch.log1p(-rank.clamp(max=1) * n / (n + 1)) + (rank - 1).clamp_min(0)
 
 
 def rank_among(values: Tensor, held: Tensor) -> Tensor:

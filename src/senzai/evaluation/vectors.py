@@ -50,6 +50,7 @@ def _(family: MixedFamily, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tens
 
 def middles(cuts: tuple[float, ...]) -> Tensor:
     """Return the normal quantile of the middle of each step's share."""
-    below = torch.cat([torch.zeros(1), torch.sigmoid(torch.tensor(cuts)), torch.ones(1)])
-    middle: Tensor = torch.special.ndtri(((below[1:] + below[:-1]) / 2).clamp(1e-4, 1 - 1e-4))
+    inside = torch.sigmoid(torch.tensor(cuts, dtype=torch.float64))
+    below = torch.cat([inside.new_zeros(1), inside, inside.new_ones(1)])
+    middle: Tensor = torch.special.ndtri(((below[1:] + below[:-1]) / 2).clamp(1e-6, 1 - 1e-6)).float()
     return middle

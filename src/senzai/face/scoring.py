@@ -16,6 +16,7 @@ from ..core.random import derive
 from ..core.registry import suggestion
 from ..data import Dataset
 from ..evaluation.scores import METHODS, Reference, Scores, make_reference, p_values, score, threshold
+from ..evaluation.units import units_of
 
 if TYPE_CHECKING:
     from .trained import Trained
@@ -67,7 +68,8 @@ def make(run: Trained, dataset: Dataset) -> Reference:
         return dataset.batch(np.sort(rng.choice(index, min(n, len(index)), replace=False)))
 
     most = max(200, KEPT_NUMBERS // int(np.prod(run.schema.event_shape)))
-    return make_reference(run.model, some(parts["train"], min(TRAINING_ROWS, most)), some(held, min(HELD_ROWS, most)))
+    train, held_out = some(parts["train"], min(TRAINING_ROWS, most)), some(held, min(HELD_ROWS, most))
+    return make_reference(run.model, train, held_out, units=units_of(run.model, dataset.schema.table))
 
 
 def pieces(

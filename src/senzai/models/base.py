@@ -286,6 +286,12 @@ class LatentModel(nn.Module, ABC):
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Parameters of the inference side; all others are the generative side."""
 
+    @property
+    def top_prior(self) -> Prior | None:
+        """The prior over the (topmost) latents, where it is a part of its own."""
+        found = getattr(self, "prior", None)
+        return found if isinstance(found, Prior) else None
+
     def with_prior(self, prior: Prior) -> LatentModel:
         """Return the model with another prior over its (topmost) latents, everything else shared.
 

@@ -8,13 +8,12 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..core.batch import Batch
-from ..core.errors import CombinationError
 from ..core.spec import part
 from ..dist.ops import draw, marginal
 from ..dist.spaces import Space, check_spaces
 from ..nn.inputs import as_float
 from ..parts.likelihoods import AnyLikelihood
-from ..parts.posteriors import AnyPosterior, Joint, Proposal
+from ..parts.posteriors import AnyPosterior, Joint, Proposal, fits
 from ..parts.priors import Prior
 from .base import Group, Inference, LatentModel
 
@@ -104,11 +103,7 @@ class Flat(LatentModel):
         Raises:
             CombinationError: The prior is over other latents.
         """
-        if tuple(self.posterior.event) != (prior.n_latent,):
-            raise CombinationError(
-                f"The prior must be over latents of the shape {tuple(self.posterior.event)}, but has "
-                f"({prior.n_latent},). Give one of that width."
-            )
+        fits(prior, self.posterior)
         return Flat(prior, self.posterior, self.likelihood).train(self.training)
 
     def check(self) -> None:

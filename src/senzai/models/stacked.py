@@ -151,6 +151,19 @@ class Stacked(LatentModel, Classifies):
         return self.upper.classify(replace(batch, x=value[0], mask=None, c=None))
 
     @property
+    def top_prior(self) -> Prior | None:
+        """The prior of the upper model."""
+        return self.upper.top_prior
+
+    def with_prior(self, prior: Prior) -> LatentModel:
+        """Return the model with another prior in its upper model, everything else shared.
+
+        Raises:
+            CombinationError: The upper model has no such prior, or the prior is over other latents.
+        """
+        return Stacked(self.posterior, self.likelihood, self.upper.with_prior(prior)).train(self.training)
+
+    @property
     def mixes_rows(self) -> bool:
         """Whether the likelihood estimates its scale from the whole batch."""
         return self.likelihood.mixes_rows

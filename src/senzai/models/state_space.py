@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.nn import functional as F
 
 from ..core.arguments import at_least
 from ..core.batch import Batch
@@ -29,6 +31,25 @@ def of_steps(p: Distribution, batch: Batch) -> Distribution:
     """Return a distribution over steps, ``(K, B, T)``, as one over the sequences of a batch."""
     told = p if batch.observed is None else marginal(p, batch.observed)
     return Sequence(told, valid_steps(batch))
+
+
+def without_padding(batch: Batch, other: Batch) -> Batch:
+    """Return a batch without the steps that no row of it or of the other one has.
+
+    Example:
+        >>> rows = Batch(torch.zeros(2, 9, 1), lengths=torch.tensor([1, 3]))
+        >>> without_padding(rows, rows).tensor.shape
+        torch.Size([2, 3, 1])
+    """
+    if batch.lengths is None or other.lengths is None:
+        return batch
+    n = max(1, int(torch.maximum(batch.lengths.max(), other.lengths.max())))
+    return replace(batch, x=batch.tensor[:, :n], mask=None if batch.observed is None else batch.observed[:, :n])
+
+
+def padded(values: Tensor, n_steps: int) -> Tensor:
+    """Return ``(K, B, T, d)`` with ones behind, ``(K, B, n_steps, d)``; nothing depends on them."""
+    return F.pad(values, (0, 0, 0, n_steps - values.shape[2]), value=1.0)
 
 
 def initialise_steps(model: LatentModel, emission: AnyLikelihood, batch: Batch) -> None:
@@ -87,9 +108,11 @@ class StateSpace(LatentModel):
         """Go back through the data, then forward through the latents; see :meth:`LatentModel.infer`."""
         shown = batch if seen is None else seen
         with network_precision(batch.device):
-            h = self.features(shown)
-        value, loc, scale = self._follow(h, n_samples, None if z is None else z[0])
+            h = self.features(without_padding(shown, batch))
         valid = valid_steps(batch)
+        found = self._follow(h, n_samples, None if z is None else z[0][:, :, : h.shape[1]])
+        value, loc, scale = (padded(v, valid.shape[1]) for v in found)
+        value = value if z is None else z[0]
         q = Sequence(diagonal(loc, scale), valid)
         p = Sequence(self.transition(self._before(value)), valid)
         likelihood = of_steps(self.emission(value), batch)

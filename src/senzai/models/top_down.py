@@ -15,7 +15,7 @@ from ..dist.ops import draw, marginal
 from ..nn.levels import Levels
 from ..parts.conditionals import Rung, beside
 from ..parts.likelihoods import AnyLikelihood
-from ..parts.posteriors import AnyPosterior
+from ..parts.posteriors import AnyPosterior, fits
 from ..parts.priors import Prior
 from .base import Group, Inference, LatentModel
 
@@ -99,6 +99,17 @@ class TopDown(LatentModel):
         for rung in self.rungs:
             found.append(draw(rung.prior(found[-1]), grad=False))  # type: ignore[operator]
         return tuple(found)
+
+    def with_prior(self, prior: Prior) -> LatentModel:
+        """Return the model with another prior over the topmost latents, everything else shared.
+
+        Raises:
+            CombinationError: The prior is over other latents.
+        """
+        fits(prior, self.posterior)
+        rungs = tuple(self.rungs)
+        made = TopDown(prior, self.posterior, self.encoder, rungs, self.likelihood, skip=self.skip)  # type: ignore[arg-type]
+        return made.train(self.training)
 
     @property
     def mixes_rows(self) -> bool:

@@ -19,6 +19,7 @@ from .mlp import MLPDecoder as MLPDecoder
 from .mlp import MLPEncoder as MLPEncoder
 from .precision import native_bf16 as native_bf16
 from .precision import using_precision as using_precision
+from .products import Linear as Linear
 from .recurrent import Recurrent as Recurrent
 from .spatial import MapEncoder as MapEncoder
 from .spatial import SpatialDecoder as SpatialDecoder

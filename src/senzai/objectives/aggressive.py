@@ -14,7 +14,7 @@ from ..core.spec import part
 from ..models.base import Inference, LatentModel
 from .base import Player
 from .regularised import Regularised, need_counts, need_weights
-from .row_critics import in_steps
+from .warmup import in_steps
 
 
 @part("objective", "aggressive")

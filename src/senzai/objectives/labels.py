@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
-from ..core.random import Noise, using
 from ..core.spec import part
 from ..models.base import Classifies, LatentModel
 from ..models.probed import Probed
 from ..models.stacked import Stacked
 from .base import Objective, Player, Terms
 from .elbo import ELBO
+from .warmup import begun, in_steps
 
 
 def cross_entropy(model: Classifies, batch: Batch) -> Tensor:
@@ -153,22 +153,49 @@ class ProbedBound(Objective):
 class Layerwise(Objective):
     r"""A stack trained layer by layer, as M1+M2 is: the lower with a standard normal prior, the upper on its codes.
 
-    The first player minimises the lower bound of a plain autoencoder with codes z_1; the second the bound of the upper
-    model on the posterior means of z_1, held fixed, with the classification loss on labelled rows. Both move in every
-    step, where the paper trains one after the other.
+    The first player minimises the lower bound of a plain autoencoder with codes z_1, up to step t0; from then on the
+    second minimises the bound of the upper model on draws of z_1, with the classification loss on labelled rows. One
+    after the other, as in the paper: a classifier that learns from codes that still move is sure of what it then has
+    to unlearn. Draws as in the authors' program: a labelled row is another point of its posterior each time.
 
     Reference:
         Semi-supervised Learning with Deep Generative Models (Kingma et al., 2014). https://arxiv.org/abs/1406.5298
 
     Args:
         alpha: Weight of the classification loss per labelled row.
+        start: First step t0 of the upper layer; below 1 a share of the training. With 0 both learn all the time.
     """
 
     alpha: float = 1.0
+    start: float = 0.3
 
     def __post_init__(self) -> None:
-        if not self.alpha >= 0:
-            raise SettingError(f"`alpha >= 0` must hold, but got alpha={self.alpha!r}. Zero is the bound alone.")
+        if not self.alpha >= 0 or not self.start >= 0:
+            raise SettingError(
+                f"`alpha >= 0` and `start >= 0` must hold, but got alpha={self.alpha!r}, start={self.start!r}. "
+                "With alpha=0 it is the bound alone."
+            )
+
+    def over(self, total_steps: int) -> Layerwise:
+        """Return the objective with its start in steps."""
+        return replace(self, start=in_steps(self.start, total_steps))
+
+    def upper_plays(self, step: int) -> bool:
+        """Whether the upper layer has begun.
+
+        Raises:
+            SettingError: The start is a share and the length of the training is not known.
+        """
+        return begun(self.start, step)
+
+    def lower_plays(self, step: int) -> bool:
+        """Whether the lower layer still learns."""
+        return self.start == 0 or not self.upper_plays(step)
+
+    @property
+    def settled_after(self) -> int:
+        """When the upper layer has begun."""
+        return int(self.start)
 
     def __call__(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the terms of the lower model with a standard normal prior."""
@@ -181,7 +208,7 @@ class Layerwise(Objective):
     def upper(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the terms of the upper model on codes that are held fixed."""
         assert isinstance(model, Stacked)
-        with torch.no_grad(), using(Noise(point=True)):
+        with torch.no_grad():
             codes, _ = model.lower(batch, 1)
         fixed = replace(batch, x=codes[0], mask=None, lengths=None, c=None)
         terms = ELBO()(model.upper, fixed, step)
@@ -196,7 +223,10 @@ class Layerwise(Objective):
         upper = {id(p) for p in model.upper.parameters()}
         lower = tuple(p for p in model.own_parameters() if id(p) not in upper)
         above = tuple(p for p in model.upper.parameters() if p.requires_grad)
-        return (Player("lower", lower, self, mixes_rows=model.mixes_rows), Player("upper", above, self.upper))
+        return (
+            Player("lower", lower, self, mixes_rows=model.mixes_rows, when=self.lower_plays),
+            Player("upper", above, self.upper, when=self.upper_plays),
+        )
 
     def check(self, model: LatentModel) -> None:
         """Refuse a model of one layer."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import ClassVar, final
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.batch import Batch
-from ..core.errors import CombinationError, SettingError
+from ..core.errors import CombinationError
 from ..core.examples import example
 from ..core.spec import part
 from ..dist.ops import expected
@@ -24,6 +23,7 @@ from .checks import need_flat, need_images
 from .code_critics import CRITIC, codes_of, critic_of
 from .mmd import prior_draws
 from .regularised import Regularised, distortion_and_rate, need_weights, raw
+from .warmup import begun, in_steps
 
 WHAT = "A critic of rows"
 
@@ -268,12 +268,7 @@ class Sharpened(Regularised):
         Raises:
             SettingError: The start is a share and the length of the training is not known.
         """
-        if 0 < self.start < 1:
-            raise SettingError(
-                f"`start={self.start!r}` is a share of the training, whose length is not known yet. Train, or call "
-                "`objective.over(steps)`."
-            )
-        return step >= self.start
+        return begun(self.start, step)
 
     def further(self, model: LatentModel, batch: Batch, seen: Inference, step: int) -> Mapping[str, Tensor]:
         """Return the critic's term; zero before it has joined in."""
@@ -309,8 +304,3 @@ class Sharpened(Regularised):
     def settled_after(self) -> int:
         """When the critic has joined in and the warm-up is over."""
         return max(self.warmup.end, int(self.start))
-
-
-def in_steps(start: float, total_steps: int) -> float:
-    """Return a step: as it is, or the share of the training it is if below 1."""
-    return float(max(1, ceil(start * total_steps))) if 0 < start < 1 else start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import cos, pi
+from math import ceil, cos, pi
 from typing import final
 
 from ..core.errors import SettingError
@@ -188,3 +188,28 @@ class Cyclical(Warmup):
             return 1.0
         length = self.steps / self.cycles
         return min(1.0, (step % length) / length / self.ramp)
+
+
+# --- a first step ---------------------------------------------------------------------------------------------------
+def in_steps(start: float, total_steps: int) -> float:
+    """Return a step: as it is, or the share of the training it is if below 1.
+
+    Example:
+        >>> in_steps(0.5, 9), in_steps(0.0, 9), in_steps(7.0, 9)
+        (5.0, 0.0, 7.0)
+    """
+    return float(max(1, ceil(start * total_steps))) if 0 < start < 1 else start
+
+
+def begun(start: float, step: int) -> bool:
+    """Whether a first step is reached.
+
+    Raises:
+        SettingError: It is a share, and the length of the training is not known.
+    """
+    if 0 < start < 1:
+        raise SettingError(
+            f"`start={start!r}` is a share of the training, whose length is not known yet. Train, or call "
+            "`objective.over(steps)`."
+        )
+    return step >= start

@@ -6,23 +6,19 @@ from typing import Any, cast, final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, MixtureSameFamily
+from torch.distributions import Distribution
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.random import current_noise
 from ..core.spec import part
+from ..dist.mixtures import Mixture
 from ..dist.spaces import Space
 from ..nn.inputs import DataInitialised, as_float
 from .posteriors import AnyPosterior
 from .priors import Prior, check_width, diagonal, needed
 
 TOO_SMALL = "`{name} >= {least}` must hold, but got {value!r}. Each is one component of the mixture."
-
-
-def mixture(components: Distribution, logits: Tensor) -> Distribution:
-    """Return the mixture of the last batch axis of ``components``."""
-    return MixtureSameFamily(Categorical(logits=logits, validate_args=False), components, validate_args=False)
 
 
 def filled(batch: Batch) -> Tensor:
@@ -150,11 +146,11 @@ class VampPrior(Prior, DataInitialised):
         u = self.pseudo_inputs()
         given = needed(c, self.n_condition)
         if given is None:
-            return mixture(self.posterior(Batch(u)), u.new_zeros(self.n_components))
+            return Mixture(u.new_zeros(self.n_components), self.posterior(Batch(u)))
         k = self.n_components
         given, rows = given.unique(dim=0, return_inverse=True)  # few classes, many rows
         told = Batch(u.repeat(len(given), *[1] * (u.ndim - 1)), c=given.repeat_interleave(k, 0))
-        return mixture(arranged(self.posterior(told), (len(given), k), rows), u.new_zeros(len(rows), k))
+        return Mixture(u.new_zeros(len(rows), k), arranged(self.posterior(told), (len(given), k), rows))
 
 
 def arranged(q: Distribution, shape: tuple[int, int], rows: Tensor) -> Distribution:
@@ -274,7 +270,7 @@ class ExemplarPrior(Prior, DataInitialised):
 
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return p(z), all exemplars counted."""
-        return mixture(self.components(), self.log_scale.new_zeros(self.n_exemplars))
+        return Mixture(self.log_scale.new_zeros(self.n_exemplars), self.components())
 
     def of(self, batch: Batch) -> Distribution:
         """Return in training, for each row, the mixture of a random subset without the row itself."""
@@ -285,4 +281,4 @@ class ExemplarPrior(Prior, DataInitialised):
         own = (self.fingerprint(batch).unsqueeze(1) - self.prints[index]).abs() <= 1e-9 * (1 + self.prints[index].abs())
         own = own & ~own.all(1, keepdim=True)  # where nothing else is there, a row has itself
         logits = torch.zeros_like(own, dtype=self.log_scale.dtype).masked_fill(own, -torch.inf)
-        return mixture(self.components(index).expand(own.shape), logits)
+        return Mixture(logits, self.components(index).expand(own.shape))

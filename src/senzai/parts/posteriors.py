@@ -161,3 +161,16 @@ class Posterior(AnyPosterior):
 def full_precision(raw: Tensor) -> Tensor:
     """Return ``raw`` in float32 if autocasting had made it shorter; densities are never computed in half precision."""
     return raw.float() if raw.element_size() < 4 else raw
+
+
+def fits(prior: Prior, posterior: AnyPosterior) -> None:
+    """Refuse a prior over latents of another width than those of ``posterior``.
+
+    Raises:
+        CombinationError: It is.
+    """
+    if tuple(posterior.event) != (prior.n_latent,):
+        raise CombinationError(
+            f"The prior must be over latents of the shape {tuple(posterior.event)}, but has ({prior.n_latent},). "
+            "Give one of that width."
+        )

@@ -7,12 +7,13 @@ from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
+from torch.distributions import Distribution, Independent, Normal
 from torch.nn import functional as F
 
 from ..core.batch import Batch
 from ..core.errors import SettingError, ShapeError
 from ..core.spec import part
+from ..dist.mixtures import Mixture
 from ..dist.spaces import Real, Space
 
 _FLOOR = 1e-4
@@ -144,4 +145,4 @@ class MixtureOfNormals(Prior):
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return p(z)."""
         components = diagonal(self.loc, F.softplus(self.raw_scale) + _FLOOR)
-        return MixtureSameFamily(Categorical(logits=self.logits, validate_args=False), components, validate_args=False)
+        return Mixture(self.logits, components)

@@ -7,13 +7,14 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal
+from torch.distributions import Distribution, MultivariateNormal
 from torch.nn import functional as F
 
 from ..core.errors import SettingError
 from ..core.examples import example
 from ..core.random import Noise, current_noise
 from ..core.spec import part
+from ..dist.mixtures import Mixture
 from ..dist.ops import Shape, _draw
 from ..dist.vectors import HALF_LOG_2PI, Vector, standard_log_prob
 from ..nn.layers import hidden_layers, linear_out, with_condition
@@ -176,7 +177,7 @@ class FullMixture(Prior):
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return p(z)."""
         components = MultivariateNormal(self.loc, scale_tril=self.tril(), validate_args=False)
-        return MixtureSameFamily(Categorical(logits=self.logits, validate_args=False), components, validate_args=False)
+        return Mixture(self.logits, components)
 
 
 class Moved(Vector):

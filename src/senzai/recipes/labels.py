@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import torch
+from torch import nn
+
 from ..core.errors import CombinationError
 from ..core.examples import example
 from ..models.flat import Flat
@@ -82,6 +85,20 @@ def m2(frame: Frame) -> Made:
     return m2_of(frame, frame.classes), SemiSupervisedBound(frame.elbo(), alpha=frame.alpha)
 
 
+def calm(model: SemiSupervised) -> SemiSupervised:
+    """Return the model with a tenth of the weights of its decoder's last layer.
+
+    A model of data takes mean and scale of its likelihood from them; one of codes, which do not exist yet, would begin
+    with scales of any size, and gradients so large that Adam takes small steps for a thousand of them.
+    """
+    decoder = model.likelihood.decoder
+    out = getattr(decoder, "out", None)
+    assert isinstance(out, nn.Linear)  # codes have fully connected decoders
+    with torch.no_grad():
+        out.weight.mul_(0.1)
+    return model
+
+
 @example(frame={"n_classes": 3})
 @recipe(
     "m1-m2",
@@ -89,12 +106,13 @@ def m2(frame: Frame) -> Made:
     paper="Kingma et al., Semi-supervised Learning with Deep Generative Models, 2014, https://arxiv.org/abs/1406.5298",
 )
 def m1_m2(frame: Frame) -> Made:
-    """Trained layer by layer, side by side; any other objective trains the joint bound of the stack."""
+    """Trained layer by layer, one after the other; any other objective trains the joint bound of the stack."""
     n_classes, top = frame.classes, frame.n_latent
     lower = frame.get("n_lower", top)
     below = frame.inner(n_latent=lower, without=("prior",))
-    model = Stacked(below.posterior(), below.likelihood(), m2_of(frame.of_codes(lower, top), n_classes))
+    upper = calm(m2_of(frame.of_codes(lower, top), n_classes))
+    model = Stacked(below.posterior(), below.likelihood(), upper)
     if frame.settings.get("objective", "layerwise") == "layerwise":
         frame.get("objective", None)
-        return model, Layerwise(alpha=frame.alpha)
+        return model, Layerwise(alpha=frame.alpha, start=frame.get("start", 0.3))
     return model, SemiSupervisedBound(frame.elbo(), alpha=frame.alpha)

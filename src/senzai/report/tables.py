@@ -16,6 +16,7 @@ from ..data.table import codec
 from ..dist import MixedFamily
 from ..evaluation import quality
 from ..evaluation.scores import make_reference, score
+from ..evaluation.units import units_of
 from ..models.base import LatentModel
 from .blocks import Block, Chart, Charts, Empty, Section, Table
 from .columns import LEGEND, MODEL, REAL
@@ -263,7 +264,7 @@ def strange(found: Findings, schema: Schema, dataset: Dataset, model: LatentMode
     own = held.own and len(dataset) >= dataset.schema.split.needs
     train = dataset.batch(dataset.split_indices()["train"][:1000]) if own else held.batch
     try:
-        reference = make_reference(model, train, held.batch)
+        reference = make_reference(model, train, held.batch, units=units_of(model, schema.table))
         scores = score(model, held.batch, "auto", reference=reference)
     except SenzaiError as err:
         return Section("strange", title, [], [Empty(str(err))])

@@ -185,10 +185,10 @@ def log_densities(prior: Prior, held: list[Codes]) -> Tensor:
 def _choose(
     model: LatentModel, found: dict[str, Prior], held: list[Codes] | None, failed: list[str], *, forced: str | None
 ) -> Samplers:
-    trained = getattr(model, "prior", None)
+    trained = model.top_prior
     scores: dict[str, Tensor] = {}
     if held is not None:
-        known = {PRIOR: trained} if isinstance(trained, Prior) else {}
+        known = {} if trained is None else {PRIOR: trained}
         scores = {name: log_densities(prior, held) for name, prior in {**known, **found}.items()}
     candidates = {name: _facts(values, scores.get(PRIOR)) for name, values in scores.items()}
     if forced is not None:

@@ -18,7 +18,7 @@ def score(
     data: Data,
     output: File,
     method: Annotated[
-        str, Option("--method", help="auto, elbo, nll, reconstruction, residual, knn or input_knn.")
+        str, Option("--method", help="auto, elbo, nll, reconstruction, residual, knn, input_knn, marginal or middle.")
     ] = "auto",
     shares: Annotated[bool, Option("--shares", help="Also what each column adds to the score.")] = False,
     contamination: Annotated[

@@ -134,10 +134,12 @@ class TableKind(Kind):
         """Suggest a likelihood that has a part for each column."""
         table = _table(schema)
         sorts = {"sorts": table.sorts, "sizes": table.sizes, "cuts": cuts_of(table)}
+        n = schema.n_rows
+        rows = 512 if n >= 20_000 else 256 if n >= 5000 else 128
         return Proposal(
             family="mixed", family_settings=sorts, encoder="table", encoder_settings=sorts,
-            training={"batch_size": 512 if schema.n_rows >= 20_000 else 256 if schema.n_rows >= 5000 else 128,
-                      "steps": max(1500, min(6000, 1000 + schema.n_rows // 5))},
+            training={"batch_size": rows, "steps": max(1000, min(4000, 800 + n // 16)), "schedule": "one_cycle",
+                      "lr": round(3e-3 * (rows / 64) ** 0.5, 5)},
             reason="Proposed because every column has a likelihood of its own.",
         )
 
