@@ -23,6 +23,8 @@ from ..models.impute import resampled
 from ..models.modes import judging
 
 PIECE = 8192
+NUMBERS = 10_000_000
+"""Decoded numbers that are held at once: of very wide tables, fewer rows are drawn at a time."""
 MOST = 2**20
 ENOUGH = 4.0
 """Effective draws that are wanted for each row, up to a thousand in all."""
@@ -75,21 +77,22 @@ def resample(
     Raises:
         SettingError: After a million draws the effective sample size is still below ten.
     """
+    piece = max(256, min(PIECE, NUMBERS // row.tensor.shape[1]))
     wanted = min(ENOUGH * n, 1000.0)
     kept: list[tuple[Tensor, ...]] = []
     log_w: list[Tensor] = []
     device, made, ess = next(model.parameters()).device, 0, 0.0
     with judging(model):
         while made < MOST and ess < wanted:
-            for _ in range(max(1, made // PIECE)):
+            for _ in range(max(1, made // piece)):
                 own = Noise.seeded(derive(seed, "given", made), device=device)
-                rows = None if c is None else c[torch.arange(made, made + PIECE) % len(c)]
+                rows = None if c is None else c[torch.arange(made, made + piece) % len(c)]
                 with using(own):
-                    z = tuple(temperature * g for g in model.sample_prior(PIECE, rows))
+                    z = tuple(temperature * g for g in model.sample_prior(piece, rows))
                 p = marginal(model.generate(z, rows), row.observed.to(device))  # type: ignore[union-attr]
                 kept.append(z)
                 log_w.append(p.log_prob(row.tensor.to(device)))
-                made += PIECE
+                made += piece
             weight = torch.log_softmax(torch.cat(log_w).double(), 0)
             ess = float((-torch.logsumexp(2 * weight, 0)).exp())
         if ess < HOPELESS:
@@ -102,8 +105,8 @@ def resample(
         z = tuple(torch.cat([k[i] for k in kept])[chosen] for i in range(len(kept[0])))
         picked = None if c is None else c[chosen % len(c)]
         out = []
-        for start in range(0, n, PIECE):
-            part = slice(start, start + PIECE)
+        for start in range(0, n, piece):
+            part = slice(start, start + piece)
             p = model.generate(tuple(g[part] for g in z), None if picked is None else picked[part])
             out.append(draw(p, grad=False, noise=own) if noise else expected(p))
     x = torch.cat(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from .judging import extras_of
 from .rows import RowVerbs
 
 ROWS_AT_ONCE = 8192
+NUMBERS_AT_ONCE = 40_000_000
 
 
 class Run(RowVerbs):
@@ -101,8 +103,9 @@ class Run(RowVerbs):
 
     def pieces(self, dataset: Dataset) -> Iterator[tuple[int, Batch]]:
         """Yield the first row of a piece, and the piece; each fits memory."""
-        for start in range(0, len(dataset), ROWS_AT_ONCE):
-            yield start, dataset.batch(np.arange(start, min(start + ROWS_AT_ONCE, len(dataset))))
+        rows = max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // prod(self.schema.event_shape)))
+        for start in range(0, len(dataset), rows):
+            yield start, dataset.batch(np.arange(start, min(start + rows, len(dataset))))
 
     def source(self, data: object = None) -> object:
         """Return ``data`` if given, else what the run was trained on.

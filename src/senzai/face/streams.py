@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .trained import Trained
 
 SAMPLED = 100_000
+NUMBERS = 20_000_000
+"""Numbers that a piece of samples has at most: of very wide tables, pieces have fewer rows."""
 
 
 def codes(run: Trained, dataset: Dataset, *, seed: int | None) -> Iterator[Any]:
@@ -43,9 +45,10 @@ def samples(
     model: LatentModel, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
     temperature: float,
 ) -> Iterator[Any]:
-    """Yield frames of new rows; up to a hundred thousand are those of :meth:`Run.sample` with that seed."""
-    for start in range(0, n, SAMPLED):
-        own = seed if n <= SAMPLED else derive(seed, "piece", start)
-        count = min(SAMPLED, n - start)
+    """Yield frames of new rows; as many as fit one piece are those of :meth:`Run.sample` with that seed."""
+    most = max(100, min(SAMPLED, NUMBERS // max(1, *schema.event_shape)))
+    for start in range(0, n, most):
+        own = seed if n <= most else derive(seed, "piece", start)
+        count = min(most, n - start)
         frame = conditional.sample(model, schema, count, given, seed=own, noise=noise, temperature=temperature)
         yield conditional.renumbered(frame, schema, start) if start else frame
