@@ -17,7 +17,10 @@ import numpy as np
 
 
 def detectors(folder: str, seeds: int) -> None:
-    """Score rows by PyOD's detectors with their defaults, on standardised columns."""
+    """Score rows by PyOD's detectors with their defaults, on standardised columns.
+
+    PCA keeps as many components as the rows have: it would divide by the variance of the others, which is nothing.
+    """
     from pyod.models.ecod import ECOD
     from pyod.models.iforest import IForest
     from pyod.models.knn import KNN
@@ -26,7 +29,8 @@ def detectors(folder: str, seeds: int) -> None:
     from sklearn.preprocessing import StandardScaler
 
     known = {
-        "vae": lambda s: VAE(random_state=s), "pca": lambda s: PCA(random_state=s), "ecod": lambda s: ECOD(),
+        "vae": lambda s: VAE(random_state=s), "ecod": lambda s: ECOD(),
+        "pca": lambda s: PCA(n_components=int(np.linalg.matrix_rank(x)), random_state=s),
         "iforest": lambda s: IForest(random_state=s), "knn": lambda s: KNN(),
     }
     for path in sorted(Path(folder).glob("*.rows.npz")):

@@ -37,7 +37,7 @@ SMALL = {"steps": 6, "hidden": [8], "n_latent": 2, "batch_size": 16, "log_every"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run on a table with holes, trained well enough to know that b follows a."""
-    made = fit(HOLES, hidden=[64], n_latent=3, steps=900, lr=5e-3, batch_size=64)
+    made = fit(HOLES, hidden=[64], n_latent=3, steps=900, lr=5e-3, batch_size=64, schedule="cosine")
     made.save(tmp_path_factory.mktemp("runs") / "run")
     return made
 
