@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from senzai.data import open_data
+from senzai.face import feeds as module
 from senzai.face.feeds import feeds
 from senzai.training.comms import Comms
 from senzai.training.settings import TrainSettings
@@ -39,3 +42,15 @@ def test_without_validation_rows_there_is_no_feed_of_them():
     train, validation = feeds(whole, TrainSettings(), torch.device("cpu"), Comms())
     assert validation is None
     assert sorted(rows(train)) == list(range(20))
+
+
+def test_rows_stay_on_disk_where_the_process_may_not_have_the_memory(monkeypatch):
+    resource = pytest.importorskip("resource")
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the system does not tell what a process has")
+    roomy = module._free_memory()
+    used = int(next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmData")).split()[1])
+    real = resource.getrlimit
+    limit = (1024 * used + 5_000_000, resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda what: limit if what == resource.RLIMIT_DATA else real(what))
+    assert module._free_memory() < 100e6 < roomy

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from math import ceil
+from contextlib import suppress
+from math import ceil, inf
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from ..training.comms import Comms
 from ..training.feed import Feed, Plan
 from ..training.settings import TrainSettings
 
+COPIES = 4
+"""Times its size that rows on disk take while they are brought to memory."""
 VALIDATION_ROWS = 1024
 """Most rows that are validated at once."""
 
@@ -25,7 +29,8 @@ def feeds(
     """Return the feeds of training and validation rows."""
     parts = dataset.split_indices()
     budget = settings.memory_gb * 1e9 if settings.memory_gb else _free_memory() / 3
-    in_memory = dataset.rows.nbytes <= budget and dataset.schema.options.get("in_memory") is not False
+    needed = dataset.rows.nbytes * (1 if dataset.rows.in_memory else COPIES)
+    in_memory = needed <= budget and dataset.schema.options.get("in_memory") is not False
     batch_size = settings.chosen_batch_size(len(parts["train"]))
 
     def feed(index: Any, rows_at_once: int, accumulate: int) -> Feed:
@@ -47,8 +52,30 @@ def feeds(
 
 
 def _free_memory() -> float:
-    """Return bytes of free memory, where the system tells."""
+    """Return bytes of memory that this process can still have: what the system has, and what its limits leave."""
+    return max(0.0, min(_system_memory(), *_limits()))
+
+
+def _system_memory() -> float:
     try:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (ValueError, OSError, AttributeError):
         return 4e9
+
+
+def _limits() -> list[float]:
+    """Return what limits of the process (``ulimit``) and of its container leave, where there are any."""
+    left = [inf]
+    with suppress(ImportError, OSError, ValueError, StopIteration):
+        import resource
+
+        lines = Path("/proc/self/status").read_text().splitlines()
+        for name, used in (("RLIMIT_DATA", "VmData"), ("RLIMIT_AS", "VmSize")):
+            most = resource.getrlimit(getattr(resource, name))[0]
+            if most != resource.RLIM_INFINITY:
+                left.append(most - 1024 * int(next(x for x in lines if x.startswith(used)).split()[1]))
+    with suppress(OSError, ValueError, StopIteration):
+        group = Path("/sys/fs/cgroup")
+        most, stat = int((group / "memory.max").read_text()), (group / "memory.stat").read_text().splitlines()
+        left.append(most - int(next(x for x in stat if x.startswith("anon ")).split()[1]))  # files read do not count
+    return left

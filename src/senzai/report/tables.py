@@ -249,7 +249,8 @@ def missing(schema: Schema, mask: Tensor) -> Section:
         "type": "bar", "orientation": "h", "y": names, "x": plain(shares[order]), "marker": {"color": REAL},
         "hovertemplate": "%{y}: %{x:.1%} missing<extra></extra>",
     }]
-    made = figure(data, x={"tickformat": ".0%", "rangemode": "tozero"}, y={"autorange": "reversed"}, bargap=0.35)
+    y = {"autorange": "reversed", "nticks": 2 * len(names)}
+    made = figure(data, x={"tickformat": ".0%", "rangemode": "tozero"}, y=y, bargap=0.35)
     whole = float(mask.all(1).double().mean())
     words = [f"Share of missing entries by column. {100 * whole:.0f} % of the rows are whole. Missing entries are "
              "masked: the model is neither trained nor judged on them."]
@@ -270,11 +271,12 @@ def strange(found: Findings, schema: Schema, dataset: Dataset, model: LatentMode
         return Section("strange", title, [], [Empty(str(err))])
     order = torch.argsort(-scores.values)[:STRANGE].tolist()
     names = [str(c) for c in schema.columns or ()]
+    least = min(0.05, 3 / max(len(names), 1))  # of very many columns none has a large share
     rows = []
     for i in order:
         blame = torch.argsort(-scores.shares[i, : len(names)])[:3].tolist()
-        why = [f"{short(names[j])} = {short(told(held.batch, i, j, schema))} ({100 * share:.0f} %)"
-                for j in blame if (share := float(scores.shares[i, j] / scores.values[i].clamp_min(1e-9))) > 0.05
+        why = [f"{short(names[j])} = {short(told(held.batch, i, j, schema))} ({number(100 * share, 2)} %)"
+                for j in blame if (share := float(scores.shares[i, j] / scores.values[i].clamp_min(1e-9))) > least
                 and _column(schema, j) is not None]
         rows.append((f"row {int(held.index[i])}, score {number(float(scores.values[i]), 3)}", "; ".join(why)))
     words = [f"Of {plural(len(held.batch), 'row')} ({held.name}), those with the highest score (“auto”), and the "

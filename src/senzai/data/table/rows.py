@@ -94,7 +94,15 @@ def _spooled(source: Source, table: Table, condition: tuple[str, ...]) -> Rows:
         file.write(np.ascontiguousarray(whole.astype(dtype)).tobytes())
         n += len(frame)
     file.flush()
+    _give_back()
     return SpooledRows(file, n, len(table.sorts), width, dtype, masked=missing)
+
+
+def _give_back() -> None:
+    """Return the memory that reading took to the system."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 @final
