@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +168,34 @@ def adbench_table(r: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def quality_line(adult: dict[str, Any], imputation: dict[str, Any], adbench: dict[str, Any]) -> str:
+    """Return what README says of tables."""
+    ours, theirs, mean = adult["senzai"], adult["tvae"], adbench["mean"]
+    sets = imputation["sets"].values()
+    better = {
+        other: sum(s["senzai"]["error"] < min(s[k]["error"] for k in kinds) for s in sets)
+        for other, kinds in {"simple": ["mean_mode"], "iterative": ["iterative", "iterative_codes"]}.items()
+    }
+    next_best = max(("vae", "pca", "ecod", "iforest", "knn"), key=lambda k: mean[k]["auroc"])
+    names = {"vae": "PyOD's VAE", "pca": "PCA", "ecod": "ECOD", "iforest": "an isolation forest", "knn": "kNN"}
+    text = (
+        f"- **Tables as they come.** Rows made from Adult beside TVAE's: column shapes {ours['column_shapes']:.2f} against "
+        f"{theirs['column_shapes']:.2f}, pair trends {ours['pair_trends']:.2f} against {theirs['pair_trends']:.2f}, in a "
+        f"{adult['ratio_processor_seconds']:.0f}th of its time. Holes are filled better than by mean and mode on "
+        f"{better['simple']} of {len(sets)} sets, than by IterativeImputer on {better['iterative']}. Anomalies on 20 sets: "
+        f"mean AUROC {mean['senzai']['auroc']:.2f}, PyOD's VAE {mean['vae']['auroc']:.2f}, next best {names[next_best]}, "
+        f"{mean[next_best]['auroc']:.2f} ([all of it](docs/tables.md#measured))."
+    )
+    return textwrap.fill(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) + "\n"
+
+
 def main() -> None:
     """Fill every page."""
     for name, table in {"adult": adult_table, "imputation": imputation_table, "adbench": adbench_table}.items():
         between(ROOT / "docs" / "tables.md", name, table(result(name)))
     r = json.loads((RESULTS / "spine.json").read_text(encoding="utf-8"))
+    quality = quality_line(result("adult"), result("imputation"), result("adbench"))
+    between(ROOT / "README.md", "quality", quality)
     between(ROOT / "README.md", "bench", spine_table(r, "benchmarks/results/spine.json"))
     between(ROOT / "docs" / "benchmarks.md", "bench", spine_table(r, "../benchmarks/results/spine.json"))
     between(ROOT / "docs" / "benchmarks.md", "details", spine_details(r))
