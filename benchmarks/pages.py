@@ -178,13 +178,14 @@ def quality_line(adult: dict[str, Any], imputation: dict[str, Any], adbench: dic
     }
     next_best = max(("vae", "pca", "ecod", "iforest", "knn"), key=lambda k: mean[k]["auroc"])
     names = {"vae": "PyOD's VAE", "pca": "PCA", "ecod": "ECOD", "iforest": "an isolation forest", "knn": "kNN"}
+    shapes, trends = (f"{ours[k]:.2f} against {theirs[k]:.2f}" for k in ("column_shapes", "pair_trends"))
+    area = {k: f"{v['auroc']:.2f}" for k, v in mean.items()}
     text = (
-        f"- **Tables as they come.** Rows made from Adult beside TVAE's: column shapes {ours['column_shapes']:.2f} against "
-        f"{theirs['column_shapes']:.2f}, pair trends {ours['pair_trends']:.2f} against {theirs['pair_trends']:.2f}, in a "
-        f"{adult['ratio_processor_seconds']:.0f}th of its time. Holes are filled better than by mean and mode on "
-        f"{better['simple']} of {len(sets)} sets, than by IterativeImputer on {better['iterative']}. Anomalies on 20 sets: "
-        f"mean AUROC {mean['senzai']['auroc']:.2f}, PyOD's VAE {mean['vae']['auroc']:.2f}, next best {names[next_best]}, "
-        f"{mean[next_best]['auroc']:.2f} ([all of it](docs/tables.md#measured))."
+        f"- **Tables as they come.** Rows made from Adult beside TVAE's: column shapes {shapes}, pair trends {trends}, "
+        f"in a {adult['ratio_processor_seconds']:.0f}th of its time. Holes are filled better than by mean and mode on "
+        f"{better['simple']} of {len(sets)} sets, than by IterativeImputer on {better['iterative']}. Anomalies on "
+        f"{len(adbench['sets'])} sets: mean AUROC {area['senzai']}, PyOD's VAE {area['vae']}, next best "
+        f"{names[next_best]}, {area[next_best]} ([all of it](docs/tables.md#measured))."
     )
     return textwrap.fill(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) + "\n"
 

@@ -42,6 +42,7 @@ from .scoring import save_reference
 from .watching import Watch
 
 ROWS_TO_INITIALISE = 10_000
+IN_MEMORY = " in memory"
 
 
 def fit(
@@ -211,12 +212,22 @@ def _train(
     if comms.is_main:
         run.samplers = after_fit(run.model, dataset, settings, last.step)
         run.metrics["fit"]["sampler"] = run.samplers.facts()
-    if comms.is_main and dataset.schema.kind == "table" and len(dataset) >= 20:
+    if comms.is_main and keeps_reference(dataset, spec):
         run.reference = make_reference(run, dataset)  # now, while the training rows are at hand
     if folder is not None and comms.is_main:
         _finish(run, folder)
     comms.barrier()
     return run
+
+
+def keeps_reference(dataset: Dataset, spec: bundle.Spec) -> bool:
+    """Whether a run keeps rows that others are compared with: tables, and arrays of numbers that are in memory alone.
+
+    Rows of a file are read again when somebody asks for scores.
+    """
+    schema = dataset.schema
+    alone = schema.kind == "array" and len(schema.event_shape) == 1 and spec.source.endswith(IN_MEMORY)
+    return (schema.kind == "table" or alone) and len(dataset) >= 20
 
 
 def _continue(training: Training, folder: Path) -> None:
@@ -290,7 +301,7 @@ def _remove_run(folder: Path) -> None:
 def _name_of(data: object) -> str:
     if isinstance(data, str | Path):
         return str(Path(data).resolve()) if Path(data).exists() else _without_password(str(data))
-    return f"a {type(data).__name__} in memory"
+    return f"a {type(data).__name__}{IN_MEMORY}"
 
 
 def _without_password(source: str) -> str:
