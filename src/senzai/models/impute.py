@@ -17,6 +17,8 @@ from .modes import judging
 
 NUMBERS = 4_000_000
 """Numbers that one piece of work may hold."""
+HIDDEN = 128
+"""Numbers that a row takes at least on its way through a network, however few it has itself."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def weighted(model: LatentModel, batch: Batch, *, k: int, seed: int, each: int =
     """
     if k < 1:
         raise SettingError(f"`k >= 1` must hold, but got k={k!r}. More draws give better answers; 100 is usual.")
-    size = max(1, batch.tensor[:1].numel())
+    size = max(HIDDEN, batch.tensor[:1].numel())
     rows = max(1, NUMBERS // (size * max(k, each)))
     for start in range(0, len(batch), rows):
         part = slice(start, min(start + rows, len(batch)))

@@ -13,7 +13,9 @@ from typing import Any
 from senzai.core.errors import InputError
 
 DELIMITERS = (",", "\t", ";", "|")
-BLOCK = 1 << 24
+BLOCK, WIDE_BLOCK = 1 << 22, 1 << 24
+"""Bytes that are read at once; more of tables with hundreds of columns, whose blocks have few rows."""
+WIDE = 500
 SNIFFED = 1 << 18
 
 
@@ -173,7 +175,7 @@ def refuse_cut_off(path: Path, encoding: str, mark: str, quote: str, width: int)
 
 
 def batches(
-    path: Path, dialect: Dialect, *, block: int = BLOCK, only: Sequence[int] | None = None
+    path: Path, dialect: Dialect, *, block: int | None = None, only: Sequence[int] | None = None
 ) -> Iterator[Any]:
     """Yield Arrow batches of text cells, of all columns or of those whose places are given.
 
@@ -185,9 +187,10 @@ def batches(
 
     names = [str(n) for n in dialect.names]
     unique = [f"{i}" for i in range(len(names))]
+    size = block or (BLOCK if len(names) < WIDE else WIDE_BLOCK)
     encoding = dialect.encoding.replace("-sig", "")
     read = pacsv.ReadOptions(
-        column_names=unique, skip_rows=1 if dialect.header else 0, block_size=max(block, 1 << 16), encoding=encoding,
+        column_names=unique, skip_rows=1 if dialect.header else 0, block_size=max(size, 1 << 16), encoding=encoding,
         use_threads=False,
     )
     parse = pacsv.ParseOptions(
