@@ -86,9 +86,17 @@ def large_table(given: argparse.Namespace) -> dict[str, Result]:
     return {"large_table": all_of_it(given.budget, quick=given.quick)}
 
 
+def wide_table(given: argparse.Namespace) -> dict[str, Result]:
+    """A table of 10,000 columns through every verb."""
+    from .wide_table import all_of_it
+
+    return {"wide_table": all_of_it(quick=given.quick)}
+
+
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
+    "wide_table": wide_table,
 }
 
 
