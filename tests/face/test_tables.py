@@ -153,6 +153,20 @@ def test_a_saved_run_scores_without_its_training_rows(run):
         run.score(WHOLE, method="redisual")
 
 
+def test_arrays_in_memory_are_scored_by_rows_that_the_run_kept(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    x[:, 2] = x[:, 0]
+    settings = {"steps": 150, "hidden": [16], "n_latent": 2, "validation": 0.3, "progress": False}
+    fit(x, out=tmp_path / "run", **settings)
+    again = load(tmp_path / "run")
+    strange = np.array([[9.0, -9.0, -9.0]], dtype=np.float32)
+    assert again.score(strange)[0] > again.score(x).max()
+    np.save(tmp_path / "x.npy", x)
+    file = fit(tmp_path / "x.npy", out=tmp_path / "file", **settings)
+    assert file.reference is None  # the rows of a file are read again when they are needed
+    assert file.score(strange)[0] > file.score(x).max()
+
+
 # --- given ------------------------------------------------------------------------------------------------------------
 def test_resampling_gives_the_exact_posterior_of_a_small_case(run):
     """Against brute force: latents from the prior, weighted by hand."""
