@@ -61,7 +61,7 @@ class Case:
 
 CASES: dict[str, Case] = {
     "m2": Case(
-        "M2", {"hidden": [300], "n_latent": 50, "alpha": 20.0, "beta": 4.0}, 600, 93.19,
+        "M2", {"hidden": [300], "n_latent": 50, "alpha": 20.0, "beta": 4.0}, 2000, 93.19,
         f"Kingma et al., 2014; the number is that of Pyro's tutorial ss-vae.ipynb, {PAPER}", 92.0,
         "the rate counts four times, so that the label is worth using",
         "with the rate counted once and the paper's weight of the classification loss the latents take everything: "
