@@ -12,6 +12,7 @@ from senzai.core.errors import SettingError
 from senzai.core.random import forked, using
 from senzai.dist import MixedFamily, NormalFamily, elementwise
 from senzai.evaluation import scores
+from senzai.evaluation.neighbours import itself
 from senzai.evaluation.scores import METHODS, SameForAll, make_reference, p_values, rank_among, score, threshold
 from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder, TableEncoder
@@ -167,7 +168,7 @@ def test_what_cannot_be_scored_is_refused(plain):
 def test_a_row_that_is_known_is_found_among_the_known_rows():
     known = torch.tensor([[0.0, 1.0], [torch.nan, 2.0], [0.0, 1.0], [3.0, 4.0]])
     asked = torch.tensor([[-0.0, 1.0], [torch.nan, 2.0], [3.0, 4.1], [3.0, 4.0]])
-    assert scores._itself(asked, known).tolist() == [0, 1, -1, 3]
+    assert itself(asked, known).tolist() == [0, 1, -1, 3]
 
 
 def test_scores_do_not_depend_on_the_size_of_the_pieces(mixed, monkeypatch):

@@ -516,7 +516,7 @@ LIST = (
     ),
     Fault(
         "an interpolation that never arrives", VERBS,
-        edit("models.verbs:interpolate", "torch.linspace(0, 1, steps,", "torch.arange(steps) / torch.tensor(steps,"),
+        edit("models.verbs:between", "torch.linspace(0, 1, steps,", "torch.arange(steps) / torch.tensor(steps,"),
         (f"{USE}test_an_interpolation_begins_and_ends_at_its_rows",),
     ),
 )

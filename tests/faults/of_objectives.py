@@ -156,7 +156,7 @@ LIST = (
     ),
     Fault(
         "a critic that joins in from the start", OBJECTIVES,
-        edit("objectives.row_critics:Sharpened.plays", "step >= self.start", "True"),
+        edit("objectives.row_critics:Sharpened.plays", "begun(self.start, step)", "True"),
         (f"{CRITICS}test_before_its_start_the_critic_neither_plays_nor_counts",),
     ),
     Fault(

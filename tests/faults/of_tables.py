@@ -66,7 +66,7 @@ LIST = (
     ),
     Fault(
         "traversals that forget the condition", VERBS,
-        edit("models.verbs:traverse", "given.repeat(len(values), 1)", "0 * given.repeat(len(values), 1)"),
+        edit("models.verbs:moved", "given.repeat(len(values), 1)", "0 * given.repeat(len(values), 1)"),
         (f"{CONDITION}test_verbs_pass_the_condition_on",),
     ),
     Fault(
