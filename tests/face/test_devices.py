@@ -154,12 +154,11 @@ print(json.dumps(found))
 """
 
 
-def test_two_processes_agree_on_everything(tmp_path):
+def run_pair(script):
+    """Run two processes that find each other at a free port; return their exit codes and what they wrote."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    script = tmp_path / "pair.py"
-    script.write_text(PAIR)
     shared = {
         **os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
     }
@@ -171,7 +170,16 @@ def test_two_processes_agree_on_everything(tmp_path):
         for rank in range(2)
     ]
     out = [p.communicate(timeout=120) for p in both]
-    assert all(p.returncode == 0 for p in both), out
+    return [p.returncode for p in both], out
+
+
+def test_two_processes_agree_on_everything(tmp_path):
+    script = tmp_path / "pair.py"
+    script.write_text(PAIR)
+    codes, out = run_pair(script)
+    if any("EADDRINUSE" in err or "in use" in err for _, err in out):  # somebody else took the port in between
+        codes, out = run_pair(script)
+    assert codes == [0, 0], out
     first, second = (json.loads(o[0]) for o in out)
     kind, text = first["error"]  # it happened in one process's share, and both know
     assert kind == "TrainingError"

@@ -160,7 +160,7 @@ def test_what_is_in_a_folder(saved):
     names = {p.relative_to(saved).as_posix() for p in saved.rglob("*") if p.is_file()}
     assert names == {
         "spec.json", "weights.safetensors", "metrics.json", "history.jsonl", "README.md",
-        "checkpoints/last.safetensors",
+        "checkpoints/last.safetensors", "reference.safetensors",
     }
     run = load(saved)
     assert [x["step"] for x in run.history if x["kind"] == "validation"] == [2, 4, 6]

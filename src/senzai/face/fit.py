@@ -227,7 +227,9 @@ def keeps_reference(dataset: Dataset, spec: bundle.Spec) -> bool:
     """
     schema = dataset.schema
     alone = schema.kind == "array" and len(schema.event_shape) == 1 and spec.source.endswith(IN_MEMORY)
-    return (schema.kind == "table" or alone) and len(dataset) >= 20
+    parts = dataset.split_indices()
+    held_out = len(parts["validation"]) + len(parts["test"])
+    return (schema.kind == "table" or alone) and len(dataset) >= 20 and held_out > 0
 
 
 def _continue(training: Training, folder: Path) -> None:
