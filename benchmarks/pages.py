@@ -104,7 +104,8 @@ def papers_table() -> str:
     for path in sorted((RESULTS / "papers").glob("*.json")):
         r = json.loads(path.read_text(encoding="utf-8"))
         se = r.get("standard_error")
-        measured = f"{r['value']:.2f}" + ("" if se is None else f" ± {se:.2f}") + f" {r['unit']}"
+        digits = 3 if se is not None and se < 0.01 else 2
+        measured = f"{r['value']:.{digits}f}" + ("" if se is None else f" ± {se:.{digits}f}") + f" {r['unit']}"
         aim = "" if r.get("aim") is None else f"{r['aim']:g} ({'met' if met(r) else '**missed**'})"
         published = "" if r.get("published") is None else f"{r['published']:g}"
         published = f"[{published or 'paper'}]({r['source'].split()[-1]})"
