@@ -191,14 +191,14 @@ def quality_line(adult: dict[str, Any], imputation: dict[str, Any], adbench: dic
     next_best = max(("vae", "pca", "ecod", "iforest", "knn"), key=lambda k: mean[k]["auroc"])
     names = {"vae": "PyOD's VAE", "pca": "PCA", "ecod": "ECOD", "iforest": "an isolation forest", "knn": "kNN"}
     shapes, trends = (f"{ours[k]:.2f} against {theirs[k]:.2f}" for k in ("column_shapes", "pair_trends"))
-    lead = mean[next_best]
+    sure = f"{mean[next_best]['lead']:.3f} ± {mean[next_best]['lead_error']:.3f}"
     area = {k: f"{v['auroc']:.2f}" for k, v in mean.items()}
     text = (
         f"- **Tables as they come.** Rows made from Adult beside TVAE's: column shapes {shapes}, pair trends {trends}, "
         f"in a {adult['ratio_processor_seconds']:.0f}th of its time. Holes are filled better than by mean and mode on "
         f"{better['simple']} of {len(sets)} sets, than by IterativeImputer on {better['iterative']}. Anomalies on "
         f"{len(adbench['sets'])} sets: mean AUROC {area['senzai']}, PyOD's VAE {area['vae']}, next best "
-        f"{names[next_best]}, {area[next_best]} (lead {lead['lead']:.3f} ± {lead['lead_error']:.3f}; [all of it](docs/tables.md#measured))."
+        f"{names[next_best]}, {area[next_best]} (lead {sure}; [all of it](docs/tables.md#measured))."
     )
     return textwrap.fill(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) + "\n"
 
