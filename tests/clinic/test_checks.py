@@ -244,3 +244,20 @@ def test_a_jump_is_counted_in_usual_moves():
     quiet = [100.0, 60, 40, 30, 25, 24, 25, 24, 25, 24]
     assert worst_jump(quiet) == 0.0
     assert worst_jump([*quiet, 90.0, 24.0]) == pytest.approx(66 / 5)
+
+
+def test_a_loss_that_rises_while_its_rate_is_weighed_in_does_not_jump():
+    rising = [100.0, 60, 40, *np.linspace(30, 70, 80), *[69.0, 70.0] * 20]
+    assert worst_jump(rising) > 10
+    assert worst_jump(rising, rising=83) == 0.0
+    assert worst_jump([*rising[:40], 140.0, *rising[41:]], rising=83) > 10
+    assert worst_jump([*rising, 140.0], rising=83) > 10
+
+
+@pytest.mark.parametrize(("settled_after", "told_of"), [(0, True), (2000, False)])
+def test_spikes_know_the_warm_up(settled_after, told_of):
+    losses = [100.0, 60, 40, *np.linspace(30, 70, 30), *[69.0, 70.0] * 5]
+    lines = [{"kind": "train", "step": 50 * i, "loss": v} for i, v in enumerate(losses, 1)]
+    found = CHECKS["spikes"].run(replace(WELL, **told(history=lines, settled_after=settled_after, lr=3e-3)))
+    assert (found is not None) == told_of
+    assert found is None or found.remedy.settings["lr"] == 3e-4

@@ -21,7 +21,7 @@ EVERYTHING = (
 def of_rate(facts: Facts) -> Remedy:
     """A lower learning rate with clipped gradients."""
     now = facts.told.lr or 1e-3
-    return Remedy("Lower the learning rate and clip gradients.", {"lr": min(1e-3, now / 10), "clip": 1.0})
+    return Remedy("Lower the learning rate and clip gradients.", {"lr": float(f"{min(1e-3, now / 10):.2g}"), "clip": 1.0})
 
 
 @check("unstable", "a loss that is not finite", needs=("history",), explains=EVERYTHING, live=True)
@@ -44,7 +44,8 @@ def spikes(facts: Facts) -> Finding | None:
     lines = [h for h in facts.history or () if h.get("kind") == "train" and h.get("loss") is not None]
     if len(lines) < 6:
         return None
-    jump = worst_jump([float(h["loss"]) for h in lines])
+    rising = sum(int(h.get("step", 0)) < (facts.settled_after or 0) for h in lines)
+    jump = worst_jump([float(h["loss"]) for h in lines], rising=rising)
     norms = [float(h["grad_norm"]) for h in lines if h.get("grad_norm") is not None]
     usual = median(norms[: max(3, len(norms) // 2)]) if len(norms) > 5 else float("inf")
     grown = max(norms[2:], default=0.0) / max(usual, 1e-12)
@@ -60,16 +61,24 @@ def spikes(facts: Facts) -> Finding | None:
     )
 
 
-def worst_jump(losses: Sequence[float]) -> float:
+def worst_jump(losses: Sequence[float], *, rising: int = 0) -> float:
     """Highest rise of a loss over the lowest of its past, in usual moves; rises below a tenth of its way do not count.
+
+    Args:
+        losses: Losses, in order.
+        rising: How many of them were logged while the rate was still being weighed in: there a loss rises by design,
+            and only a rise over the last three counts.
 
     Example:
         >>> worst_jump([9.0, 5.0, 4.0, 3.5, 3.4, 3.3, 3.2]) < 1 < worst_jump([9.0, 5.0, 4.0, 3.5, 90.0, 3.3, 3.2])
         True
     """
     moves = [abs(b - a) for a, b in itertools.pairwise(losses)]
-    lowest, jump = losses[0], 0.0
-    for loss in losses[1:]:
+    jump, settled = 0.0, min(max(rising, 1), len(losses))
+    for i in range(1, settled):
+        jump = max(jump, losses[i] - min(losses[max(0, i - 3) : i]))
+    lowest = losses[settled - 1]
+    for loss in losses[settled:]:
         jump = max(jump, loss - lowest)
         lowest = min(lowest, loss)
     way = losses[0] - min(losses)
