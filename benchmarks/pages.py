@@ -117,6 +117,51 @@ def papers_table() -> str:
     return "\n".join([*lines, *(["", "What was tried:", ""] if tried else []), *tried]) + "\n"
 
 
+def paper_lines(recipe: str) -> list[str]:
+    """Return a sentence for each reproduced row of a recipe."""
+    lines = []
+    for path in sorted((RESULTS / "papers").glob("*.json")):
+        r = json.loads(path.read_text(encoding="utf-8"))
+        if r.get("recipe") == recipe:
+            se = "" if r.get("standard_error") is None else f" ± {r['standard_error']:.2f}"
+            published = "" if r.get("published") is None else f", published {r['published']:g}"
+            lines.append(f"- {r['row']}: {r['value']:.2f}{se} {r['unit']}{published} ([what differs](../papers.md)).")
+    return lines
+
+
+def zoo_line(name: str, r: dict[str, Any]) -> str:
+    """Return the figures of one recipe as a line of a table."""
+    se = f" ± {r['log_likelihood_se']:.1f}" if r.get("log_likelihood_se") is not None else ""
+    right = f" {100 * r['right']:.0f} % |" if "right" in r else ""
+    return (f"| {name} | {r['log_likelihood']:.1f}{se} | {r['distortion']:.1f} | {r['rate']:.1f} | "
+            f"{r['squared_error']:.1f} |{right}")
+
+
+def zoo_block(name: str, found: dict[str, Any]) -> str:
+    """Return what stands under "Measured results" on the page of a recipe."""
+    own, plain = found[name], found["vae"]
+    right = " labels right |" if "right" in own else ""
+    lines = [
+        "```bash", own["command"] or f"scripts/bench zoo {name}",
+        *([f"senzai evaluate runs/{name} digits --k {own['k']}"] if own["command"] else []), "```",
+        f"| recipe | log-likelihood (k = {own['k']}, ± one standard error over rows) | distortion | rate | squared error |{right}",
+        f"|---|---|---|---|---|{'---|' if right else ''}", zoo_line(name, own),
+    ]
+    if "variant" in own:
+        told = ", ".join(f"`{k}={v}`" for k, v in own["variant"]["settings"].items() if k not in own["settings"])
+        lines.append(zoo_line(f"{name}, {told}", own["variant"]))
+    if name != "vae":
+        lines.append(zoo_line("[vae](vae.md)", plain) + (" |" if right else ""))
+    words = (
+        f"Nats on the {own['rows']} test rows of the built-in digits, one run with seed 0 and {own['settings']['steps']:,} "
+        "steps: a check that the recipe does what it says, not a comparison of methods. The squared error is the mean "
+        "over pixels of reconstructions, levels 0 to 16. " + own["note"]
+    ).strip()
+    lines += ["", textwrap.fill(words, 120, break_long_words=False, break_on_hyphens=False)]
+    papers = paper_lines(name)
+    return "\n".join([*lines, *(["", *papers] if papers else [])]) + "\n"
+
+
 def result(name: str) -> dict[str, Any]:
     """Return what a benchmark wrote."""
     found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
@@ -218,6 +263,9 @@ def main() -> None:
     between(ROOT / "docs" / "benchmarks.md", "products", products_table(products))
     between(ROOT / "docs" / "benchmarks.md", "tables", tables_line(tables))
     between(ROOT / "docs" / "papers.md", "papers", papers_table())
+    zoo = result("zoo")["recipes"]
+    for name in zoo:
+        between(ROOT / "docs" / "recipes" / f"{name}.md", "measured", zoo_block(name, zoo))
 
 
 if __name__ == "__main__":

@@ -93,10 +93,17 @@ def wide_table(given: argparse.Namespace) -> dict[str, Result]:
     return {"wide_table": all_of_it(quick=given.quick)}
 
 
+def zoo(given: argparse.Namespace) -> dict[str, Result]:
+    """Every recipe on one small task."""
+    from .zoo import measure
+
+    return {"zoo": measure(tuple(given.rows), quick=given.quick)}
+
+
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
-    "wide_table": wide_table,
+    "wide_table": wide_table, "zoo": zoo,
 }
 
 
@@ -104,7 +111,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=sorted(JOBS))
-    parser.add_argument("rows", nargs="*", help="rows of papers, or sets of imputation")
+    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation, or recipes of zoo")
     parser.add_argument("--rounds", type=int, default=3, help="runs, or seeds, of each")
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with ctgan and pyod")
     parser.add_argument("--peer-rows", type=Path, help="rows that others.py made with TVAE before, instead")

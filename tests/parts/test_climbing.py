@@ -15,6 +15,7 @@ from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.parts import HamiltonianPosterior, Likelihood, RiemannianPosterior, SemiAmortisedPosterior, StandardNormal
 from senzai.parts.momenta import log_momentum
+from senzai.parts.priors import diagonal
 from senzai.parts.slopes import slopes
 
 B, D, LATENT = 3, 4, 2
@@ -229,6 +230,16 @@ def test_refinement_finds_the_best_diagonal_normal(linear):
     precision = 1 + 1 / 0.49
     torch.testing.assert_close(q.mean, x[:, :LATENT] / 0.49 / precision, rtol=0, atol=0.02)
     torch.testing.assert_close(q.stddev, torch.full((B, LATENT), precision**-0.5).double(), rtol=0.12, atol=0)
+
+
+@pytest.mark.parametrize(("n_steps", "higher"), [(1, False), (4, True)])
+def test_refinement_never_leads_down(n_steps, higher):
+    """Where the bound is steep for the scale, a whole step would go far over its top: L = -500 (m - 1)^2 - 500 s^2 + ln s."""
+    posterior = SemiAmortisedPosterior(encoder(), 1, n_steps=n_steps)
+    start = diagonal(torch.zeros(3, 1).double(), torch.ones(3, 1).double())
+    q = posterior.refined(start, lambda z: -500.0 * (z - 1).square().sum(-1))
+    bound = -500 * (q.mean - 1).square() - 500 * q.stddev.square() + q.stddev.log()
+    assert ((bound > -990) if higher else (bound == -1000)).all()
 
 
 def test_training_and_evaluation_may_take_different_steps(linear):

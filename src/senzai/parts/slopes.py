@@ -23,10 +23,20 @@ def slopes(function: Callable[..., Tensor], *values: Tensor) -> tuple[Tensor, ..
         ...     slopes(lambda z: -0.5 * z.square().sum(-1), torch.ones(1, 2))
         (tensor([[-1., -1.]]),)
     """
+    return values_and_slopes(function, *values)[1:]
+
+
+def values_and_slopes(function: Callable[..., Tensor], *values: Tensor) -> tuple[Tensor, ...]:
+    """Return the log densities themselves, without a gradient, and then what :func:`slopes` returns.
+
+    Example:
+        >>> values_and_slopes(lambda z: -0.5 * z.square().sum(-1), torch.ones(1, 2))[0]
+        tensor([-1.])
+    """
     again = torch.is_grad_enabled()
     with torch.enable_grad():
         # views, so that only the ways through the function count and not those by which other tensors depend on values
         free = [v.view_as(v) if again and v.requires_grad else v.detach().requires_grad_() for v in values]
-        total = function(*free).sum()
-        found: Sequence[Tensor] = torch.autograd.grad(total, free, create_graph=again)
-    return tuple(found)
+        each = function(*free)
+        found: Sequence[Tensor] = torch.autograd.grad(each.sum(), free, create_graph=again)
+    return each.detach(), *found
