@@ -43,6 +43,25 @@ def test_pairs_notice_columns_that_were_shuffled():
     assert np.array_equal(alike.real, alike.real.T)
 
 
+def test_pairs_are_compared_where_both_are_known():
+    """Holes at random change nothing but the sample; columns hardly ever known together are not compared."""
+    a, b = rows(4000, 0), rows(4000, 1)
+    mask = torch.rand(a.shape, generator=torch.Generator().manual_seed(2)) < 0.7
+    mask[:, 0] = torch.arange(4000) < 2020
+    mask[:, 1] = torch.arange(4000) >= 2000
+    spoiled = torch.where(mask, a, torch.tensor(0.0, dtype=a.dtype))
+    whole, found = quality.pairs(a, b, FAMILY), quality.pairs(spoiled, b, FAMILY, mask=mask)
+    assert np.isnan(found.alike[0, 1])
+    assert np.isnan(found.real[1, 0])
+    there = ~np.isnan(found.alike)
+    assert there.sum() == 14
+    np.testing.assert_allclose(found.real[there], whole.real[there], atol=0.06)
+    np.testing.assert_allclose(found.made[2, 3], whole.made[2, 3], atol=0.02)
+    assert np.abs(found.alike - whole.alike)[there].max() < 0.1
+    none = quality.pairs(a, b, FAMILY, mask=torch.zeros_like(mask))
+    assert np.isnan(none.alike[0, 1])
+
+
 def test_a_judge_cannot_tell_rows_of_one_source():
     a, b = rows(600, 0), rows(600, 1)
     assert abs(quality.judge(a, b) - 0.5) < 0.08

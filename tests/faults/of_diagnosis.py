@@ -74,4 +74,10 @@ LIST = (
              'kept = "after" if comparison.best == "after" else "before"', "pass"),
         (f"{VERBS}test_a_remedy_that_makes_it_worse_is_not_kept",),
     ),
+    Fault(
+        "a warm-up that counts as a jump of the loss", BOUNDS,
+        edit("evaluation.diagnosis.training_checks:worst_jump", "min(losses[max(0, i - 3) : i])", "min(losses[:i])"),
+        (f"{CHECKS}test_spikes_know_the_warm_up",
+         f"{CHECKS}test_a_loss_that_rises_while_its_rate_is_weighed_in_does_not_jump"),
+    ),
 )

@@ -20,6 +20,8 @@ NEAR_ROWS = 1000
 LEVELS = ("category", "binary", "steps")
 PAIRED = 150
 """Columns that are compared with one another; of more, so many are drawn."""
+TOGETHER = 50
+"""Rows in which both of two columns must be known for them to be compared."""
 JUDGED = 500
 """Columns that a judge looks at."""
 
@@ -57,28 +59,35 @@ def distance(a: Floats, b: Floats) -> float:
 
 
 def binned(
-    real: Tensor, made: Tensor, family: MixedFamily, columns: NDArray[np.int64]
+    real: Tensor, made: Tensor, family: MixedFamily, columns: NDArray[np.int64], mask: Tensor | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return both as bins: categories as they are (the rarest beyond ten together), numbers by the data's deciles."""
+    """Return both as bins: categories as they are (the rarest beyond ten together), numbers by the data's deciles.
+
+    Entries of the data that are not known are -1.
+    """
     out = []
     for j, sort in ((int(j), family.sorts[j]) for j in columns):
-        a, b = real[:, j].double().numpy(), made[:, j].double().numpy()
+        known = np.ones(len(real), bool) if mask is None else mask[:, j].numpy()
+        a, b = real[:, j].double().numpy()[known], made[:, j].double().numpy()
         if sort in ("category", "binary"):
-            counts = np.bincount(a.astype(np.int64), minlength=int(max(a.max(), b.max())) + 1)
+            counts = np.bincount(a.astype(np.int64), minlength=int(max(a.max(initial=0), b.max(initial=0))) + 1)
             place = np.full(len(counts), BINS - 1)
             order = np.argsort(-counts, kind="stable")[: BINS - 1]
             place[order] = np.arange(len(order))
-            out.append((place[a.astype(np.int64)], place[b.astype(np.int64)]))
+            found = place[a.astype(np.int64)], place[b.astype(np.int64)]
         else:
-            edges = np.unique(np.quantile(a, np.linspace(0, 1, BINS + 1)[1:-1]))
-            out.append((np.searchsorted(edges, a, "right"), np.searchsorted(edges, b, "right")))
+            edges = np.unique(np.quantile(a, np.linspace(0, 1, BINS + 1)[1:-1])) if len(a) else a
+            found = np.searchsorted(edges, a, "right"), np.searchsorted(edges, b, "right")
+        out.append((np.full(len(real), -1), found[1]))
+        out[-1][0][known] = found[0]
     return np.stack([p[0] for p in out], 1), np.stack([p[1] for p in out], 1)
 
 
 def joint(bins: NDArray[np.int64], i: int, j: int) -> Floats:
-    """Return the shares of the pairs of bins of two columns."""
-    table = np.bincount(bins[:, i] * BINS + bins[:, j], minlength=BINS * BINS).reshape(BINS, BINS)
-    return np.asarray(table / max(len(bins), 1))
+    """Return how often each pair of bins of two columns comes, in rows where both are known, ``(BINS, BINS)``."""
+    both = bins[(bins[:, i] >= 0) & (bins[:, j] >= 0)]
+    table = np.bincount(both[:, i] * BINS + both[:, j], minlength=BINS * BINS).reshape(BINS, BINS)
+    return table.astype(np.float64)
 
 
 def cramers_v(shares: Floats, n: int) -> float:
@@ -105,7 +114,8 @@ def cramers_v(shares: Floats, n: int) -> float:
 class Pairs:
     """Associations between columns of real and of generated rows, and how alike pairs are, ``(d, d)`` each.
 
-    ``columns`` says which columns these are: of very many, not all are compared with one another.
+    ``columns`` says which columns these are: of very many, not all are compared with one another. NaN stands where two
+    columns are hardly ever known together.
     """
 
     real: Floats
@@ -114,28 +124,39 @@ class Pairs:
     columns: NDArray[np.int64]
 
 
-def pairs(real: Tensor, made: Tensor, family: MixedFamily, columns: NDArray[np.int64] | None = None) -> Pairs:
+def pairs(
+    real: Tensor, made: Tensor, family: MixedFamily, columns: NDArray[np.int64] | None = None,
+    mask: Tensor | None = None,
+) -> Pairs:
     """Compare every pair of columns: association by Cramér's V, likeness by total variation of their bins.
 
-    Pairs are as many as the square of the columns, so of more than ``PAIRED`` only some are compared.
+    A pair is compared on the rows in which both are known, if there are ``TOGETHER``. Pairs are as many as the square of the columns, so of more than ``PAIRED`` only some are compared.
 
     Args:
         real: Rows of the data.
         made: Rows of the model.
         family: Types of the columns.
         columns: Which columns to compare; by default all of them, or :func:`some_columns`.
+        mask: Which entries of the data are known; by default all.
     """
     chosen = some_columns(len(family.sorts)) if columns is None else columns
-    a, b = binned(real, made, family, chosen)
+    a, b = binned(real, made, family, chosen, mask)
     d = a.shape[1]
     out = (np.eye(d), np.eye(d), np.eye(d))
     for i in range(d):
         for j in range(i):
-            ja, jb = joint(a, i, j), joint(b, i, j)
-            values = (cramers_v(ja, len(a)), cramers_v(jb, len(b)), 1 - 0.5 * float(np.abs(ja - jb).sum()))
-            for m, v in zip(out, values, strict=True):
+            for m, v in zip(out, compared(joint(a, i, j), joint(b, i, j), min(TOGETHER, len(a))), strict=True):
                 m[i, j] = m[j, i] = v
     return Pairs(out[0], out[1], out[2], chosen)
+
+
+def compared(real: Floats, made: Floats, least: int) -> tuple[float, float, float]:
+    """Return the association of two columns in the data and in made rows, and how alike they are, from counts."""
+    n, m = int(real.sum()), int(made.sum())
+    if n < max(least, 1):
+        return float("nan"), float("nan"), float("nan")
+    a, b = real / n, made / m
+    return cramers_v(a, n), cramers_v(b, m), 1 - 0.5 * float(np.abs(a - b).sum())
 
 
 def some_columns(d: int, most: int = PAIRED) -> NDArray[np.int64]:

@@ -41,7 +41,7 @@ def sections(found: Findings, schema: Schema, dataset: Dataset, model: LatentMod
     batch = found.mapped.batch
     made = found.samples
     shapes = quality.shapes(batch.tensor, made, family, batch.observed)
-    mapped = quality.pairs(completed(batch.tensor, batch.observed), made, family)
+    mapped = quality.pairs(batch.tensor, made, family, mask=batch.observed)
     parts = [columns(found, schema, shapes), associations(schema, mapped)]
     parts.append(judged(found, schema, dataset, family, shapes, mapped))
     if batch.observed is not None:
@@ -59,6 +59,11 @@ def completed(x: Tensor, mask: Tensor | None) -> Tensor:
     fill = torch.stack([x[mask[:, j], j].mode().values if bool(mask[:, j].any()) else x[0, j] * 0
                         for j in range(x.shape[1])])
     return torch.where(mask, x, fill)
+
+
+def holed(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Return rows with NaN where the data have holes, those of one row after the other."""
+    return x if mask is None else torch.where(mask[torch.arange(len(x)) % len(mask)], x, torch.nan)
 
 
 def cut(value: Any, longest: int) -> str:
@@ -165,7 +170,7 @@ def associations(schema: Schema, mapped: quality.Pairs) -> Section:
     names = [cut(every[j], 18) for j in mapped.columns]
     chosen = np.arange(len(names))
     if len(names) > MAPPED:
-        gap = np.abs(mapped.real - mapped.made).sum(0)
+        gap = np.nansum(np.abs(mapped.real - mapped.made), 0)
         chosen = np.sort(np.argsort(-gap)[:MAPPED])
     below = np.tril(np.ones((len(names), len(names)), bool))
     panels = [("Data below the diagonal, model above", np.where(below, mapped.real, mapped.made), SCALE, 0.0),
@@ -216,11 +221,17 @@ def judged(
     if d > 1:
         alike = mapped.alike[off]
         some = "" if len(mapped.columns) == d else f" of {len(mapped.columns)} columns, drawn at random"
-        rows.append(("pair trends", f"{alike.mean():.3f} (mean over pairs{some}; lowest {alike.min():.3f})"))
+        there = alike[~np.isnan(alike)]
+        if len(there):
+            some += "" if len(there) == len(alike) else f" known together in {quality.TOGETHER} rows"
+            rows.append(("pair trends", f"{there.mean():.3f} (mean over pairs{some}; lowest {there.min():.3f})"))
     limited = "" if d <= quality.JUDGED else f"; it sees {quality.JUDGED} columns"
     if min(len(held), len(made)) >= 60:
-        rows.append(("judge", f"AUROC {quality.judge(held, made):.3f} of a classifier that tells real from generated; "
-                              f"0.5 cannot tell{limited}"))
+        told = found.held.batch
+        area = quality.judge(holed(told.tensor, told.observed), holed(made, told.observed))
+        same = "" if told.observed is None else "; generated rows were given the same holes"
+        rows.append(("judge", f"AUROC {area:.3f} of a classifier that tells real from generated; "
+                              f"0.5 cannot tell{limited}{same}"))
     target = next((j for j in reversed(range(d)) if family.sorts[j] in ("category", "binary")
                    and 2 <= family.sizes[j] <= 10), None)
     use = None if target is None or len(held) < 60 else quality.useful(train, made[: len(train)], held, target)
