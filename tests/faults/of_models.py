@@ -84,6 +84,11 @@ LIST = (
         (f"{LABELS}test_the_bound_sums_over_labels",),
     ),
     Fault(
+        "a balance that counts rows whose label is known", MODELS,
+        edit("objectives.labels:imbalance", "(~batch.y_known)", "torch.ones_like(batch.y_known)"),
+        (f"{LABELS}test_a_balance_weighs_how_frequent_the_classes_of_unlabelled_rows_are",),
+    ),
+    Fault(
         "labels that are taken for known everywhere", MODELS,
         edit("models.semi_supervised:SemiSupervised.weights",
              "torch.ones_like(batch.y, dtype=torch.bool) if batch.y_known is None else batch.y_known",

@@ -108,6 +108,27 @@ def test_the_classification_loss_is_weighted_and_of_labelled_rows(batch):
     torch.testing.assert_close(cross_entropy(model, rows), own)
 
 
+def test_a_balance_weighs_how_frequent_the_classes_of_unlabelled_rows_are(batch):
+    model, y, known = zoo.make("m2"), torch.tensor([0, 2, 1, 1, 2]), torch.tensor([True, False, True, False, False])
+    rows = replace(batch, y=y, y_known=known)
+
+    def terms(**settings):
+        with using(Noise.seeded(0)):
+            return SemiSupervisedBound(alpha=3.0, **settings)(model, rows, 0)
+
+    mean = model.classify(batch)[~known].exp().mean(0)
+    uniform = torch.distributions.Categorical(torch.full((3,), 1 / 3).double())
+    nats = torch.distributions.kl_divergence(torch.distributions.Categorical(mean), uniform)
+    found = terms(balance=2.0)
+    torch.testing.assert_close(found.loss - terms().loss, 2 * nats * (~known))
+    torch.testing.assert_close(sum(found.parts.values()), found.loss)
+    assert SemiSupervisedBound(balance=2.0).mixes_rows(model)
+    assert SemiSupervisedBound(balance=2.0).players(model)[0].mixes_rows
+    assert not SemiSupervisedBound().mixes_rows(model)
+    labelled = SemiSupervisedBound(balance=2.0)(model, replace(batch, y=y), 0)
+    assert (labelled.parts["imbalance"] == 0).all()
+
+
 def test_with_one_class_it_is_a_plain_autoencoder(batch, with_noise):
     torch.manual_seed(0)
     model = zoo.m2(n_classes=1).double()
@@ -350,6 +371,8 @@ def test_what_cannot_work_is_refused(batch):
         verbs.complete(flat, batch)
     with pytest.raises(SettingError):
         SemiSupervisedBound(alpha=-1.0)
+    with pytest.raises(SettingError, match="balance"):
+        SemiSupervisedBound(balance=-1.0)
     with pytest.raises(CombinationError, match="have none"):
         Classifier(zoo.encoder(), 0)
     assert isinstance(zoo.make("m1"), Probed)

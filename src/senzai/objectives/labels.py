@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import log
 from typing import final
 
 import torch
@@ -19,13 +20,32 @@ from .elbo import ELBO
 from .warmup import begun, in_steps
 
 
-def cross_entropy(model: Classifies, batch: Batch) -> Tensor:
+def cross_entropy(model: Classifies, batch: Batch, log_q: Tensor | None = None) -> Tensor:
     """Return -log q(y | x) of rows whose label is known, zero of the others, ``(B,)``."""
-    log_q = model.classify(batch)
+    log_q = model.classify(batch) if log_q is None else log_q
     if batch.y is None:
         return torch.zeros_like(log_q[:, 0])
     own = -log_q.gather(1, batch.y.unsqueeze(1)).squeeze(1)
     return own if batch.y_known is None else torch.where(batch.y_known, own, torch.zeros_like(own))
+
+
+def imbalance(log_q: Tensor, batch: Batch) -> Tensor:
+    r"""Return how far the classes of the rows without a label are from being equally frequent, for each such row.
+
+    .. math:: \mathrm{KL}\Big(\tfrac1n \textstyle\sum_i q(y \mid x_i) \,\Big\|\, p(y)\Big)
+
+    with p(y) uniform: nats, the same for every row without a label, zero for the others, ``(B,)``.
+
+    Example:
+        >>> log_q = torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0], [0.0, -torch.inf]])
+        >>> imbalance(log_q[:2], Batch(torch.zeros(2, 1))).tolist(), imbalance(log_q[::2], Batch(torch.zeros(2, 1)))
+        ([0.0, 0.0], tensor([0.6931, 0.6931]))
+    """
+    free = torch.ones_like(log_q[:, 0])
+    if batch.y is not None:
+        free = torch.zeros_like(free) if batch.y_known is None else (~batch.y_known).to(log_q.dtype)
+    mean = (log_q.exp() * free.unsqueeze(1)).sum(0) / free.sum().clamp_min(1)
+    return free * (torch.special.xlogy(mean, mean).sum() + mean.sum() * log(log_q.shape[1]))
 
 
 def need_classifier(model: LatentModel) -> None:
@@ -51,34 +71,48 @@ class SemiSupervisedBound(Objective):
 
     The bound alone teaches the classifier from unlabelled rows only: where the label is known q(y | x) does not enter.
 
+    With few labels a class may swallow another: its decoder learns to draw both. ``balance`` is the weight of
+    :func:`imbalance`, which says what p(y) says of all rows together: that classes are equally frequent.
+
     Reference:
         Semi-supervised Learning with Deep Generative Models (Kingma et al., 2014), equation 9.
         https://arxiv.org/abs/1406.5298
+        Discriminative Clustering by Regularized Information Maximization (Krause et al., 2010), for the balance.
+        https://papers.nips.cc/paper/2010/hash/42998cf32d552343bc8e460416382dca-Abstract.html
 
     Args:
         base: The bound.
         alpha: Weight of the classification loss per labelled row, in nats per nat. The paper's :math:`0.1 N` times a
             mean over labelled rows is ``0.1 * rows / labelled rows`` here.
+        balance: Weight of the imbalance of classes in a batch, per unlabelled row. Leave it zero where classes are not
+            equally frequent.
     """
 
     base: Objective = ELBO()  # noqa: RUF009 - frozen and without state
     alpha: float = 1.0
+    balance: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.alpha >= 0:
-            raise SettingError(f"`alpha >= 0` must hold, but got alpha={self.alpha!r}. Zero is the bound alone.")
+        if not self.alpha >= 0 or not self.balance >= 0:
+            raise SettingError(
+                f"`alpha >= 0` and `balance >= 0` must hold, but got alpha={self.alpha!r}, balance={self.balance!r}. "
+                "Zero is the bound alone."
+            )
 
     def __call__(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the terms of a batch."""
         need_classifier(model)
         assert isinstance(model, Classifies)  # as just checked
-        terms, extra = self.base(model, batch, step), self.alpha * cross_entropy(model, batch)
-        return replace(terms, loss=terms.loss + extra, parts={**terms.parts, "classification": extra})
+        terms, log_q = self.base(model, batch, step), model.classify(batch)
+        extra = {"classification": self.alpha * cross_entropy(model, batch, log_q)}
+        if self.balance:
+            extra["imbalance"] = self.balance * imbalance(log_q, batch)
+        return replace(terms, loss=terms.loss + sum(extra.values()), parts={**terms.parts, **extra})
 
     def players(self, model: LatentModel) -> tuple[Player, ...]:
         """Return the players of the bound; the first one classifies too."""
         first, *others = self.base.players(model)
-        return (replace(first, loss=self), *others)
+        return (replace(first, loss=self, mixes_rows=first.mixes_rows or self.balance > 0), *others)
 
     def equip(self, model: LatentModel) -> None:
         """Add what the bound needs."""
@@ -90,8 +124,8 @@ class SemiSupervisedBound(Objective):
         self.base.check(model)
 
     def mixes_rows(self, model: LatentModel) -> bool:
-        """Whether the bound mixes rows."""
-        return self.base.mixes_rows(model)
+        """Whether the bound mixes rows; a balance does."""
+        return self.balance > 0 or self.base.mixes_rows(model)
 
     @property
     def settled_after(self) -> int:

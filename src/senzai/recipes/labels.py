@@ -83,7 +83,8 @@ def m2_of(frame: Frame, n_classes: int) -> SemiSupervised:
 )
 def m2(frame: Frame) -> Made:
     """Label and style generate a row; the classifier learns from both kinds of rows."""
-    return m2_of(frame, frame.classes), SemiSupervisedBound(frame.elbo(), alpha=frame.alpha)
+    model = m2_of(frame, frame.classes)
+    return model, SemiSupervisedBound(frame.elbo(), alpha=frame.alpha, balance=frame.get("balance", 0.0))
 
 
 def calm(model: SemiSupervised) -> SemiSupervised:
