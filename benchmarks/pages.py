@@ -144,7 +144,8 @@ def zoo_block(name: str, found: dict[str, Any]) -> str:
     lines = [
         "```bash", own["command"] or f"scripts/bench zoo {name}",
         *([f"senzai evaluate runs/{name} digits --k {own['k']}"] if own["command"] else []), "```",
-        f"| recipe | log-likelihood (k = {own['k']}, ± one standard error over rows) | distortion | rate | squared error |{right}",
+        f"| recipe | log-likelihood (k = {own['k']}, ± one standard error over rows) | distortion | rate | "
+        f"squared error |{right}",
         f"|---|---|---|---|---|{'---|' if right else ''}", zoo_line(name, own),
     ]
     if "variant" in own:
@@ -153,9 +154,9 @@ def zoo_block(name: str, found: dict[str, Any]) -> str:
     if name != "vae":
         lines.append(zoo_line("[vae](vae.md)", plain) + (" |" if right else ""))
     words = (
-        f"Nats on the {own['rows']} test rows of the built-in digits, one run with seed 0 and {own['settings']['steps']:,} "
-        "steps: a check that the recipe does what it says, not a comparison of methods. The squared error is the mean "
-        "over pixels of reconstructions, levels 0 to 16. " + own["note"]
+        f"Nats on the {own['rows']} test rows of the built-in digits, one run with seed 0 and "
+        f"{own['settings']['steps']:,} steps: a check that the recipe does what it says, not a comparison of "
+        "methods. The squared error is the mean over pixels of reconstructions, levels 0 to 16. " + own["note"]
     ).strip()
     lines += ["", textwrap.fill(words, 120, break_long_words=False, break_on_hyphens=False)]
     papers = paper_lines(name)

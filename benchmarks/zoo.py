@@ -1,7 +1,7 @@
-"""Every recipe on one small task: the built-in digits, few steps, one seed. ``python -m benchmarks.run zoo [RECIPE ...]``.
+"""Every recipe on one small task, the built-in digits: ``python -m benchmarks.run zoo [RECIPE ...]``.
 
-It shows that each recipe does what it says, with the same numbers for all: bound, log-likelihood, rate, reconstructions,
-time. It is no comparison of methods: nothing was tuned, and a thousand steps of 1,437 rows are few.
+It shows that each recipe does what it says, with the same numbers for all: bound, log-likelihood, rate,
+reconstructions. It is no comparison of methods: nothing was tuned, the steps are few, and there is one seed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Case:
 
     Args:
         settings: What it changes of the shared settings; ``None`` leaves one out.
-        rows: ``digits``; ``sequences``: a picture as eight steps of eight pixels; ``few_labels``: the labels of 100 rows.
+        rows: ``digits``; ``sequences``: a picture as eight steps of eight pixels; ``few_labels``: 100 labels.
         note: What its numbers are, where they are something else.
     """
 

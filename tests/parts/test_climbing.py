@@ -234,7 +234,7 @@ def test_refinement_finds_the_best_diagonal_normal(linear):
 
 @pytest.mark.parametrize(("n_steps", "higher"), [(1, False), (4, True)])
 def test_refinement_never_leads_down(n_steps, higher):
-    """Where the bound is steep for the scale, a whole step would go far over its top: L = -500 (m - 1)^2 - 500 s^2 + ln s."""
+    """Steep for its scale, so that a whole step goes far over the top: L = -500 (m - 1)^2 - 500 s^2 + ln s."""
     posterior = SemiAmortisedPosterior(encoder(), 1, n_steps=n_steps)
     start = diagonal(torch.zeros(3, 1).double(), torch.ones(3, 1).double())
     q = posterior.refined(start, lambda z: -500.0 * (z - 1).square().sum(-1))

@@ -130,7 +130,8 @@ def pairs(
 ) -> Pairs:
     """Compare every pair of columns: association by Cramér's V, likeness by total variation of their bins.
 
-    A pair is compared on the rows in which both are known, if there are ``TOGETHER``. Pairs are as many as the square of the columns, so of more than ``PAIRED`` only some are compared.
+    A pair is compared on the rows in which both are known, if there are ``TOGETHER``. Pairs are as many as the square
+    of the columns, so of more than ``PAIRED`` only some are compared.
 
     Args:
         real: Rows of the data.

@@ -45,7 +45,8 @@ def imbalance(log_q: Tensor, batch: Batch) -> Tensor:
     if batch.y is not None:
         free = torch.zeros_like(free) if batch.y_known is None else (~batch.y_known).to(log_q.dtype)
     mean = (log_q.exp() * free.unsqueeze(1)).sum(0) / free.sum().clamp_min(1)
-    return free * (torch.special.xlogy(mean, mean).sum() + mean.sum() * log(log_q.shape[1]))
+    nats: Tensor = torch.special.xlogy(mean, mean).sum() + mean.sum() * log(log_q.shape[1])
+    return free * nats
 
 
 def need_classifier(model: LatentModel) -> None:

@@ -36,8 +36,8 @@ class SemiAmortisedPosterior(AnyPosterior):
     which are steps along the natural gradient: they do not depend on how the mean and scale are written. The
     expectation is over pairs of opposite draws that belong to the row. A step is taken only where it does not lower
     :math:`L` at its own draws; the next ones of that row are a quarter as long: a step is right where the scale fits
-    the curvature, and a decoder that has learned nothing yet is steeper than that. The refined distribution is a normal with a
-    density like any other, so that rate, bounds and estimates are those of what was refined.
+    the curvature, and a decoder that has learned nothing yet is steeper than that. The refined distribution is a
+    normal with a density like any other, so that rate, bounds and estimates are those of what was refined.
 
     Reference:
         Semi-Amortized Variational Autoencoders (Kim et al., 2018). https://arxiv.org/abs/1802.02550
@@ -101,7 +101,8 @@ class SemiAmortisedPosterior(AnyPosterior):
             found = (loc, log_scale) if kept else (loc.detach(), log_scale.detach())
             trust = torch.ones_like(loc[..., :1])
             for _ in range(self.train_steps if self.training else self.n_steps):
-                *found, trust = self._step(*found, trust, joint)
+                moved, wider, trust = self._step(*found, trust, joint)
+                found = (moved, wider)
         if not kept:
             found = (loc + (found[0] - loc).detach(), log_scale + (found[1] - log_scale).detach())
         return diagonal(found[0], found[1].exp())

@@ -21,7 +21,8 @@ EVERYTHING = (
 def of_rate(facts: Facts) -> Remedy:
     """A lower learning rate with clipped gradients."""
     now = facts.told.lr or 1e-3
-    return Remedy("Lower the learning rate and clip gradients.", {"lr": float(f"{min(1e-3, now / 10):.2g}"), "clip": 1.0})
+    lower = float(f"{min(1e-3, now / 10):.2g}")
+    return Remedy("Lower the learning rate and clip gradients.", {"lr": lower, "clip": 1.0})
 
 
 @check("unstable", "a loss that is not finite", needs=("history",), explains=EVERYTHING, live=True)
