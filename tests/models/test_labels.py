@@ -125,6 +125,9 @@ def test_a_balance_weighs_how_frequent_the_classes_of_unlabelled_rows_are(batch)
     assert SemiSupervisedBound(balance=2.0).mixes_rows(model)
     assert SemiSupervisedBound(balance=2.0).players(model)[0].mixes_rows
     assert not SemiSupervisedBound().mixes_rows(model)
+    stack = zoo.make("m1-m2")
+    assert Layerwise(balance=2.0).mixes_rows(stack)
+    assert [p.mixes_rows for p in Layerwise(balance=2.0).players(stack)] == [False, True]
     labelled = SemiSupervisedBound(balance=2.0)(model, replace(batch, y=y), 0)
     assert (labelled.parts["imbalance"] == 0).all()
 
@@ -371,8 +374,11 @@ def test_what_cannot_work_is_refused(batch):
         verbs.complete(flat, batch)
     with pytest.raises(SettingError):
         SemiSupervisedBound(alpha=-1.0)
-    with pytest.raises(SettingError, match="balance"):
-        SemiSupervisedBound(balance=-1.0)
+    for objective in (SemiSupervisedBound, Layerwise):
+        with pytest.raises(SettingError, match="balance"):
+            objective(balance=-1.0)
+    with pytest.raises(SettingError, match="start"):
+        Layerwise(start=-1.0)
     with pytest.raises(CombinationError, match="have none"):
         Classifier(zoo.encoder(), 0)
     assert isinstance(zoo.make("m1"), Probed)

@@ -198,18 +198,18 @@ class Layerwise(Objective):
 
     Args:
         alpha: Weight of the classification loss per labelled row.
+        balance: Weight of the imbalance of classes; see :class:`SemiSupervisedBound`.
         start: First step t0 of the upper layer; below 1 a share of the training. With 0 both learn all the time.
     """
 
     alpha: float = 1.0
+    balance: float = 0.0
     start: float = 0.3
 
     def __post_init__(self) -> None:
-        if not self.alpha >= 0 or not self.start >= 0:
-            raise SettingError(
-                f"`alpha >= 0` and `start >= 0` must hold, but got alpha={self.alpha!r}, start={self.start!r}. "
-                "With alpha=0 it is the bound alone."
-            )
+        SemiSupervisedBound(alpha=self.alpha, balance=self.balance)
+        if not self.start >= 0:
+            raise SettingError(f"`start >= 0` must hold, but got start={self.start!r}. Give a step, or a share.")
 
     def over(self, total_steps: int) -> Layerwise:
         """Return the objective with its start in steps."""
@@ -246,11 +246,8 @@ class Layerwise(Objective):
         with torch.no_grad():
             codes, _ = model.lower(batch, 1)
         fixed = replace(batch, x=codes[0], mask=None, lengths=None, c=None)
-        terms = ELBO()(model.upper, fixed, step)
-        if not isinstance(model.upper, Classifies):
-            return terms
-        extra = self.alpha * cross_entropy(model.upper, fixed)
-        return replace(terms, loss=terms.loss + extra, parts={**terms.parts, "classification": extra})
+        bound = SemiSupervisedBound(alpha=self.alpha, balance=self.balance)
+        return (bound if isinstance(model.upper, Classifies) else ELBO())(model.upper, fixed, step)
 
     def players(self, model: LatentModel) -> tuple[Player, ...]:
         """Return the lower layer and the upper one."""
@@ -260,8 +257,12 @@ class Layerwise(Objective):
         above = tuple(p for p in model.upper.parameters() if p.requires_grad)
         return (
             Player("lower", lower, self, mixes_rows=model.mixes_rows, when=self.lower_plays),
-            Player("upper", above, self.upper, when=self.upper_plays),
+            Player("upper", above, self.upper, mixes_rows=self.balance > 0, when=self.upper_plays),
         )
+
+    def mixes_rows(self, model: LatentModel) -> bool:
+        """Whether a balance is kept over the batch, or the model mixes rows."""
+        return self.balance > 0 or model.mixes_rows
 
     def check(self, model: LatentModel) -> None:
         """Refuse a model of one layer."""

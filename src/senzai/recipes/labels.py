@@ -118,5 +118,5 @@ def m1_m2(frame: Frame) -> Made:
     model = Stacked(below.posterior(), below.likelihood(), upper)
     if frame.settings.get("objective", "layerwise") == "layerwise":
         frame.get("objective", None)
-        return model, Layerwise(alpha=frame.alpha, start=frame.get("start", 0.3))
-    return model, SemiSupervisedBound(frame.elbo(), alpha=frame.alpha)
+        return model, Layerwise(alpha=frame.alpha, balance=frame.get("balance", 0.0), start=frame.get("start", 0.3))
+    return model, SemiSupervisedBound(frame.elbo(), alpha=frame.alpha, balance=frame.get("balance", 0.0))
