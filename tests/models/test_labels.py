@@ -125,7 +125,7 @@ def test_a_balance_weighs_how_frequent_the_classes_of_unlabelled_rows_are(batch)
     assert SemiSupervisedBound(balance=2.0).mixes_rows(model)
     assert SemiSupervisedBound(balance=2.0).players(model)[0].mixes_rows
     assert not SemiSupervisedBound().mixes_rows(model)
-    stack = zoo.make("m1-m2")
+    stack = zoo.make("m1_m2")
     assert Layerwise(balance=2.0).mixes_rows(stack)
     assert [p.mixes_rows for p in Layerwise(balance=2.0).players(stack)] == [False, True]
     labelled = SemiSupervisedBound(balance=2.0)(model, replace(batch, y=y), 0)
