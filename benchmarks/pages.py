@@ -130,8 +130,8 @@ def papers_line() -> str:
     aimed = [r for r in rows if r.get("aim") is not None]
     text = (
         "- **Published numbers, reproduced on two cores.** Log-likelihood of static MNIST after 30 to 100 epochs "
-        f"instead of thousands, 5,000 draws, published numbers in brackets: {', '.join(told)}. {sum(map(met, aimed))} of "
-        f"{len(aimed)} aims are met; misses are [listed as misses](docs/papers.md)."
+        f"instead of thousands, 5,000 draws, published numbers in brackets: {', '.join(told)}. "
+        f"{sum(map(met, aimed))} of {len(aimed)} aims are met; misses are [listed as misses](docs/papers.md)."
     )
     return textwrap.fill(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) + "\n"
 
