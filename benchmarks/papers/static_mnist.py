@@ -48,6 +48,7 @@ class Case:
         aim: Log-likelihood that would count as reproduced.
         differs: What differs from the published protocol, beside the number of epochs.
         epochs: Epochs of a full run: fewer for the models whose step is dear.
+        tried: What else was tried, in a sentence.
     """
 
     recipe: str = "vae"
@@ -57,6 +58,7 @@ class Case:
     aim: float | None = None
     differs: str = "Adam with a cosine schedule instead of normalised gradients with early stopping"
     epochs: int = 100
+    tried: str = ""
 
 
 CASES: dict[str, Case] = {
@@ -129,7 +131,7 @@ def reproduce(
         "unit": "nats per image, log-likelihood", "published": case.published, "source": case.source, "aim": case.aim,
         "protocol": "784-300-300-40 unless the settings say otherwise, Bernoulli likelihood; 50,000 rows for training, "
         f"10,000 for choosing the step, drawn from train and valid; {images:,} test rows, {k:,} draws each",
-        "differs": f"{epochs} epochs instead of up to 2,000; {case.differs}",
+        "differs": f"{epochs} epochs instead of up to 2,000; {case.differs}", "tried": case.tried,
         "recipe": case.recipe, "settings": settings_of(case, epochs, seed), "seed": seed, "k": k, "epochs": epochs,
         "test_rows": images, "best_step": run.metrics["fit"]["best_step"],
         "monte_carlo_se": found.mean_monte_carlo_se, "ess_median": found.ess_median,

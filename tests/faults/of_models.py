@@ -117,7 +117,7 @@ LIST = (
     ),
     Fault(
         "a model of codes that is sure of them before it has seen any", MODELS,
-        edit("recipes.labels:calm", "out.weight.mul_(0.1)", "pass"),
+        edit("nn.layers:calmed", "layer.weight.mul_(0.1)", "pass"),
         (f"{LABELS}test_a_model_of_codes_begins_with_a_wide_likelihood",),
     ),
     Fault(

@@ -99,6 +99,17 @@ def linear_out(n_in: int, n_out: int, *, bias: bool = True) -> nn.Linear:
     return layer
 
 
+def calmed(layer: nn.Linear) -> nn.Linear:
+    """Return a last layer with a tenth of its weights.
+
+    Where means and scales of latents come from it: those of data may start with any size, but latents do not exist yet,
+    and would begin with scales that make gradients so large that Adam takes small steps for a thousand of them.
+    """
+    with torch.no_grad():
+        layer.weight.mul_(0.1)
+    return layer
+
+
 def skips(n_in: int, widths: tuple[int, ...], activation: str) -> nn.ModuleList:
     """Return linear ways from the latents to hidden layers of these widths, the last one without an activation.
 

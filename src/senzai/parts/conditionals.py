@@ -14,7 +14,7 @@ from ..core.errors import CombinationError, SettingError
 from ..core.spec import part
 from ..dist.family import Family
 from ..dist.numeric import positive_raw
-from ..nn.layers import hidden_layers, linear_out, size_of
+from ..nn.layers import calmed, hidden_layers, linear_out, size_of
 from ..nn.precision import network_precision
 from .posteriors import full_precision
 from .priors import Prior, check_width, diagonal
@@ -54,6 +54,8 @@ class Conditional(AnyConditional):
         hidden: Widths of the hidden layers; none for a linear one.
         activation: One of ``senzai.nn.ACTIVATIONS``.
         dropout: Share of hidden units dropped in training.
+        calm: Whether the last layer starts with a tenth of the usual weights, so that at first nearly the same is said
+            whatever is given: a level of latents that begins anywhere sends its neighbours gradients of any size.
 
     Example:
         >>> from senzai.dist import NormalFamily
@@ -64,7 +66,7 @@ class Conditional(AnyConditional):
 
     def __init__(
         self, n_in: int, n_latent: int, family: Family, hidden: tuple[int, ...] = (), *, activation: str = "relu",
-        dropout: float = 0.0,
+        dropout: float = 0.0, calm: bool = False,
     ) -> None:
         super().__init__()
         at_least(1, n_in=n_in)
@@ -72,6 +74,8 @@ class Conditional(AnyConditional):
         self.raw_shape = family.raw_shape(self.event)
         self.hidden = hidden_layers(n_in, tuple(hidden), activation=activation, dropout=dropout)
         self.head = linear_out(hidden[-1] if hidden else n_in, size_of(self.raw_shape))
+        if calm:
+            calmed(self.head)
 
     def forward(self, *given: Tensor) -> Distribution:
         """Return p(a | given) with the leading axes of ``given`` as its batch."""

@@ -15,6 +15,7 @@ from ..core.spec import part
 from ..dist.calibrated import optimal, with_scale
 from ..dist.family import Family, Unit
 from ..nn.inputs import DataInitialised, Decoder, as_float, moments
+from ..nn.layers import calmed
 from ..nn.precision import network_precision
 from .posteriors import full_precision
 
@@ -185,3 +186,11 @@ def decoded_names(family: Family, shared: tuple[str, ...]) -> tuple[str, ...]:
             f"but got {', '.join(map(str, shared))}. Name fewer, or others."
         )
     return left
+
+
+def calm(likelihood: AnyLikelihood) -> AnyLikelihood:
+    """Return a likelihood of codes whose fully connected decoder starts with a calm last layer; see ``calmed``."""
+    assert isinstance(likelihood, Likelihood)  # of codes there is no other
+    assert isinstance(likelihood.decoder.out, nn.Linear)
+    calmed(likelihood.decoder.out)
+    return likelihood

@@ -12,7 +12,7 @@ from ..models.top_down import TopDown
 from ..models.very_deep import VeryDeep
 from ..nn.levels import Levels
 from ..parts.conditionals import Concatenated, Merged
-from ..parts.likelihoods import Likelihood
+from ..parts.likelihoods import Likelihood, calm
 from ..parts.posteriors import Posterior
 from .frame import Frame
 from .registry import Made, recipe
@@ -28,7 +28,8 @@ def hvae_2(frame: Frame) -> Made:
     top = frame.n_latent
     lower = frame.get("n_lower", top)
     features = Levels(frame.encoder())
-    rung = Concatenated(frame.conditional(top, lower), frame.conditional(features.n_features + top, lower))
+    transition = frame.conditional(top, lower, calm=True)
+    rung = Concatenated(transition, frame.conditional(features.n_features + top, lower, calm=True))
     likelihood = frame.inner(n_latent=top + lower).likelihood()
     return TopDown(frame.prior(), frame.posterior(), features, (rung,), likelihood, skip=True), frame.elbo()
 
@@ -44,7 +45,7 @@ def iwae_2(frame: Frame) -> Made:
     lower = frame.get("n_lower", 2 * top)
     below = frame.inner(n_latent=lower, without=("prior",))
     above = frame.of_codes(lower, top)
-    upper = Flat(above.prior(), above.posterior(), above.likelihood())
+    upper = Flat(above.prior(), above.posterior(), calm(above.likelihood()))
     return Stacked(below.posterior(), below.likelihood(), upper), frame.elbo()
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
 from ..core.errors import CombinationError
 from ..core.examples import example
 from ..models.flat import Flat
@@ -14,7 +11,7 @@ from ..models.stacked import Stacked
 from ..models.structured import Structured, places
 from ..objectives.labels import Layerwise, ProbedBound, SemiSupervisedBound
 from ..parts.classifiers import Classifier, Probe
-from ..parts.likelihoods import Likelihood
+from ..parts.likelihoods import calm
 from .frame import Frame
 from .registry import Made, recipe
 
@@ -67,12 +64,11 @@ def m1(frame: Frame) -> Made:
     return Probed(flat, Probe(frame.n_latent, n_classes, frame.hidden[-1:])), ProbedBound(frame.elbo())
 
 
-def m2_of(frame: Frame, n_classes: int) -> SemiSupervised:
-    """Return an M2 for rows of a frame."""
+def m2_of(frame: Frame, n_classes: int, *, codes: bool = False) -> SemiSupervised:
+    """Return an M2 for rows of a frame, which may be codes."""
     told = frame.inner(n_condition=n_classes)
-    return SemiSupervised(
-        frame.prior(), told.posterior(), told.likelihood(), Classifier(frame.encoder(), n_classes)
-    )
+    likelihood = calm(told.likelihood()) if codes else told.likelihood()
+    return SemiSupervised(frame.prior(), told.posterior(), likelihood, Classifier(frame.encoder(), n_classes))
 
 
 @example(frame={"n_classes": 3})
@@ -85,20 +81,6 @@ def m2(frame: Frame) -> Made:
     """Label and style generate a row; the classifier learns from both kinds of rows."""
     model = m2_of(frame, frame.classes)
     return model, SemiSupervisedBound(frame.elbo(), alpha=frame.alpha, balance=frame.get("balance", 0.0))
-
-
-def calm(model: SemiSupervised) -> SemiSupervised:
-    """Return the model with a tenth of the weights of its decoder's last layer.
-
-    A model of data takes mean and scale of its likelihood from them; one of codes, which do not exist yet, would begin
-    with scales of any size, and gradients so large that Adam takes small steps for a thousand of them.
-    """
-    assert isinstance(model.likelihood, Likelihood)
-    out = model.likelihood.decoder.out
-    assert isinstance(out, nn.Linear)  # codes have fully connected decoders
-    with torch.no_grad():
-        out.weight.mul_(0.1)
-    return model
 
 
 @example(frame={"n_classes": 3})
@@ -114,7 +96,7 @@ def m1_m2(frame: Frame) -> Made:
     below = frame.inner(n_latent=lower, without=("prior",))
     codes = frame.of_codes(lower, top)
     codes.settings["hidden"] = list(frame.hidden[-1:])  # one hidden layer above, as in the paper; two lose z_2
-    upper = calm(m2_of(codes, n_classes))
+    upper = m2_of(codes, n_classes, codes=True)
     model = Stacked(below.posterior(), below.likelihood(), upper)
     if frame.settings.get("objective", "layerwise") == "layerwise":
         frame.get("objective", None)
