@@ -66,7 +66,7 @@ CASES: dict[str, Case] = {
     "vae-vamp": Case(
         recipe="vamp-vae", settings={"prior.n_components": 500}, published=-85.57, aim=-85.9, epochs=50,
     ),
-    "hvae": Case(recipe="hvae-2", settings={"n_lower": 40}, published=-86.05, aim=-86.1, epochs=65),
+    "hvae": Case(recipe="hvae-2", settings={"n_lower": 40}, published=-86.05, aim=-86.1, epochs=60),
     "hvae-vamp": Case(
         recipe="hvae-2", settings={"n_lower": 40, "prior": "vamp", "prior.n_components": 500}, published=-83.19,
         aim=-83.5, epochs=50,

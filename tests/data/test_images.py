@@ -81,8 +81,8 @@ def test_transparency(tmp_path):
     white = open_data(source)
     assert np.abs(pixels(white) - (COLOUR * weight + 255 * (1 - weight))).max() <= 1
     assert any("laid on white" in r for r in white.schema.reasons)
-    assert np.array_equal(pixels(open_data(source, options={"alpha": "drop"})), COLOUR)
-    kept = open_data(source, options={"alpha": "keep"})
+    assert np.array_equal(pixels(open_data(source, options={"transparency": "drop"})), COLOUR)
+    kept = open_data(source, options={"transparency": "keep"})
     assert kept.schema.event_shape == (4, 9, 12)
     assert np.array_equal(pixels(kept), ALPHA)
 

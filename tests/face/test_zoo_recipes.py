@@ -9,6 +9,10 @@ from sklearn.datasets import load_digits
 
 import senzai
 from senzai.core.errors import CombinationError, UserError
+from senzai.data import KINDS
+from senzai.data.options import names_of
+from senzai.recipes.frame import names
+from senzai.training.settings import TrainSettings
 
 SMALL = {"steps": 3, "n_latent": 2, "hidden": [12], "batch_size": 64}
 RECIPES = {
@@ -38,6 +42,27 @@ def test_every_verb_works_and_a_saved_run_says_the_same(name, digits, tmp_path):
     assert np.isfinite([found["elbo"], found["log_likelihood"], found["rate"]]).all()
     groups = found["rate_per_group"]
     assert groups is None or sum(groups.values()) == pytest.approx(found["rate"])
+
+
+@pytest.mark.parametrize("name", ["m1", "cvae-structured", "made-vae", "m1-m2"])
+def test_arrays_in_memory_train_whether_or_not_their_scores_have_features(name, digits):
+    """Runs of such arrays keep rows that others are compared with, where a model has one likelihood over features."""
+    x, y = digits
+    rows = (x.reshape(len(x), -1) > 7).astype(np.uint8)
+    run = senzai.fit((rows, y) if name.startswith("m1") else rows, recipe=name, **SMALL)
+    assert (run.reference is None) == (name in ("cvae-structured", "made-vae"))
+
+
+def test_no_option_of_data_hides_a_setting_of_a_recipe_or_of_training():
+    for kind in KINDS.values():
+        options = set(names_of(kind.options)) - {"seed"}
+        assert not options & ({*names(), *TrainSettings.model_fields} - {"seed"})
+
+
+def test_the_weights_that_are_kept_are_good_for_both_layers(digits):
+    """The lower layer does not move once the upper one learns: judged by it alone, the first weights would be kept."""
+    run = senzai.fit(digits, recipe="m1-m2", **{**SMALL, "steps": 60, "validate_every": 10}, start=20)
+    assert run.metrics["fit"]["best_step"] > 30
 
 
 @pytest.mark.parametrize("name", ["m1", "m2", "m1-m2"])

@@ -75,7 +75,7 @@ def read_folder(root: Path, options: ImageOptions, schema: Schema | None) -> Ope
     return Opened(
         data=np.stack(kept) if small else lazy, n_rows=len(paths), dtype="uint8", form="folder",
         origin=repr(str(root)), labels=labels, label_name="folder", notes=tuple(notes),
-        facts={"layout": "NCHW", "mode": plan.mode, "alpha": plan.alpha, "resize": plan.resize},
+        facts={"layout": "NCHW", "mode": plan.mode, "transparency": plan.alpha, "resize": plan.resize},
     )
 
 
@@ -138,7 +138,7 @@ def _some_left(good: Sequence[Path], n: int) -> None:
 def _plan(probes: Sequence[Probe], options: ImageOptions, notes: list[str]) -> Plan:
     """Decide size and mode from all headers."""
     height, width, resize = _size(probes, options, notes)
-    return Plan(height, width, _mode(probes, options, notes), options.alpha, resize)
+    return Plan(height, width, _mode(probes, options, notes), options.transparency, resize)
 
 
 def _size(probes: Sequence[Probe], options: ImageOptions, notes: list[str]) -> tuple[int, int, bool]:
@@ -168,13 +168,13 @@ def _mode(probes: Sequence[Probe], options: ImageOptions, notes: list[str]) -> M
     deep = sum(p.deep for p in probes)
     if deep:
         notes.append(f"{deep} images have 16 bits; they are scaled to 8 bits.")
-    if alpha and options.alpha != "keep" and options.mode != "RGBA":
-        way = "laid on white" if options.alpha == "white" else "dropped"
-        notes.append(f"{alpha} images are transparent; the transparency is {way} (option alpha=...).")
+    if alpha and options.transparency != "keep" and options.mode != "RGBA":
+        way = "laid on white" if options.transparency == "white" else "dropped"
+        notes.append(f"{alpha} images are transparent; the transparency is {way} (option transparency=...).")
     if options.mode is not None:
         notes.append(f"The option mode={options.mode!r} was given.")
         return options.mode
-    if alpha and options.alpha == "keep":
+    if alpha and options.transparency == "keep":
         return "RGBA"
     if 0 < coloured < len(probes):
         notes.append(f"{coloured} of {len(probes)} images have colours, so all are taken as RGB.")
@@ -187,7 +187,7 @@ def _planned(schema: Schema, options: ImageOptions) -> Plan:
     usual = next((m for m, c in CHANNELS.items() if c == channels), None)
     if usual is None:
         raise InputError(f"Image files have 1, 3 or 4 channels, but the model has {channels}. Give an array.")
-    alpha = str(schema.options.get("alpha", options.alpha))
+    alpha = str(schema.options.get("transparency", options.transparency))
     resize = bool(schema.options.get("resize", False)) or options.size is not None
     return Plan(height, width, cast(Mode, schema.options.get("mode", usual)), alpha, resize)
 

@@ -122,7 +122,7 @@ class ImageOptions(Options):
     Args:
         size: Height and width to crop and resize to: ``32``, ``"32x48"`` or ``(32, 48)``.
         mode: "L" (grey), "RGB" or "RGBA", where the files should not decide.
-        alpha: What becomes of transparency: on "white", "drop" it, or "keep" it as a fourth channel.
+        transparency: Lay pictures on "white", "drop" it, or "keep" it as a fourth channel.
         skip_bad: Leave out files that cannot be read (they are counted) and go on.
         layout: Order of an array's axes, where its shape should not decide.
         conv_from: Smallest side from which a convolutional network is proposed.
@@ -130,7 +130,7 @@ class ImageOptions(Options):
 
     size: tuple[int, int] | None = None
     mode: Literal["L", "RGB", "RGBA"] | None = None
-    alpha: Literal["white", "drop", "keep"] = "white"
+    transparency: Literal["white", "drop", "keep"] = "white"
     skip_bad: bool = False
     layout: Literal["NHW", "NHWC", "NCHW"] | None = None
     conv_from: int = Field(16, ge=1)

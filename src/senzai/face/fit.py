@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.errors import BundleError, RunInterrupted
+from ..core.errors import BundleError, CombinationError, RunInterrupted
 from ..core.files import write_json
 from ..core.random import derive, forked
 from ..data import Dataset, Schema, open_data
@@ -213,7 +214,8 @@ def _train(
         run.samplers = after_fit(run.model, dataset, settings, last.step)
         run.metrics["fit"]["sampler"] = run.samplers.facts()
     if comms.is_main and keeps_reference(dataset, spec):
-        run.reference = make_reference(run, dataset)  # now, while the training rows are at hand
+        with suppress(CombinationError):  # of models whose scores have no features; they say so when they are asked for
+            run.reference = make_reference(run, dataset)  # now, while the training rows are at hand
     if folder is not None and comms.is_main:
         _finish(run, folder)
     comms.barrier()

@@ -35,6 +35,12 @@ class Probed(LatentModel, Classifies):
         self.inner, self.head = inner, head
 
     @property
+    def likelihood(self) -> nn.Module | None:
+        """The inner model's likelihood, if it has one over rows."""
+        found: nn.Module | None = getattr(self.inner, "likelihood", None)
+        return found
+
+    @property
     def n_classes(self) -> int:
         """Number of classes."""
         return self.head.n_classes

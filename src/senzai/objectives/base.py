@@ -107,6 +107,10 @@ class Objective(ABC):
         """Whether validation losses of different steps can be compared; where not, the latest weights are the best."""
         return True
 
+    def held_out(self, first: Loss) -> Loss:
+        """Return the loss that validation rows are judged by; by default that of the first player, which is given."""
+        return first
+
     @property
     def settled_after(self) -> int:
         """Number of steps after which weights no longer change (the end of a warm-up)."""

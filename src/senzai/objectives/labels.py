@@ -15,7 +15,7 @@ from ..core.spec import part
 from ..models.base import Classifies, LatentModel
 from ..models.probed import Probed
 from ..models.stacked import Stacked
-from .base import Objective, Player, Terms
+from .base import Loss, Objective, Player, Terms
 from .elbo import ELBO
 from .warmup import begun, in_steps
 
@@ -162,6 +162,14 @@ class ProbedBound(Objective):
         loss = cross_entropy(model, batch)
         return Terms(loss, {"classification": loss}, {})
 
+    def held_out(self, first: Loss) -> Loss:
+        """Return the bound and the probe's loss together: the weights that are kept are those of both."""
+        def both(model: LatentModel, batch: Batch, step: int) -> Terms:
+            terms = first(model, batch, step)
+            return replace(terms, loss=terms.loss + self.probe(model, batch, step).loss)
+
+        return both
+
     def equip(self, model: LatentModel) -> None:
         """Add what the bound needs."""
         self.base.equip(model)
@@ -259,6 +267,14 @@ class Layerwise(Objective):
             Player("lower", lower, self, mixes_rows=model.mixes_rows, when=self.lower_plays),
             Player("upper", above, self.upper, mixes_rows=self.balance > 0, when=self.upper_plays),
         )
+
+    def held_out(self, first: Loss) -> Loss:
+        """Return the losses of both layers together: the weights that are kept are those of both."""
+        def both(model: LatentModel, batch: Batch, step: int) -> Terms:
+            terms = first(model, batch, step)
+            return replace(terms, loss=terms.loss + self.upper(model, batch, step).loss)
+
+        return both
 
     def mixes_rows(self, model: LatentModel) -> bool:
         """Whether a balance is kept over the batch, or the model mixes rows."""

@@ -224,8 +224,11 @@ class Frame:
 
     @property
     def alpha(self) -> float:
-        """Weight of the classification loss per labelled row: set, or a tenth of all rows over the labelled ones."""
-        share: float = self.get("alpha", 0.1 * max(1.0, self.n_rows / max(1, self.n_labelled)))
+        """Weight of the classification loss per labelled row: set, or a tenth of all rows over the labelled ones.
+
+        And at least 50: a row costs a hundred nats, its label two; where that counts little the latents take it all.
+        """
+        share: float = self.get("alpha", max(50.0, 0.1 * self.n_rows / max(1, self.n_labelled)))
         return share
 
     def prior(self, name: str = "standard_normal", **defaults: Any) -> Prior:

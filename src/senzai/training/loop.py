@@ -277,7 +277,7 @@ class Training:
         self.model.eval()
         sums: dict[str, Tensor] = {}
         rows = 0
-        first = self.steppers[0].player
+        judge = self.objective.held_out(self.steppers[0].player.loss)
         step = max(self.progress.step, self.objective.settled_after)
         for i in range(feed.plan.steps_per_epoch):
             pieces = feed.at(i)
@@ -286,7 +286,7 @@ class Training:
                 seed = derive(self.settings.seed, "validation", i)
                 noise = Noise.seeded(seed, device=self.device, offset=piece.offset, total=piece.total)
                 with using(noise):
-                    terms = watched(first.loss(self.model, piece.batch, step))
+                    terms = watched(judge(self.model, piece.batch, step))
                 for k, v in terms.items():
                     sums[k] = sums.get(k, 0.0) + v.double().sum()
         self.model.train()
