@@ -11,6 +11,7 @@ from ..models.stacked import Stacked
 from ..models.top_down import TopDown
 from ..models.very_deep import VeryDeep
 from ..nn.levels import Levels
+from ..objectives.warmup import Share
 from ..parts.conditionals import Concatenated, Merged
 from ..parts.likelihoods import Likelihood, calm
 from ..parts.posteriors import Posterior
@@ -55,7 +56,7 @@ def iwae_2(frame: Frame) -> Made:
     paper="Sønderby et al., Ladder Variational Autoencoders, 2016, https://arxiv.org/abs/1602.02282",
 )
 def ladder_vae(frame: Frame) -> Made:
-    """A deterministic way up, a stochastic way down; narrower and narrower levels."""
+    """A deterministic way up, a stochastic way down; without a warm-up of the rate its upper levels stay empty."""
     top, n_levels = frame.n_latent, max(2, frame.get("n_levels", 3))
     widths = [top * 2 ** (n_levels - 1 - i) for i in range(n_levels)][::-1]  # top first: n, 2n, 4n
     up = frame.hidden[-1]
@@ -66,7 +67,7 @@ def ladder_vae(frame: Frame) -> Made:
         for i, (a, b) in enumerate(pairwise(widths))
     )
     likelihood = frame.inner(n_latent=widths[-1]).likelihood()
-    return TopDown(frame.prior(), posterior, features, rungs, likelihood), frame.elbo()
+    return TopDown(frame.prior(), posterior, features, rungs, likelihood), frame.elbo(warmup=Share(0.5))
 
 
 @recipe(
