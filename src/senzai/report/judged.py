@@ -72,7 +72,7 @@ def table_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, one in figures_of(found):
         text = figure_text(one)
         if name in floor:
-            text += f"   (real rows: {figure_text(floor[name])})"
+            text += f"; real rows: {figure_text(floor[name])}"
         rows.append((name.replace("_", " "), text))
     plain = {k: v for k, v in found.items() if isinstance(v, int | float | str) and k != "note"}
     return rows + [(k.replace("_", " "), shown(v)) for k, v in plain.items()]
