@@ -106,10 +106,11 @@ def train(name: str, data: dict[str, np.ndarray], epochs: int, seed: int) -> Run
     settings = settings_of(case, epochs, seed)
     folder = kept(f"static-mnist-{name}-{epochs}-{seed}")
     if folder is not None and folder.exists():
-        run = load(folder)
+        done = (folder / "weights.safetensors").exists()
+        run = load(folder) if done else resume(folder, data=rows, progress=True)
         if {k: v for k, v in run.spec.settings.items() if k in settings} != settings:
             raise SystemExit(f"{folder} was trained with other settings. Move it away.")
-        return run if "fit" in run.metrics else resume(folder, data=rows, progress=True)
+        return run
     held_out = len(data["valid"]) / len(rows)
     return fit(rows, recipe=case.recipe, out=folder, validation=held_out, test=0.0, progress=True, **settings)
 
