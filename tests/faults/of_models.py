@@ -121,6 +121,11 @@ LIST = (
         (f"{LABELS}test_a_model_of_codes_begins_with_a_wide_likelihood",),
     ),
     Fault(
+        "weights that are kept for the lower layer's sake alone", MODELS,
+        edit("objectives.labels:Layerwise.held_out", "terms.loss + self.upper(model, batch, step).loss", "terms.loss"),
+        ("tests/face/test_zoo_recipes.py::test_the_weights_that_are_kept_are_good_for_both_layers",),
+    ),
+    Fault(
         "a lower layer that moves on under the upper one", MODELS,
         edit("objectives.labels:Layerwise.lower_plays", "return self.start == 0 or not", "return True or not"),
         (f"{LABELS}test_the_upper_layer_begins_where_the_lower_one_ends",),
