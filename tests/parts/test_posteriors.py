@@ -28,7 +28,7 @@ POSTERIORS = {
     "nsf": {"n_steps": 2, "n_context": 3, "hidden": (6,)},
     "hamiltonian": {"n_steps": 2, "step_size": 0.2},
     "riemannian": {"n_steps": 2, "step_size": 0.2, "n_centres": 3, "n_fixed": 8},
-    "semi_amortised": {"n_steps": 2},
+    "semi_amortised": {"n_steps": 2, "differentiable": True},
     "von_mises_fisher": {},
     "wrapped_normal": {},
     "dirichlet": {},
