@@ -52,7 +52,10 @@ CASES: dict[str, Case] = {
     "vdvae": Case(NO_WIDTHS), "vq-vae": CODES, "vq-vae-2": Case({**NO_WIDTHS, "network": "conv"}, note=CODES.note),
     "residual-vq-vae": CODES, "fsq-vae": CODES, "lfq-vae": CODES,
 }
-VARIANTS: dict[str, dict[str, Any]] = {"iwae": {"gradient": "dreg"}, "dip-vae": {"dip": "i"}}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "iwae": {"gradient": "dreg"}, "dip-vae": {"dip": "i"},
+    "ladder-vae": {"warmup": "constant"}, "sa-vae": {"posterior.differentiable": True},
+}
 """Settings of a second run of a recipe, shown beside the first."""
 
 

@@ -49,6 +49,15 @@ def imbalance(log_q: Tensor, batch: Batch) -> Tensor:
     return free * nats
 
 
+def together(first: Loss, second: Loss) -> Loss:
+    """Return the sum of two losses, with the parts of the first."""
+    def both(model: LatentModel, batch: Batch, step: int) -> Terms:
+        terms = first(model, batch, step)
+        return replace(terms, loss=terms.loss + second(model, batch, step).loss)
+
+    return both
+
+
 def need_classifier(model: LatentModel) -> None:
     """Refuse a model that has no classifier.
 
@@ -164,11 +173,7 @@ class ProbedBound(Objective):
 
     def held_out(self, first: Loss) -> Loss:
         """Return the bound and the probe's loss together: the weights that are kept are those of both."""
-        def both(model: LatentModel, batch: Batch, step: int) -> Terms:
-            terms = first(model, batch, step)
-            return replace(terms, loss=terms.loss + self.probe(model, batch, step).loss)
-
-        return both
+        return together(first, self.probe)
 
     def equip(self, model: LatentModel) -> None:
         """Add what the bound needs."""
@@ -270,11 +275,7 @@ class Layerwise(Objective):
 
     def held_out(self, first: Loss) -> Loss:
         """Return the losses of both layers together: the weights that are kept are those of both."""
-        def both(model: LatentModel, batch: Batch, step: int) -> Terms:
-            terms = first(model, batch, step)
-            return replace(terms, loss=terms.loss + self.upper(model, batch, step).loss)
-
-        return both
+        return together(first, self.upper)
 
     def mixes_rows(self, model: LatentModel) -> bool:
         """Whether a balance is kept over the batch, or the model mixes rows."""
