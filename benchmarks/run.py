@@ -32,6 +32,13 @@ def products(given: argparse.Namespace) -> dict[str, Result]:
     return {"products": measure(given.rounds, quick=given.quick)}
 
 
+def huge_pages(given: argparse.Namespace) -> dict[str, Result]:
+    """Large tensors on huge and on ordinary pages."""
+    from .huge_pages import measure
+
+    return {"huge_pages": measure(given.rounds, quick=given.quick)}
+
+
 def tables(given: argparse.Namespace) -> dict[str, Result]:
     """Time to fit ten thousand rows of thirty mixed columns."""
     from .tables import measure
@@ -103,7 +110,7 @@ def zoo(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
-    "wide_table": wide_table, "zoo": zoo,
+    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages,
 }
 
 

@@ -25,6 +25,7 @@ Example:
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from .face import resume as resume
 
 __version__ = "0.1.0"
+
+# Large tensors on huge pages (Linux; nothing elsewhere): with many draws a row, up to a third of a step would go into
+# page faults. Torch reads this once, at its first allocation, so it is set here; a value of the user's own stays.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 __all__ = [
     "BundleError",

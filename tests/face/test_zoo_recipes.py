@@ -121,6 +121,16 @@ def test_progress_shows_the_rate_of_each_group(digits, tmp_path):
     assert seen
 
 
+def test_the_lower_prior_of_two_levels_has_all_hidden_layers(digits):
+    run = senzai.fit(digits, recipe="hvae-2", **SMALL | {"hidden": [8, 6], "n_latent": 3, "n_lower": 2})
+    (rung,) = run.model.rungs
+
+    def widths(net):
+        return [layer.out_features for layer in net.hidden.modules() if isinstance(layer, torch.nn.Linear)]
+
+    assert (widths(rung.transition), widths(rung.recognition)) == ([8, 6], [8])
+
+
 @pytest.mark.parametrize(("name", "settings", "data"), [
     ("cvae", {}, "labelled"), ("m2", {}, "bare"), ("m1", {}, "bare"), ("m2", {"condition": "label"}, "labelled"),
     ("m2", {"prior": "vamp"}, "labelled"), ("m2", {"likelihood": "normal_optimal"}, "labelled"),

@@ -121,6 +121,11 @@ LIST = (
         (f"{LABELS}test_a_model_of_codes_begins_with_a_wide_likelihood",),
     ),
     Fault(
+        "a lower prior of two levels that is shallower than its paper's", MODELS,
+        edit("recipes.hierarchies:hvae_2", "deep=True, ", ""),
+        (f"{RUNS}test_the_lower_prior_of_two_levels_has_all_hidden_layers",),
+    ),
+    Fault(
         "weights that are kept for the lower layer's sake alone", MODELS,
         edit("objectives.labels:Layerwise.held_out", "together(first, self.upper)", "first"),
         ("tests/face/test_zoo_recipes.py::test_the_weights_that_are_kept_are_good_for_both_layers",),

@@ -156,12 +156,22 @@ LIST = (
     ),
     Fault(
         "a critic that joins in from the start", OBJECTIVES,
-        edit("objectives.row_critics:Sharpened.plays", "begun(self.start, step)", "True"),
+        edit("objectives.sharpened:Sharpened.plays", "begun(self.start, step)", "True"),
         (f"{CRITICS}test_before_its_start_the_critic_neither_plays_nor_counts",),
     ),
     Fault(
+        "a critic that pulls however hard it likes", OBJECTIVES,
+        edit("objectives.sharpened:balance", "return data / (critic + 1e-4)", "return torch.ones_like(data)"),
+        (f"{CRITICS}test_the_critic_pulls_as_hard_as_it_may",),
+    ),
+    Fault(
+        "a pull that all rows of a batch share", OBJECTIVES,
+        edit("objectives.sharpened:size_of_slope", "square().flatten(1).sum(-1).sqrt()", "square().mean().sqrt().expand(slope.shape[1])"),
+        (f"{CRITICS}test_the_critic_pulls_as_hard_as_it_may",),
+    ),
+    Fault(
         "a slope of all rows together", OBJECTIVES,
-        edit("objectives.row_critics:Sharpened.critic_loss", "square().flatten(1).sum(-1)", "square().sum()"),
+        edit("objectives.sharpened:Sharpened.critic_loss", "square().flatten(1).sum(-1)", "square().sum()"),
         (f"{CRITICS}test_the_hinge_and_the_slope_by_hand",),
     ),
     Fault(

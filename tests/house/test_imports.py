@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -107,3 +108,10 @@ def test_nothing_pickles(sources):
                 safe = any(k.arg == "allow_pickle" and ast.unparse(k.value) == "False" for k in node.keywords)
                 found += [] if safe else [f"{s.name}:{node.lineno} {ast.unparse(node.func)}"]
     assert not found
+
+
+@pytest.mark.parametrize(("given", "kept"), [({}, "1"), ({"THP_MEM_ALLOC_ENABLE": "0"}, "0")])
+def test_torch_is_asked_for_huge_pages_unless_the_user_decided(given, kept):
+    env = {k: v for k, v in os.environ.items() if k != "THP_MEM_ALLOC_ENABLE"} | given
+    code = "import os, sys, senzai; assert 'torch' not in sys.modules; print(os.environ['THP_MEM_ALLOC_ENABLE'])"
+    assert python(code, env=env).stdout.strip() == kept

@@ -90,3 +90,9 @@ def test_commands_in_the_readme_exist(root):
     )
     assert shown.returncode == 0, shown.stderr
     assert not {v for v in verbs if not re.search(rf"^\W*{v}\b", shown.stdout, re.MULTILINE)}
+
+
+def test_what_the_type_checker_is_told_to_overlook_has_its_reason_beside_it(sources):
+    told = [f"{s.name}:{i}" for s in sources for i, line in enumerate(s.text.splitlines(), 1)
+            if "# type: ignore" in line and not re.search(r"# type: ignore\[[\w, -]+\]  # \w", line)]
+    assert not told

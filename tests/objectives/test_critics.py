@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
-from senzai.dist import CategoricalFamily, NormalFamily
+from senzai.dist import BernoulliFamily, CategoricalFamily, NormalFamily
 from senzai.dist.ops import expected
 from senzai.models import Flat
 from senzai.nn import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
 from senzai.nn.critics import RowCritic
 from senzai.objectives import ELBO, VAEGAN, AdversarialCodes, Aggressive, Factor, Sharpened
 from senzai.objectives.code_critics import permuted, telling_apart
-from senzai.parts import Likelihood, Posterior, StandardNormal
+from senzai.parts import Likelihood, PixelCNN, Posterior, StandardNormal
 
 SMALL = {"critic_width": 8, "critic_depth": 2}
 CODES = [Factor(**SMALL), AdversarialCodes(**SMALL)]
@@ -208,9 +208,43 @@ def test_before_its_start_the_critic_neither_plays_nor_counts(images, terms):
     found = terms(objective, model, batch, 10)
     with using(Noise.seeded(1)):
         fake = expected(model.infer(batch).likelihood)[0]
-    torch.testing.assert_close(found.parts["sharp"], -10 * model.aux["critic"](fake)[0].mean(-1))
+    assert (found.parts["sharp"] != 0).all()
+    assert not objective.comparable
     with pytest.raises(SettingError, match="length"):
         Sharpened(**SMALL, start=0.5)(model, batch, 0)
+
+
+def test_the_critic_pulls_as_hard_as_it_may(images, terms):
+    """At each row's own raw numbers, as a share of the pull of the data; with a gradient or without."""
+    model, batch = images
+    objective = Sharpened(**SMALL, start=0, sharp_weight=0.3)
+    objective.equip(model)
+    model.double()
+    found = terms(objective, model, batch)
+    raws, told = [], type(model.likelihood).raw
+
+    def spied(self, z, c=None):
+        raws.append(told(self, z, c))
+        return raws[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(model.likelihood), "raw", spied)
+        terms_with_graph = terms(objective, model, batch)
+    raw = next(r for r in raws if r.grad_fn is not None)
+    for part, share in (("distortion", 1.0), ("sharp", 0.3)):
+        (slope,) = torch.autograd.grad(terms_with_graph.parts[part].sum(), raw, retain_graph=True)
+        size = slope[0].flatten(1).norm(dim=-1)
+        if part == "distortion":
+            data = size
+        torch.testing.assert_close(size / data, torch.full_like(size, share), rtol=0.02, atol=0)
+    with torch.no_grad():
+        torch.testing.assert_close(terms(objective, model, batch).loss, found.loss.detach())
+
+
+def test_a_patch_critic_needs_a_decoder_of_whole_rows(images):
+    likelihood = PixelCNN(ConvDecoder(2, (3, 1, 9, 8), width=4), BernoulliFamily(), (1, 9, 8), width=4)
+    with pytest.raises(CombinationError, match="entry by entry"):
+        Sharpened().check(Flat(StandardNormal(2), images[0].posterior, likelihood))
 
 
 def test_the_hinge_and_the_slope_by_hand(images, terms):
@@ -277,7 +311,7 @@ def test_categories_have_no_mean_to_look_at():
         lambda: Factor(tc_weight=-1.0), lambda: Factor(critic_width=0), lambda: Factor(beta=-1.0),
         lambda: AdversarialCodes(match_weight=float("nan")), lambda: AdversarialCodes(critic_depth=0),
         lambda: VAEGAN(feature_weight=-1.0), lambda: VAEGAN(critic_lr=-1.0), lambda: Sharpened(start=-0.1),
-        lambda: Sharpened(r1=-1.0), lambda: Aggressive(inner=0), lambda: Aggressive(until=-1.0),
+        lambda: Sharpened(r1=-1.0), lambda: Sharpened(sharp_weight=-1.0), lambda: Aggressive(inner=0), lambda: Aggressive(until=-1.0),
     ],
 )
 def test_settings_check_themselves(make):

@@ -107,7 +107,8 @@ def _name(name: str, schema: Schema) -> str:
 def _values(name: str, value: object, n: int) -> list[Any]:
     if isinstance(value, str) or not hasattr(value, "__len__"):
         return [value] * n
-    found: list[Any] = value.tolist() if hasattr(value, "tolist") else list(value)  # type: ignore[call-overload]
+    many: Any = value
+    found: list[Any] = many.tolist() if hasattr(many, "tolist") else list(many)
     if len(found) not in (1, n):
         raise SettingError(f"{name!r} takes one value, or one for each of {n} rows, but got {len(found)}. Give {n}.")
     return found * n if len(found) == 1 else found

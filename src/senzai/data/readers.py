@@ -195,10 +195,10 @@ def _read_csv(path: Path) -> Any:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
         mark = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
-        header = None if _all_numbers(first.rstrip("\r\n").split(mark)) else "infer"
+        header: Any = None if _all_numbers(first.rstrip("\r\n").split(mark)) else "infer"
         new = tuple(int(n) for n in pd.__version__.split(".")[:2]) >= (3, 1)
-        exact = {} if new else {"float_precision": "round_trip"}  # since 3.1 the only way
-        return pd.read_csv(path, sep=mark, header=header, encoding="utf-8-sig", **exact)  # type: ignore[call-overload]
+        exact: Any = {} if new else {"float_precision": "round_trip"}  # since 3.1 the only way
+        return pd.read_csv(path, sep=mark, header=header, encoding="utf-8-sig", **exact)
     except (ValueError, OSError) as err:
         raise InputError(
             f"{str(path)!r} must be a table in UTF-8 with the same number of cells in every line, but: {err}. "

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from .labels import as_labels
 from .options import Options
 from .readers import Raw
 from .rows import Array
-from .schema import Schema
+from .schema import Form, Schema
 
 BUILT_IN: Registry[Any] = Registry("built-in data set")
 """Functions without arguments that return :class:`Raw`, by the name that :func:`open_data` understands."""
@@ -48,7 +48,7 @@ def is_built_in(source: object) -> bool:
     return isinstance(source, str) and source in BUILT_IN and not Path(source).exists()
 
 
-def is_pair(source: object) -> bool:
+def is_pair(source: object) -> TypeGuard[tuple[Any, Any]]:
     """Whether a source is ``(X, y)``: many-dimensional data and one label per row."""
     if not isinstance(source, tuple) or len(source) != 2:
         return False
@@ -106,7 +106,7 @@ def header(source: object, options: Mapping[str, Any]) -> Header | None:
         sequences = readers.says_lengths(path, options.get("key"))
         return Header(*found, sequences) if found else Header((-1, -1), "float64")
     if is_pair(source):
-        return header(source[0], options)  # type: ignore[index]
+        return header(source[0], options)
     if isinstance(source, np.ndarray | torch.Tensor) or is_frame(source):
         return Header(_shape(source), str(getattr(source, "dtype", "float64")).removeprefix("torch."))
     if isinstance(source, list | tuple) and source and not isinstance(source[0], str | Path | Mapping):
@@ -135,7 +135,8 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
     raw, origin = _raw(source, options)
     if is_frame(raw.x):
         return from_frame(raw, options, schema, origin=origin)
-    form, dtype, x = "numpy", "", raw.x
+    form: Form = "numpy"
+    dtype, x = "", raw.x
     if isinstance(x, torch.Tensor):
         form, dtype = "torch", str(x.dtype).removeprefix("torch.")
         x = x.detach().cpu()
@@ -148,7 +149,7 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
         )
     x = x if isinstance(x, np.ndarray) else np.asarray(x)
     opened = Opened(
-        data=x, n_rows=len(x) if x.ndim else 0, dtype=dtype or x.dtype.name, form=form, origin=origin,  # type: ignore[arg-type]
+        data=x, n_rows=len(x) if x.ndim else 0, dtype=dtype or x.dtype.name, form=form, origin=origin,
         labels=labels, label_name=raw.label_name, label_asked=raw.label_asked, notes=raw.notes,
         lengths=raw.lengths,
     )
@@ -165,8 +166,8 @@ def _raw(source: object, options: Options) -> tuple[Raw, str]:
         note = (f"Of the folder, {file.name!r} was read.",) if file and path.is_dir() else ()
         return replace(raw, notes=(*note, *raw.notes)), repr(str(path))
     if is_pair(source):
-        raw, origin = _raw(source[0], options)  # type: ignore[index]
-        y = source[1]  # type: ignore[index]
+        raw, origin = _raw(source[0], options)
+        y = source[1]
         return replace(raw, y=y, label_asked=True, label_name=str(getattr(y, "name", None) or "label")), origin
     if isinstance(source, list | tuple):
         return Raw(x=_stack(source)), "the list"

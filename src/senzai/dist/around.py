@@ -40,7 +40,7 @@ class Around(Distribution):
         return support
 
     @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
+    def has_rsample(self) -> bool:  # type: ignore[override]  # torch: an attribute
         """Whether draws carry gradients."""
         return bool(self.base.has_rsample)
 

@@ -80,7 +80,7 @@ class Mixture(MixtureSameFamily):
         components = self.component_distribution
         one_set = len(components.batch_shape) == 1 and len(self.event_shape) == 1
         if not one_set or x.device.type == "mps":  # no double precision there
-            found: Tensor = super().log_prob(x)  # type: ignore[no-untyped-call]
+            found: Tensor = super().log_prob(x)  # type: ignore[no-untyped-call]  # torch's
             return found
         each = pairwise_log_prob(components, x.reshape(-1, x.shape[-1])).to(x.dtype)
         mixed = (each + self.mixture_distribution.logits).logsumexp(-1)

@@ -78,7 +78,7 @@ def _(p: Dirichlet, shape: Shape, noise: Noise) -> Tensor:
         shares = shares / shares.sum(-1, keepdim=True)
     if not (alpha.requires_grad and torch.is_grad_enabled()):
         return shares
-    return cast(Tensor, _Shares.apply(shares, alpha))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _Shares.apply(shares, alpha))  # type: ignore[no-untyped-call]  # torch's
 
 
 def log_gamma_variate(alpha: Tensor, noise: Noise, row_dim: int) -> Tensor:

@@ -17,7 +17,7 @@ REFERENCE_ROWS = 2000
 
 
 @final
-class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]
+class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-learn: untyped
     r"""Finds rows that are unlike the others.
 
     As in scikit-learn, ``score_samples`` and ``decision_function`` are *lower* for stranger rows and ``predict`` gives

@@ -12,7 +12,7 @@ from .base import VAEEstimator, is_table
 
 
 @final
-class VAEImputer(OneToOneFeatureMixin, TransformerMixin, VAEEstimator):  # type: ignore[misc]
+class VAEImputer(OneToOneFeatureMixin, TransformerMixin, VAEEstimator):  # type: ignore[misc]  # scikit-learn: untyped
     r"""Fills missing values with :math:`\mathbb{E}[x_\text{missing} | x_\text{observed}]`, or with a draw.
 
     Holes are part of the model: masked in the likelihood and told to the encoder. The expectation is taken with

@@ -15,7 +15,7 @@ from .base import VAEEstimator
 
 
 @final
-class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, VAEEstimator):  # type: ignore[misc]
+class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, VAEEstimator):  # type: ignore[misc]  # scikit-learn: untyped
     r"""Dimension reduction with a variational autoencoder: :math:`x \mapsto \mathbb{E}_{q(z|x)}[z]`.
 
     ``transform`` gives the means of the latent codes, ``inverse_transform`` the expected rows of codes. Works in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -258,9 +258,9 @@ def check_continuous(seen: Inference) -> None:
 def _scales(group: Group, start: Start) -> tuple[Tensor, Tensor]:
     shape, unit = group.z.shape[1:], torch.ones_like(group.z[0])
 
-    def known(p: object) -> Tensor:
+    def known(p: Any) -> Tensor:
         try:
-            scale = p.stddev  # type: ignore[attr-defined]
+            scale: Tensor = p.stddev
             return scale.expand(shape) if bool((torch.isfinite(scale) & (scale > 0)).all()) else unit
         except (NotImplementedError, AttributeError, RuntimeError):
             return unit  # a distribution without a known spread: step sizes are found all the same

@@ -111,7 +111,7 @@ class _Alive(TorchDispatchMode):
     """Counts the bytes of tensors that are alive at once."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.now = self.peak = 0
         self._known: set[int] = set()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Protocol
 
@@ -41,11 +41,12 @@ class Table:
 
     values: Floats
     factors: Ints
+    _order: list[Ints] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_factors(self.values, self.factors)
         order = [np.argsort(column, kind="stable") for column in self.factors.T]
-        object.__setattr__(self, "_order", order)
+        object.__setattr__(self, "_order", order)  # frozen: set once, here
 
     @property
     def n_factors(self) -> int:
@@ -53,7 +54,7 @@ class Table:
         return int(self.factors.shape[1])
 
     def _alike(self, rng: Rng, held: int, row: int, n: int) -> Ints:
-        order: Ints = self._order[held]  # type: ignore[attr-defined]
+        order: Ints = self._order[held]
         column = self.factors[order, held]
         low, high = (int(np.searchsorted(column, self.factors[row, held], side)) for side in ("left", "right"))
         return order[rng.integers(low, high, n)]

@@ -170,7 +170,8 @@ def impute(
     with judging(model):
         for first in range(0, len(batch), rows_at_once):
             out.append(_imputed(model, batch.take(slice(first, first + rows_at_once)), first, n_draws, k, seed))
-    return tuple(torch.cat([o[i] for o in out], int(i == 0)) for i in range(3))  # type: ignore[return-value]
+    draws, expectations, effective = zip(*out, strict=True)
+    return torch.cat(draws, 1), torch.cat(expectations), torch.cat(effective)
 
 
 def _imputed(

@@ -77,6 +77,8 @@ def resample(
     Raises:
         SettingError: After a million draws the effective sample size is still below ten.
     """
+    seen = row.observed
+    assert seen is not None  # rows that are given in part have a mask
     piece = max(256, min(PIECE, NUMBERS // row.tensor.shape[1]))
     wanted = min(ENOUGH * n, 1000.0)
     kept: list[tuple[Tensor, ...]] = []
@@ -89,7 +91,7 @@ def resample(
                 rows = None if c is None else c[torch.arange(made, made + piece) % len(c)]
                 with using(own):
                     z = tuple(temperature * g for g in model.sample_prior(piece, rows))
-                p = marginal(model.generate(z, rows), row.observed.to(device))  # type: ignore[union-attr]
+                p = marginal(model.generate(z, rows), seen.to(device))
                 kept.append(z)
                 log_w.append(p.log_prob(row.tensor.to(device)))
                 made += piece
@@ -110,7 +112,7 @@ def resample(
             p = model.generate(tuple(g[part] for g in z), None if picked is None else picked[part])
             out.append(draw(p, grad=False, noise=own) if noise else expected(p))
     x = torch.cat(out)
-    fixed = row.observed[0].to(x.device)  # type: ignore[index]
+    fixed = seen[0].to(x.device)
     return torch.where(fixed, row.tensor[0].to(x), x), ess, made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def pack(data: object, folder: Path) -> Note:
         return {"form": "name", "value": None if data is None else str(data)}
     file = folder / f"data{len(list(folder.iterdir()))}"
     if is_frame(data):
-        data.to_parquet(file)  # type: ignore[attr-defined]
+        cast(Any, data).to_parquet(file)
         return {"form": "pandas", "value": str(file)}
     if isinstance(data, torch.Tensor):
         return {"form": "torch", "value": _save(data.detach().cpu().numpy(), file)}

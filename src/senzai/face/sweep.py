@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -85,7 +85,7 @@ def weighted(objective: Objective, beta: float) -> Objective:
     change: dict[str, Any] = {"beta": beta}
     if "warmup" in names:
         change["warmup"] = Constant()
-    changed: Objective = replace(objective, **change)  # type: ignore[type-var]
+    changed: Objective = replace(cast(Any, objective), **change)
     return changed
 
 

@@ -13,6 +13,7 @@ from ..core.errors import CombinationError
 from ..core.spec import part
 from ..dist.ops import draw, marginal
 from ..nn.levels import Levels
+from ..nn.listed import ModulesOf
 from ..parts.conditionals import Rung, beside
 from ..parts.likelihoods import AnyLikelihood
 from ..parts.posteriors import AnyPosterior, fits
@@ -60,7 +61,8 @@ class TopDown(LatentModel):
                 f"{len(encoder.widths)} levels of features. Build the encoder with as many."
             )
         self.prior, self.posterior, self.encoder = prior, posterior, encoder
-        self.rungs, self.likelihood, self.skip = nn.ModuleList(rungs), likelihood, skip
+        self.rungs: ModulesOf[Rung] = ModulesOf(rungs)
+        self.likelihood, self.skip = likelihood, skip
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,8 +79,8 @@ class TopDown(LatentModel):
         value = draw(q, (n_samples,), grad=grad) if z is None else z[0]
         groups = [Group(self.names[0], value, q, p)]
         for i, rung in enumerate(self.rungs):
-            p = rung.prior(value)  # type: ignore[operator]
-            q = rung.posterior(features[len(self.rungs) - 1 - i], value, p)  # type: ignore[operator]
+            p = rung.prior(value)
+            q = rung.posterior(features[len(self.rungs) - 1 - i], value, p)
             value = draw(q, grad=grad, lead=1) if z is None else z[i + 1]
             groups.append(Group(self.names[i + 1], value, q, p))
         p = self.generate(tuple(g.z for g in groups), batch.c)
@@ -97,7 +99,7 @@ class TopDown(LatentModel):
         p = self.prior(c)
         found = [draw(p, (n,) if not p.batch_shape else (), grad=False)]
         for rung in self.rungs:
-            found.append(draw(rung.prior(found[-1]), grad=False))  # type: ignore[operator]
+            found.append(draw(rung.prior(found[-1]), grad=False))
         return tuple(found)
 
     def with_prior(self, prior: Prior) -> LatentModel:
@@ -108,7 +110,7 @@ class TopDown(LatentModel):
         """
         fits(prior, self.posterior)
         rungs = tuple(self.rungs)
-        made = TopDown(prior, self.posterior, self.encoder, rungs, self.likelihood, skip=self.skip)  # type: ignore[arg-type]
+        made = TopDown(prior, self.posterior, self.encoder, rungs, self.likelihood, skip=self.skip)
         return made.train(self.training)
 
     @property
@@ -120,5 +122,5 @@ class TopDown(LatentModel):
         """Parameters of the posteriors."""
         found = [*self.posterior.parameters(), *self.encoder.parameters()]
         for rung in self.rungs:
-            found += rung.inference_parameters()  # type: ignore[operator]
+            found += rung.inference_parameters()
         return list({id(p): p for p in found}.values())

@@ -69,7 +69,7 @@ class VeryDeep(LatentModel):
             lead = h.shape[: h.ndim - len(event)]
             a = acts[self.blocks.levels[i]].expand(*lead, *h.shape[len(lead) :])
             with network_precision(batch.device):
-                raw = block.posterior(h.flatten(0, len(lead) - 1), a.flatten(0, len(lead) - 1))  # type: ignore[operator]
+                raw = block.posterior(h.flatten(0, len(lead) - 1), a.flatten(0, len(lead) - 1))
             q, grad = self._normal(raw, event, lead), torch.is_grad_enabled()
             shape = (n_samples,) if len(lead) == 1 else ()
             value = draw(q, shape, grad=grad, lead=len(lead) - 1) if z is None else z[i]
@@ -90,12 +90,12 @@ class VeryDeep(LatentModel):
             block, lead = self.blocks.blocks[i], h.shape[: h.ndim - len(event)]
             with network_precision(device):
                 here = self.blocks.enter(h.flatten(0, len(lead) - 1), i)
-                raw, after = block.prior(here)  # type: ignore[operator]
+                raw, after = block.prior(here)
             z = choose(i, self._normal(raw, event, lead), here.unflatten(0, lead))
             wide = z.shape[: z.ndim - len(event)]
             after = after.unflatten(0, lead).expand(*wide, *after.shape[1:])
             with network_precision(device):
-                h = block.down(after.flatten(0, len(wide) - 1), z.flatten(0, len(wide) - 1))  # type: ignore[operator]
+                h = block.down(after.flatten(0, len(wide) - 1), z.flatten(0, len(wide) - 1))
             h = h.unflatten(0, wide)
         features = h.flatten(h.ndim - len(self.blocks.feature_shape))
         p: Distribution = self.likelihood(features, c)
@@ -125,4 +125,4 @@ class VeryDeep(LatentModel):
         """Parameters of the way up and of the posteriors."""
         nets = [block.q_net for block in self.blocks.blocks]
         ups = [self.blocks.stem, self.blocks.ups, *nets]
-        return [p for net in ups for p in net.parameters()]  # type: ignore[union-attr]
+        return [p for net in ups for p in net.parameters()]

@@ -174,7 +174,7 @@ class Fed(Distribution):
         return {}
 
     @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
+    def has_rsample(self) -> bool:  # type: ignore[override]  # torch: an attribute
         """Draws carry no gradient."""
         return False
 

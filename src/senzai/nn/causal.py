@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ..core.errors import SettingError
 from .layers import ACTIVATIONS, halves
+from .listed import ModulesOf
 from .masked import MaskedLinear, degrees
 from .products import Linear
 
@@ -46,7 +47,7 @@ class MaskedNet(nn.Module):
         self.activation = ACTIVATIONS[activation]()
         inputs = torch.arange(n_inputs)
         seen = [inputs, *(degrees(width, n_inputs) for width in hidden)]
-        self.layers = nn.ModuleList(
+        self.layers: ModulesOf[MaskedLinear] = ModulesOf(
             MaskedLinear(len(a), len(b), b[:, None] >= a[None, :]) for a, b in pairwise(seen)
         )
         self.contexts = nn.ModuleList(Linear(n_context, width, bias=False) for width in hidden)
@@ -54,7 +55,7 @@ class MaskedNet(nn.Module):
         self.out = MaskedLinear(hidden[-1], n_raw * n_inputs, last.repeat(n_raw, 1))
         self.context_out = Linear(n_context, n_raw * n_inputs, bias=False)
         for layer in self.layers:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         nn.init.xavier_uniform_(self.out.weight)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:

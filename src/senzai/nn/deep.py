@@ -18,17 +18,18 @@ from ..core.spec import part
 from .conv import halvings
 from .inputs import Decoder, Scaling, Standardise
 from .layers import linear_out
+from .listed import ModulesOf
 from .products import Linear
 
-Layer: TypeAlias = Callable[[int, int], nn.Module]
+Layer: TypeAlias = Callable[[int, int], nn.Linear | nn.Conv2d]
 
 
-def conv1(a: int, b: int) -> nn.Module:
+def conv1(a: int, b: int) -> nn.Conv2d:
     """Return a convolution that mixes channels alone."""
     return nn.Conv2d(a, b, 1)
 
 
-def conv3(a: int, b: int) -> nn.Module:
+def conv3(a: int, b: int) -> nn.Conv2d:
     """Return a convolution over 3 x 3 places."""
     return nn.Conv2d(a, b, 3, padding=1)
 
@@ -60,7 +61,7 @@ class TopDownBlock(nn.Module):
         self.rest = bottleneck(width, middle, width, near, far)
         with torch.no_grad():
             for layer, factor in ((self.p_net[-1], 0.0), (self.enter, scale), (self.rest[-1], scale)):
-                layer.weight.mul_(factor)  # type: ignore[operator]
+                layer.weight.mul_(factor)  # type: ignore[operator]  # a layer
 
     def posterior(self, h: Tensor, a: Tensor) -> Tensor:
         """Return raw numbers of q, ``(M, 2, channels, ...)``."""
@@ -82,7 +83,7 @@ class TopDownBlock(nn.Module):
 class DeepBlocks(nn.Module, ABC):
     """Bottom-up activations and top-down blocks, level by level; a level has one size of activations."""
 
-    blocks: nn.ModuleList
+    blocks: ModulesOf[TopDownBlock]
     levels: list[int]
     """Level of each block, 0 at the top."""
     sizes: list[tuple[int, ...]]
@@ -90,6 +91,8 @@ class DeepBlocks(nn.Module, ABC):
     width: int
     channels: int
     n_condition: int
+    stem: nn.Module
+    ups: ModulesOf[ModulesOf[nn.Sequential]]
     starts: nn.ParameterList
     conditioned: nn.Module
 
@@ -132,17 +135,17 @@ class DeepBlocks(nn.Module, ABC):
         n, self.channels = len(self.sizes), channels
         self.levels = [level for level in range(n) for _ in range(n_blocks)]
         self.n_condition, middle, scale = n_condition, max(1, self.width // 2), len(self.levels) ** -0.5
-        self.blocks = nn.ModuleList(
+        self.blocks = ModulesOf(
             TopDownBlock(self.width, middle, channels, near, far, scale=scale) for _ in self.levels
         )
-        self.ups = nn.ModuleList(
-            nn.ModuleList(bottleneck(self.width, middle, self.width, near, far) for _ in range(n_blocks))
+        self.ups = ModulesOf(
+            ModulesOf(bottleneck(self.width, middle, self.width, near, far) for _ in range(n_blocks))
             for _ in range(n)
         )
         with torch.no_grad():
             for level in self.ups:
-                for branch in level:  # type: ignore[attr-defined]
-                    branch[-1].weight.mul_(scale)
+                for branch in level:
+                    branch[-1].weight.mul_(scale)  # type: ignore[operator]  # a layer
         self.starts = nn.ParameterList(nn.Parameter(torch.zeros(self.width, *size)) for size in self.sizes)
         self.conditioned = linear_out(n_condition, self.width) if n_condition else nn.Identity()
 
@@ -151,7 +154,7 @@ class DeepBlocks(nn.Module, ABC):
         for level in range(len(self.sizes) - 1, -1, -1):
             if level < len(self.sizes) - 1:
                 h = self.resize(h, self.sizes[level])
-            for branch in self.ups[level]:  # type: ignore[attr-defined]
+            for branch in self.ups[level]:
                 h = h + branch(h)
             found.append(h)
         return found[::-1]
@@ -268,7 +271,7 @@ class FeatureMap(Decoder):
         self.feature_shape, self.raw_shape = tuple(feature_shape), tuple(raw_shape)
         self.out = nn.Conv2d(feature_shape[0], 4 * raw_shape[0] * raw_shape[1], 3, padding=1)
         nn.init.xavier_uniform_(self.out.weight)
-        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]  # it has one
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return raw numbers ``(*lead, *raw_shape)``."""

@@ -24,7 +24,7 @@ def zuko(name: str) -> Any:
     checked, constraints = Distribution._validate_args, Distribution.__dict__["arg_constraints"]
     found = importlib.import_module(f"zuko.{name}")
     Distribution._validate_args = checked
-    Distribution.arg_constraints = constraints  # type: ignore[method-assign]
+    Distribution.arg_constraints = constraints  # type: ignore[method-assign]  # a property, put back
     return found
 
 

@@ -56,7 +56,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not _worth_it(x, weight):
         return F.linear(x, weight, bias)
     flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-    out: Tensor = _Product.apply(flat, weight, bias)  # type: ignore[no-untyped-call]
+    out: Tensor = _Product.apply(flat, weight, bias)  # type: ignore[no-untyped-call]  # torch's
     return out.reshape(*x.shape[:-1], weight.shape[0])
 
 

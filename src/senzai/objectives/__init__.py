@@ -21,7 +21,7 @@ from .rae import RAE as RAE
 from .regularised import Regularised as Regularised
 from .renyi import Renyi as Renyi
 from .row_critics import VAEGAN as VAEGAN
-from .row_critics import Sharpened as Sharpened
+from .sharpened import Sharpened as Sharpened
 from .total_correlation import TotalCorrelation as TotalCorrelation
 from .warmup import Constant as Constant
 from .warmup import Cyclical as Cyclical

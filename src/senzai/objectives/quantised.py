@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from math import log
 from typing import ClassVar, final
 
-from torch import Tensor
-
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.spec import part
@@ -53,7 +51,7 @@ class CodeBound(Objective):
         seen = quantised(model).infer(batch)
         distortion = seen.average(-seen.log_lik)
         rates = {g.name: seen.average(g.rate()).detach() for g in seen.groups}
-        rate: Tensor = sum(rates.values())  # type: ignore[assignment]
+        rate = sum(rates.values(), distortion.new_zeros(()))
         loss = distortion + rate
         for extra in seen.extras.values():
             loss = loss + extra

@@ -1,9 +1,9 @@
-"""A critic of rows as a further player: VAE-GAN, and the bound sharpened by a patch critic."""
+"""A critic of rows as a further player: VAE-GAN, and what others with such a critic need."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
@@ -12,18 +12,16 @@ from torch.nn import functional as F
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
-from ..core.examples import example
 from ..core.spec import part
 from ..dist.ops import expected
 from ..models.base import Inference, LatentModel
 from ..models.flat import Flat
 from ..nn.critics import RowCritic, check_critic, units_of
 from .base import Objective, Player, Terms
-from .checks import need_flat, need_images
+from .checks import need_flat
 from .code_critics import CRITIC, codes_of, critic_of
 from .mmd import prior_draws
-from .regularised import Regularised, distortion_and_rate, need_weights, raw
-from .warmup import begun, in_steps
+from .regularised import distortion_and_rate, need_weights, raw
 
 WHAT = "A critic of rows"
 
@@ -204,103 +202,3 @@ def feature_distance(critic: RowCritic, real: Tensor, fake: Tensor) -> Tensor:
 def sum_of(parts: Mapping[str, Tensor]) -> Tensor:
     """Return the sum of terms."""
     return torch.stack(list(parts.values())).sum(0)
-
-
-@part("objective", "sharpened")
-@example(idle={"aux.critic.out.bias": "While both hinges are open their pulls on the last bias cancel exactly."})
-@final
-@dataclass(frozen=True, kw_only=True)
-class Sharpened(Regularised):
-    r"""The bound of images plus a patch critic that joins in late, for reconstructions with texture.
-
-    .. math:: L = \text{distortion} + \beta \cdot \text{rate} - \lambda \, \overline{D(\tilde x)} \;[t \ge t_0]
-
-    The critic is the second player and minimises the hinge loss with a penalty on its slope at real rows (R1),
-    :math:`\overline{(1 - D(x))_+ + (1 + D(\tilde x))_+} + \frac{r}{2} \|\nabla_x \overline{D(x)}\|^2`, in standardised
-    units; both begin at step t0. With the critic the sum is no bound any more; distortion and rate are watched as they
-    are.
-
-    Reference:
-        Taming Transformers (Esser et al., 2021), the patch critic. https://arxiv.org/abs/2012.09841
-        Which Training Methods for GANs do actually Converge? (Mescheder et al., 2018), R1.
-        https://arxiv.org/abs/1801.04406
-
-    Args:
-        beta: Weight of the rate.
-        warmup: How that weight rises.
-        sharp_weight: Weight of the critic's term, the formula's lambda.
-        start: First step of the critic; below 1 a share of the training.
-        r1: Weight of the critic's slope.
-        critic_width: Channels of its first convolution.
-        critic_depth: Its convolutions that halve the image.
-        critic_lr: Its learning rate.
-    """
-
-    is_bound: ClassVar[bool] = False
-    sharp_weight: float = 10.0
-    start: float = 0.5
-    r1: float = 1.0
-    critic_width: int = 32
-    critic_depth: int = 3
-    critic_lr: float = 1e-4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        need_weights(sharp_weight=self.sharp_weight, start=self.start, r1=self.r1, critic_lr=self.critic_lr)
-        check_critic(self.critic_width, self.critic_depth)
-
-    def check(self, model: LatentModel) -> None:
-        """Refuse data that are no images."""
-        need_images(model, "A patch critic")
-        need_means(model)
-
-    def equip(self, model: LatentModel) -> None:
-        """Add the critic."""
-        add_critic(model, width=self.critic_width, depth=self.critic_depth)
-
-    def over(self, total_steps: int) -> Sharpened:
-        """Return the objective with its start in steps."""
-        return replace(self, warmup=self.warmup.over(total_steps), start=in_steps(self.start, total_steps))
-
-    def plays(self, step: int) -> bool:
-        """Whether the critic has joined in.
-
-        Raises:
-            SettingError: The start is a share and the length of the training is not known.
-        """
-        return begun(self.start, step)
-
-    def further(self, model: LatentModel, batch: Batch, seen: Inference, step: int) -> Mapping[str, Tensor]:
-        """Return the critic's term; zero before it has joined in."""
-        if not self.plays(step):
-            return {"sharp": seen.log_lik.new_zeros(len(batch))}
-        return {"sharp": -self.sharp_weight * log_odds(row_critic(model), reconstruction(seen))}
-
-    def players(self, model: LatentModel) -> tuple[Player, ...]:
-        """The model, then the critic from its first step on."""
-        theirs = tuple(critic_of(model).parameters())
-        lr = self.critic_lr or None
-        return (
-            Player("model", model.own_parameters(), self, mixes_rows=model.mixes_rows),
-            Player(CRITIC, theirs, self.critic_loss, mixes_rows=model.mixes_rows, lr=lr, when=self.plays),
-        )
-
-    def critic_loss(self, model: LatentModel, batch: Batch, step: int) -> Terms:
-        """Return the critic's hinge loss and its slope, ``(B,)``."""
-        critic, flat = row_critic(model), need_means(model)
-        with torch.no_grad():
-            fake = expected(flat.likelihood(codes_of(flat, batch), batch.c))
-        u = critic.standardised(real_rows(batch, fake)).requires_grad_()
-        scores = critic.judge(u)[0]
-        (slope,) = torch.autograd.grad(scores.mean(-1).sum(), u, create_graph=True)
-        parts = {
-            "yes": F.relu(1 - scores).mean(-1),
-            "no": F.relu(1 + critic(fake)[0]).mean(-1),
-            "slope": 0.5 * self.r1 * slope.square().flatten(1).sum(-1),
-        }
-        return Terms(sum_of(parts), parts, {})
-
-    @property
-    def settled_after(self) -> int:
-        """When the critic has joined in and the warm-up is over."""
-        return max(self.warmup.end, int(self.start))

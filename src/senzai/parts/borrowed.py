@@ -138,7 +138,7 @@ class VampPrior(Prior, DataInitialised):
 
     def pseudo_inputs(self) -> Tensor:
         """Return the pseudo-inputs in the units of the data, ``(K, *event)``."""
-        inside = cast(Tensor, _Within.apply(self.unit))  # type: ignore[no-untyped-call]
+        inside = cast(Tensor, _Within.apply(self.unit))  # type: ignore[no-untyped-call]  # torch's
         return self.low + (self.high - self.low) * inside
 
     def forward(self, c: Tensor | None = None) -> Distribution:

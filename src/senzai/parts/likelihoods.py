@@ -131,8 +131,12 @@ class Likelihood(DataInitialised, AnyLikelihood):
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Distribution:
         """Return p(x | z) with batch shape ``z.shape[:-1]`` and event shape ``event``."""
+        return self.of(self.raw(z, c))
+
+    def of(self, raw: Tensor) -> Distribution:
+        """Return the distribution over data that raw numbers mean, ``(*lead, *raw_shape)``."""
         unit = Unit(self.shift, self.scale) if self.family.has_unit else None
-        p = self.family(self.raw(z, c), self.event, unit)
+        p = self.family(raw, self.event, unit)
         return with_scale(p, self.sigma) if self.family.mixes_rows and not self.training else p
 
     @property

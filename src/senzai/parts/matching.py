@@ -18,6 +18,7 @@ from ..core.spec import part
 from ..dist.ops import Shape
 from ..dist.vectors import Vector, standard_log_prob
 from ..nn.layers import initialise_weights, with_condition
+from ..nn.listed import ModulesOf
 from ..nn.products import Linear, linear
 from .priors import Prior, check_width, needed
 
@@ -37,9 +38,9 @@ class Field(nn.Module):
         super().__init__()
         self.n_latent = n_latent
         widths = (n_latent + 3 + n_condition, *hidden, n_latent)
-        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
+        self.layers: ModulesOf[Linear] = ModulesOf(Linear(a, b) for a, b in pairwise(widths))
         initialise_weights(self.layers, "silu")
-        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.layers[-1].weight)
 
     def inputs(self, z: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
         """Return latents, time and condition side by side."""
@@ -63,9 +64,9 @@ class Field(nn.Module):
             gate = torch.sigmoid(raw)
             h = raw * gate
             slope = gate * (1 + raw * (1 - gate))
-            tangents = linear(tangents, layer.weight) * slope.unsqueeze(-2)  # type: ignore[arg-type]
+            tangents = linear(tangents, layer.weight) * slope.unsqueeze(-2)
         last = self.layers[-1]
-        turned = linear(tangents, last.weight)  # type: ignore[arg-type]
+        turned = linear(tangents, last.weight)
         return last(h), turned.diagonal(dim1=-2, dim2=-1).sum(-1).expand(z.shape[:-1])
 
 
@@ -84,7 +85,7 @@ class Carried(Vector):
 
     def __init__(self, field: Field, c: Tensor | None, n_steps: int) -> None:
         self.field, self.c, self.n_steps = field, c, n_steps
-        like: Tensor = field.layers[-1].bias  # type: ignore[assignment]
+        like: Tensor = field.layers[-1].bias
         super().__init__(() if c is None else (len(c),), field.n_latent, like)
 
     def log_prob(self, z: Tensor) -> Tensor:

@@ -65,7 +65,8 @@ class Quantiser(nn.Module, ABC):
 
     def nearest(self, values: Tensor) -> Tensor:
         """Return the codes nearest to points among the quantised vectors, ``(B, N, width)``."""
-        return self(values).codes  # type: ignore[no-any-return]
+        found: Tensor = self(values).codes
+        return found
 
     @property
     def mixes_rows(self) -> bool:

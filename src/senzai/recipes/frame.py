@@ -200,12 +200,14 @@ class Frame:
         given = self.get("hidden", default)
         return tuple(given) if isinstance(given, list | tuple) else (given,)
 
-    def conditional(self, n_in: int, n_latent: int, family: Family | None = None, *, calm: bool = False) -> Conditional:
-        """Return p(a | given), a diagonal normal with one hidden layer of the usual width by default."""
+    def conditional(
+        self, n_in: int, n_latent: int, family: Family | None = None, *, deep: bool = False, calm: bool = False
+    ) -> Conditional:
+        """Return p(a | given), by default a diagonal normal; one hidden layer, or all of them where it is ``deep``."""
         chosen = make("family/normal") if family is None else family
         found: Conditional = make(
-            "conditional/mlp", n_in=n_in, n_latent=n_latent, family=chosen, hidden=self.hidden[:1],
-            activation=self.get("activation", "relu"), calm=calm,
+            "conditional/mlp", n_in=n_in, n_latent=n_latent, family=chosen,
+            hidden=self.hidden if deep else self.hidden[:1], activation=self.get("activation", "relu"), calm=calm,
         )
         return found
 

@@ -29,7 +29,7 @@ def hvae_2(frame: Frame) -> Made:
     top = frame.n_latent
     lower = frame.get("n_lower", top)
     features = Levels(frame.encoder())
-    transition = frame.conditional(top, lower, calm=True)
+    transition = frame.conditional(top, lower, deep=True, calm=True)
     rung = Concatenated(transition, frame.conditional(features.n_features + top, lower, calm=True))
     likelihood = frame.inner(n_latent=top + lower).likelihood()
     return TopDown(frame.prior(), frame.posterior(), features, (rung,), likelihood, skip=True), frame.elbo()

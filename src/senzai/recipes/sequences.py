@@ -7,12 +7,12 @@ from ..core.examples import example
 from ..core.spec import make
 from ..models.state_space import StateSpace
 from ..models.vrnn import VRNN
-from ..nn.recurrent import Recurrent
+from ..nn.recurrent import Direction, Recurrent
 from ..parts.transitions import Combined, GatedTransition
 from .frame import Frame
 from .registry import Made, recipe
 
-INFERENCE = {
+INFERENCE: dict[str, tuple[Direction, bool]] = {
     "dks": ("backward", True), "st-r": ("backward", True), "st-l": ("forward", True), "st-lr": ("both", True),
     "mf-r": ("backward", False), "mf-l": ("forward", False), "mf-lr": ("both", False),
 }
@@ -51,7 +51,7 @@ def dmm(frame: Frame) -> Made:
         raise CombinationError(f"`inference` is one of {', '.join(INFERENCE)}, but got {name!r}. Choose one.")
     direction, structured = INFERENCE[name]
     features = Recurrent(
-        one.event[0], frame.get("width", 128), direction=direction, masked=frame.masked,  # type: ignore[arg-type]
+        one.event[0], frame.get("width", 128), direction=direction, masked=frame.masked,
         scaling=frame.scaling, dropout=frame.get("dropout", 0.0),
     )
     z = one.n_latent

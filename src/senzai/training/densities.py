@@ -175,12 +175,12 @@ def descend(
     prior.load_state_dict(kept)
 
 
-def moved(inner: Prior, loss: Loss, codes: Codes, **how: float) -> Prior:
-    """Return a prior fitted to standardised codes, in the units of the codes."""
+def moved(inner: Prior, loss: Loss, codes: Codes, **how: Any) -> Prior:
+    """Return a prior fitted to standardised codes, in the units of the codes; ``how`` goes to :func:`descend`."""
     prior = MovedPrior(codes.z.shape[1], inner)
     for buffer, value in zip((prior.loc, prior.scale), standard(codes.z), strict=True):
         buffer.copy_(value)
-    descend(inner, loss, Codes((codes.z - prior.loc) / prior.scale, codes.c), **how)  # type: ignore[arg-type]
+    descend(inner, loss, Codes((codes.z - prior.loc) / prior.scale, codes.c), **how)
     return prior
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -142,7 +143,7 @@ class Stepper:
         sums: Tensor | None = None
         for i, piece in enumerate(pieces):
             last = i == len(pieces) - 1
-            hold = nullcontext() if last or self.comms.world == 1 else self.module.no_sync()  # type: ignore[operator]
+            hold = nullcontext() if last or self.comms.world == 1 else cast(Any, self.module).no_sync()
             with hold:
                 loss, found = self.forward(piece, step)
                 (loss * self.comms.world if self.comms.world > 1 else loss).backward()
@@ -170,8 +171,8 @@ class Stepper:
 
     def _update(self, fine: Tensor) -> None:
         if self.device.type == "cuda":  # the fused kernel skips the update itself: no synchronisation
-            self.optimiser.found_inf = (~fine).float()  # type: ignore[attr-defined]
-            self.optimiser.grad_scale = None  # type: ignore[attr-defined]
+            scaled: Any = self.optimiser  # what torch's own gradient scaler sets on it
+            scaled.found_inf, scaled.grad_scale = (~fine).float(), None
             self.optimiser.step()
         elif bool(fine):
             self.optimiser.step()
