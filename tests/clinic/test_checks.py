@@ -254,6 +254,12 @@ def test_a_loss_that_rises_while_its_rate_is_weighed_in_does_not_jump():
     assert worst_jump([*rising, 140.0], rising=83) > 10
 
 
+def test_a_loss_that_a_critic_has_a_say_in_may_jump_but_gradients_may_not():
+    for history, told_of in ((SPIKED, False), (WILD, True)):
+        found = CHECKS["spikes"].run(replace(WELL, **told(history=history, comparable=False)))
+        assert (found is not None) == told_of
+
+
 @pytest.mark.parametrize(("settled_after", "told_of"), [(0, True), (2000, False)])
 def test_spikes_know_the_warm_up(settled_after, told_of):
     losses = [100.0, 60, 40, *np.linspace(30, 70, 30), *[69.0, 70.0] * 5]

@@ -79,7 +79,7 @@ def told_of(run: RunLike, n_train: int | None) -> Told:
         objective=type(objective).__name__, settled_after=objective.settled_after if steps else None,
         total_steps=steps, n_train=n_train, validated=fitted.get("validation_elbo") is not None, gains=gains,
         sampler=run.samplers.chosen, columns=tuple(columns), bounds=objective.is_bound,
-        hidden=hidden_of(run.spec.model), given=tuple(run.spec.settings),
+        comparable=objective.comparable, hidden=hidden_of(run.spec.model), given=tuple(run.spec.settings),
     )
 
 

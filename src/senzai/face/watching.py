@@ -54,6 +54,7 @@ class Watch:
         facts = Facts(told=Told(
             history=tuple(self.lines), beta=beta_of(training.objective), lr=training.settings.lr,
             settled_after=training.objective.settled_after, total_steps=training.progress.step,
+            comparable=training.objective.comparable,
         ))
         for finding in examine(facts, live=True).findings:
             if finding.sure and finding.name not in self.warned:

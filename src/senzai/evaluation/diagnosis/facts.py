@@ -26,6 +26,7 @@ class Told:
         codes: Code numbers of rows, and the size of the code book, for quantised latents of one's own.
         lr: Learning rate.
         bounds: Whether the objective bounds the evidence, so that rate and distortion have one unit.
+        comparable: Whether losses of different steps can be compared; not those that a critic who learns has a say in.
         hidden: Widths of the encoder's hidden layers; none for convolutions, ``None`` where not known.
         given: Names of the settings that the user chose.
     """
@@ -44,6 +45,7 @@ class Told:
     codes: tuple[Any, int] | None = None
     lr: float | None = None
     bounds: bool = True
+    comparable: bool = True
     hidden: tuple[int, ...] | None = None
     given: tuple[str, ...] = ()
 

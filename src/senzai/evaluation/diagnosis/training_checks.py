@@ -46,7 +46,7 @@ def spikes(facts: Facts) -> Finding | None:
     if len(lines) < 6:
         return None
     rising = sum(int(h.get("step", 0)) < (facts.settled_after or 0) for h in lines)
-    jump = worst_jump([float(h["loss"]) for h in lines], rising=rising)
+    jump = worst_jump([float(h["loss"]) for h in lines], rising=rising) if facts.told.comparable else 0.0
     norms = [float(h["grad_norm"]) for h in lines if h.get("grad_norm") is not None]
     usual = median(norms[: max(3, len(norms) // 2)]) if len(norms) > 5 else float("inf")
     grown = max(norms[2:], default=0.0) / max(usual, 1e-12)
