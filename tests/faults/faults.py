@@ -321,6 +321,11 @@ LIST = (
         (f"{STEPS}test_a_step_draws_its_own_noise_and_the_same_when_it_is_repeated[0.0]",),
     ),
     Fault(
+        "a late player's learning rate that has come down before it begins", LOOP,
+        edit("training.loop:Training._set_rates", "step - first, ", "step, "),
+        ("tests/training/test_players.py::test_the_rate_takes_its_course_over_the_steps_of_each_player",),
+    ),
+    Fault(
         "gradients that are never zeroed", LOOP,
         edit("training.step:Stepper.__call__", "self.optimiser.zero_grad(set_to_none=True)", "pass"),
         (f"{NUMBERS}test_every_step_is_the_step_of_adamw",),

@@ -200,8 +200,9 @@ def test_the_upper_layer_begins_where_the_lower_one_ends():
     lower, upper = Layerwise(start=0.3).over(10).players(model)
     assert [lower.plays_at(s) for s in range(10)] == [True] * 3 + [False] * 7
     assert [upper.plays_at(s) for s in range(10)] == [False] * 3 + [True] * 7
+    assert (lower.span, upper.span) == ((0, 3), (3, None))
     lower, upper = Layerwise(start=0.0).over(10).players(model)  # side by side
-    assert all(p.plays_at(s) for p in (lower, upper) for s in range(10))
+    assert all(p.plays_at(s) and p.span in ((0, None), (0, 0)) for p in (lower, upper) for s in range(10))
     assert Layerwise(start=0.3).over(10).settled_after == 3
     with pytest.raises(SettingError, match="share of the training"):
         Layerwise(start=0.3).upper_plays(0)

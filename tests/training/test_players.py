@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -15,6 +15,7 @@ from senzai.training.bundle import save_weights
 from senzai.training.checkpoint import load_checkpoint, load_tensors
 from senzai.training.events import Interrupted, Progressed
 from senzai.training.listeners import Checkpointer, drive
+from senzai.training.schedules import learning_rate_factor
 
 
 @dataclass(frozen=True)
@@ -190,3 +191,21 @@ def test_where_losses_cannot_be_compared_the_last_weights_are_the_best(make, tra
         train(training)
         assert training.progress.best_step == best
         assert same(training.model.state_dict(), training.state().model) == (not comparison)
+
+
+class OneAfterTheOther(TwoSides):
+    """The encoder alone, then the decoder alone."""
+
+    def players(self, model: LatentModel):
+        encoder, decoder = super().players(model)
+        return (
+            replace(encoder, when=lambda step: step < 4, span=(0, 4)),
+            replace(decoder, when=lambda step: step >= 4, span=(4, None)),
+        )
+
+
+def test_the_rate_takes_its_course_over_the_steps_of_each_player(make, train):
+    training = make(objective=OneAfterTheOther(), steps=10, schedule="cosine", lr_warmup=2, log_every=1, lr=0.02)
+    rates = [e.lr for e in train(training).of(Progressed)]
+    course = [learning_rate_factor("cosine", s, n, 2) for n in (4, 6) for s in range(n)]
+    assert rates == [0.02 * factor for factor in course]

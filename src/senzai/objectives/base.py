@@ -45,6 +45,8 @@ class Player:
         mixes_rows: Whether the loss of one row depends on other rows.
         lr: Learning rate of this player alone, where it is not the run's.
         when: Whether it plays at a step (0-based); always by default.
+        span: First step and end of the steps over which its learning rate takes its course; the whole training by
+            default.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Player:
     mixes_rows: bool = False
     lr: float | None = None
     when: Callable[[int], bool] | None = None
+    span: tuple[int, int | None] = (0, None)
 
     def plays_at(self, step: int) -> bool:
         """Whether it moves at an optimisation step."""

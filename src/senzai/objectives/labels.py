@@ -217,7 +217,7 @@ class Layerwise(Objective):
 
     alpha: float = 1.0
     balance: float = 0.0
-    start: float = 0.3
+    start: float = 0.5
 
     def __post_init__(self) -> None:
         SemiSupervisedBound(alpha=self.alpha, balance=self.balance)
@@ -269,8 +269,13 @@ class Layerwise(Objective):
         lower = tuple(p for p in model.own_parameters() if id(p) not in upper)
         above = tuple(p for p in model.upper.parameters() if p.requires_grad)
         return (
-            Player("lower", lower, self, mixes_rows=model.mixes_rows, when=self.lower_plays),
-            Player("upper", above, self.upper, mixes_rows=self.balance > 0, when=self.upper_plays),
+            Player(
+                "lower", lower, self, mixes_rows=model.mixes_rows, when=self.lower_plays, span=(0, self.settled_after),
+            ),
+            Player(
+                "upper", above, self.upper, mixes_rows=self.balance > 0, when=self.upper_plays,
+                span=(self.settled_after, None),
+            ),
         )
 
     def held_out(self, first: Loss) -> Loss:

@@ -100,5 +100,5 @@ def m1_m2(frame: Frame) -> Made:
     model = Stacked(below.posterior(), below.likelihood(), upper)
     if frame.settings.get("objective", "layerwise") == "layerwise":
         frame.get("objective", None)
-        return model, Layerwise(alpha=frame.alpha, balance=frame.get("balance", 0.0), start=frame.get("start", 0.3))
+        return model, Layerwise(alpha=frame.alpha, balance=frame.get("balance", 0.0), start=frame.get("start", 0.5))
     return model, SemiSupervisedBound(frame.elbo(), alpha=frame.alpha, balance=frame.get("balance", 0.0))

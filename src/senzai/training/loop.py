@@ -200,10 +200,14 @@ class Training:
         return rate
 
     def _set_rates(self, step: int) -> float:
-        s = self.settings
-        factor = learning_rate_factor(s.schedule, step, self.total_steps, s.lr_warmup)
-        factor *= self.progress.lr_factor * self.plateau.factor
-        rates = [stepper.set_rate(factor) for stepper in self.steppers]
+        """Set the learning rate of every player; return that of the first one that plays."""
+        s, rates = self.settings, []
+        for stepper in self.steppers:
+            first, end = stepper.player.span
+            own = learning_rate_factor(s.schedule, step - first, (end or self.total_steps) - first, s.lr_warmup)
+            rate = stepper.set_rate(own * self.progress.lr_factor * self.plateau.factor)
+            if stepper.player.plays_at(step):
+                rates.append(rate)
         return rates[0]
 
     def _progressed(self, rate: float) -> Progressed:

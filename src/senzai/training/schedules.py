@@ -65,6 +65,7 @@ class Plateau:
 
 
 def learning_rate_factor(name: str, step: int, total: int, warmup: int) -> float:
-    """Return course × linear warm-up at a 0-based step."""
+    """Return course × linear warm-up at a 0-based step; before the first and after the last one what it is there."""
+    step = max(0, step)
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-    return rise * COURSES[name](step / max(1, total))
+    return rise * COURSES[name](min(1.0, step / max(1, total)))
