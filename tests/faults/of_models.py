@@ -89,6 +89,15 @@ LIST = (
         (f"{LABELS}test_a_balance_weighs_how_frequent_the_classes_of_unlabelled_rows_are",),
     ),
     Fault(
+        "a balance without a gradient once a class is certain", MODELS,
+        edit(
+            "objectives.labels:imbalance", "told.logsumexp(0) - free.sum().clamp_min(1).log()",
+            "(told.exp().sum(0) / free.sum().clamp_min(1)).log()", "log_mean.exp() * (log_mean + log(log_q.shape[1]))",
+            "torch.special.xlogy(log_mean.exp(), log_mean.exp())",
+        ),
+        (f"{LABELS}test_gradients_stay_finite_where_a_class_is_certain",),
+    ),
+    Fault(
         "labels that are taken for known everywhere", MODELS,
         edit("models.semi_supervised:SemiSupervised.weights",
              "torch.ones_like(batch.y, dtype=torch.bool) if batch.y_known is None else batch.y_known",

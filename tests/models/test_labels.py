@@ -18,7 +18,7 @@ from senzai.models import Flat, Probed, SemiSupervised, Structured, verbs
 from senzai.models.structured import places
 from senzai.nn import MLPDecoder
 from senzai.objectives import ELBO, Layerwise, ProbedBound, SemiSupervisedBound
-from senzai.objectives.labels import cross_entropy
+from senzai.objectives.labels import cross_entropy, imbalance
 from senzai.parts import Classifier, ConditionalPrior, Likelihood, MixtureOfNormals, Posterior, StandardNormal
 from senzai.recipes import Frame, build
 
@@ -130,6 +130,21 @@ def test_a_balance_weighs_how_frequent_the_classes_of_unlabelled_rows_are(batch)
     assert [p.mixes_rows for p in Layerwise(balance=2.0).players(stack)] == [False, True]
     labelled = SemiSupervisedBound(balance=2.0)(model, replace(batch, y=y), 0)
     assert (labelled.parts["imbalance"] == 0).all()
+
+
+def test_gradients_stay_finite_where_a_class_is_certain(batch):
+    """In single precision probabilities of other classes underflow to zero, in every row of a batch perhaps."""
+    model, known = zoo.make("m2"), torch.tensor([True, False, True, False, False])
+    rows = replace(batch, y=torch.zeros(5, dtype=torch.long), y_known=known)
+    with torch.no_grad():
+        for p in model.classifier.parameters():
+            p.zero_()
+        list(model.classifier.parameters())[-1][0] = 2000.0
+    SemiSupervisedBound(balance=2.0)(model, rows, 0).loss.sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    log_q = torch.tensor([[0.0, -500.0, -500.0]], dtype=torch.float32).expand(5, 3).requires_grad_()
+    imbalance(log_q, rows).sum().backward()
+    assert torch.isfinite(log_q.grad).all()
 
 
 def test_with_one_class_it_is_a_plain_autoencoder(batch, with_noise):

@@ -19,6 +19,9 @@ from .base import Loss, Objective, Player, Terms
 from .elbo import ELBO
 from .warmup import begun, in_steps
 
+LEAST = -1e3
+"""Log-probabilities below count as this: zero in any precision, with a gradient of zero."""
+
 
 def cross_entropy(model: Classifies, batch: Batch, log_q: Tensor | None = None) -> Tensor:
     """Return -log q(y | x) of rows whose label is known, zero of the others, ``(B,)``."""
@@ -44,8 +47,10 @@ def imbalance(log_q: Tensor, batch: Batch) -> Tensor:
     free = torch.ones_like(log_q[:, 0])
     if batch.y is not None:
         free = torch.zeros_like(free) if batch.y_known is None else (~batch.y_known).to(log_q.dtype)
-    mean = (log_q.exp() * free.unsqueeze(1)).sum(0) / free.sum().clamp_min(1)
-    nats: Tensor = torch.special.xlogy(mean, mean).sum() + mean.sum() * log(log_q.shape[1])
+    # In logarithms throughout: p log p has no gradient at a p that underflows to zero.
+    told = torch.where(free.unsqueeze(1) > 0, log_q, LEAST).clamp_min(LEAST)
+    log_mean = told.logsumexp(0) - free.sum().clamp_min(1).log()
+    nats = (log_mean.exp() * (log_mean + log(log_q.shape[1]))).sum()
     return free * nats
 
 
