@@ -61,7 +61,8 @@ CASES = {
         "sharpened VAE", {"network": "conv", "width": 16}, {"critic_width": 16},
         "Esser et al., Taming Transformers, 2021, https://arxiv.org/abs/2012.09841",
         "the critic's share of 0.2 was chosen over 0.5 on one seed of a fully connected network, where 0.5 made "
-        "reconstructions noisy (sharpness 2.05 of the images'). At equal steps the critic makes a run four times as long",
+        "reconstructions noisy (sharpness 2.05 of the images'). At equal steps the critic makes a run four times as "
+        "long",
     ),
 }
 
