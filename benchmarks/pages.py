@@ -87,7 +87,7 @@ def pages_line(r: dict[str, Any]) -> str:
     faults = {k: f"{max(v):,.0f}" for k, v in r["faults_per_step"].items()}
     low, high = min(r["ordinary"]["values"]), max(r["ordinary"]["values"])
     return (
-        f"{r['task'][0].upper() + r['task'][1:]}: {1e3 * r['huge']['median']:.0f} ms of processor time a step on huge "
+        f"{r['task'].replace('iwae', '`iwae`')}: {1e3 * r['huge']['median']:.0f} ms of processor time a step on huge "
         f"pages, {1e3 * low:.0f} to {1e3 * high:.0f} ms on ordinary ones (medians and ranges of "
         f"{len(r['huge']['values'])} runs in turn; at most {faults['huge']} and {faults['ordinary']} page faults a "
         "step).\n"

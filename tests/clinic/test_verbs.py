@@ -43,7 +43,7 @@ class FakeTraining:
     """As much of a training as a watch looks at."""
 
     class objective:
-        settled_after, beta = 0, 1.0
+        settled_after, beta, comparable = 0, 1.0, True
 
     class settings:
         lr = 0.1
