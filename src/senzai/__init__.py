@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Large tensors on huge pages (Linux; nothing elsewhere): with many draws a row, up to a third of a step would go into
+# Large tensors on huge pages (Linux; nothing elsewhere): with many draws a row, a quarter of a step may go into
 # page faults. Torch reads this once, at its first allocation, so it is set here; a value of the user's own stays.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 

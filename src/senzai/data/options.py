@@ -13,7 +13,7 @@ from senzai.core.registry import suggestion
 
 from .schema import Split, Values
 
-O = TypeVar("O", bound="Options")  # noqa: E741
+O = TypeVar("O", bound="Options")  # noqa: E741 - O for options
 
 
 class Options(BaseModel):

@@ -1,9 +1,9 @@
 """Testing: exams that every registered part and recipe sits, third parties' as well, and models with exact evidence."""
 
 from . import densities as _densities  # noqa: F401  (each file registers its exams, in the order they are sat)
-from . import rows as _rows  # noqa: F401
-from . import running as _running  # noqa: F401
-from . import structure as _structure  # noqa: F401
+from . import rows as _rows  # noqa: F401  as above
+from . import running as _running  # noqa: F401  as above
+from . import structure as _structure  # noqa: F401  as above
 from .data import DATA as DATA
 from .data import Data as Data
 from .exam import EXAMS as EXAMS

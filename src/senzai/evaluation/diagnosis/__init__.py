@@ -1,10 +1,10 @@
 """Diagnosis: what is wrong with a model, by measured quantity, threshold with its source, and the setting to change."""
 
 from . import data_checks as _data_checks  # noqa: F401  each fills the list of checks
-from . import latent_checks as _latent_checks  # noqa: F401
-from . import likelihood_checks as _likelihood_checks  # noqa: F401
-from . import sample_checks as _sample_checks  # noqa: F401
-from . import training_checks as _training_checks  # noqa: F401
+from . import latent_checks as _latent_checks  # noqa: F401  as above
+from . import likelihood_checks as _likelihood_checks  # noqa: F401  as above
+from . import sample_checks as _sample_checks  # noqa: F401  as above
+from . import training_checks as _training_checks  # noqa: F401  as above
 from .facts import Facts as Facts
 from .facts import Told as Told
 from .finding import CHECKS as CHECKS
