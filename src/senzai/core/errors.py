@@ -10,8 +10,10 @@ SenzaiError                  base; exit 1: the run failed
 │   ├── BundleError          a run folder that is damaged, foreign or newer
 │   ├── OutputError          a place that cannot be written (also an OSError)
 │   └── MissingExtraError    an optional package is not installed (also an ImportError)
-├── TrainingError            training broke down and could not be rescued
-└── RunInterrupted           exit 128 + signal: a signal stopped training; everything up to then is saved
+└── TrainingError            training broke down and could not be rescued
+
+RunInterrupted               exit 128 + signal: a signal stopped training; everything up to then is saved. It is a
+                             KeyboardInterrupt and no Exception, so that who catches errors still can be stopped
 
 A message is *the rule, what came, the way out*.
 """
@@ -67,8 +69,11 @@ class TrainingError(SenzaiError, RuntimeError):
     """Training broke down and could not be rescued."""
 
 
-class RunInterrupted(SenzaiError):
-    """A signal stopped training; everything up to then is saved."""
+class RunInterrupted(KeyboardInterrupt):
+    """A signal (Ctrl-C or SIGTERM) stopped training; everything up to then is saved.
+
+    As any :class:`KeyboardInterrupt` it passes ``except Exception``: a loop of fits that catches their errors ends too.
+    """
 
     def __init__(self, message: str, signal: int = 2) -> None:
         super().__init__(message)

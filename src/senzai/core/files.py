@@ -14,7 +14,7 @@ from typing import Any
 from .errors import OutputError
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename durable; a folder cannot be opened for syncing on every system."""
     try:
         handle = os.open(folder, os.O_RDONLY)
@@ -61,7 +61,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with tmp.open("rb") as handle:
             os.fsync(handle.fileno())
         tmp.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as err:
         raise cannot_write(path, err) from err
     finally:
@@ -89,7 +89,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         tmp.mkdir(parents=True)
         yield tmp
         tmp.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as err:
         raise cannot_write(path, err) from err
     finally:

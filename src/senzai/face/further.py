@@ -9,9 +9,12 @@ from typing import Any
 from ..data.schema import Split
 from ..objectives.warmup import Constant
 from ..training.comms import Comms
+from ..training.places import Place
 from ..training.settings import TrainSettings
-from .fit import _name_of, _train
+from .fit import name_of
 from .run import Run
+from .train import train
+from .watching import Watch
 
 
 def train_on(run: Run, data: object, *, validation: float = 0.0, **more: Any) -> Run:
@@ -39,8 +42,9 @@ def train_on(run: Run, data: object, *, validation: float = 0.0, **more: Any) ->
     split = Split(seed=run.schema.split.seed, validation=validation, test=0.0)
     dataset = replace(opened, schema=opened.schema.but(split=split))
     kept = run.spec.training.model_dump() | {"steps": None, "epochs": None}
-    spec = run.spec.model_copy(update={"training": TrainSettings.parse({**kept, **more}), "source": _name_of(data)})
+    spec = run.spec.model_copy(update={"training": TrainSettings.parse({**kept, **more}), "source": name_of(data)})
     objective: Any = spec.make_objective()
     if hasattr(objective, "warmup"):
         objective = replace(objective, warmup=Constant())
-    return _train(dataset, deepcopy(run.model), objective, spec, None, Comms(), [], fresh=True)
+    nowhere = Place(None, None, main=True)
+    return train(dataset, deepcopy(run.model), objective, spec, nowhere, Comms(), [Watch()], fresh=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,8 +15,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ..core import errors
-from ..core.errors import SenzaiError, SettingError
-from .parcel import pack
+from ..core.errors import RunInterrupted, SenzaiError, SettingError
+from ..training.places import refuse_existing
+from .parcel import pack, parcel_folder
 
 if TYPE_CHECKING:
     from .run import Run
@@ -31,52 +32,78 @@ def launch(
     Raises:
         SettingError: There is no ``out`` folder for the processes to share.
         SenzaiError: What a worker raised.
+        RunInterrupted: A signal came; what was trained is saved.
     """
     if out is None:
         raise SettingError(f"Training on {devices} devices needs a folder that they share; give out=... (--out).")
+    if not overwrite:
+        refuse_existing(Path(out))  # now, not after the workers have started
     from .run import load
 
-    with tempfile.TemporaryDirectory() as tmp:
-        request = Path(tmp) / "request.json"
+    with _signals() as passed, parcel_folder() as (tmp, held):
+        request = tmp / "request.json"
         facts = {
-            "data": pack(data, Path(tmp)), "recipe": recipe, "out": str(out), "kind": kind,
-            "settings": dict(settings), "overwrite": overwrite,
+            "data": pack(data, tmp), "recipe": recipe, "out": str(out), "kind": kind, "settings": dict(settings),
+            "overwrite": overwrite,
         }
         request.write_text(json.dumps(facts), encoding="utf-8")
-        code = _torchrun(request, devices)
-        _raise_what_they_raised(request.with_suffix(".error"), code)
+        code = _torchrun(request, devices, passed, held)
+        _raise_what_they_raised(request.with_suffix(".error"), code, passed)
     return load(out)
 
 
-def _torchrun(request: Path, devices: int) -> int:
+def _torchrun(request: Path, devices: int, passed: _Passed, held: int) -> int:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices),
         "-m", "senzai.face.worker", str(request),
     ]
-    # In a session of its own, so that Ctrl-C reaches it once, through us, and not a second time from the terminal.
-    process = subprocess.Popen(command, stdout=_stderr(), start_new_session=True)
-    with _passing_signals_to(process):
-        return process.wait()
+    # In a session of its own, so that Ctrl-C reaches it once, through us, and not a second time from the terminal. Its
+    # temporary files go the way of the parcel, whose lock it keeps should this process be killed.
+    with subprocess.Popen(
+        command, stdout=_stderr(), start_new_session=True, pass_fds=(held,),
+        env={**os.environ, "TMPDIR": str(request.parent)},
+    ) as process:
+        try:
+            passed.to(process)
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+class _Passed:
+    """Signals that came, and the process they are handed on to once it is there."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.came: list[int] = []
+
+    def on(self, number: int, frame: FrameType | None) -> None:
+        """Hand a signal on, or keep it until there is somebody to hand it to."""
+        self.came.append(number)
+        if self.process is not None:
+            self.process.send_signal(number)
+
+    def to(self, process: subprocess.Popen[bytes]) -> None:
+        """Hand on what came, and what will come."""
+        self.process = process
+        for number in self.came:
+            process.send_signal(number)
 
 
 @contextmanager
-def _passing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Hand Ctrl-C and SIGTERM on to ``process``, which lets its workers save, and keep waiting for it."""
+def _signals() -> Iterator[_Passed]:
+    """Hand Ctrl-C and SIGTERM on to the workers, which save, instead of ending before them."""
+    passed = _Passed()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield passed
         return
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        process.send_signal(number)
-
-    before = {s: signal.signal(s, pass_on) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.signal(s, passed.on) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield passed
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if process.poll() is None:
-            process.terminate()
 
 
 def _stderr() -> int | None:
@@ -86,11 +113,13 @@ def _stderr() -> int | None:
         return None
 
 
-def _raise_what_they_raised(path: Path, code: int) -> None:
+def _raise_what_they_raised(path: Path, code: int, passed: _Passed) -> None:
     if path.is_file():
         told = json.loads(path.read_text(encoding="utf-8"))
-        error: SenzaiError = getattr(errors, told["type"], SenzaiError)(told["message"])
+        error: SenzaiError | RunInterrupted = getattr(errors, told["type"], SenzaiError)(told["message"])
         error.exit_code = told["exit_code"]
         raise error
+    if code != 0 and passed.came:
+        raise RunInterrupted("A signal stopped training before it had begun; nothing was written.", passed.came[0])
     if code != 0:
         raise SenzaiError(f"Training on several devices ended with code {code}; what the workers said is above.")

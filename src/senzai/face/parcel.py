@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
 
-from ..core.errors import SettingError
+from ..core.errors import OutputError, SettingError
 from ..data.sources import is_frame
+from ..training.lock import LOCK, attempt, take
 
 Note: TypeAlias = dict[str, Any]
+PREFIX = "senzai-parcel-"
+
+
+@contextmanager
+def parcel_folder() -> Iterator[tuple[Path, int]]:
+    """Yield a temporary folder and its open lock file; the folder goes at the end.
+
+    Those that killed processes left behind go now. One stays as long as any process has its lock file open.
+    """
+    for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if (old / LOCK).is_file() and not old.is_symlink():
+            with suppress(OutputError):  # somebody else's
+                if (lock := attempt(old)) is not None:
+                    shutil.rmtree(old, ignore_errors=True)
+                    lock.release()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    lock = take(folder)
+    try:
+        yield folder, lock.handle
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
 
 
 def pack(data: object, folder: Path) -> Note:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import InputError, OutputError, SettingError
-from ..core.files import replacing_folder, write_json
+from ..core.files import replacing_folder, write_json, write_text
 from ..core.random import derive
 from ..data import BUILT_IN, KINDS, Dataset, Schema, open_data
 from ..data.lengths import ended
@@ -32,7 +32,8 @@ from ..models.probed import Probed
 from ..models.structured import Structured
 from ..report import write_report
 from ..training import bundle
-from ..training.listeners import read_history
+from ..training.listeners import as_text, read_history
+from ..training.places import refuse_existing
 from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
 from . import diagnosing, scoring, ways
 from . import given as conditional
@@ -74,8 +75,8 @@ class Run(RowVerbs):
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """Progress and validations of training."""
-        return [] if self.folder is None else read_history(self.folder / bundle.HISTORY)
+        """Progress, validations and warnings of training."""
+        return self.heard or ([] if self.folder is None else read_history(self.folder / bundle.HISTORY))
 
     def dataset(self, data: object) -> Dataset:
         """Return ``data`` as this model reads them; a data set is returned as it is.
@@ -332,21 +333,25 @@ class Run(RowVerbs):
 
     # --- saving -----------------------------------------------------------------------------------------------------
     def save(self, path: str | Path) -> Path:
-        """Write the run to a new folder.
+        """Write the run to a new folder: all it knows, but not the state of the optimiser, so that it is not resumed.
 
         Raises:
             OutputError: The folder exists or cannot be written.
         """
         target = Path(path)
-        bundle.refuse_existing(target)
+        refuse_existing(target)
+        history, reference = self.history, scoring.kept_reference(self)
         with replacing_folder(target) as tmp:
             bundle.save_spec(tmp, self.spec)
             save_samplers(tmp, self.samplers, self.model)
-            bundle.save_weights(tmp, self.model)
+            if history:
+                write_text(tmp / bundle.HISTORY, as_text(history))
+            if reference is not None:
+                scoring.write_reference(tmp, reference)
             write_json(tmp / bundle.METRICS, self.metrics)
             write_card(tmp, target.name, self.spec, self.schema, self.metrics)
-        self.folder = target
-        scoring.save_reference(self)
+            bundle.save_weights(tmp, self.model)
+        self.heard, self.reference, self.folder = history, reference, target
         return target
 
 

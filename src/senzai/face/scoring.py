@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ..core.errors import InputError, SettingError
-from ..core.files import replacing
 from ..core.random import derive
 from ..core.registry import suggestion
-from ..data import Dataset
+from ..data import Dataset, Schema
 from ..evaluation.scores import METHODS, Reference, Scores, make_reference, p_values, score, threshold
 from ..evaluation.units import units_of
+from ..training.checkpoint import save_tensors
 
 if TYPE_CHECKING:
     from .trained import Trained
@@ -26,29 +26,57 @@ TRAINING_ROWS, HELD_ROWS = 2000, 2000
 KEPT_NUMBERS = 10_000_000
 """Numbers that are kept of training rows: of very wide tables, fewer rows."""
 NEEDS_NOTHING = ("elbo", "nll", "reconstruction")
+NONE_HELD_OUT = (
+    "Scores are compared with rows that were held out, but none were. Fit with validation=0.1, give others "
+    f"(reference=...), or use a score that needs none: {', '.join(NEEDS_NOTHING)}."
+)
 CODE = "latent code"
 
 
-def reference_of(run: Trained, data: object = None) -> Reference:
+def reference_of(run: Trained, data: object = None, scored: Dataset | None = None) -> Reference:
     """Return what rows are compared with: kept in the run's folder, or made from the training data.
+
+    Args:
+        run: The run.
+        data: Data to make it from.
+        scored: What is being scored; if these are the training data themselves, they are at hand.
 
     Raises:
         InputError: It was not kept, and the training data are not there.
     """
-    kept = None if run.folder is None else Path(run.folder) / REFERENCE
-    if run.reference is None and kept is not None and kept.is_file() and data is None:
-        run.reference = Reference.of(load_file(kept))
+    if data is None:
+        run.reference = kept_reference(run)
+    if run.reference is None and data is None and not held_out(run.schema):
+        raise InputError(NONE_HELD_OUT)
     if run.reference is None or data is not None:
-        run.reference = make(run, run.dataset(run.source(data)))
+        own = data is None and scored is not None and scored.schema.fingerprint == run.schema.fingerprint
+        run.reference = make(run, scored if own and scored is not None else run.dataset(run.source(data)))
         save_reference(run)
+    return run.reference
+
+
+def held_out(schema: Schema) -> bool:
+    """Whether some of the rows of a run were held out of training."""
+    return schema.split.validation > 0 or schema.split.test > 0
+
+
+def kept_reference(run: Trained) -> Reference | None:
+    """Return the reference that a run has, in memory or in its folder."""
+    kept = None if run.folder is None else Path(run.folder) / REFERENCE
+    if run.reference is None and kept is not None and kept.is_file():
+        return Reference.of(load_file(kept))
     return run.reference
 
 
 def save_reference(run: Trained) -> None:
     """Keep the reference of a run in its folder, where it has both."""
     if run.reference is not None and run.folder is not None:
-        with replacing(Path(run.folder) / REFERENCE) as place:
-            save_file({n: v.contiguous() for n, v in run.reference.tensors().items()}, place)
+        write_reference(run.folder, run.reference)
+
+
+def write_reference(folder: Path, reference: Reference) -> None:
+    """Write a reference into the folder of a run."""
+    save_tensors(folder / REFERENCE, reference.tensors(), {})
 
 
 def make(run: Trained, dataset: Dataset) -> Reference:
@@ -57,10 +85,7 @@ def make(run: Trained, dataset: Dataset) -> Reference:
     held = parts["validation"]
     held = held if len(held) >= 5 else np.concatenate([held, parts["test"]])
     if not len(held):
-        raise InputError(
-            "Scores are compared with rows that were held out, but none were. Fit with validation=0.1, or use a score "
-            f"that needs none: {', '.join(NEEDS_NOTHING)}."
-        )
+        raise InputError(NONE_HELD_OUT)
     seed = run.spec.training.seed
 
     def some(index: Any, n: int) -> Any:
@@ -76,7 +101,7 @@ def pieces(
     run: Trained, dataset: Dataset, method: str, *, k: int, seed: int, reference: object = None
 ) -> Iterator[Scores]:
     """Yield the scores of each piece of the data."""
-    against = None if method in NEEDS_NOTHING and reference is None else reference_of(run, reference)
+    against = None if method in NEEDS_NOTHING and reference is None else reference_of(run, reference, dataset)
     for _, batch in run.pieces(dataset):
         yield score(run.model, batch, method, reference=against, k=k, seed=seed)
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..evaluation.diagnosis import Facts, Finding, Told, examine
 from ..objectives.base import Objective
 from ..training.events import Event, Finished, Progressed, Recovered, Started, Validated
-from ..training.listeners import History, line_of, read_history
+from ..training.listeners import History, line_of, plain, read_history
 from ..training.loop import Training
 
 EVERY = 10
@@ -62,8 +62,8 @@ class Watch:
 
     def _warn(self, finding: Finding, step: int) -> None:
         self.warned.add(finding.name)
-        line = {"kind": WARNING, "step": step, "name": finding.name, "sentence": finding.sentence,
-                "value": finding.value, "threshold": finding.threshold}
+        line = plain({"kind": WARNING, "step": step, "name": finding.name, "sentence": finding.sentence,
+                      "value": finding.value, "threshold": finding.threshold})
         self.lines.append(line)
         if self.history is not None:
             self.history.append(line)

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from ..core.errors import SenzaiError
+from ..core.errors import RunInterrupted, SenzaiError
 from ..core.files import write_json
 from .fit import fit
 from .parcel import unpack
@@ -21,7 +21,7 @@ def main(request: Path) -> int:
             unpack(facts["data"]), recipe=facts["recipe"], out=facts["out"], kind=facts["kind"],
             settings=facts["settings"], overwrite=facts["overwrite"],
         )
-    except SenzaiError as err:
+    except (SenzaiError, RunInterrupted) as err:
         told = request.with_suffix(".error")
         if os.environ.get("RANK") == "0" or not told.exists():
             write_json(told, {"type": type(err).__name__, "message": str(err), "exit_code": err.exit_code})

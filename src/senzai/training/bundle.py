@@ -10,17 +10,20 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..core.errors import BundleError, OutputError, SenzaiError
-from ..core.files import replacing_folder, write_json
+from ..core.errors import BundleError, SenzaiError
+from ..core.files import write_json
 from ..core.spec import from_spec, to_spec
 from ..models.base import LatentModel
 from ..objectives.base import Objective
-from .checkpoint import load_tensors, save_tensors
+from .checkpoint import load_state, load_tensors, save_tensors
+from .places import CHECKPOINT as CHECKPOINT
+from .places import HISTORY as HISTORY
+from .places import METRICS as METRICS
+from .places import SPEC, need_run
+from .places import WEIGHTS as WEIGHTS
 from .settings import TrainSettings
 
 FORMAT = 1
-SPEC, WEIGHTS, METRICS, HISTORY = "spec.json", "weights.safetensors", "metrics.json", "history.jsonl"
-CHECKPOINT = Path("checkpoints") / "last.safetensors"
 LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
 
 
@@ -89,33 +92,9 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def create_folder(path: Path, spec: Spec) -> None:
-    """Make a new run folder that holds its spec.
-
-    Raises:
-        OutputError: The folder exists, or cannot be written.
-    """
-    refuse_existing(path)
-    with replacing_folder(path) as tmp:
-        save_spec(tmp, spec)
-
-
 def save_spec(path: Path, spec: Spec) -> None:
     """Write the spec of a run into its folder."""
     write_json(path / SPEC, spec.model_dump(mode="json"))
-
-
-def refuse_existing(path: Path) -> None:
-    """Refuse to write a run over anything that is there.
-
-    Raises:
-        OutputError: The folder exists.
-    """
-    if path.exists():
-        raise OutputError(
-            f"A new run needs a folder that does not exist yet, but {str(path)!r} does. "
-            "Choose another name, continue it with `senzai resume`, or replace it with --overwrite."
-        )
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -142,11 +121,8 @@ def read_spec(path: Path) -> Spec:
     Raises:
         BundleError: It is no run folder, it is damaged, or a newer version wrote it.
     """
+    need_run(path)
     file = path / SPEC
-    if not file.is_file():
-        raise BundleError(
-            f"A run is a folder with {SPEC} in it, but {str(path)!r} has none. Give the folder named by --out."
-        )
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as err:
@@ -188,7 +164,7 @@ def load_model(path: Path, spec: Spec) -> LatentModel:
     tensors, _ = load_tensors(path / WEIGHTS)
     try:
         model = spec.make_model()
-        model.load_state_dict(tensors)
+        load_state(model, tensors)
     except BundleError:
         raise
     except SenzaiError as err:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core.errors import BundleError
 from ..core.files import replacing
@@ -45,6 +47,14 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from err
 
 
+def load_state(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put saved tensors into a module; one that was saved in double precision computes in it again."""
+    own = module.state_dict()
+    if any(v.dtype == torch.float64 and own[k].dtype == torch.float32 for k, v in tensors.items() if k in own):
+        module.double()
+    module.load_state_dict(tensors)
+
+
 def save_checkpoint(training: Training, path: Path) -> None:
     """Write the state of a run: where it stands, its best weights, what it would go back to, what it is measuring."""
     now, good = training.state(), training.good
@@ -56,7 +66,8 @@ def save_checkpoint(training: Training, path: Path) -> None:
         | join("meter", meter_tensors)
     )
     facts = {"progress": training.facts(), "now": now_facts, "good": good_facts, "meter": meter_facts}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):  # where the run's folder is gone, it is not made again: the next line says so
+        path.parent.mkdir(exist_ok=True)
     save_tensors(path, tensors, {"format": FORMAT, **{k: json.dumps(v) for k, v in facts.items()}})
 
 

@@ -75,6 +75,11 @@ class Comms:
             dist.barrier()
 
 
+def is_main() -> bool:
+    """Whether this process is alone, or the first of those that ``torchrun`` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def process_group() -> Iterator[Comms]:
     """Join the group that ``torchrun`` announced in the environment, or be alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..core.files import cannot_write, replacing
 from .checkpoint import save_checkpoint
 from .events import Event, Failed, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
 from .loop import Training
+from .places import FolderGone, Place
 
 
 class Listener(Protocol):
@@ -53,6 +55,22 @@ class EarlyStopping:
             training.stop_early = True
 
 
+class Present:
+    """End the run when its folder was taken away, at the end of a step, so that its state is whole.
+
+    Raises:
+        FolderGone: It is not there any more.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def on(self, event: Event, training: Training) -> None:
+        """Look whether the folder is there."""
+        if isinstance(event, Started | Reached | Interrupted | Finished) and not self.place.held():
+            raise FolderGone(f"after step {event.step}")
+
+
 class Checkpointer:
     """Save the state when a step with events is complete, at most every ``seconds``, and whenever the run ends."""
 
@@ -70,10 +88,15 @@ class Checkpointer:
 
 
 class History:
-    """Write progress and validations to ``history.jsonl``, an object a line; a resume first cuts what it repeats."""
+    """Write progress and validations to ``history.jsonl``, an object a line; a resume first cuts what it repeats.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        path: The file.
+        held: Whether the folder is still that of the run; nothing is written into another.
+    """
+
+    def __init__(self, path: Path, held: Callable[[], bool] = lambda: True) -> None:
+        self.path, self.held = path, held
 
     def on(self, event: Event, training: Training) -> None:
         """Append a line."""
@@ -89,28 +112,39 @@ class History:
         Raises:
             OutputError: The file cannot be written.
         """
-        plain = {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in line.items()}
+        if not self.held():
+            return
         try:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(plain, allow_nan=False) + "\n")
+                file.write(as_text([line]))
         except OSError as err:
             raise cannot_write(self.path, err) from err
 
 
+def as_text(lines: list[dict[str, Any]]) -> str:
+    """Return lines of a history as they are written."""
+    return "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+
+
 def line_of(event: Event) -> dict[str, Any] | None:
-    """Return what a history keeps of an event, if anything.
+    """Return what a history keeps of an event, if anything; a number that is not finite is ``None``.
 
     Example:
         >>> line_of(Reached(3)) is None
         True
     """
     if isinstance(event, Recovered):
-        return {"kind": "recovered", **asdict(event)}
+        return plain({"kind": "recovered", **asdict(event)})
     if isinstance(event, Progressed | Validated):
         kind = "train" if isinstance(event, Progressed) else "validation"
         facts = asdict(event)
-        return {"kind": kind, **facts.pop("metrics"), **facts}
+        return plain({"kind": kind, **facts.pop("metrics"), **facts})
     return None
+
+
+def plain(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line as JSON has it."""
+    return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in line.items()}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -152,7 +186,7 @@ def keep_until(path: Path, step: int, recoveries: int = 0) -> None:
         if recovered < recoveries or (recovered == recoveries and (is_recovery or line["step"] <= step)):
             kept.append(line)
     with replacing(path) as tmp:
-        tmp.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        tmp.write_text(as_text(kept), encoding="utf-8")
 
 
 class TensorBoard:

@@ -22,10 +22,10 @@ from ..models.base import LatentModel
 from ..models.modes import judging
 from ..models.verbs import encode
 from ..parts import Prior, StandardNormal
-from .checkpoint import load_tensors, save_tensors
+from .checkpoint import load_state, load_tensors, save_tensors
 from .densities import Codes, aggregate, fitted, rows_of_log_prob
+from .places import SAMPLERS as FILE
 
-FILE = "samplers.safetensors"
 FORMAT = "senzai-samplers-1"
 PRIOR = "prior"
 CANDIDATES = ("mixture", "flow")
@@ -286,5 +286,5 @@ def _made(name: str, spec: Any, tensors: dict[str, Tensor]) -> Prior:
     prior = from_spec(spec)
     if not isinstance(prior, Prior):
         raise TypeError(f"{name} is a {type(prior).__name__}")
-    prior.load_state_dict({k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")})
+    load_state(prior, {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")})
     return prior.eval()

@@ -10,6 +10,7 @@ from types import FrameType
 
 import torch
 
+from ..core.errors import RunInterrupted
 from .comms import Comms
 
 
@@ -18,24 +19,31 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.signal = 0
+        self.answered = False
 
     def requested(self, comms: Comms) -> int:
         """Return the signal that any process of the run received, or 0; all processes agree."""
-        if comms.world == 1:
-            return self.signal
-        seen = comms.sum(torch.tensor([float(self.signal == 2), float(self.signal == 15)]))
-        return 2 if seen[0] > 0 else 15 if seen[1] > 0 else 0
+        found = self.signal
+        if comms.world > 1:
+            seen = comms.sum(torch.tensor([float(self.signal == 2), float(self.signal == 15)]))
+            found = 2 if seen[0] > 0 else 15 if seen[1] > 0 else 0
+        self.answered = found > 0
+        return found
 
     @contextmanager
     def installed(self) -> Iterator[Interrupt]:
-        """Catch the signals inside the block; a second one acts at once. Does nothing outside the main thread."""
+        """Catch the signals inside the block; a second one acts at once. Does nothing outside the main thread.
+
+        A signal that nobody asked for in time, because it came after the last step, acts when the block ends, as it
+        would have without the block.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
 
         def remember(number: int, frame: FrameType | None) -> None:
             if self.signal:
-                signal.default_int_handler(number, frame)
+                raise RunInterrupted("A second signal stopped training at once; the last checkpoint is whole.", number)
             self.signal = number
 
         before = {s: signal.signal(s, remember) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -44,3 +52,5 @@ class Interrupt:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            if self.signal and not self.answered:
+                signal.raise_signal(self.signal)

@@ -11,11 +11,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from ...core.errors import SenzaiError
+from ...core.errors import RunInterrupted, SenzaiError
 from . import complete, judge, look, output, train, use
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
 WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[dim]. Each verb has[/] --help[dim].[/]"
+
+
+class _Stopped(Exception):
+    """Carries what the parser would take for a bare Ctrl-C, and answer in its own way, past the parser."""
+
+    def __init__(self, cause: RunInterrupted) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class Door(TyperGroup):
@@ -29,15 +37,22 @@ class Door(TyperGroup):
             code = self._run(words, as_json)
         sys.exit(code)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except RunInterrupted as err:
+            raise _Stopped(err) from err
+
     def _run(self, words: list[str], as_json: bool) -> int:
         try:
             done = super().main(args=words, prog_name="senzai", standalone_mode=False)
         except Exception as err:
-            return _fail(err, as_json)
+            return _fail(err.cause if isinstance(err, _Stopped) else err, as_json)
         return done if isinstance(done, int) else 0
 
 
-def _fail(err: Exception, as_json: bool) -> int:
+def _fail(err: BaseException, as_json: bool) -> int:
     """Say what went wrong, and return the exit code."""
     code, message = _judged(err)
     out = output.console(error=True)
@@ -55,8 +70,8 @@ def _fail(err: Exception, as_json: bool) -> int:
     return code
 
 
-def _judged(err: Exception) -> tuple[int, str]:
-    if isinstance(err, SenzaiError):
+def _judged(err: BaseException) -> tuple[int, str]:
+    if isinstance(err, SenzaiError | RunInterrupted):
         return err.exit_code, str(err)
     if callable(tell := getattr(err, "format_message", None)):  # a word that the parser did not understand
         return int(getattr(err, "exit_code", 2)), tell()
@@ -73,7 +88,7 @@ def _judged(err: Exception) -> tuple[int, str]:
     )
 
 
-def _usage(err: Exception) -> str:
+def _usage(err: BaseException) -> str:
     context = getattr(err, "ctx", None)
     return f"{context.get_usage()}\nTry: {context.command_path} --help" if context is not None else ""
 
