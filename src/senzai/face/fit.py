@@ -38,9 +38,6 @@ from .feeds import feeds
 from .launch import launch
 from .requests import lengthened, sort_settings
 from .run import Run
-from .scoring import make as make_reference
-from .scoring import save_reference
-from .watching import Watch
 
 ROWS_TO_INITIALISE = 10_000
 IN_MEMORY = " in memory"
@@ -205,6 +202,8 @@ def _train(
             _continue(training, folder)
         last = drive(training, listeners)
     run = Run(spec, model.cpu(), folder=folder)
+    from .watching import Watch
+
     run.heard = [line for one in listeners if isinstance(one, Watch) for line in one.lines]
     if isinstance(last, Interrupted):
         where = f"Continue with: senzai resume {folder}" if folder else "It had no folder, so it is lost."
@@ -214,6 +213,8 @@ def _train(
         run.samplers = after_fit(run.model, dataset, settings, last.step)
         run.metrics["fit"]["sampler"] = run.samplers.facts()
     if comms.is_main and keeps_reference(dataset, spec):
+        from .scoring import make as make_reference
+
         with suppress(CombinationError):  # of models whose scores have no features; they say so when they are asked for
             run.reference = make_reference(run, dataset)  # now, while the training rows are at hand
     if folder is not None and comms.is_main:
@@ -249,6 +250,8 @@ def _continue(training: Training, folder: Path) -> None:
 def _listeners(
     settings: TrainSettings, folder: Path | None, comms: Comms, progress: bool, tensorboard: bool
 ) -> list[Listener]:
+    from .watching import Watch
+
     found: list[Listener] = []
     if settings.patience is not None:
         found.append(EarlyStopping(settings.patience))
@@ -287,6 +290,8 @@ def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path 
 
 
 def _finish(run: Run, folder: Path) -> None:
+    from .scoring import save_reference
+
     write_json(folder / bundle.METRICS, run.metrics)
     write_card(folder, folder.name, run.spec, run.schema, run.metrics)
     save_samplers(folder, run.samplers, run.model)
