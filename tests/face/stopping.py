@@ -14,8 +14,6 @@ import time
 import traceback
 from pathlib import Path
 
-import torch._dynamo  # what optimisers import when first made
-
 from senzai.face import RunInterrupted, fit, resume
 
 FINISHED = "weights.safetensors"
@@ -101,5 +99,4 @@ def main(top: Path) -> None:
 
 
 if __name__ == "__main__":
-    assert torch._dynamo
     main(Path(sys.argv[1]))

@@ -174,16 +174,16 @@ def test_separate_rates_reach_their_sides(make, train):
     for name, p in training.model.named_parameters():
         moved = (p.detach() - before[name]).abs().max().item()  # the first step of Adam is the rate itself
         assert moved == pytest.approx(1e-2 if name.startswith("posterior") else 1e-4, rel=1e-2), name
-    alone = make(encoder_lr=0.5).steppers[0].optimiser.param_groups
+    alone = make(encoder_lr=0.5).steppers[0].optimiser.groups
     assert sorted({g["lr"] for g in alone}) == [0.01, 0.5]
 
 
 def test_weight_decay_shrinks_matrices_only(make):
     training = make(weight_decay=0.1)
-    decayed = {id(p) for g in training.steppers[0].optimiser.param_groups if g["weight_decay"] for p in g["params"]}
+    decayed = {id(p) for g in training.steppers[0].optimiser.groups if g.weight_decay for p in g.params}
     for name, p in training.model.named_parameters():
         assert (id(p) in decayed) == (p.ndim > 1 and name.endswith("weight")), name
-    assert sum(len(g["params"]) for g in training.steppers[0].optimiser.param_groups) == len(
+    assert sum(len(g.params) for g in training.steppers[0].optimiser.groups) == len(
         list(training.model.parameters())
     )
 

@@ -104,7 +104,7 @@ def test_a_shared_parameter_is_trained_once(make, make_model, train):
     training = make(model=model, weight_decay=0.1, ema=0.9)
     (player,) = ELBO().players(model)
     assert len({id(p) for p in player.parameters}) == len(player.parameters)
-    placed = [id(p) for g in training.steppers[0].optimiser.param_groups for p in g["params"]]
+    placed = [id(p) for g in training.steppers[0].optimiser.groups for p in g.params]
     assert len(placed) == len(set(placed)) == len(player.parameters)
     train(training)
 
@@ -150,7 +150,7 @@ def test_only_the_first_of_three_steps_moves_the_decoder(make):
             training._step(step, training.feed.at(step))
             seen.append(weight.detach().clone())
     assert [not torch.equal(a, b) for a, b in pairwise(seen)] == [True, False, False, True]
-    rates = [s.optimiser.param_groups[0]["lr"] for s in training.steppers]
+    rates = [s.optimiser.groups[0].lr for s in training.steppers]
     assert rates[2] == 0.5
 
 

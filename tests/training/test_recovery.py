@@ -47,15 +47,25 @@ class Planted(Objective):
         return Terms(terms.loss + wrong, parts, terms.watch)
 
 
+def after_updates(stepper, then):
+    """Call ``then`` with the optimiser after each of its steps."""
+    optimiser, step = stepper.optimiser, stepper.optimiser.step
+
+    def stepped(**kwargs):
+        step(**kwargs)
+        then(optimiser)
+
+    optimiser.step = stepped
+
+
 def always_finite(training):
     """Let every update check the weights."""
 
-    def check(optimiser, *_):
-        for group in optimiser.param_groups:
-            assert all(bool(torch.isfinite(p).all()) for p in group["params"])
+    def check(optimiser):
+        assert all(bool(torch.isfinite(p).all()) for p in optimiser.params)
 
     for stepper in training.steppers:
-        stepper.optimiser.register_step_post_hook(check)
+        after_updates(stepper, check)
     return training
 
 
@@ -215,7 +225,7 @@ def test_a_parameter_is_named_and_found_before_anything_is_kept(make, train, tap
                     with torch.no_grad():
                         training.model.likelihood.bias.fill_(math.inf)
 
-            stepper.optimiser.register_step_post_hook(after)
+            after_updates(stepper, after)
 
     training = make(validate_every=6, log_every=100, steps=18)
     seen = train(training, tape(act=overflow))

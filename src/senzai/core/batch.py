@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
-import torch
-from torch import Tensor
+from .later import Tensor, is_tensor, torch
 
 Data: TypeAlias = Tensor | dict[str, Tensor]
 """One tensor with rows first, or one per modality."""
@@ -104,6 +103,6 @@ def concatenate(batches: list[Batch]) -> Batch:
             return None
         if isinstance(first, dict):
             return {k: torch.cat([v[k] for v in values if isinstance(v, dict)]) for k in first}
-        return torch.cat([v for v in values if isinstance(v, Tensor)])
+        return torch.cat([v for v in values if is_tensor(v)])
 
     return Batch(**{f.name: join([getattr(b, f.name) for b in batches]) for f in fields(Batch)})

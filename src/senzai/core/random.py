@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import torch
-from torch import Tensor
+from .later import Tensor, torch
 
 
 def derive(seed: int, *path: int | str) -> int:

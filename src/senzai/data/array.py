@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from torch import Tensor
-
 from senzai.core.batch import Data
 from senzai.core.errors import InputError
+from senzai.core.later import Tensor
 
 from . import deciding, layout, sources, values, writers
 from .frames import to_frame

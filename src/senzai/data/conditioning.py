@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from senzai.core.errors import InputError, SettingError
+from senzai.core.later import Tensor, torch
 from senzai.core.random import derive
 from senzai.core.registry import suggestion
 

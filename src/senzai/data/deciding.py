@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import JsonValue
-from torch import Tensor
 
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, ShapeError
+from senzai.core.later import Tensor, torch
 
 from . import conditioning, fingerprint
 from .facts import Facts, blocks, survey

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import torch
+from senzai.core.later import torch
 
 from .open import Dataset
 from .split import split_indices

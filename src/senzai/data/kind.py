@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from senzai.core.batch import Data
+from senzai.core.later import Tensor
 from senzai.core.registry import Registry
 
 from . import conditioning

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from senzai.core.errors import InputError
+from senzai.core.later import is_tensor, torch
 
 from .rows import Array, Targets
 from .schema import ClassName, Label
@@ -22,7 +22,7 @@ def as_labels(y: Any) -> Array:
         >>> as_labels([[1], [2]]).tolist()
         [1, 2]
     """
-    if isinstance(y, torch.Tensor):
+    if is_tensor(y):
         y = y.detach().cpu().numpy()
     values = np.asarray(y)
     if values.ndim == 2 and values.shape[1] == 1:

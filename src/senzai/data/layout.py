@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from torch import Tensor
 
 from senzai.core.errors import InputError
+from senzai.core.later import Tensor
 
 from .rows import Array
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from senzai.core.errors import InputError
+from senzai.core.later import is_tensor, torch
 
 from .kind import Opened
 from .rows import Array
@@ -84,7 +84,7 @@ def ended(back: Any, lengths: torch.Tensor | None) -> Any:
     if lengths is None or not hasattr(back, "shape") or len(back.shape) != 3 or len(back) != len(lengths):
         return back
     behind = (torch.arange(back.shape[1]) >= lengths.unsqueeze(1)).unsqueeze(-1)
-    if isinstance(back, torch.Tensor):
+    if is_tensor(back):
         return torch.where(behind, torch.nan if back.is_floating_point() else 0, back).to(back.dtype)
     fill = np.nan if back.dtype.kind == "f" else 0
     return np.where(behind.numpy(), np.array(fill, dtype=back.dtype), back)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from senzai.core.batch import Batch
+from senzai.core.later import Tensor, torch
 
 Array: TypeAlias = NDArray[Any]
 Encode: TypeAlias = Callable[[Array], tuple[Tensor, Tensor | None]]
@@ -96,7 +95,8 @@ class MemoryRows(Rows):
     in_memory = True
 
     def __init__(
-        self, x: Tensor, targets: Targets | None = None, mask: Tensor | None = None, lengths: Tensor | None = None
+        self, x: Tensor | Array, targets: Targets | None = None, mask: Tensor | Array | None = None,
+        lengths: Tensor | None = None,
     ) -> None:
         self._x, self.targets, self._mask, self.lengths = x, targets or Targets(), mask, lengths
 
@@ -106,9 +106,10 @@ class MemoryRows(Rows):
     def take(self, index: Array) -> Batch:
         """Return the rows at ``index``."""
         at = torch.from_numpy(as_index(index))
-        mask = None if self._mask is None else self._mask[at]
+        x, mask = (None if v is None else torch.as_tensor(v)[at] for v in (self._x, self._mask))
         lengths = None if self.lengths is None else self.lengths[at]
-        return Batch(self._x[at], mask=mask, lengths=lengths, **self.targets.at(at))
+        assert x is not None  # it is what rows are
+        return Batch(x, mask=mask, lengths=lengths, **self.targets.at(at))
 
     @property
     def nbytes(self) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
-import torch
 
 from senzai.core.errors import InputError
+from senzai.core.later import is_tensor, torch
 from senzai.core.registry import Registry
 
 from . import idx, readers
@@ -107,7 +107,7 @@ def header(source: object, options: Mapping[str, Any]) -> Header | None:
         return Header(*found, sequences) if found else Header((-1, -1), "float64")
     if is_pair(source):
         return header(source[0], options)
-    if isinstance(source, np.ndarray | torch.Tensor) or is_frame(source):
+    if isinstance(source, np.ndarray) or is_tensor(source) or is_frame(source):
         return Header(_shape(source), str(getattr(source, "dtype", "float64")).removeprefix("torch."))
     if isinstance(source, list | tuple) and source and not isinstance(source[0], str | Path | Mapping):
         return Header(_shape(source), "" if isinstance(source[0], list | tuple) else np.asarray(source[0]).dtype.name)
@@ -137,7 +137,7 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
         return from_frame(raw, options, schema, origin=origin)
     form: Form = "numpy"
     dtype, x = "", raw.x
-    if isinstance(x, torch.Tensor):
+    if is_tensor(x):
         form, dtype = "torch", str(x.dtype).removeprefix("torch.")
         x = x.detach().cpu()
         x = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
@@ -171,13 +171,13 @@ def _raw(source: object, options: Options) -> tuple[Raw, str]:
         return replace(raw, y=y, label_asked=True, label_name=str(getattr(y, "name", None) or "label")), origin
     if isinstance(source, list | tuple):
         return Raw(x=_stack(source)), "the list"
-    if isinstance(source, np.ndarray | torch.Tensor) or is_frame(source):
+    if isinstance(source, np.ndarray) or is_tensor(source) or is_frame(source):
         return Raw(x=source), f"the {type(source).__name__}"
     return _from_dataset(source), f"the {type(source).__name__}"
 
 
 def _stack(items: Any) -> Any:
-    if any(isinstance(v, torch.Tensor) for v in items):
+    if any(is_tensor(v) for v in items):
         shapes = {tuple(v.shape) for v in items}
         if len(shapes) == 1:
             return torch.stack(list(items))
@@ -202,7 +202,7 @@ def _from_dataset(source: Any) -> Raw:
             "Convert it to an array first."
         )
     items = [_item(source[i]) for i in range(len(source))]
-    tensors = bool(items) and isinstance(items[0][0], torch.Tensor)
+    tensors = bool(items) and is_tensor(items[0][0])
     x = _stack([v if tensors else np.asarray(v) for v, _ in items])
     labelled = bool(items) and all(label is not None for _, label in items)
     notes = ("The data set was read row by row into memory.",)

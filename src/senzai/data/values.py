@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from senzai.core.errors import InputError
+from senzai.core.later import Tensor, torch
 
 from .facts import FLOAT32_MAX, Facts, grid_table, refuse_unusable
 from .rows import Array

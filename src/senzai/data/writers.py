@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from senzai.core.errors import InputError
 from senzai.core.files import replacing, replacing_folder
+from senzai.core.later import is_tensor, torch
 
 from .rows import Array
 from .sources import is_frame
@@ -17,7 +17,7 @@ from .sources import is_frame
 
 def plain_array(decoded: Any) -> Array:
     """Return what was decoded as an array (bfloat16, which numpy lacks, as float32)."""
-    if isinstance(decoded, torch.Tensor):
+    if is_tensor(decoded):
         decoded = decoded.detach().cpu()
         return np.asarray((decoded.float() if decoded.dtype == torch.bfloat16 else decoded).numpy())
     return np.asarray(decoded)

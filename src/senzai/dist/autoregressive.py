@@ -12,6 +12,7 @@ from torch.distributions import Distribution, constraints
 from senzai.core.random import Noise, current_noise
 
 from .family import Family
+from .numeric import broadcast_shapes
 from .ops import Shape, _draw, point, stand_in
 
 Conditionals: TypeAlias = Callable[[Tensor], Tensor]
@@ -79,7 +80,7 @@ class Autoregressive(Distribution):
 
     def _whole(self, x: Tensor) -> Tensor:
         n = len(self.event_shape)
-        lead = torch.broadcast_shapes(x.shape[: x.ndim - n], self.batch_shape)
+        lead = broadcast_shapes(x.shape[: x.ndim - n], self.batch_shape)
         return x.expand(*lead, *self.event_shape)
 
     def terms(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .flow import Step
+from .numeric import broadcast_shapes
 
 _SHIFT = log(e - 1)  # softplus(_SHIFT) = 1: raw numbers of zero are the identity
 _MOST = 1 - 1e-4  # so that no determinant is rounded to zero in single precision
@@ -38,7 +39,7 @@ def solve_tanh(y: Tensor, r: Tensor, t: Tensor, a: Tensor) -> Tensor:
         tensor(1.)
     """
     with torch.no_grad():
-        half = r.abs().expand(torch.broadcast_shapes(y.shape, r.shape, t.shape, a.shape))
+        half = r.abs().expand(broadcast_shapes(y.shape, r.shape, t.shape, a.shape))
         low, high = y - half, y + half
         for _ in range(_BISECTIONS):
             middle = 0.5 * (low + high)

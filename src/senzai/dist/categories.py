@@ -15,7 +15,15 @@ from senzai.core.spec import part
 
 from .family import Family, Support, Unit, over_event, weighted_mean
 from .levels import Levels
-from .numeric import half_count, log_logistic_mass, need_at_least, need_positive, positive, positive_raw
+from .numeric import (
+    broadcast_shapes,
+    half_count,
+    log_logistic_mass,
+    need_at_least,
+    need_positive,
+    positive,
+    positive_raw,
+)
 from .ops import Shape, stand_in
 
 
@@ -102,7 +110,7 @@ class Ordinal(Levels):
     cuts: Tensor
 
     def __init__(self, loc: Tensor, gaps: Tensor) -> None:
-        shape = torch.broadcast_shapes(loc.shape, gaps.shape[:-1])
+        shape = broadcast_shapes(loc.shape, gaps.shape[:-1])
         self.loc, self.gaps = loc.expand(shape), gaps.expand(*shape, gaps.shape[-1])
         self.cuts = F.pad(self.gaps.cumsum(-1), (1, 0))
         Distribution.__init__(self, shape, validate_args=False)
@@ -122,7 +130,7 @@ class Ordinal(Levels):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability, elementwise; ``value`` holds class indices."""
-        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        shape = broadcast_shapes(value.shape, self.batch_shape)
         k = value.long().expand(shape)
         lower, upper = self._cut(k - 1), self._cut(k)
         return log_logistic_mass(lower - self.loc, upper - self.loc, self._gap(k - 1), k == 0, k == self.n - 1)

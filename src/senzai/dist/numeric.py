@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from senzai.core.errors import SettingError
+from senzai.core.errors import SettingError, ShapeError
 
 from .family import weighted_mean
 
@@ -136,3 +136,23 @@ def between(value: Tensor, least: Tensor | float, most: Tensor | float) -> Tenso
     low = torch.as_tensor(least, dtype=value.dtype, device=value.device)
     high = torch.as_tensor(most, dtype=value.dtype, device=value.device)
     return torch.minimum(torch.maximum(value, low), high)
+
+
+# --- shapes ---------------------------------------------------------------------------------------------------------
+def broadcast_shapes(*shapes: tuple[int, ...]) -> torch.Size:
+    """Return the shape that all broadcast to; ``torch.broadcast_shapes`` loads SymPy, half a second, for the same.
+
+    Raises:
+        ShapeError: They do not fit each other.
+
+    Example:
+        >>> broadcast_shapes((2,), (3, 1), ())
+        torch.Size([3, 2])
+    """
+    found = [1] * max(map(len, shapes))
+    for shape in shapes:
+        for i, size in enumerate(reversed(shape), 1):
+            if size != 1 and found[-i] not in (1, size):
+                raise ShapeError(f"Shapes must broadcast, but got {', '.join(str(tuple(s)) for s in shapes)}.")
+            found[-i] = found[-i] if size == 1 else size
+    return torch.Size(found)

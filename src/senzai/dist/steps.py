@@ -11,7 +11,7 @@ from torch.distributions import constraints
 from senzai.core.random import Noise
 
 from .bases import FromNoise
-from .numeric import log_logistic_mass
+from .numeric import broadcast_shapes, log_logistic_mass
 from .ops import Shape
 
 WIDE = 1e4
@@ -56,7 +56,7 @@ class Steps(FromNoise):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability, elementwise; ``value`` holds positions."""
-        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        shape = broadcast_shapes(value.shape, self.batch_shape)
         k = value.long().expand(shape)
         top = self.cuts.shape[-1]
         below, above = self._cut(k - 1), self._cut(k)

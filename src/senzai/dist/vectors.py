@@ -13,6 +13,7 @@ from torch.distributions import Distribution, constraints
 
 from senzai.core.random import Noise, current_noise
 
+from .numeric import broadcast_shapes
 from .ops import Shape, _draw
 
 HALF_LOG_2PI = 0.5 * log(2 * pi)
@@ -143,7 +144,7 @@ class Chained(Vector):
         z = torch.zeros_like(eps)
         for d in range(z.shape[-1]):
             logits, loc, scale = (v[..., d, :] for v in self.conditionals(z))
-            lead = torch.broadcast_shapes(logits.shape[:-1], z.shape[:-1])
+            lead = broadcast_shapes(logits.shape[:-1], z.shape[:-1])
             chosen = self._component(logits.expand(*lead, -1), shape, noise).unsqueeze(-1)
             mean, spread = (v.expand(*lead, -1).gather(-1, chosen) for v in (loc, scale))
             z = torch.cat([z[..., :d], mean + spread * eps[..., d : d + 1], z[..., d + 1 :]], -1)

@@ -110,6 +110,11 @@ def _peak(model: LatentModel, row: Batch, n: int) -> float:
 class _Alive(TorchDispatchMode):
     """Counts the bytes of tensors that are alive at once."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Leave the compiler alone: torch would load it, two seconds of work, to tell it to skip this."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.now = self.peak = 0

@@ -34,12 +34,15 @@ class RunLike(Protocol):
     model: LatentModel
     folder: Path | None
     metrics: dict[str, Any]
-    samplers: Samplers
     heard: list[dict[str, Any]]
 
     @property
     def schema(self) -> Schema:
         """What the training data are."""
+
+    @property
+    def samplers(self) -> Samplers:
+        """What samples are drawn from."""
 
     @property
     def history(self) -> list[dict[str, Any]]:

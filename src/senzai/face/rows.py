@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
+from ..core.random import derive
+from ..data import Dataset
+from ..data.table.writing import to_polars
 from . import augment as augmenting
-from . import filling, scoring
+from . import filling
 
 if TYPE_CHECKING:
     from .trained import Trained
@@ -47,6 +52,8 @@ class RowVerbs:
             seed: Seed of the draws.
             reference: Data to compare with, where the training data are not at hand.
         """
+        from . import scoring
+
         return scoring.scores(
             self, data, method=method, shares=shares, contamination=contamination, false_alarm=false_alarm, k=k,
             seed=seed, reference=reference,
@@ -63,3 +70,22 @@ class RowVerbs:
             seed: Seed of the draws.
         """
         return augmenting.augment(self, self.source(data), column, value, n, seed=seed)
+
+
+def at(seed: int | None, start: int) -> int | None:
+    """Return a seed for the rows from ``start``; without a seed there is none."""
+    return None if seed is None else derive(seed, "rows from", start)
+
+
+def like(z: Tensor, dataset: Dataset, names: list[str] | None = None) -> Any:
+    """Return numbers of rows in the form of the data they belong to; by default the columns are those of codes."""
+    form = dataset.schema.form
+    if form == "torch":
+        return z
+    if form not in ("pandas", "table", "polars"):
+        return z.numpy()
+    import pandas as pd
+
+    columns = names or [f"z{i}" for i in range(z.shape[1])]
+    made = pd.DataFrame(z.numpy(), index=dataset.index, columns=columns)
+    return to_polars(made) if form == "polars" else made

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,27 +19,22 @@ from ..core.random import derive
 from ..data import BUILT_IN, KINDS, Dataset, Schema, open_data
 from ..data.lengths import ended
 from ..data.schema import Condition
-from ..data.table.writing import to_polars
-from ..evaluation import Features, likelihood_figures
-from ..evaluation import chosen as chosen_measures
-from ..evaluation import evaluate as evaluate_batch
-from ..evaluation import log_likelihood as estimate_log_likelihood
-from ..evaluation.diagnosis import Diagnosis
-from ..evaluation.scores import Reference
 from ..models import verbs
 from ..models.base import Classifies, LatentModel
 from ..models.probed import Probed
 from ..models.structured import Structured
-from ..report import write_report
 from ..training import bundle
 from ..training.listeners import as_text, read_history
 from ..training.places import refuse_existing
 from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
-from . import diagnosing, scoring, ways
 from . import given as conditional
 from .card import write_card
-from .judging import extras_of
-from .rows import RowVerbs
+from .rows import RowVerbs, at, like
+
+if TYPE_CHECKING:
+    from ..evaluation import Features
+    from ..evaluation.diagnosis import Diagnosis
+    from ..evaluation.scores import Reference
 
 ROWS_AT_ONCE = 8192
 NUMBERS_AT_ONCE = 40_000_000
@@ -60,12 +55,20 @@ class Run(RowVerbs):
     def __init__(self, spec: bundle.Spec, model: LatentModel, *, folder: Path | None = None) -> None:
         self.spec, self.model, self.folder = spec, model.eval(), folder
         self.metrics: dict[str, Any] = {}
-        self.samplers = Samplers()
         self.reference: Reference | None = None
         self.heard: list[dict[str, Any]] = []
 
     def __repr__(self) -> str:
         return f"Run(recipe={self.spec.recipe!r}, kind={self.schema.kind!r}, event_shape={self.schema.event_shape})"
+
+    @cached_property
+    def samplers(self) -> Samplers:
+        """What samples are drawn from, read from the run's folder when it is first asked for.
+
+        Raises:
+            BundleError: Their file is damaged.
+        """
+        return Samplers() if self.folder is None else load_samplers(self.folder, self.model)
 
     # --- what it is -------------------------------------------------------------------------------------------------
     @cached_property
@@ -191,6 +194,8 @@ class Run(RowVerbs):
         For a table, ``attrs["changes"]`` of the frame lists the columns that change, the largest change first: from
         which value to which, and how likely these are where the column has categories.
         """
+        from . import ways
+
         return ways.interpolate(self, a, b, steps=steps)
 
     def traverse(self, data: object, *, dim: int, values: tuple[float, ...] | None = None) -> Any:
@@ -199,6 +204,8 @@ class Run(RowVerbs):
         By default seven values that suit the space of the latents: -3 to 3 for real ones. For a table,
         ``attrs["changes"]`` lists the columns that change, as in :meth:`interpolate`.
         """
+        from . import ways
+
         return ways.traverse(self, data, dim=dim, values=values)
 
     def log_likelihood(
@@ -208,6 +215,8 @@ class Run(RowVerbs):
 
         With another ``sampler`` its density takes the place of the prior: p(x) is then that of what it samples.
         """
+        from ..evaluation import log_likelihood as estimate_log_likelihood
+
         dataset = self.dataset(data)
         pieces = self.pieces(dataset)
         model = self.samplers.under(self.model, sampler)
@@ -250,6 +259,11 @@ class Run(RowVerbs):
             budget: Seconds there are for the measures; what would not fit is left out, and said.
             announce: Told the seconds each part is expected to take, before they are spent.
         """
+        from ..evaluation import chosen as chosen_measures
+        from ..evaluation import evaluate as evaluate_batch
+        from ..evaluation import likelihood_figures
+        from .judging import extras_of
+
         dataset = self.dataset(data)
         whole = self.part(dataset, split)
         index = whole
@@ -287,6 +301,8 @@ class Run(RowVerbs):
             data: The training data, where they are not where they were; or other data (all rows).
             **options: ``split``, ``rows``, ``k``, ``seed``, ``factors``, ``codes``.
         """
+        from . import diagnosing
+
         found = diagnosing.diagnose(self, data, **options)
         self.metrics["diagnosis"] = found.document()
         if self.folder is not None:
@@ -300,6 +316,8 @@ class Run(RowVerbs):
             OutputError: The run has no folder and no path was given, or the file cannot be written.
             InputError: The training data are not where they were; give ``data``.
         """
+        from ..report import write_report
+
         if path is None and self.folder is None:
             raise OutputError("A report needs a place, but this run has no folder. Give a path, or save the run first.")
         target = Path(path) if path is not None else Path(str(self.folder)) / "report.html"
@@ -338,40 +356,23 @@ class Run(RowVerbs):
         Raises:
             OutputError: The folder exists or cannot be written.
         """
+        from .scoring import kept_reference, write_reference
+
         target = Path(path)
         refuse_existing(target)
-        history, reference = self.history, scoring.kept_reference(self)
+        history, reference = self.history, kept_reference(self)
         with replacing_folder(target) as tmp:
             bundle.save_spec(tmp, self.spec)
             save_samplers(tmp, self.samplers, self.model)
             if history:
                 write_text(tmp / bundle.HISTORY, as_text(history))
             if reference is not None:
-                scoring.write_reference(tmp, reference)
+                write_reference(tmp, reference)
             write_json(tmp / bundle.METRICS, self.metrics)
             write_card(tmp, target.name, self.spec, self.schema, self.metrics)
             bundle.save_weights(tmp, self.model)
         self.heard, self.reference, self.folder = history, reference, target
         return target
-
-
-def at(seed: int | None, start: int) -> int | None:
-    """Return a seed for the rows from ``start``; without a seed there is none."""
-    return None if seed is None else derive(seed, "rows from", start)
-
-
-def like(z: Tensor, dataset: Dataset, names: list[str] | None = None) -> Any:
-    """Return numbers of rows in the form of the data they belong to; by default the columns are those of codes."""
-    form = dataset.schema.form
-    if form == "torch":
-        return z
-    if form not in ("pandas", "table", "polars"):
-        return z.numpy()
-    import pandas as pd
-
-    columns = names or [f"z{i}" for i in range(z.shape[1])]
-    made = pd.DataFrame(z.numpy(), index=dataset.index, columns=columns)
-    return to_polars(made) if form == "polars" else made
 
 
 def load(path: str | Path) -> Run:
@@ -384,5 +385,4 @@ def load(path: str | Path) -> Run:
     spec = bundle.read_spec(folder)
     run = Run(spec, bundle.load_model(folder, spec), folder=folder)
     run.metrics = bundle.read_metrics(folder)
-    run.samplers = load_samplers(folder, run.model)
     return run

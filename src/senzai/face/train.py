@@ -41,9 +41,6 @@ from .after import after_fit
 from .card import write_card
 from .feeds import feeds
 from .run import Run
-from .scoring import held_out, save_reference
-from .scoring import make as make_reference
-from .watching import Watch
 
 IN_MEMORY = " in memory"
 
@@ -81,6 +78,8 @@ def train(
         run.samplers = after_fit(run.model, dataset, settings, last.step)
         run.metrics["fit"]["sampler"] = run.samplers.facts()
     if comms.is_main and keeps_reference(dataset, spec):
+        from .scoring import make as make_reference
+
         with suppress(CombinationError):  # of models whose scores have no features; they say so when they are asked for
             run.reference = make_reference(run, dataset)  # now, while the training rows are at hand
     if comms.is_main and place.folder is not None:
@@ -93,6 +92,8 @@ def train(
 
 def heard(listeners: list[Listener]) -> list[dict[str, Any]]:
     """Return the lines of the history, warnings among them."""
+    from .watching import Watch
+
     return [line for one in listeners if isinstance(one, Watch) for line in one.lines]
 
 
@@ -146,6 +147,8 @@ def keeps_reference(dataset: Dataset, spec: bundle.Spec) -> bool:
     """
     schema = dataset.schema
     alone = schema.kind == "array" and len(schema.event_shape) == 1 and spec.source.endswith(IN_MEMORY)
+    from .scoring import held_out
+
     return (schema.kind == "table" or alone) and held_out(schema)
 
 
@@ -180,6 +183,8 @@ def listeners_of(
         history = History(place.work / bundle.HISTORY, place.held)
         saver = Checkpointer(place.work / bundle.CHECKPOINT, settings.checkpoint_seconds)
         found += [Present(place), history, saver]
+    from .watching import Watch
+
     found.append(Watch(history))
     if tensorboard and place.work is not None:
         found.append(TensorBoard(place.work / "tensorboard"))
@@ -214,6 +219,8 @@ def _finish(run: Run, place: Place) -> None:
     write_json(work / bundle.METRICS, run.metrics)
     write_card(work, place.folder.name, run.spec, run.schema, run.metrics)
     save_samplers(work, run.samplers, run.model)
+    from .scoring import save_reference
+
     save_reference(run)
     bundle.save_weights(work, run.model, step=run.metrics["fit"]["steps"])  # last: a run with weights is finished
     place.stand()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..core.batch import Batch
 from ..data import Dataset, Schema
-from ..evaluation.scores import Reference
 from ..models.base import LatentModel
 from ..training.bundle import Spec
+
+if TYPE_CHECKING:
+    from ..evaluation.scores import Reference
 
 
 class Trained(Protocol):

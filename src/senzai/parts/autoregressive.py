@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..dist.flow import Step
+from ..dist.numeric import broadcast_shapes
 from ..nn.flows import flows, zuko
 
 
@@ -34,7 +35,7 @@ class GatedAutoregressive(nn.Module):
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Return shift and gate logit, both of the shape of ``z``."""
-        lead = torch.broadcast_shapes(z.shape[:-1], context.shape[:-1])
+        lead = broadcast_shapes(z.shape[:-1], context.shape[:-1])
         inputs = torch.cat([z.expand(*lead, z.shape[-1]), context.expand(*lead, context.shape[-1])], -1)
         shift, gate = self.net(inputs).chunk(2, -1)
         return shift, gate + self.openness

@@ -13,7 +13,7 @@ from ..core.arguments import at_least
 from ..core.errors import CombinationError, SettingError
 from ..core.spec import part
 from ..dist.family import Family
-from ..dist.numeric import positive_raw
+from ..dist.numeric import broadcast_shapes, positive_raw
 from ..nn.layers import calmed, hidden_layers, linear_out, size_of
 from ..nn.precision import network_precision
 from .posteriors import full_precision
@@ -27,7 +27,7 @@ def beside(given: tuple[Tensor, ...]) -> Tensor:
         >>> beside((torch.zeros(7, 3, 2), torch.zeros(3, 4))).shape
         torch.Size([7, 3, 6])
     """
-    lead = torch.broadcast_shapes(*(g.shape[:-1] for g in given))
+    lead = broadcast_shapes(*(g.shape[:-1] for g in given))
     return torch.cat([g.expand(*lead, g.shape[-1]) for g in given], dim=-1)
 
 

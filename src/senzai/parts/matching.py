@@ -15,6 +15,7 @@ from ..core.errors import SettingError
 from ..core.examples import example
 from ..core.random import Noise, current_noise
 from ..core.spec import part
+from ..dist.numeric import broadcast_shapes
 from ..dist.ops import Shape
 from ..dist.vectors import Vector, standard_log_prob
 from ..nn.layers import initialise_weights, with_condition
@@ -91,7 +92,7 @@ class Carried(Vector):
     def log_prob(self, z: Tensor) -> Tensor:
         """Log density, ``(*lead,)``, by following every vector back to the noise it came from."""
         total = torch.zeros_like(z[..., 0])
-        z = z.expand(torch.broadcast_shapes(z.shape, (*self.batch_shape, 1)))
+        z = z.expand(broadcast_shapes(z.shape, (*self.batch_shape, 1)))
         h = -1.0 / self.n_steps
         at = partial(self.field.with_divergence, c=self.c)
         for i in range(self.n_steps):

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from .blocks import Chart, Colouring, Figure, Sprite
 from .findings import Codes, Floats
@@ -133,12 +132,24 @@ def project(codes: Codes) -> tuple[Floats, str, str, str]:
         return z, "z0", "z1", "There are two latents, drawn as they are."
     if len(z) < 3:
         return z[:, :2], "z0", "z1", "Too few rows for a projection: the first two latents are drawn."
-    pca = PCA(2, svd_solver="full").fit(z)
-    first, second = (round(100 * float(v)) if np.isfinite(v) else 0 for v in pca.explained_variance_ratio_)
-    return pca.transform(z), f"component 1 ({first} %)", f"component 2 ({second} %)", (
+    projected, shares = principal(z)
+    first, second = (round(100 * float(v)) if np.isfinite(v) else 0 for v in shares)
+    return projected, f"component 1 ({first} %)", f"component 2 ({second} %)", (
         f"The {z.shape[1]} latents are projected onto their two principal components, which hold {first + second} % "
         "of the variance of the posterior means; what lies in the other directions cannot be seen here."
     )
+
+
+def principal(z: Floats) -> tuple[Floats, Floats]:
+    """Return the two principal components of rows, ``(N, 2)``, and their shares of the variance (NaN without any).
+
+    The largest entry of each direction is positive, as in scikit-learn, which is not worth loading for this alone.
+    """
+    centred = z - z.mean(0)
+    _, size, ways = np.linalg.svd(centred, full_matrices=False)
+    ways = ways[:2] * np.sign(np.take_along_axis(ways[:2], np.abs(ways[:2]).argmax(1)[:, None], 1))
+    total = float((size**2).sum())
+    return centred @ ways.T, size[:2] ** 2 / (total if total else np.nan)
 
 
 def latent_map(

@@ -21,6 +21,7 @@ from ..models.base import LatentModel
 from ..models.modes import judging
 from ..parts import FlowMatchingPrior, FlowPrior, FullMixture, MixtureOfNormals, MovedPrior, Prior, TwoStagePrior
 from ..parts.priors import _FLOOR
+from .adamw import AdamW, Group
 
 MIXTURES = {"diag": (1, 5, 10, 20, 40), "full": (1, 2, 5, 10)}
 """Numbers of components that the search tries, for each form of covariance."""
@@ -155,11 +156,11 @@ def descend(
         CombinationError: The loss did not stay finite.
     """
     fit, held = halves(codes, seed)
-    optimiser = torch.optim.Adam(prior.parameters(), lr)
+    group = Group(list(prior.parameters()), lr)
+    optimiser = AdamW([group])
     best, kept = inf, {k: v.clone() for k, v in prior.state_dict().items()}
     for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = lr * 0.5 * (1 + cos(pi * step / steps))
+        group.lr = lr * 0.5 * (1 + cos(pi * step / steps))
         some = fit.take(torch.randint(len(fit), (min(rows, len(fit)),)))
         optimiser.zero_grad()
         value = loss(prior.train(), some).mean()

@@ -14,6 +14,7 @@ from ..core.random import Noise, derive, reseed, using
 from ..models.base import LatentModel
 from ..nn.precision import using_precision
 from ..objectives.base import Player, Terms
+from .adamw import AdamW, Group
 from .comms import Comms
 from .feed import Piece
 from .settings import TrainSettings
@@ -45,9 +46,7 @@ def watched(terms: Terms) -> dict[str, Tensor]:
     return {"loss": terms.loss, **terms.watch, **extra}
 
 
-def parameter_groups(
-    model: LatentModel, player: Player, settings: TrainSettings
-) -> list[dict[str, list[nn.Parameter] | float]]:
+def parameter_groups(model: LatentModel, player: Player, settings: TrainSettings) -> list[Group]:
     """Return optimiser groups: encoder and decoder rates apart, weight decay on matrices only."""
     encoder = {id(p) for p in model.encoder_parameters()}
     matrices = {id(p) for name, p in model.named_parameters() if name.endswith("weight") and p.ndim > 1}
@@ -56,9 +55,7 @@ def parameter_groups(
         side = player.lr or (settings.encoder_lr if id(p) in encoder else settings.decoder_lr)
         decay = settings.weight_decay if id(p) in matrices else 0.0
         groups.setdefault((side or settings.lr or 1e-3, decay), []).append(p)
-    return [
-        {"params": ps, "lr": lr, "base_lr": lr, "weight_decay": decay} for (lr, decay), ps in groups.items()
-    ]
+    return [Group(ps, lr, decay) for (lr, decay), ps in groups.items()]
 
 
 class Stepper:
@@ -87,8 +84,7 @@ class Stepper:
             self.module: nn.Module = comms.wrap(self.loss)
         if settings.compile:
             self.module.compile()
-        groups = parameter_groups(model, player, settings)
-        self.optimiser = torch.optim.AdamW(groups, lr=settings.lr or 1e-3, fused=device.type in ("cpu", "cuda"))
+        self.optimiser = AdamW(parameter_groups(model, player, settings))
 
     @contextmanager
     def playing(self) -> Iterator[None]:
@@ -108,10 +104,9 @@ class Stepper:
 
     def set_rate(self, factor: float) -> float:
         """Set the learning rate of each group to its base times ``factor``; return the first one."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["base_lr"] * factor
-        rate: float = self.optimiser.param_groups[0]["lr"]
-        return rate
+        for group in self.optimiser.groups:
+            group.lr = group.base_lr * factor
+        return self.optimiser.groups[0].lr
 
     def __call__(self, pieces: Sequence[Piece], step: int, before: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Take one step, unless it or something before it is not finite.
@@ -126,7 +121,7 @@ class Stepper:
             device, unsynchronised).
         """
         with self.playing():
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimiser.zero_grad()
             sums = self._accumulate(pieces, step)
             gradients = [p.grad for p in self.player.parameters if p.grad is not None]
             norm = total_norm(gradients) if gradients else torch.zeros_like(sums[0])
@@ -171,9 +166,7 @@ class Stepper:
 
     def _update(self, fine: Tensor) -> None:
         if self.device.type == "cuda":  # the fused kernel skips the update itself: no synchronisation
-            scaled: Any = self.optimiser  # what torch's own gradient scaler sets on it
-            scaled.found_inf, scaled.grad_scale = (~fine).float(), None
-            self.optimiser.step()
+            self.optimiser.step(broken=(~fine).float())
         elif bool(fine):
             self.optimiser.step()
 

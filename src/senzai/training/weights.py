@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from ..models.base import LatentModel
+from .adamw import AdamW
 
 Tensors = dict[str, Tensor]
 
@@ -80,22 +79,22 @@ class Snapshot:
 
     @classmethod
     def of(
-        cls, model: LatentModel, optimisers: Sequence[Optimizer], average: Average | None, step: int
+        cls, model: LatentModel, optimisers: Sequence[AdamW], average: Average | None, step: int
     ) -> Snapshot:
         """Copy the state of a run."""
         return cls(
             step,
             clone(model.state_dict()),
-            tuple(clone(optimiser_tensors(o)) for o in optimisers),
+            tuple(clone(o.tensors()) for o in optimisers),
             clone(average.shadow) if average else None,
             average.steps if average else 0,
         )
 
-    def put(self, model: LatentModel, optimisers: Sequence[Optimizer], average: Average | None) -> None:
+    def put(self, model: LatentModel, optimisers: Sequence[AdamW], average: Average | None) -> None:
         """Write the state back."""
         model.load_state_dict(self.model)
         for optimiser, tensors in zip(optimisers, self.optimisers, strict=True):
-            load_optimiser(optimiser, tensors)
+            optimiser.load(tensors)
         if average is not None and self.average is not None:
             average.put(self.average, self.average_steps)
 
@@ -121,18 +120,3 @@ class Snapshot:
 def to(tensors: Tensors, device: torch.device) -> Tensors:
     """Return the tensors on ``device``."""
     return {k: v.to(device) for k, v in tensors.items()}
-
-
-def optimiser_tensors(optimiser: Optimizer) -> Tensors:
-    """Return the tensors of an optimiser, named ``parameter.moment``."""
-    state = optimiser.state_dict()["state"]
-    return {f"{i}.{k}": v for i, slots in state.items() for k, v in slots.items() if isinstance(v, Tensor)}
-
-
-def load_optimiser(optimiser: Optimizer, tensors: Tensors) -> None:
-    """Put tensors of :func:`optimiser_tensors` back."""
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in tensors.items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = value.clone()
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -6,13 +6,12 @@ import hashlib
 from typing import Any
 
 import numpy as np
-import torch
 
 from senzai.core.errors import InputError
 
 from ..column import Column, Table
 from ..rows import Array
-from .series import as_labels, as_numbers, observed
+from .series import as_labels, as_numbers, normal_quantiles, observed
 
 OTHER = "(other)"
 
@@ -287,7 +286,7 @@ def condition_code(codes: Array, seen: Array, column: Column) -> Array:
     if column.sort == "steps":
         below = np.cumsum([0.0, *column.shares])
         middle = np.clip((below[1:] + below[:-1]) / 2, 1e-6, 1 - 1e-6)
-        x = torch.special.ndtri(torch.from_numpy(middle)).numpy()[codes.astype(np.int64)]
+        x = normal_quantiles(middle)[codes.astype(np.int64)]
     elif column.sort == "count":
         x = np.log1p(codes)
     return np.stack([np.where(seen, x, 0), seen], 1).astype(np.float32)

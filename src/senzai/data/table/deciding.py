@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import numpy as np
-import torch
 
 from senzai.core.errors import SettingError
 from senzai.core.registry import suggestion
@@ -14,6 +13,7 @@ from senzai.core.registry import suggestion
 from ..column import TYPES, Column
 from ..options import TableOptions
 from ..rows import Array
+from .series import normal_quantiles
 from .survey import MOST_VALUES, Facts
 
 KNOTS = 257
@@ -286,7 +286,7 @@ def quantiles(x: Array, n_columns: int, low: float, high: float) -> tuple[tuple[
     knots = np.quantile(x, p)
     knots[0], knots[-1] = min(low, knots[0]), max(high, knots[-1])
     least = 0.5 / max(len(x), 1)
-    places = torch.special.ndtri(torch.from_numpy(np.clip(p, least, 1 - least))).numpy()
+    places = normal_quantiles(np.clip(p, least, 1 - least))
     return tuple(knots.tolist()), tuple(places.tolist())
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from senzai.core.later import Tensor, torch
 
 from ..column import Column, Table
 from ..rows import Array

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar, cast, final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
+from senzai.core.later import Tensor, torch
 from senzai.core.registry import suggestion
 
 from .. import labels

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from typing import Any, final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from senzai.core.batch import Batch
 from senzai.core.errors import InputError, ShapeError
+from senzai.core.later import Tensor, torch
 from senzai.core.registry import suggestion
 
 from ..column import Column, Table
@@ -68,10 +67,10 @@ def rows_of(source: Source, table: Table, condition: tuple[str, ...], targets: T
     """Return all rows of a source as model values."""
     if source.whole is not None:
         x, seen, c = encode_frame(source.whole, table, condition, source.origin)
-        values = torch.from_numpy(x if needs_double(table) else x.astype(np.float32))
+        values = x if needs_double(table) else x.astype(np.float32)
         known = targets or Targets()
         given = None if c is None else torch.from_numpy(c)
-        mask = None if seen.all() else torch.from_numpy(seen)
+        mask = None if seen.all() else seen
         return MemoryRows(values, Targets(known.y, known.known, known.n_classes, given), mask)
     return _spooled(source, table, condition)
 

@@ -6,6 +6,7 @@ import datetime
 import decimal
 import numbers
 from contextlib import suppress
+from statistics import NormalDist
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -18,6 +19,16 @@ from .texts import DATES
 
 Holds: TypeAlias = Literal["bool", "int", "float", "date", "duration", "category", "text"]
 NAT = np.iinfo(np.int64).min
+
+
+def normal_quantiles(p: Array) -> Array:
+    """Return the standard normal's quantiles of a few probabilities.
+
+    Example:
+        >>> normal_quantiles(np.array([0.5, 0.975])).round(2).tolist()
+        [0.0, 1.96]
+    """
+    return np.array([NormalDist().inv_cdf(v) for v in p])
 
 
 def holds(series: Any) -> Holds:
