@@ -14,7 +14,6 @@ from ..training.settings import TrainSettings
 from .fit import name_of
 from .run import Run
 from .train import train
-from .watching import Watch
 
 
 def train_on(run: Run, data: object, *, validation: float = 0.0, **more: Any) -> Run:
@@ -38,6 +37,8 @@ def train_on(run: Run, data: object, *, validation: float = 0.0, **more: Any) ->
         >>> train_on(run, "digits", steps=3).metrics["fit"]["steps"]
         3
     """
+    from .watching import Watch
+
     opened = run.dataset(data)
     split = Split(seed=run.schema.split.seed, validation=validation, test=0.0)
     dataset = replace(opened, schema=opened.schema.but(split=split))
