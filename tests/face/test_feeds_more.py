@@ -48,9 +48,9 @@ def test_rows_stay_on_disk_where_the_process_may_not_have_the_memory(monkeypatch
     resource = pytest.importorskip("resource")
     if not Path("/proc/self/status").exists():
         pytest.skip("the system does not tell what a process has")
-    roomy = module._free_memory()
+    roomy = module.free_memory()
     used = int(next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmData")).split()[1])
     real = resource.getrlimit
     limit = (1024 * used + 5_000_000, resource.RLIM_INFINITY)
     monkeypatch.setattr(resource, "getrlimit", lambda what: limit if what == resource.RLIMIT_DATA else real(what))
-    assert module._free_memory() < 100e6 < roomy
+    assert module.free_memory() < 100e6 < roomy

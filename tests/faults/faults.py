@@ -485,7 +485,7 @@ LIST = (
     ),
     Fault(
         "the camera's rotation ignored", SCHEMA,
-        edit("data.pictures:load", "ImageOps.exif_transpose(_eight_bit(image, path))", "_eight_bit(image, path)"),
+        edit("data.pictures:_upright", "way is None", "True"),
         (f"{IMAGES}test_the_camera_rotation_is_applied[.png]",),
     ),
     Fault(

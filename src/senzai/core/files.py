@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,44 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import OutputError
+from .errors import InputError, OutputError, UserError
+
+MOST_PATH = 4096
+"""Characters of a path, at most, where the system says nothing else."""
+
+
+def user_path(path: str | os.PathLike[str], *, output: bool = False) -> Path:
+    """Return a path that a user gave: `~` is their home, and what no system can open is refused.
+
+    Args:
+        path: The path, which need not exist.
+        output: Something is to be written there; it decides the type of the error.
+
+    Raises:
+        InputError: It has a zero byte, is no text in UTF-8, is too long, or names a user who is not known.
+        OutputError: The same, of a place to write to.
+
+    Example:
+        >>> user_path("~/runs") == Path.home() / "runs"
+        True
+    """
+    kind: type[UserError] = OutputError if output else InputError
+    text, shown = os.fspath(path), ascii(os.fspath(path)[:80])
+    if "\0" in text:
+        raise kind(f"A path cannot have a zero byte, but got {shown}. Remove it.")
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError:
+        raise kind(f"A path must be text in UTF-8, but got {shown}. Rename the file or folder.") from None
+    try:
+        found = Path(text).expanduser()
+        os.lstat(found)
+    except RuntimeError as err:
+        raise kind(f"`~NAME` must be the home of a user, but got {shown}: {err} Write the path in full.") from None
+    except OSError as err:
+        if err.errno == errno.ENAMETOOLONG or length > MOST_PATH:
+            raise kind(f"A path must be short enough for the system, but {shown} ... has {length} bytes.") from None
+    return found
 
 
 def sync_folder(folder: Path) -> None:
@@ -51,7 +89,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         >>> target.read_text()
         'whole'
     """
-    path = Path(path)
+    path = user_path(path, output=True)
     tmp = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         tmp.touch()
@@ -77,13 +115,14 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically; NaN and infinity are refused because JSON has none."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, text.encode("utf-8", "backslashreplace").decode())  # halves of characters, as JSON writes them
 
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """As :func:`replacing`, for a whole folder that must not exist yet."""
-    path = Path(path)
+    path = user_path(path, output=True)
     tmp = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         tmp.mkdir(parents=True)

@@ -66,7 +66,8 @@ def decide(
 
 def look(opened: Opened, options: Options) -> Facts:
     """Survey an array that was read."""
-    return survey(opened.data, columns=opened.columns, missing=options.missing)
+    missing = str(opened.facts.get("missing", options.missing))
+    return survey(opened.data, columns=opened.columns, missing=missing)
 
 
 def fingerprint_of(opened: Opened) -> str:

@@ -30,12 +30,16 @@ def of_array(x: Array) -> str:
 
 
 def of_files(paths: Sequence[Path], root: Path) -> str:
-    """Hash names, sizes and contents; of more than 256 MiB the contents of about 256 evenly spaced files only."""
+    """Hash names, sizes and contents; of more than 256 MiB what about 256 evenly spaced files begin with only."""
     digest = hashlib.sha256()
     sizes = [p.stat().st_size for p in paths]
     for path, size in zip(paths, sizes, strict=True):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0".encode())
+        digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0".encode(errors="surrogateescape"))
     whole = sum(sizes) <= WHOLE_BYTES
     for path in paths if whole else paths[:: -(-len(paths) // 256)]:
-        digest.update(path.read_bytes())
+        with path.open("rb") as file:
+            left = WHOLE_BYTES
+            while left > 0 and (block := file.read(min(left, 2**20))):
+                digest.update(block)
+                left -= len(block)
     return f"{'sha256' if whole else 'sha256-sample'}:{digest.hexdigest()}"

@@ -11,6 +11,8 @@ from typing import cast
 import numpy as np
 
 from senzai.core.errors import InputError
+from senzai.core.memory import free_memory
+from senzai.core.terminal import safe
 
 from . import fingerprint as prints
 from . import pictures
@@ -35,17 +37,19 @@ class Pictures:
         plan: The form they get.
         fingerprint: Of the files.
         bits: All are black and white.
+        high: Greatest value of all, where it was looked for.
     """
 
     paths: tuple[Path, ...]
     plan: Plan
     fingerprint: str
     bits: bool = False
+    high: int = 255
 
     def fetch(self, index: Array) -> Array:
         """Decode some files to ``(n, C, H, W)``."""
         shape = (CHANNELS[self.plan.mode], self.plan.height, self.plan.width)
-        out = np.empty((len(index), *shape), dtype=np.uint8)
+        out = np.empty((len(index), *shape), dtype=self.plan.dtype)
         for row, i in enumerate(index.tolist()):
             out[row] = pictures.load(self.paths[i], self.plan)
         return out
@@ -58,22 +62,23 @@ def read_folder(root: Path, options: ImageOptions, schema: Schema | None) -> Ope
         InputError: There are no images, or one of them cannot be read.
         ShapeError: An image has another size than the model's.
     """
-    paths = pictures.find(root)
+    paths, said = pictures.find(root)
     if not paths:
         raise _no_images(root)
-    notes: list[str] = []
+    notes = list(said)
     paths, probes = _probe_all(paths, options, notes)
     plan = _plan(probes, options, notes) if schema is None else _planned(schema, options)
-    nbytes = len(paths) * CHANNELS[plan.mode] * plan.height * plan.width
-    small = nbytes <= IN_MEMORY_BYTES if options.in_memory is None else options.in_memory
-    if small or options.skip_bad:
-        paths, kept = _load_all(paths, plan, options.skip_bad, notes, keep=small)
+    nbytes = len(paths) * CHANNELS[plan.mode] * plan.height * plan.width * np.dtype(plan.dtype).itemsize
+    small = nbytes <= min(IN_MEMORY_BYTES, free_memory() / 4) if options.in_memory is None else options.in_memory
+    high = 255
+    if small or options.skip_bad or plan.deep:
+        paths, kept, high = _load_all(paths, plan, options.skip_bad, notes, keep=small)
     bits = all(p.bits for p in probes) and not plan.resize
     base = root if root.is_dir() else root.parent
-    lazy = Pictures(tuple(paths), plan, prints.of_files(paths, base), bits)
+    lazy = Pictures(tuple(paths), plan, prints.of_files(paths, base), bits, high)
     labels = _labels(paths, root, notes)
     return Opened(
-        data=np.stack(kept) if small else lazy, n_rows=len(paths), dtype="uint8", form="folder",
+        data=np.stack(kept) if small else lazy, n_rows=len(paths), dtype=plan.dtype, form="folder",
         origin=repr(str(root)), labels=labels, label_name="folder", notes=tuple(notes),
         facts={"layout": "NCHW", "mode": plan.mode, "transparency": plan.alpha, "resize": plan.resize},
     )
@@ -107,8 +112,9 @@ def _probe_all(
 
 def _load_all(
     paths: Sequence[Path], plan: Plan, skip_bad: bool, notes: list[str], *, keep: bool
-) -> tuple[list[Path], list[Array]]:
-    good, kept, bad = [], [], []
+) -> tuple[list[Path], list[Array], int]:
+    """Return the files that can be decoded, their pixels if they are to be kept, and the greatest value."""
+    good, kept, bad, high = [], [], [], 0
     for path in paths:
         try:
             picture = pictures.load(path, plan)
@@ -119,14 +125,15 @@ def _load_all(
             continue
         good.append(path)
         kept += [picture] if keep else []
+        high = max(high, int(picture.max()))
     _note_bad(bad, notes)
     _some_left(good, len(paths))
-    return good, kept
+    return good, kept, high
 
 
 def _note_bad(bad: Sequence[Path], notes: list[str]) -> None:
     if bad:
-        some = ", ".join(p.name for p in bad[:3]) + (" ..." if len(bad) > 3 else "")
+        some = safe(", ".join(p.name for p in bad[:3])) + (" ..." if len(bad) > 3 else "")
         notes.append(f"{len(bad)} {'file' if len(bad) == 1 else 'files'} could not be read and were skipped: {some}.")
 
 
@@ -138,7 +145,8 @@ def _some_left(good: Sequence[Path], n: int) -> None:
 def _plan(probes: Sequence[Probe], options: ImageOptions, notes: list[str]) -> Plan:
     """Decide size and mode from all headers."""
     height, width, resize = _size(probes, options, notes)
-    return Plan(height, width, _mode(probes, options, notes), options.transparency, resize)
+    deep = options.mode is None and all(p.deep and not p.alpha for p in probes)
+    return Plan(height, width, _mode(probes, options, notes, deep), options.transparency, resize, deep)
 
 
 def _size(probes: Sequence[Probe], options: ImageOptions, notes: list[str]) -> tuple[int, int, bool]:
@@ -162,12 +170,15 @@ def _size(probes: Sequence[Probe], options: ImageOptions, notes: list[str]) -> t
     return side, side, True
 
 
-def _mode(probes: Sequence[Probe], options: ImageOptions, notes: list[str]) -> Mode:
+def _mode(probes: Sequence[Probe], options: ImageOptions, notes: list[str], kept: bool) -> Mode:
     coloured = sum(p.colour for p in probes)
     alpha = sum(p.alpha for p in probes)
-    deep = sum(p.deep for p in probes)
+    deep, cut = sum(p.deep for p in probes), sum(p.cut for p in probes)
     if deep:
-        notes.append(f"{deep} images have 16 bits; they are scaled to 8 bits.")
+        becomes = "are kept; the option mode='L' scales them to 8 bits" if kept else "are scaled to 8 bits"
+        notes.append(f"{deep} images have 16 bits, which {becomes}.")
+    if cut:
+        notes.append(f"{cut} images have 16 bits a colour, of which the upper 8 are read.")
     if alpha and options.transparency != "keep" and options.mode != "RGBA":
         way = "laid on white" if options.transparency == "white" else "dropped"
         notes.append(f"{alpha} images are transparent; the transparency is {way} (option transparency=...).")
@@ -189,7 +200,8 @@ def _planned(schema: Schema, options: ImageOptions) -> Plan:
         raise InputError(f"Image files have 1, 3 or 4 channels, but the model has {channels}. Give an array.")
     alpha = str(schema.options.get("transparency", options.transparency))
     resize = bool(schema.options.get("resize", False)) or options.size is not None
-    return Plan(height, width, cast(Mode, schema.options.get("mode", usual)), alpha, resize)
+    deep = schema.dtype == "uint16" and usual == "L"
+    return Plan(height, width, cast(Mode, schema.options.get("mode", usual)), alpha, resize, deep)
 
 
 def _labels(paths: Sequence[Path], root: Path, notes: list[str]) -> Array | None:

@@ -6,6 +6,7 @@ import gzip
 import re
 import struct
 import zlib
+from math import prod
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from senzai.core.errors import InputError
 
+from .limits import DEFLATE, need_array, need_regular, need_room
 from .rows import Array
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -30,6 +32,7 @@ def is_idx(path: Path) -> bool:
 
 
 def _open(path: Path) -> BinaryIO:
+    need_regular(path)
     return cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
 
 
@@ -40,7 +43,11 @@ def _header(file: BinaryIO, path: Path) -> tuple[tuple[int, ...], np.dtype[np.ge
     sizes = file.read(4 * start[3])
     if len(sizes) < 4 * start[3]:
         raise InputError(f"{str(path)!r} ends inside its header: it is damaged. Download it again.")
-    return struct.unpack(f">{start[3]}I", sizes), np.dtype(DTYPES[start[2]])
+    shape, dtype = struct.unpack(f">{start[3]}I", sizes), np.dtype(DTYPES[start[2]])
+    size = path.stat().st_size
+    nbytes = need_array(shape, dtype, path, held=size * DEFLATE if path.suffix == ".gz" else size)
+    need_room(nbytes, path, " x ".join(map(str, shape)))
+    return shape, dtype
 
 
 def idx_header(path: Path) -> tuple[tuple[int, ...], str]:
@@ -62,7 +69,7 @@ def read_idx(path: Path) -> Array:
     try:
         with _open(path) as file:
             shape, dtype = _header(file, path)
-            n = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+            n = prod(shape) * dtype.itemsize
             data = file.read(n + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as err:
         raise _damaged(path, err) from err
@@ -81,7 +88,7 @@ def _damaged(path: Path, err: Exception) -> InputError:
 
 def images_in(folder: Path) -> Path | None:
     """Return the idx file of images in a folder, the training images first."""
-    found = sorted(p for p in folder.iterdir() if is_idx(p) and "idx3" in p.name)
+    found = sorted(p for p in folder.iterdir() if is_idx(p) and "idx3" in p.name and p.is_file())
     return next((p for p in found if p.name.startswith("train")), found[0] if found else None)
 
 
@@ -94,4 +101,4 @@ def labels_beside(path: Path) -> Path | None:
     name = path.name.replace("images", "labels").replace("idx3", "idx1")
     plain = name.removesuffix(".gz")
     beside = (path.with_name(n) for n in (name, plain, f"{plain}.gz") if n != path.name)
-    return next((p for p in beside if p.exists()), None)
+    return next((p for p in beside if p.is_file()), None)

@@ -79,7 +79,7 @@ class ImageKind(Kind):
         hint = "Shapes are (channels, height, width); convert the images."
         deciding.need_shape(_event(opened), opened, schema, hint=hint)
         adapted = deciding.adapt(opened, schema, options)
-        bytes_to_one = opened.form == "folder" and schema.values in ("binary", "unit")
+        bytes_to_one = opened.form == "folder" and opened.dtype == "uint8" and schema.values in ("binary", "unit")
         return adapted.but(value_scale=1 / 255) if bytes_to_one else adapted
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:
@@ -139,7 +139,7 @@ def _arranged(opened: Opened, options: ImageOptions, schema: Schema | None) -> O
         order, note = layout.find_layout(shape, channels_first=opened.form == "torch", origin=opened.origin)
     form = "numpy" if opened.form == "pandas" else opened.form
     notes = (*opened.notes, *([note] if note else []))
-    return replace(opened, form=form, columns=None, facts={"layout": order}, notes=notes)
+    return replace(opened, form=form, columns=None, facts={**opened.facts, "layout": order}, notes=notes)
 
 
 def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
@@ -150,7 +150,7 @@ def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
 
 def _facts(opened: Opened, options: Options) -> Facts:
     if isinstance(opened.data, Pictures):
-        return replace(bytes_facts(), zero_full=opened.data.bits)
+        return replace(bytes_facts(), high=opened.data.high, zero_full=opened.data.bits)
     return deciding.look(opened, options)
 
 

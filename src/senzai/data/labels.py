@@ -9,6 +9,7 @@ import numpy as np
 from senzai.core.errors import InputError
 from senzai.core.later import is_tensor, torch
 
+from .masks import unmasked_labels
 from .rows import Array, Targets
 from .schema import ClassName, Label
 
@@ -24,7 +25,7 @@ def as_labels(y: Any) -> Array:
     """
     if is_tensor(y):
         y = y.detach().cpu().numpy()
-    values = np.asarray(y)
+    values = np.asarray(unmasked_labels(y))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
@@ -53,7 +54,10 @@ def make_label(y: Array, name: str, unlabelled: str | int = "auto") -> Label:
         >>> make_label(np.array([0, -1, 1, -1]), "species").classes
         (0, 1)
     """
-    names = [_plain(v) for v in y[_known(y)].tolist()]
+    try:
+        names = [_plain(v) for v in y[_known(y)].tolist()]
+    except (ValueError, SystemError, TypeError) as err:  # text of a damaged file that holds no characters
+        raise InputError(f"Labels must be numbers or text, but {name!r} holds {y.dtype}: {err}. Convert them.") from err
     names = [v for v in names if str(v) != str(unlabelled)] if unlabelled not in ("auto", "never") else names
     if any(isinstance(v, float) for v in names):
         bad = next(v for v in names if isinstance(v, float))

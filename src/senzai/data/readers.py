@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from senzai.core.errors import InputError
+from senzai.core.memory import free_memory
 from senzai.core.registry import suggestion
 
 from . import idx
+from .limits import guarded, need_archive, need_array, need_no_holes, need_room
 from .options import Options
 from .rows import Array
 
@@ -22,6 +23,8 @@ KEYS = ("x", "X", "data", "train", "images", "x_train", "X_train", "train_x", "t
 LENGTHS = "lengths"
 LABEL_KEYS = ("y", "Y", "labels", "label", "target", "targets")
 IN_MEMORY_BYTES = 2**31
+FIRST_LINE = 1 << 20
+"""Characters of the first line that are looked at."""
 SUFFIXES = (".npy", ".npz", ".csv", ".tsv")
 
 
@@ -68,56 +71,53 @@ def header(path: Path, key: str | None) -> tuple[tuple[int, ...], str] | None:
     if path.suffix.lower() not in (".npy", ".npz"):
         return None
     if path.suffix.lower() == ".npy":
-        with _guarded(path), path.open("rb") as file:
-            return _npy_header(file)
-    with _guarded(path), zipfile.ZipFile(path) as archive:
+        with guarded(path):
+            return _npy_header(path)
+    with guarded(path), zipfile.ZipFile(path) as archive:
         names = [n.removesuffix(".npy") for n in archive.namelist()]
-        with archive.open(f"{choose_key(names, key, path)}.npy") as member:
-            return _npy_header(member)
+        shape, dtype = _member_header(archive, choose_key(names, key, path), path)
+        return shape, dtype.name
 
 
 def says_lengths(path: Path, key: str | None) -> bool:
     """Whether a file is an archive of sequences with their lengths."""
     if path.suffix.lower() != ".npz":
         return False
-    with _guarded(path), zipfile.ZipFile(path) as archive:
+    with guarded(path), zipfile.ZipFile(path) as archive:
         names = [n.removesuffix(".npy") for n in archive.namelist()]
         return has_lengths(names, choose_key(names, key, path))
 
 
-def _npy_header(file: Any) -> tuple[tuple[int, ...], str]:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+def _npy_header(path: Path) -> tuple[tuple[int, ...], str]:
+    with path.open("rb") as file:
+        shape, dtype = _header(file, path, path.stat().st_size)
     return shape, dtype.name
 
 
-class _guarded:
-    """Turn what numpy and zipfile raise for a damaged file into one error that names it."""
+def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return what the header of an array in an archive announces, which is no more than what stands behind it."""
+    info = archive.getinfo(f"{name}.npy")
+    with archive.open(info) as member:
+        return _header(member, path, info.file_size)
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, err: BaseException | None, trace: object) -> None:
-        damage = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
-        if isinstance(err, InputError) or not isinstance(err, damage):
-            return
-        if any(word in str(err) for word in ("pickle", "Object arrays", "Python objects")):
-            raise InputError(
-                f"{str(self.path)!r} holds Python objects; they are refused, because reading them could run code. "
-                "Save plain numbers: np.save(path, np.stack(rows))."
-            ) from err
-        raise InputError(f"{str(self.path)!r} must be a whole file, but cannot be read: {err}. Save it again.") from err
+def _header(file: Any, path: Path, held: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    need_array(shape, dtype, path, held=held)
+    return shape, dtype
 
 
 def _load_npy(path: Path, options: Options) -> Array:
-    with _guarded(path):
+    with guarded(path):
+        _npy_header(path)
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    small = array.nbytes <= IN_MEMORY_BYTES if options.in_memory is None else options.in_memory
-    return np.array(array) if small else array
+    small = array.nbytes <= min(IN_MEMORY_BYTES, free_memory() / 2)
+    if not (small if options.in_memory is None else options.in_memory):
+        return array
+    need_room(array.nbytes, path, " x ".join(map(str, array.shape)))
+    return np.array(array)
 
 
 def choose_key(names: Sequence[str], key: str | None, path: Path) -> str:
@@ -147,15 +147,22 @@ def choose_key(names: Sequence[str], key: str | None, path: Path) -> str:
 
 
 def _read_npz(path: Path, options: Options) -> Raw:
-    with _guarded(path), np.load(path, allow_pickle=False) as archive:
+    with guarded(path), np.load(path, allow_pickle=False) as archive:
         names = list(archive.files)
+        need_archive(archive.zip, path)
+
+        def take(name: str) -> Array:
+            _member_header(archive.zip, name, path)
+            array: Array = archive[name]
+            return array
+
         key = choose_key(names, options.key, path)
-        x = archive[key]
+        x = take(key)
         label = _label_key(names, key, options, path)
-        y = None if label is None else archive[label]
-        if y is not None and options.label is None and (y.ndim == 0 or len(y) != len(x) or y.size != len(y)):
+        y = None if label is None else take(label)
+        if y is not None and options.label is None and (y.ndim == 0 or y.shape[:1] != x.shape[:1] or y.size != len(y)):
             label, y = None, None
-        lengths = archive[LENGTHS] if has_lengths(names, key) else None
+        lengths = take(LENGTHS) if has_lengths(names, key) else None
     others = [n for n in names if n not in (key, label, LENGTHS if lengths is not None else key)]
     notes = [f"The array {key!r} was read" + (f"; {', '.join(others)} were left." if others else ".")]
     notes += [f"The array {label!r} holds the labels."] if label else []
@@ -191,15 +198,17 @@ def _read_idx(path: Path) -> Raw:
 def _read_csv(path: Path) -> Any:
     import pandas as pd
 
+    need_no_holes(path)
+    need_room(path.stat().st_size, path, "numbers as text")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
+            first = file.readline(FIRST_LINE)
         mark = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
         header: Any = None if _all_numbers(first.rstrip("\r\n").split(mark)) else "infer"
         new = tuple(int(n) for n in pd.__version__.split(".")[:2]) >= (3, 1)
         exact: Any = {} if new else {"float_precision": "round_trip"}  # since 3.1 the only way
         return pd.read_csv(path, sep=mark, header=header, encoding="utf-8-sig", **exact)
-    except (ValueError, OSError) as err:
+    except Exception as err:  # pandas raises a dozen types for a damaged file
         raise InputError(
             f"{str(path)!r} must be a table in UTF-8 with the same number of cells in every line, but: {err}. "
             "Check that line, or save the file again."

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from senzai.core.errors import InputError
+from senzai.core.files import user_path
 from senzai.core.later import is_tensor, torch
 from senzai.core.registry import Registry
 
@@ -19,6 +20,8 @@ from . import idx, readers
 from .frames import from_frame
 from .kind import Opened
 from .labels import as_labels
+from .limits import need_regular
+from .masks import filled, need_dense, plain, stacked
 from .options import Options
 from .readers import Raw
 from .rows import Array
@@ -80,13 +83,13 @@ def existing(source: object) -> Path | None:
     """Return the path of a source that names a file or folder; ``None`` for data in memory.
 
     Raises:
-        InputError: There is no such file; near names are suggested.
+        InputError: There is no such file (near names are suggested), or it is a pipe, a device or a socket.
     """
     if not isinstance(source, str | Path) or is_built_in(source) or "://" in str(source):
         return None
-    path = Path(source).expanduser()
+    path = user_path(source)
     if path.exists():
-        return path
+        return path if path.is_dir() else need_regular(path)
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, [*beside, *BUILT_IN], n=3)
     hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else "Check the path."
@@ -107,6 +110,7 @@ def header(source: object, options: Mapping[str, Any]) -> Header | None:
         return Header(*found, sequences) if found else Header((-1, -1), "float64")
     if is_pair(source):
         return header(source[0], options)
+    need_dense(source, f"the {type(source).__name__}")
     if isinstance(source, np.ndarray) or is_tensor(source) or is_frame(source):
         return Header(_shape(source), str(getattr(source, "dtype", "float64")).removeprefix("torch."))
     if isinstance(source, list | tuple) and source and not isinstance(source[0], str | Path | Mapping):
@@ -135,23 +139,19 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
     raw, origin = _raw(source, options)
     if is_frame(raw.x):
         return from_frame(raw, options, schema, origin=origin)
-    form: Form = "numpy"
-    dtype, x = "", raw.x
-    if is_tensor(x):
-        form, dtype = "torch", str(x.dtype).removeprefix("torch.")
-        x = x.detach().cpu()
-        x = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    form: Form = "torch" if is_tensor(raw.x) else "numpy"
+    x, dtype = plain(raw.x, origin)
+    x, notes = filled(x, origin)
     labels = None if raw.y is None else as_labels(raw.y)
     if options.label is not None and labels is None and schema is None:
         raise InputError(
             f"The option label={options.label!r} names an array of an .npz file or a column of a table, but {origin} "
             "has neither. Give the labels as (X, y)."
         )
-    x = x if isinstance(x, np.ndarray) else np.asarray(x)
     opened = Opened(
-        data=x, n_rows=len(x) if x.ndim else 0, dtype=dtype or x.dtype.name, form=form, origin=origin,
-        labels=labels, label_name=raw.label_name, label_asked=raw.label_asked, notes=raw.notes,
-        lengths=raw.lengths,
+        data=x, n_rows=len(x) if x.ndim else 0, dtype=dtype, form=form, origin=origin,
+        labels=labels, label_name=raw.label_name, label_asked=raw.label_asked, notes=(*raw.notes, *notes),
+        lengths=raw.lengths, facts={"missing": "keep"} if notes else {},
     )
     return refuse_no_array(opened)
 
@@ -183,7 +183,7 @@ def _stack(items: Any) -> Any:
             return torch.stack(list(items))
         raise _ragged(shapes)
     try:
-        return np.asarray(items)
+        return stacked(items)
     except ValueError as err:
         raise _ragged({_shape(v) for v in items}) from err
 
@@ -203,7 +203,7 @@ def _from_dataset(source: Any) -> Raw:
         )
     items = [_item(source[i]) for i in range(len(source))]
     tensors = bool(items) and is_tensor(items[0][0])
-    x = _stack([v if tensors else np.asarray(v) for v, _ in items])
+    x = _stack([v if tensors else np.asanyarray(v) for v, _ in items])
     labelled = bool(items) and all(label is not None for _, label in items)
     notes = ("The data set was read row by row into memory.",)
     return Raw(x=x, y=[_number(label) for _, label in items] if labelled else None, notes=notes)

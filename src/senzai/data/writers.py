@@ -62,6 +62,8 @@ def _write_csv(decoded: Any, path: Path, mark: str) -> None:
 def write_images(decoded: Any, folder: str | Path, *, top: float) -> None:
     """Write pictures ``(N, H, W)`` or ``(N, H, W, C)`` as numbered png files in a new folder.
 
+    Whole greys of 16 bits, or above 255, are written as they are; everything else is scaled to 8 bits.
+
     Args:
         decoded: The pictures, from 0 (black) to ``top`` (white).
         folder: Where to; it must not exist yet.
@@ -70,7 +72,10 @@ def write_images(decoded: Any, folder: str | Path, *, top: float) -> None:
     from PIL import Image
 
     array = plain_array(decoded)
-    if array.dtype != np.uint8 or top != 255:
+    grey = array.ndim == 3 or array.shape[-1] == 1
+    if array.dtype.kind in "iu" and (top > 255 or array.dtype == np.uint16) and grey:
+        array = np.clip(array, 0, 65535).astype(np.uint16)
+    elif array.dtype != np.uint8 or top != 255:
         array = np.clip(np.rint(array.astype(np.float64) * (255 / top)), 0, 255).astype(np.uint8)
     array = array[..., 0] if array.ndim == 4 and array.shape[-1] == 1 else array
     if array.ndim == 4 and array.shape[-1] not in (3, 4):

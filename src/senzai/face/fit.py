@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..core.errors import BundleError
+from ..core.files import user_path
 from ..core.random import derive, forked
 from ..data import Dataset, Schema, open_data
 from ..data.sources import is_built_in
@@ -114,7 +115,7 @@ def resume(path: str | Path, *, data: object = None, progress: bool | None = Non
         BundleError: There is nothing to resume, or the data are not the same.
         OutputError: Another process trains in the folder.
     """
-    with reopened(Path(path), main=is_main()) as place:
+    with reopened(user_path(path), main=is_main()) as place:
         return _go_on(place, data, more, progress=_shown(progress))
 
 
@@ -151,7 +152,7 @@ def source_of(spec: bundle.Spec, data: object = None) -> object:
     """
     if data is not None:
         return data
-    if is_url(spec.source) or is_built_in(spec.source) or Path(spec.source).exists():
+    if is_url(spec.source) or is_built_in(spec.source) or os.path.exists(spec.source):
         return spec.source
     raise BundleError(
         f"The run was trained on {spec.source!r}, which is not here. "
@@ -191,7 +192,8 @@ def n_labelled(dataset: Dataset, rows: np.ndarray[Any, Any]) -> int:
 def name_of(data: object) -> str:
     """Return what a run calls its data: where they are, if they can be found again."""
     if isinstance(data, str | Path):
-        return str(Path(data).resolve()) if Path(data).exists() else _without_password(str(data))
+        there = os.path.exists(os.path.expanduser(data))
+        return str(user_path(data).resolve()) if there else _without_password(str(data))
     return f"a {type(data).__name__}{IN_MEMORY}"
 
 

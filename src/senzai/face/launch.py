@@ -37,7 +37,7 @@ def launch(
     if out is None:
         raise SettingError(f"Training on {devices} devices needs a folder that they share; give out=... (--out).")
     if not overwrite:
-        refuse_existing(Path(out))  # now, not after the workers have started
+        refuse_existing(user_path(out, output=True))  # now, not after the workers have started
     from .run import load
 
     with _signals() as passed, parcel_folder() as (tmp, held):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import InputError, OutputError, SettingError
-from ..core.files import replacing_folder, write_json, write_text
+from ..core.files import replacing_folder, user_path, write_json, write_text
 from ..core.random import derive
 from ..data import BUILT_IN, KINDS, Dataset, Schema, open_data
 from ..data.lengths import ended
@@ -320,7 +320,7 @@ class Run(RowVerbs):
 
         if path is None and self.folder is None:
             raise OutputError("A report needs a place, but this run has no folder. Give a path, or save the run first.")
-        target = Path(path) if path is not None else Path(str(self.folder)) / "report.html"
+        target = user_path(path, output=True) if path is not None else Path(str(self.folder)) / "report.html"
         return write_report(self, self.dataset(self.source(data)), target)
 
     def info(self) -> dict[str, Any]:
@@ -358,7 +358,7 @@ class Run(RowVerbs):
         """
         from .scoring import kept_reference, write_reference
 
-        target = Path(path)
+        target = user_path(path, output=True)
         refuse_existing(target)
         history, reference = self.history, kept_reference(self)
         with replacing_folder(target) as tmp:
@@ -381,7 +381,7 @@ def load(path: str | Path) -> Run:
     Raises:
         BundleError: The folder is no run, is damaged, unfinished, or of a newer version.
     """
-    folder = Path(path)
+    folder = user_path(path)
     spec = bundle.read_spec(folder)
     run = Run(spec, bundle.load_model(folder, spec), folder=folder)
     run.metrics = bundle.read_metrics(folder)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..core.terminal import safe
 from ..evaluation.diagnosis import Facts, Finding, Told, examine
 from ..objectives.base import Objective
 from ..training.events import Event, Finished, Progressed, Recovered, Started, Validated
@@ -18,7 +19,7 @@ WARNING = "warning"
 
 def say(text: str) -> None:
     """Write a warning to stderr."""
-    sys.stderr.write(f"Warning: {text}\n")
+    sys.stderr.write(f"Warning: {safe(text)}\n")
 
 
 class Watch:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..core.errors import BundleError, OutputError, TrainingError
-from ..core.files import cannot_write, replacing_folder, sync_folder
+from ..core.files import cannot_write, replacing_folder, sync_folder, user_path
 from .lock import Lock, attempt, take
 
 SPEC, WEIGHTS, METRICS, HISTORY = "spec.json", "weights.safetensors", "metrics.json", "history.jsonl"
@@ -112,7 +112,7 @@ def reserved(out: str | Path | None, *, overwrite: bool, main: bool) -> Iterator
         OutputError: It exists and is not to be overwritten, or another process trains in it.
         BundleError: It is to be overwritten, and is no run.
     """
-    folder = None if out is None else Path(out)
+    folder = None if out is None else user_path(out, output=True)
     if folder is not None and folder.exists() and overwrite:
         with _kept(Place(folder, folder / NEW, main=main)) as place:
             yield place

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..core import terminal
 from .events import Event, Failed, Finished, Interrupted, Progressed, Recovered, Started, Validated
 from .loop import Training
 
@@ -14,7 +15,7 @@ class ProgressBar:
     """A bar that shows distortion and rate of the training rows, and the bound of the validation rows."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or terminal.console(error=True)
         self.bar = Progress(
             TextColumn("[bold]training"), BarColumn(bar_width=24), MofNCompleteColumn(),
             TextColumn("{task.fields[numbers]}"), TimeRemainingColumn(), console=self.console, transient=False,

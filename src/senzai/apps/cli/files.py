@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError, OutputError
+from ...core.files import user_path
 
 if TYPE_CHECKING:
     from ...data import Schema
@@ -21,6 +22,7 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     Raises:
         OutputError: Something is there, or there is no such folder.
     """
+    path = user_path(path, output=True)
     if path.exists() and not overwrite:
         raise OutputError(f"{str(path)!r} exists already. Choose another name, or replace it with --overwrite.")
     if path.is_dir() and not _only_pictures(path):
@@ -73,7 +75,7 @@ def write_sheet(decoded: Any, path: Path, schema: Schema) -> None:
 
     with tempfile.TemporaryDirectory() as tmp:
         KINDS[schema.kind].write(decoded, Path(tmp) / "pictures", schema)
-        pictures = [_pixels(p) for p in sorted(Path(tmp, "pictures").iterdir())]
+        pictures = [_pixels(p, (schema.n_levels or 256) - 1) for p in sorted(Path(tmp, "pictures").iterdir())]
     height, width = pictures[0].shape[:2]
     columns = int(np.ceil(np.sqrt(len(pictures))))
     zoom = max(1, 48 // max(height, width))
@@ -88,12 +90,14 @@ def write_sheet(decoded: Any, path: Path, schema: Schema) -> None:
         sheet.save(file, format=Image.registered_extensions()[path.suffix.lower()])
 
 
-def _pixels(file: Path) -> Any:
+def _pixels(file: Path, top: int) -> Any:
+    """Return a picture with 8 bits; ``top`` is the white of one with more."""
     import numpy as np
     from PIL import Image
 
     with Image.open(file) as picture:
-        return np.array(picture)
+        found = np.array(picture)
+    return found if found.itemsize == 1 else np.rint(found * (255 / top)).astype(np.uint8)
 
 
 def write_codes(codes: Any, path: Path, names: list[str] | None = None) -> None:

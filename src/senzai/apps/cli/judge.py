@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from .files import refuse_existing
-from .options import Json, Overwrite, OwnData, RunFolder, Seed
+from .options import Factors, Json, Overwrite, OwnData, RunFolder, Seed, place
 from .output import Document, plain, reply, table
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ def evaluate(
     against: Annotated[
         str | None, Option("--against", metavar="DATA", help="Other data that the model should find strange.")
     ] = None,
-    factors: Annotated[
-        Path | None, Option("--factors", metavar="FILE", help="Known factors, a row of numbers for each row of data.")
-    ] = None,
+    factors: Factors = None,
     anomaly: Annotated[
         str | None, Option("--anomaly", metavar="CLASS", help="The class whose rows are anomalies.")
     ] = None,
@@ -109,7 +108,7 @@ def _measured(found: Document, run: Path) -> list[str]:
     facts: dict[str, object] = {"rows": f"{found['n']:,} ({found.get('split', 'all')})"}
     if "log_likelihood" in found:
         facts |= _base(found)
-    facts |= {plain(name): text for name, text in lines_of(found.get("measured") or {})}
+    facts |= {name: text for name, text in lines_of(found.get("measured") or {})}
     notes = found.get("notes") or []
     lines = [f"  {plain(n)}" for n in ([notes] if isinstance(notes, str) else notes)]
     left_out = (found.get("not_measured") or {}).items()
@@ -159,7 +158,7 @@ def report(
     run: RunFolder,
     data: OwnData = None,
     output: Annotated[
-        Path | None, Option("--output", "-o", metavar="FILE", help="By default report.html in the run.")
+        Path | None, Option("--output", "-o", metavar="FILE", help="By default report.html in the run.", callback=place)
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -185,14 +184,13 @@ def diagnose(
     ] = None,
     rows: Annotated[int, Option("--rows", min=30, help="Look at so many rows, at most.")] = 500,
     k: Annotated[int, Option("--k", min=2, help="Draws per row of the likelihood.")] = 64,
-    factors: Annotated[
-        Path | None, Option("--factors", metavar="FILE", help="Known factors, a row of numbers for each row of data.")
-    ] = None,
+    factors: Factors = None,
     cure: Annotated[
         bool, Option("--cure", help="Train again with the first remedy, show both, and name the better.")
     ] = False,
     out: Annotated[
-        Path | None, Option("--out", metavar="FOLDER", help="Folder of the cured run; by default RUN-cured.")
+        Path | None,
+        Option("--out", metavar="FOLDER", help="Folder of the cured run; by default RUN-cured.", callback=place),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -249,6 +247,6 @@ def source_of(run: Run, data: str | None) -> str:
     from ...data.sources import is_built_in
 
     source = data or run.spec.source
-    if data is None and not Path(source).exists() and not is_built_in(source):
+    if data is None and not os.path.exists(source) and not is_built_in(source):
         raise InputError(f"The run was trained on {source!r}, which is not here. Give the data after the run.")
     return source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,8 +22,8 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Say what a run is, or what `fit` would make of data."""
-    path = Path(target)
-    if (path / "spec.json").exists() or (path / "weights.safetensors").exists():
+    path = Path(os.path.expanduser(target))
+    if any(os.path.exists(path / name) for name in ("spec.json", "weights.safetensors")):
         document, lines = _about_run(path)
     else:
         document, lines = _about_data(target, settings or [])

@@ -7,7 +7,17 @@ from typing import Annotated, TypeAlias
 
 from typer import Argument, Option
 
-RunFolder: TypeAlias = Annotated[Path, Argument(metavar="RUN", help="Folder of a run, as given to `fit --out`.")]
+from ...core.files import user_path
+
+
+def place(value: Path | None) -> Path | None:
+    """Return a path as the user means it, or refuse it before anything is done."""
+    return None if value is None else user_path(value)
+
+
+RunFolder: TypeAlias = Annotated[
+    Path, Argument(metavar="RUN", help="Folder of a run, as given to `fit --out`.", callback=place)
+]
 Data: TypeAlias = Annotated[
     str, Argument(metavar="DATA", help="File, folder or built-in name (`digits`).", show_default=False)
 ]
@@ -16,7 +26,16 @@ OwnData: TypeAlias = Annotated[
     Argument(metavar="DATA", help="File, folder or built-in name; by default the run's own.", show_default=False),
 ]
 Json: TypeAlias = Annotated[bool, Option("--json", help="Print one JSON document on stdout and nothing else there.")]
-File: TypeAlias = Annotated[Path, Option("--output", "-o", metavar="FILE", help="Where to; the suffix says how.")]
+File: TypeAlias = Annotated[
+    Path, Option("--output", "-o", metavar="FILE", help="Where to; the suffix says how.", callback=place)
+]
+NewRun: TypeAlias = Annotated[
+    Path | None, Option("--out", metavar="RUN", help="A new folder for the run.", callback=place)
+]
+Factors: TypeAlias = Annotated[
+    Path | None,
+    Option("--factors", metavar="FILE", help="Known factors, a row of numbers for each row of data.", callback=place),
+]
 Overwrite: TypeAlias = Annotated[bool, Option("--overwrite", help="Replace what is there already.")]
 Quiet: TypeAlias = Annotated[bool, Option("--quiet", "-q", help="No progress bar, no explanations.")]
 NoReport: TypeAlias = Annotated[bool, Option("--no-report", help="Do not write report.html at the end.")]

@@ -10,6 +10,8 @@ from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ...core import terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -31,9 +33,7 @@ def only_a_document() -> Iterator[None]:
 
 def console(*, error: bool = False) -> Console:
     """Return where text for people goes: stdout, or stderr for errors and warnings."""
-    from rich.console import Console
-
-    return Console(stderr=error, highlight=False, soft_wrap=True)
+    return terminal.console(error=error, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
@@ -49,15 +49,15 @@ def warn(text: str) -> None:
 
 
 def plain(value: object) -> str:
-    r"""Return a value of the user's as text that Rich does not read as markup.
+    r"""Return a value of the user's as text that Rich does not read as markup, and that cannot begin a line.
 
     Example:
-        >>> plain("a[b].csv")
-        'a\\[b].csv'
+        >>> plain("a[b].csv\nError: none")
+        'a\\[b].csv\\nError: none'
     """
     from rich.markup import escape
 
-    return escape(str(value))
+    return escape(str(value).replace("\n", "\\n"))
 
 
 def table(rows: Mapping[str, object]) -> str:
@@ -69,7 +69,7 @@ def table(rows: Mapping[str, object]) -> str:
         [dim]  kind  [/]array
     """
     width = max((len(name) for name in rows), default=0)
-    return "\n".join(f"[dim]  {name:<{width}}  [/]{plain(value)}" for name, value in rows.items())
+    return "\n".join(f"[dim]  {plain(f'{name:<{width}}')}  [/]{plain(value)}" for name, value in rows.items())
 
 
 def reply(as_json: bool, document: Mapping[str, Any], *lines: str) -> None:
@@ -79,7 +79,8 @@ def reply(as_json: bool, document: Mapping[str, Any], *lines: str) -> None:
             say(line)
         return
     out = _DOCUMENT.get() or sys.stdout
-    out.write(json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    out.write(terminal.safe_json(text) + "\n")
     out.flush()
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from ...core.errors import SettingError
-from .options import Data, Json, NoReport, Overwrite, Quiet, RunFolder, Set
+from ...core.files import user_path
+from .options import Data, Json, NewRun, NoReport, Overwrite, Quiet, RunFolder, Set, place
 from .output import Document, console, plain, reply, say, table, warn
 from .settings import parse_set, read_config
 
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
 def fit(
     data: Data,
-    out: Annotated[Path | None, Option("--out", metavar="RUN", help="A new folder for the run.")] = None,
+    out: NewRun = None,
     recipe: Annotated[str | None, Option("--recipe", help="Name in `senzai recipes`; by default vae.")] = None,
     kind: Annotated[str | None, Option("--kind", help="Name in `senzai kinds`; by default detected.")] = None,
     settings: Set = None,
-    config: Annotated[Path | None, Option("--config", metavar="FILE.toml", help="Settings from a file.")] = None,
+    config: Annotated[
+        Path | None, Option("--config", metavar="FILE.toml", help="Settings from a file.", callback=place)
+    ] = None,
     condition: Annotated[
         str | None, Option("--condition", metavar="NAMES", help="What to generate by: columns, or `label`.")
     ] = None,
@@ -43,7 +46,7 @@ def fit(
         chosen["skip_bad"] = True
     if condition:
         chosen["condition"] = condition
-    folder = out or (Path(top["out"]) if "out" in top else None)
+    folder = out or (user_path(top["out"], output=True) if "out" in top else None)
     if folder is None:
         raise SettingError("A run needs a folder to be kept in. Name one: --out runs/NAME")
     teller = _Teller(silent=quiet or as_json)
@@ -104,7 +107,9 @@ def resume(
 
 
 def demo(
-    out: Annotated[Path | None, Option("--out", metavar="RUN", help="A new folder; by default runs/demo.")] = None,
+    out: Annotated[
+        Path | None, Option("--out", metavar="RUN", help="A new folder; by default runs/demo.", callback=place)
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,7 +180,7 @@ def row_of(run: Run, text: str) -> Any:
         InputError: There is no such row.
     """
     source, colon, row = text.rpartition(":")
-    if not colon or not row.isdecimal() or Path(text).exists():
+    if not colon or not row.isdecimal() or os.path.exists(text):
         return text
     dataset = run.dataset(source)
     if int(row) >= len(dataset):

@@ -12,6 +12,8 @@ from typing import Any
 
 from senzai.core.errors import InputError
 
+from ..limits import guarded
+
 DELIMITERS = (",", "\t", ";", "|")
 BLOCK, WIDE_BLOCK = 1 << 22, 1 << 24
 """Bytes that are read at once; more of tables with hundreds of columns, whose blocks have few rows."""
@@ -47,7 +49,7 @@ def sniff(path: Path, *, encoding: str | None, delimiter: str | None, quote: str
         InputError: It is empty, cut off, or in several encodings.
     """
     found = encoding or find_encoding(path)
-    with path.open(encoding=found, newline="") as file:
+    with guarded(path), path.open(encoding=found, newline="") as file:
         text = file.read(SNIFFED)
     whole = path.stat().st_size <= SNIFFED // 4
     if not text.strip():

@@ -23,8 +23,8 @@ def of_sqlite(path: Path, options: TableOptions) -> Pieces:
 
     link = connect()
     try:
-        tables = [r[0] for r in link.execute("select name from sqlite_master where type in ('table','view')")]
-    except sqlite3.DatabaseError as err:
+        tables = [str(r[0]) for r in link.execute("select name from sqlite_master where type in ('table','view')")]
+    except Exception as err:  # a damaged file makes sqlite3 raise several types
         raise InputError(f"{str(path)!r} must be a whole SQLite file, but: {err}. Copy it again.") from err
     finally:
         link.close()

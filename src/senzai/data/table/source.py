@@ -13,6 +13,7 @@ from senzai.core.extras import need
 
 from .. import sources
 from ..column import Column, Table
+from ..limits import need_no_holes, need_room, need_sound_archive
 from ..options import TableOptions
 from . import csvs, databases, texts
 
@@ -117,7 +118,9 @@ def open_source(source: Any, options: TableOptions, table: Table | None) -> Sour
         import numpy as np
         import pandas as pd
 
-        frame = pd.DataFrame(np.asarray(frame))
+        array = np.asanyarray(frame)  # with its mask, if it has one
+        fields = array.dtype.names
+        frame = pd.DataFrame(array if fields is None else {name: pd.Series(array[name]) for name in fields})
     return replace(_in_memory(frame, "the DataFrame", "pandas"), index=frame.index)
 
 
@@ -150,6 +153,7 @@ def _from_file(path: Path, options: TableOptions, table: Table | None) -> Source
         import pandas as pd
 
         with _guarded(path):
+            need_sound_archive(path)
             frame = pd.read_excel(path, sheet_name=options.sheet if options.sheet is not None else 0)
         return _in_memory(frame, origin, "table")
     read = {".parquet": _parquet, ".pq": _parquet, ".jsonl": _json_lines, ".ndjson": _json_lines}.get(suffix, _arrow)
@@ -182,7 +186,11 @@ class _guarded:
 def _gathered(source: Source) -> Source:
     import pandas as pd
 
-    parts = list(source.pieces(ROWS))
+    parts, held = [], 0
+    for part in source.pieces(ROWS):
+        held += int(part.memory_usage(index=False).sum())
+        need_room(held, source.origin, "rows that in memory take")
+        parts.append(part)
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     made = _in_memory(frame, source.origin, source.form, source.notes)
     return replace(made, readings=source.readings)
@@ -204,6 +212,7 @@ def _arrow_frame(batch: Any, schema: Any) -> Any:
     import pyarrow as pa
 
     table = pa.Table.from_batches([batch], schema=batch.schema) if isinstance(batch, pa.RecordBatch) else batch
+    table.validate(full=True)  # a damaged file may point anywhere in memory, and Arrow would follow
     return table.replace_schema_metadata(schema.metadata).to_pandas().reset_index(drop=True)
 
 
@@ -211,17 +220,19 @@ def _arrow(path: Path, rows: int) -> Iterator[Any]:
     import pyarrow as pa
     from pyarrow import ipc
 
-    try:
-        with pa.memory_map(str(path)) as file:
-            reader = ipc.open_file(file)
-            for i in range(reader.num_record_batches):
-                batch = reader.get_batch(i)
-                for start in range(0, batch.num_rows, rows):
-                    yield _arrow_frame(batch.slice(start, rows), reader.schema)
-    except pa.ArrowInvalid:
+    with path.open("rb") as start:
+        streamed = start.read(6) != b"ARROW1"
+    if streamed:
         with pa.OSFile(str(path)) as file, ipc.open_stream(file) as stream:
             for batch in stream:
                 yield _arrow_frame(batch, stream.schema)
+        return
+    with pa.memory_map(str(path)) as file:
+        reader = ipc.open_file(file)
+        for i in range(reader.num_record_batches):
+            batch = reader.get_batch(i)
+            for first in range(0, batch.num_rows, rows):
+                yield _arrow_frame(batch.slice(first, rows), reader.schema)
 
 
 def _json_lines(path: Path, rows: int) -> Iterator[Any]:
@@ -234,6 +245,7 @@ def _json_lines(path: Path, rows: int) -> Iterator[Any]:
 
 # --- text -----------------------------------------------------------------------------------------------------------
 def _from_text(path: Path, options: TableOptions, table: Table | None, *, large: bool) -> Source:
+    need_no_holes(path)
     dialect = csvs.sniff(
         path, encoding=options.encoding, delimiter=options.delimiter, quote=options.quote, header=options.header
     )
