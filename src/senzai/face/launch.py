@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import errors
 from ..core.errors import RunInterrupted, SenzaiError, SettingError
+from ..core.files import user_path
 from ..training.places import refuse_existing
 from .parcel import pack, parcel_folder
 
