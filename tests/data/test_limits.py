@@ -247,3 +247,41 @@ def test_a_table_of_a_database_without_a_name_is_named(tmp_path):
     link.close()
     with pytest.raises(UserError, match=r"tables|malformed|SQLite"):
         open_data(path)
+
+
+# --- half characters ------------------------------------------------------------------------------------------------
+HALF, NUMBERS = "a\ud800", np.random.default_rng(0).normal(size=(40, 2))
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ((NUMBERS, np.array([HALF, "b"] * 20)), None),
+        (pd.DataFrame(NUMBERS, columns=pd.Index([HALF, "b"], dtype=object)), None),
+        (pd.DataFrame(NUMBERS, columns=pd.Index([HALF, "b"], dtype=object)), "array"),
+        (pd.DataFrame({"c": pd.Series([HALF, "b"] * 20, dtype=object), "d": NUMBERS[:, 0]}), None),
+    ],
+    ids=["label", "column", "column of an array", "cells"],
+)
+def test_half_characters_are_refused(source, kind):
+    with pytest.raises(InputError, match="whole characters"):
+        open_data(source, kind=kind)
+
+
+def test_file_names_that_are_not_utf8(tmp_path):
+    pixels = np.zeros((4, 4), np.uint8)
+    name = os.fsdecode(b"\xff.png")
+    try:
+        Image.fromarray(pixels).save(tmp_path / "1.png")
+        (tmp_path / "1.png").rename(tmp_path / name)
+    except OSError:
+        pytest.skip("the file system has names in UTF-8 only")
+    assert len(open_data(tmp_path)) == 1
+    (tmp_path / os.fsdecode(b"\xfe.png")).write_bytes(b"none")
+    data = open_data(tmp_path, options={"skip_bad": True})
+    assert any(r"skipped: \udcfe.png" in r for r in data.schema.reasons)
+    for one in ("cat", os.fsdecode(b"\xfe")):
+        (tmp_path / "classes" / one).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "classes" / one / "1.png")
+    with pytest.raises(InputError, match="whole characters"):
+        open_data(tmp_path / "classes")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic_core import PydanticSerializationError
 
 from senzai.core.errors import InputError, UserError
 from senzai.core.memory import free_memory
@@ -147,6 +149,23 @@ def told(nbytes: int) -> str:
         if nbytes >= size:
             return f"{nbytes / size:,.1f} {unit}"
     return f"{nbytes:,} bytes"
+
+
+@contextmanager
+def whole_text() -> Iterator[None]:
+    """Turn the complaint about text that no file can hold into an error that shows it.
+
+    Raises:
+        InputError: Somewhere is half a character, as an escape in JSON or a file name that is not UTF-8 can make one.
+    """
+    try:
+        yield
+    except (UnicodeEncodeError, PydanticSerializationError) as err:
+        found = ascii(err.object[max(0, err.start - 20) : err.end + 20]) if isinstance(err, UnicodeEncodeError) else ""
+        raise InputError(
+            f"Text must be made of whole characters, but {found or 'a name or a class'} has half of one. "
+            "Replace it, or read the text with its own encoding."
+        ) from err
 
 
 class guarded:

@@ -15,6 +15,7 @@ from senzai.core.errors import InputError, UserError
 from . import sources
 from .frames import with_index
 from .kind import KINDS, Kind
+from .limits import whole_text
 from .options import parse
 from .rows import Rows
 from .schema import Proposal, Schema
@@ -116,10 +117,12 @@ def open_data(
     name = kind or (schema.kind if schema is not None else detect_kind(source, options))
     chosen = KINDS[name]
     settings = parse(name, chosen.options, options)
-    opened = chosen.read(source, settings, schema)
-    final = chosen.infer(opened, settings) if schema is None else chosen.check(opened, schema, settings)
-    try:
-        rows = chosen.rows(opened, final)
-    except UserError as err:
-        raise type(err)(f"{opened.origin}: {err}") from err
+    with whole_text():
+        opened = chosen.read(source, settings, schema)
+        final = chosen.infer(opened, settings) if schema is None else chosen.check(opened, schema, settings)
+        final.model_dump_json()  # a run must be able to keep it
+        try:
+            rows = chosen.rows(opened, final)
+        except UserError as err:
+            raise type(err)(f"{opened.origin}: {err}") from err
     return Dataset(final, rows, chosen, opened.index, opened.data)
