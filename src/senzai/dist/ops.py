@@ -179,6 +179,12 @@ class Observed(Around):
         super().__init__(base)
         self.observed = observed
 
+    @property
+    def variance(self) -> Tensor:
+        """Variance of the base."""
+        variance: Tensor = self.base.variance
+        return variance
+
     def elementwise(self, x: Tensor) -> Tensor:
         """Log density of each entry, zero where nothing was observed."""
         safe = torch.where(self.observed, x, stand_in(self.base).detach().to(x.dtype))

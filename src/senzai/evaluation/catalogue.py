@@ -21,6 +21,7 @@ from ..models.base import Inference, LatentModel
 from ..models.modes import judging
 from .bits import dequantise, is_discrete
 from .features import Features, classifier_features, denoising_features, pca_features, random_features, raw_features
+from .holes import filled
 from .likelihood import LikelihoodEstimate, log_likelihood
 from .results import Floats, Ints, plain
 from .statistics import random_rows
@@ -131,11 +132,18 @@ class Case:
         return rows.numpy(), y.cpu()[rows].numpy().astype(np.int64)
 
     def samples(self, n: int) -> Tensor:
-        """New rows; conditions are those of the judged rows, in turn."""
-        c = self.rows.c
-        given = None if c is None else c[torch.arange(n, device=c.device) % len(c)]
+        """New rows, given conditions of judged rows."""
         model = self.model if self.extras.sampler is None else self.extras.sampler
-        return verbs.sample(model, n, seed=derive(self.seed, "judged"), c=given, noise=self.extras.noise)
+        seed = derive(self.seed, "judged")
+        return verbs.sample(model, n, seed=seed, c=self.conditions(n), noise=self.extras.noise)
+
+    def conditions(self, n: int) -> Tensor | None:
+        """Conditions of ``n`` judged rows: at random, and each again only after all others."""
+        c = self.rows.c
+        if c is None:
+            return None
+        order = np.random.default_rng(derive(self.seed, "conditions")).permutation(len(c))
+        return c[torch.from_numpy(order[np.arange(n) % len(c)]).to(c.device)]
 
     def feature(self, wanted: str | Features) -> Features:
         """Make features by name, from training rows where they need any.
@@ -152,7 +160,7 @@ FEATURES = ("pca", "entries", "random", "denoising", "classifier")
 
 
 def make_features(name: str, train: Batch | None, event: tuple[int, ...], *, seed: int) -> Features:
-    """Return features by name.
+    """Return features by name; those that are learned take the mean of a column where an entry is missing.
 
     Raises:
         SettingError: Nobody knows the name, or training rows or labels are missing.
@@ -166,13 +174,13 @@ def make_features(name: str, train: Batch | None, event: tuple[int, ...], *, see
     if train is None:
         raise SettingError(f"The features {name!r} are learned from training rows, which are not here. Use 'random'.")
     if name == "pca":
-        return pca_features(train.tensor)
+        return pca_features(filled(train))
     if name == "denoising":
-        return denoising_features(train.tensor, seed=seed)
+        return denoising_features(filled(train), seed=seed)
     known = torch.ones(len(train), dtype=torch.bool) if train.y_known is None else train.y_known
     if train.y is None or train.y.is_floating_point() or not bool(known.any()):
         raise SettingError("The features 'classifier' are learned from labels, but the training rows have none.")
-    return classifier_features(train.tensor[known], train.y[known], seed=seed)
+    return classifier_features(filled(train)[known], train.y[known], seed=seed)
 
 
 # --- what it costs --------------------------------------------------------------------------------------------------

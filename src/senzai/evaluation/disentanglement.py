@@ -9,9 +9,12 @@ import numpy as np
 
 from ..core.errors import InputError
 from .probes import halves
-from .results import Figure, Floats, Ints, bootstrap, spread
+from .results import HALVES, Figure, Floats, Ints, halving
 
 BINS = 20
+DIVISIONS = 8
+"""Divisions of the rows into halves. A score of one half varies from half to half as one of all rows does from set to
+set (:func:`halving`), so that the standard deviation over divisions is the error of their mean as well."""
 
 
 def check_factors(codes: Floats, factors: Ints) -> None:
@@ -57,7 +60,7 @@ def _entropy(counts: Any) -> float:
 
 # --- scores of information ------------------------------------------------------------------------------------------
 def mutual_information_gap(
-    codes: Floats, factors: Ints, *, bins: int = BINS, seed: int = 0, repeats: int = 30
+    codes: Floats, factors: Ints, *, bins: int = BINS, seed: int = 0, repeats: int = HALVES
 ) -> Figure:
     r"""Mutual information gap (MIG): does one latent know a factor, and no other?
 
@@ -74,18 +77,20 @@ def mutual_information_gap(
         codes: Rows by latents, e.g. posterior means.
         factors: Rows by factors, whole numbers.
         bins: Bins of a latent.
-        seed: Seed of the bootstrap behind the error.
-        repeats: Bootstrap repeats.
+        seed: Seed of the halves behind error and bias.
+        repeats: Times that the rows are halved.
 
     Returns:
-        The score, with the gap of each factor.
+        The score, with the gap of each factor, and its ``bias``: how much too high (or, negative, too low) it is
+        because the rows are few.
     """
     check_factors(codes, factors)
     binned = discretise(codes, bins)
     gaps = _gaps(binned, factors)
-    again = bootstrap(len(codes), lambda i: _gaps(binned[i], factors[i]).mean(), seed=seed, repeats=repeats)
-    details = {"per_factor": gaps.tolist(), "bins": bins}
-    return Figure(float(gaps.mean()), spread(again)[0], len(codes), seed, "MIG", details)
+    value = float(gaps.mean())
+    se, halves = halving((len(codes),), lambda i: _gaps(binned[i], factors[i]).mean(), seed=seed, repeats=repeats)
+    details = {"per_factor": gaps.tolist(), "bins": bins, "bias": float(halves) - value}
+    return Figure(value, float(se), len(codes), seed, "MIG", details)
 
 
 def _gaps(binned: Ints, factors: Ints) -> Floats:
@@ -113,8 +118,10 @@ def modularity_of(table: Floats) -> float:
     return float(np.where(most > 0, 1 - others, 0).mean())
 
 
-def modularity(codes: Floats, factors: Ints, *, bins: int = BINS, seed: int = 0, repeats: int = 30) -> Figure:
+def modularity(codes: Floats, factors: Ints, *, bins: int = BINS, seed: int = 0, repeats: int = HALVES) -> Figure:
     """Modularity of codes, from the information of binned latents; see :func:`modularity_of`.
+
+    Of few rows it is too low, because a latent seems to know a little of every factor: ``bias`` says by how much.
 
     Reference:
         Learning Deep Disentangled Embeddings With the F-Statistic Loss (Ridgeway and Mozer, 2018).
@@ -126,8 +133,10 @@ def modularity(codes: Floats, factors: Ints, *, bins: int = BINS, seed: int = 0,
     def score(i: Any) -> float:
         return modularity_of(information_table(binned[i], factors[i])[0])
 
-    again = bootstrap(len(codes), score, seed=seed, repeats=repeats)
-    return Figure(score(slice(None)), spread(again)[0], len(codes), seed, "modularity", {"bins": bins})
+    value = score(slice(None))
+    se, halves = halving((len(codes),), score, seed=seed, repeats=repeats)
+    details = {"bins": bins, "bias": float(halves) - value}
+    return Figure(value, float(se), len(codes), seed, "modularity", details)
 
 
 # --- DCI ------------------------------------------------------------------------------------------------------------
@@ -159,7 +168,7 @@ def dci(codes: Floats, factors: Ints, *, seed: int = 0, trees: int = 20) -> dict
     """Disentanglement, completeness and informativeness, with forests as regressors.
 
     The importances are those of one forest of randomised trees per factor, fitted to one half of the rows;
-    informativeness is the mean accuracy on the other. Values with other regressors (boosting, lasso) are not
+    informativeness is the mean accuracy on the other; all are means over eight divisions. Values with other regressors (boosting, lasso) are not
     comparable with these.
 
     Reference:
@@ -173,12 +182,12 @@ def dci(codes: Floats, factors: Ints, *, seed: int = 0, trees: int = 20) -> dict
         trees: Trees of each forest.
 
     Returns:
-        ``disentanglement``, ``completeness`` and ``informativeness``; errors of the first two are over four forests
-        with other seeds, of the last over rows.
+        ``disentanglement``, ``completeness`` and ``informativeness``; errors of the first two are those over eight
+        divisions of the rows, of the last over rows.
     """
     check_factors(codes, factors)
     tables, accuracies, n = [], [], 0
-    for repeat in range(4):
+    for repeat in range(DIVISIONS):
         importance, right = _forests(codes, factors, seed + repeat, trees)
         tables.append(importance)
         accuracies.append(right.mean(1))
@@ -187,7 +196,7 @@ def dci(codes: Floats, factors: Ints, *, seed: int = 0, trees: int = 20) -> dict
     figures = {}
     for name, score in (("disentanglement", dci_disentanglement), ("completeness", dci_completeness)):
         values = np.array([score(t) for t in tables])
-        figures[name] = Figure(float(values.mean()), float(values.std(ddof=1) / 2), len(codes), seed, name, details)
+        figures[name] = Figure(float(values.mean()), float(values.std(ddof=1)), len(codes), seed, name, details)
     accuracy = np.mean(accuracies, 0)
     se = float(np.sqrt((accuracy * (1 - accuracy)).sum() / n)) / len(accuracy)
     kept = {**details, "per_factor": accuracy.tolist()}
@@ -227,11 +236,11 @@ def separated_attribute_predictability(
         seed: Seed of the halves.
 
     Returns:
-        The score, with the gap of each factor; its error is over four divisions into halves.
+        The score, a mean over eight divisions into halves, with the gap of each factor.
     """
     check_factors(codes, factors)
     found = []
-    for repeat in range(4):
+    for repeat in range(DIVISIONS):
         fit, judge = halves(np.zeros(len(codes), np.int64), seed=seed + repeat)
         table = np.array([
             [_predictability(codes[:, i], factors[:, j], fit, judge, j in continuous) for j in range(factors.shape[1])]
@@ -241,7 +250,7 @@ def separated_attribute_predictability(
         found.append(ordered[0] - (ordered[1] if len(ordered) > 1 else 0.0))
     gaps, means = np.mean(found, 0), np.mean(found, 1)
     details = {"per_factor": gaps.tolist()}
-    return Figure(float(gaps.mean()), float(means.std(ddof=1) / 2), len(codes), seed, "SAP", details)
+    return Figure(float(gaps.mean()), float(means.std(ddof=1)), len(codes), seed, "SAP", details)
 
 
 def _predictability(code: Floats, factor: Ints, fit: Ints, judge: Ints, continuous: bool) -> float:
@@ -249,6 +258,8 @@ def _predictability(code: Floats, factor: Ints, fit: Ints, judge: Ints, continuo
         return 0.0
     if continuous:
         return float(np.corrcoef(code[fit], factor[fit])[0, 1] ** 2)
+    if len(np.unique(factor[fit])) < 2:  # all that could be learned is the one value
+        return float((factor[judge] == factor[fit][0]).mean())
     from sklearn.svm import LinearSVC
 
     scaled = ((code - code[fit].mean()) / max(code[fit].std(), 1e-12))[:, None]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -178,11 +177,3 @@ def _train(
             optimiser.step()
     for p in parameters:
         p.requires_grad_(False)
-
-
-def rows_at_random(x: Tensor, most: int, *, seed: int) -> Tensor:
-    """Return at most so many rows of ``x``, chosen by the seed, in their order."""
-    if len(x) <= most:
-        return x
-    chosen = np.random.default_rng(seed).choice(len(x), most, replace=False)
-    return x[torch.from_numpy(np.sort(chosen))]

@@ -11,9 +11,11 @@ import numpy as np
 
 from ..core.errors import InputError
 from .disentanglement import check_factors
-from .results import Figure, Floats, Ints
+from .results import Figure, Floats, Ints, halving
 
 Rng = np.random.Generator
+HALVED = 16
+"""Times that a table is halved for an error: scores of votes take long."""
 
 
 class World(Protocol):
@@ -53,23 +55,23 @@ class Table:
         """Number of factors."""
         return int(self.factors.shape[1])
 
-    def _alike(self, rng: Rng, held: int, row: int, n: int) -> Ints:
+    def _alike(self, rng: Rng, held: int, rows: Ints) -> Ints:
+        """For each row one, at random, that has the same value of a factor."""
         order: Ints = self._order[held]
-        column = self.factors[order, held]
-        low, high = (int(np.searchsorted(column, self.factors[row, held], side)) for side in ("left", "right"))
-        return order[rng.integers(low, high, n)]
+        column, values = self.factors[order, held], self.factors[rows, held]
+        low, high = (np.searchsorted(column, values, side) for side in ("left", "right"))
+        return order[rng.integers(low, high)]
 
     def codes(self, rng: Rng, n: int, held: int | None = None) -> Floats:
         """Choose ``n`` rows."""
         if held is None:
             return self.values[rng.integers(0, len(self.values), n)]
-        return self.values[self._alike(rng, held, int(rng.integers(len(self.values))), n)]
+        return self.values[self._alike(rng, held, np.full(n, rng.integers(len(self.values))))]
 
     def pairs(self, rng: Rng, n: int, held: int) -> tuple[Floats, Floats]:
         """Choose ``n`` pairs."""
         first = rng.integers(0, len(self.values), n)
-        second = np.concatenate([self._alike(rng, held, int(row), 1) for row in first])
-        return self.values[first], self.values[second]
+        return self.values[first], self.values[self._alike(rng, held, first)]
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,22 @@ def factor_vae_score(
         seed: Seed of all choices.
 
     Returns:
-        Accuracy of the majority vote; one over the number of factors is chance.
+        Accuracy of the majority vote; one over the number of factors is chance. Its error is that of the votes, and
+        of the rows where they come from a table.
     """
+    chance = 1 / world.n_factors
+    value, active = _voted(world, votes, batch, rows, threshold, seed)
+    se = _vote_error(world, value, votes, lambda w: _voted(w, votes, batch, rows, threshold, seed)[0], seed)
+    return Figure(value, se, votes, seed, "FactorVAE score", {"active": active, "chance": chance})
+
+
+def _voted(world: World, votes: int, batch: int, rows: int, threshold: float, seed: int) -> tuple[float, int]:
+    """Accuracy of the majority vote, and how many latents vote."""
     rng = np.random.default_rng(seed)
     variance = world.codes(rng, rows).var(0, ddof=1)
     active = np.flatnonzero(variance >= threshold)
-    chance = 1 / world.n_factors
     if not len(active):
-        return Figure(0.0, 0.0, votes, seed, "FactorVAE score", {"active": 0, "chance": chance})
+        return 0.0, 0
     table = np.zeros((2, len(active), world.n_factors))
     for part in range(2):
         for _ in range(votes):
@@ -136,9 +146,21 @@ def factor_vae_score(
             spread = world.codes(rng, batch, held).var(0, ddof=1)[active] / variance[active]
             table[part, int(spread.argmin()), held] += 1
     choice = table[0].argmax(1)
-    value = float(table[1][np.arange(len(active)), choice].sum() / votes)
-    details = {"active": len(active), "chance": chance}
-    return Figure(value, sqrt(value * (1 - value) / votes), votes, seed, "FactorVAE score", details)
+    return float(table[1][np.arange(len(active)), choice].sum() / votes), len(active)
+
+
+def _vote_error(world: World, value: float, votes: int, score: Callable[[World], float], seed: int) -> float:
+    """Error of an accuracy of votes: over halves of a table, which holds that of the votes; else of the votes alone."""
+    if not isinstance(world, Table):
+        return sqrt(value * (1 - value) / votes)
+
+    def of_half(rows: Ints) -> float:
+        try:
+            return score(Table(world.values[rows], world.factors[rows]))
+        except InputError:  # a factor of a rare value that does not change in this half
+            return float("nan")
+
+    return float(halving((len(world.values),), of_half, seed=seed, repeats=HALVED)[0])
 
 
 def beta_vae_score(world: World, *, votes: int = 800, batch: int = 32, seed: int = 0) -> Figure:
@@ -153,7 +175,17 @@ def beta_vae_score(world: World, *, votes: int = 800, batch: int = 32, seed: int
         votes: Mean differences to learn from, and as many to judge.
         batch: Pairs of one mean difference.
         seed: Seed of all choices.
+
+    Returns:
+        The accuracy; its error is that of the votes, and of the rows where they come from a table.
     """
+    value = _read(world, votes, batch, seed)
+    se = _vote_error(world, value, votes, lambda w: _read(w, votes, batch, seed), seed)
+    return Figure(value, se, votes, seed, "beta-VAE score", {"chance": 1 / world.n_factors})
+
+
+def _read(world: World, votes: int, batch: int, seed: int) -> float:
+    """Accuracy of the linear reader on votes that it did not learn from."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -166,12 +198,10 @@ def beta_vae_score(world: World, *, votes: int = 800, batch: int = 32, seed: int
         differences.append(np.abs(a - b).mean(0))
     x = np.stack(differences)
     reader = make_pipeline(StandardScaler(), LogisticRegression(C=10.0, max_iter=2000)).fit(x[:votes], held[:votes])
-    value = float((reader.predict(x[votes:]) == held[votes:]).mean())
-    details = {"chance": 1 / world.n_factors}
-    return Figure(value, sqrt(value * (1 - value) / votes), votes, seed, "beta-VAE score", details)
+    return float((reader.predict(x[votes:]) == held[votes:]).mean())
 
 
-def interventional_robustness(codes: Floats, factors: Ints, *, quantile: float = 0.99) -> Figure:
+def interventional_robustness(codes: Floats, factors: Ints, *, quantile: float = 0.99, seed: int = 0) -> Figure:
     r"""Interventional robustness score (IRS): does a latent stay where it is while other factors change?
 
     .. math:: 1 - \min_j \frac{\mathbb{E}_{v_j}[\max |z_i - \mathbb{E}[z_i | v_j]|]}{\max |z_i - \mathbb{E}[z_i]|}
@@ -185,23 +215,26 @@ def interventional_robustness(codes: Floats, factors: Ints, *, quantile: float =
         codes: Rows by latents.
         factors: Rows by factors; all combinations should occur about equally often.
         quantile: Quantile in place of the maximum; 1 is that of the paper.
-
-    Returns:
-        The score; its error is that of the mean over latents.
+        seed: Seed of the halves behind the error.
     """
     check_factors(codes, factors)
     live = codes[:, codes.std(0) > 1e-12]
     if not live.shape[1]:
         return Figure(0.0, n=len(codes), name="IRS", details={"latents": 0})
+    value, scores = _robust(live, factors, quantile)
+    se, _ = halving((len(live),), lambda i: _robust(live[i], factors[i], quantile)[0], seed=seed)
+    return Figure(value, float(se), len(codes), seed, "IRS", {"latents": len(scores), "per_latent": scores.tolist()})
+
+
+def _robust(live: Floats, factors: Ints, quantile: float) -> tuple[float, Floats]:
+    """Robustness of all latents together, and of each."""
     largest = np.abs(live - live.mean(0)).max(0)
     strays = np.zeros((live.shape[1], factors.shape[1]))
     for j in range(factors.shape[1]):
         groups = [live[factors[:, j] == value] for value in np.unique(factors[:, j])]
         strays[:, j] = np.mean([np.quantile(np.abs(g - g.mean(0)), quantile, axis=0) for g in groups], 0)
-    scores = 1 - (strays / largest[:, None]).min(1)
-    value = float(np.average(scores, weights=largest))
-    se = float(scores.std(ddof=1) / sqrt(len(scores))) if len(scores) > 1 else float("nan")
-    return Figure(value, se, len(codes), None, "IRS", {"latents": len(scores), "per_latent": scores.tolist()})
+    scores = 1 - (strays / np.where(largest > 0, largest, 1)[:, None]).min(1)
+    return float(np.average(scores, weights=largest)) if largest.any() else 0.0, scores
 
 
 # --- without factors ------------------------------------------------------------------------------------------------

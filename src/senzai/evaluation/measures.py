@@ -11,6 +11,7 @@ import torch
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError, InputError, SenzaiError
+from ..core.random import derive
 from ..nn.inputs import as_float
 from .annealing import Annealing, annealed_log_likelihood
 from .bracket import bidirectional
@@ -19,8 +20,8 @@ from .curves import convergence
 from .dependence import gaussian_total_correlation, total_correlation
 from .detection import compressed_nats, detection, likelihood_paradox, typicality
 from .disentanglement import dci, modularity, mutual_information_gap, separated_attribute_predictability
-from .features import rows_at_random
 from .gaps import inference_gaps
+from .holes import middle_of, with_same_holes
 from .interventions import Table, beta_vae_score, factor_vae_score, interventional_robustness
 from .likelihood import log_likelihood
 from .probes import clustering, map_quality, probe
@@ -28,12 +29,14 @@ from .results import Figure, Floats
 from .samples import (
     classifier_two_sample_test,
     diversity,
+    drawn,
     frechet_distance,
     kernel_distance,
     memorisation,
     precision_recall_density_coverage,
     sharpness,
 )
+from .statistics import random_rows
 from .uncertainty import imputation_calibration, reconstruction_uncertainty
 
 CURVE_ROWS, CURVE_K = 100, 512
@@ -43,6 +46,11 @@ SLOW_ROWS, SIMULATED = 32, 32
 HIDDEN_ROWS, HIDDEN_K = 200, 100
 FACTOR_ROWS, VOTES = 10_000, 800
 STRANGE_ROWS, STRANGE_K = 500, 50
+HOLED = (
+    "Entries are missing. Samples and rows without holes were given holes of held-out rows, as if these came at "
+    "random, and each holds the mean of its column: distances are shorter than those of whole rows. Compare them with "
+    "the floor."
+)
 
 Found = Mapping[str, Any]
 
@@ -103,9 +111,9 @@ def annealed(case: Case) -> Found:
 )
 def bracketed(case: Case) -> Found:
     """The evidence of simulated rows from both sides."""
-    c = None if case.rows.c is None else case.rows.c[torch.arange(SIMULATED) % len(case.rows)]
     found = bidirectional(
-        case.model, SIMULATED, Annealing(seed=case.seed), k=case.k, c=c, memory_gb=case.memory_gb
+        case.model, SIMULATED, Annealing(seed=case.seed), k=case.k, c=case.conditions(SIMULATED),
+        memory_gb=case.memory_gb,
     )
     means = {name: float(getattr(found, name).mean()) for name in ("lower", "upper", "importance", "elbo")}
     return {**means, "gap": found.gap, "looseness": found.looseness, "elbo_looseness": found.elbo_looseness,
@@ -136,7 +144,7 @@ def dependence(case: Case) -> Found:
         found: Any = total_correlation(case.model, some, seed=case.seed, memory_gb=case.memory_gb)
     except SenzaiError as error:
         return {"gaussian_total_correlation": normal, "note": str(error)}
-    half = some.take(slice(0, len(some) // 2))
+    half = at_random(some, len(some) // 2, seed=case.seed)
     fewer = total_correlation(case.model, half, seed=case.seed, memory_gb=case.memory_gb)
     out: dict[str, Any] = {
         "total_correlation": found, "on_half_the_rows": fewer, "gaussian_total_correlation": normal,
@@ -170,7 +178,7 @@ def faithful(case: Case) -> Found:
     if codes.shape[1] <= 2:
         return {"note": "The codes have two dimensions or fewer: the map is the codes themselves."}
     _, _, axes = np.linalg.svd(codes, full_matrices=False)
-    return {**map_quality(codes, codes @ axes[:2].T), "map": "pca-2"}
+    return {**map_quality(codes, codes @ axes[:2].T, seed=case.seed), "map": "pca-2"}
 
 
 @measure(
@@ -181,7 +189,7 @@ def disentangled(case: Case) -> Found:
     """All scores on the same rows."""
     kept = np.random.default_rng(case.seed).permutation(len(case.rows))[:FACTOR_ROWS]
     codes, factors = case.codes[kept], np.asarray(case.extras.factors)[kept]
-    few = slice(0, CODE_ROWS)
+    few = slice(0, CODE_ROWS)  # of rows that were put in random order
     world = Table(codes, factors)
     return {
         "mig": mutual_information_gap(codes, factors, seed=case.seed),
@@ -190,7 +198,7 @@ def disentangled(case: Case) -> Found:
         "sap": separated_attribute_predictability(codes[few], factors[few], seed=case.seed),
         "factor_vae": factor_vae_score(world, votes=VOTES, seed=case.seed),
         "beta_vae": beta_vae_score(world, votes=VOTES, seed=case.seed),
-        "irs": interventional_robustness(codes, factors),
+        "irs": interventional_robustness(codes, factors, seed=case.seed),
     }
 
 
@@ -208,20 +216,30 @@ def generation(case: Case) -> Found:
             "Samples are compared with rows of one size, but these are sequences of different lengths, and what stands "
             "behind their ends is no data. Compare figures of whole sequences of your own."
         )
-    held = rows_at_random(case.rows.tensor, n, seed=case.seed)
-    made, known = case.samples(n), rows_at_random(train.tensor, TRAIN_ROWS, seed=case.seed)
+    held, made, known, missing = with_same_holes(
+        at_random(case.rows, n, seed=case.seed), case.samples(n), at_random(train, TRAIN_ROWS, seed=case.seed),
+        middle=middle_of(train), seed=case.seed,
+    )
     found: dict[str, Any] = {"samples": n, "shown_as": "draws" if case.extras.noise else "expected values"}
     for wanted in case.extras.features:
         features = case.feature(wanted)
         sets = (features(held), features(made), features(known))
         found |= compared(*sets, name=features.name, seed=case.seed)
-    if held.ndim == 4 and min(held.shape[2:]) >= 3:
-        pictures, floor = (as_float(x).double().cpu().numpy() for x in (held, known[:n]))
-        found["sharpness"] = sharpness(as_float(made).double().cpu().numpy(), pictures)
-        found["floor"]["sharpness"] = sharpness(floor, pictures)
+    if missing:
+        found |= {"missing": missing, "note": HOLED}
+    elif held.ndim == 4 and min(held.shape[2:]) >= 3:
+        pictures, others, floor = (as_float(x).double().cpu().numpy() for x in (held, made, known))
+        found["sharpness"] = sharpness(others, pictures)
+        found["floor"]["sharpness"] = sharpness(drawn(floor, n, case.seed), pictures)
     else:
         found["note"] = "Sharpness is of pictures; these rows are none."
     return found
+
+
+def at_random(batch: Batch, most: int, *, seed: int) -> Batch:
+    """Return at most so many rows, chosen by the seed, in their order."""
+    chosen = random_rows(len(batch), most, derive(seed, "rows at random"))
+    return batch if chosen is None else batch.take(chosen)
 
 
 def compared(held: Floats, made: Floats, train: Floats, *, name: str, seed: int) -> dict[str, Any]:
@@ -230,14 +248,14 @@ def compared(held: Floats, made: Floats, train: Floats, *, name: str, seed: int)
     def against(x: Floats) -> dict[str, Figure]:
         figures = (
             frechet_distance(x, held, features=name, seed=seed), kernel_distance(x, held, features=name, seed=seed),
-            *precision_recall_density_coverage(held, x, features=name).values(),
+            *precision_recall_density_coverage(held, x, features=name, seed=seed).values(),
             classifier_two_sample_test(held, x, features=name, seed=seed),
-            diversity(held, x, features=name, seed=seed)["spread"], diversity(held, x, features=name)["vendi"],
+            *diversity(held, x, features=name, seed=seed).values(),
         )
         return {f.name: f for f in figures}
 
     copies = memorisation(made, held, train, features=name, seed=seed)
-    return {**against(made), copies.name: copies, "floor": against(train[: len(made)])}
+    return {**against(made), copies.name: copies, "floor": against(drawn(train, len(made), seed))}
 
 
 # --- uncertainty ----------------------------------------------------------------------------------------------------
@@ -268,7 +286,7 @@ def uncertain(case: Case) -> Found:
 # --- anomalies ------------------------------------------------------------------------------------------------------
 @measure(
     "detection", "anomalies by label: how well scores find them", usual=True, needs=("labels", "anomaly"),
-    cost=lambda c, p: p.draw * STRANGE_ROWS * STRANGE_K + 0.5,
+    cost=lambda c, p: p.draw * (STRANGE_ROWS if c.extras.train is not None else 0) * c.k + 0.5,
 )
 def detected(case: Case) -> Found:
     """Ranking of minus the log-likelihood, and of its distance from the usual one where training rows are here."""
@@ -277,15 +295,16 @@ def detected(case: Case) -> Found:
     y = (labels == case.extras.anomaly).astype(np.int64)
     found: dict[str, Any] = {"likelihood": detection(-log_p, y, seed=case.seed)}
     if case.extras.train is not None:
-        found["typicality"] = detection(typicality(log_p, _reference(case)), y, seed=case.seed)
+        found["typicality"] = detection(typicality(log_p, _reference(case, case.k)), y, seed=case.seed)
     return found
 
 
-def _reference(case: Case) -> Floats:
+def _reference(case: Case, k: int) -> Floats:
+    """Log-likelihoods of training rows, of as many draws as those they are compared with: fewer make it lower."""
     train = there(case.extras.train)
     chosen = torch.from_numpy(np.random.default_rng(case.seed).permutation(len(train))[:STRANGE_ROWS])
     batch = case.prepared(train.take(chosen))
-    return log_likelihood(case.model, batch, k=STRANGE_K, seed=case.seed).per_row.cpu().numpy()
+    return log_likelihood(case.model, batch, k=k, seed=case.seed).per_row.cpu().numpy()
 
 
 @measure(
@@ -302,20 +321,22 @@ def paradox(case: Case) -> Found:
         log_likelihood(case.model, case.prepared(b), k=STRANGE_K, seed=case.seed).per_row.cpu().numpy()
         for b in (mine, strange)
     ]
-    sizes = [levels_of(b.tensor) for b in (mine, strange)]
+    sizes = [levels_of(b) for b in (mine, strange)]
     backgrounds = [None if x is None else -compressed_nats(x) for x in sizes]
     found: dict[str, Any] = dict(likelihood_paradox(
-        scored[0], scored[1], _reference(case), own_background=backgrounds[0], other_background=backgrounds[1],
+        scored[0], scored[1], _reference(case, STRANGE_K), own_background=backgrounds[0], other_background=backgrounds[1],
         seed=case.seed,
     ))
     found["log_likelihood"] = {"own": float(scored[0].mean()), "other": float(scored[1].mean()), "k": STRANGE_K}
     if "likelihood_ratio" not in found:
-        found["note"] = "The likelihood ratio to a compressor needs whole numbers up to 255; these data are others."
+        found["note"] = "The likelihood ratio to a compressor needs whole numbers up to 255, none missing; these are others."
     return found
 
 
-def levels_of(x: torch.Tensor) -> Any:
-    """Return data as bytes if they are whole numbers from 0 to 255, else ``None``."""
-    values = as_float(x)
+def levels_of(batch: Batch) -> Any:
+    """Return data as bytes if they are whole numbers from 0 to 255 without holes, else ``None``."""
+    values = as_float(batch.tensor)
+    if batch.observed is not None and not bool(batch.observed.all()):
+        return None
     whole = bool(((values == values.round()) & (values >= 0) & (values <= 255)).all())
     return values.cpu().numpy().astype(np.uint8) if whole else None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core.errors import InputError
-from .results import Figure, Floats, Ints, bootstrap, spread
+from .results import Figure, Floats, Ints, bootstrap, halving, spread
 
 Probe = Literal["linear", "knn", "forest"]
 
@@ -131,7 +131,7 @@ def clustering(
 
 
 # --- maps -----------------------------------------------------------------------------------------------------------
-def map_quality(codes: Floats, points: Floats, *, neighbours: int = 10) -> dict[str, Figure]:
+def map_quality(codes: Floats, points: Floats, *, neighbours: int = 10, seed: int = 0) -> dict[str, Figure]:
     r"""Say how far a map can be trusted, and how much of the neighbourhoods it keeps.
 
     .. math:: T = 1 - \frac{2}{n k (2n - 3k - 1)} \sum_i \sum_{j \in U_i} (r(i, j) - k)
@@ -147,9 +147,10 @@ def map_quality(codes: Floats, points: Floats, *, neighbours: int = 10) -> dict[
         codes: Rows by dimensions; time and memory grow with the square of the rows.
         points: The same rows on the map.
         neighbours: Size of a neighbourhood, k; below half the rows.
+        seed: Seed of the halves behind the errors, which need more than four neighbourhoods of rows.
 
     Returns:
-        ``trustworthiness`` and ``continuity``; their errors treat rows as independent, which they are not quite.
+        ``trustworthiness`` and ``continuity``.
 
     Raises:
         InputError: Too few rows for the neighbourhoods.
@@ -157,15 +158,22 @@ def map_quality(codes: Floats, points: Floats, *, neighbours: int = 10) -> dict[
     n = len(codes)
     if not 1 <= neighbours < n / 2:
         raise InputError(f"A neighbourhood holds fewer than half the {n} rows, but got {neighbours}. Give fewer.")
-    there, here = neighbour_ranks(codes), neighbour_ranks(points)
-    scale = 2 / (neighbours * (2 * n - 3 * neighbours - 1))
-    figures = {}
-    for name, near, rank in (("trustworthiness", here, there), ("continuity", there, here)):
-        lost = np.where(near <= neighbours, np.maximum(rank - neighbours, 0), 0).sum(1)
-        values = 1 - scale * lost
-        se = float(values.std(ddof=1)) / sqrt(n)
-        figures[name] = Figure(float(values.mean()), se, n, None, name, {"neighbours": neighbours})
-    return figures
+    values, errors = _kept(codes, points, neighbours), np.full(2, np.nan)
+    if neighbours < n // 2 / 2:
+        errors, _ = halving((n,), lambda i: _kept(codes[i], points[i], neighbours), seed=seed, repeats=24)
+    return {
+        name: Figure(float(value), float(se), n, seed, name, {"neighbours": neighbours})
+        for name, value, se in zip(("trustworthiness", "continuity"), values, errors, strict=True)
+    }
+
+
+def _kept(codes: Floats, points: Floats, neighbours: int) -> Floats:
+    """Trustworthiness and continuity, ``(2,)``."""
+    n, there, here = len(codes), neighbour_ranks(codes), neighbour_ranks(points)
+    scale = 2 / (neighbours * n * (2 * n - 3 * neighbours - 1))
+    lost = [np.where(near <= neighbours, np.maximum(rank - neighbours, 0), 0).sum()
+            for near, rank in ((here, there), (there, here))]
+    return 1 - scale * np.array(lost)
 
 
 def neighbour_ranks(points: Floats) -> Ints:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..dist import MixedFamily
 from .marginals import spread_of
+from .statistics import random_rows
 from .vectors import vectors
 
 Floats = NDArray[np.float64]
@@ -175,14 +176,14 @@ def some_columns(d: int, most: int = PAIRED) -> NDArray[np.int64]:
 def judge(real: Tensor, made: Tensor, *, seed: int = 0) -> float:
     """Return the cross-validated AUROC of gradient boosting that tells real rows from generated; 0.5 is perfect.
 
-    Of more than ``JUDGED`` columns it looks at so many.
+    Of more than ``JUDGED`` columns it looks at so many; of the larger set, at as many rows as the smaller has.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import cross_val_score
 
     n = min(len(real), len(made))
     columns = torch.from_numpy(some_columns(real.shape[1], JUDGED))
-    x = torch.cat([real[:n, columns], made[:n, columns]]).double().numpy()
+    x = torch.cat([drawn(v, n, seed)[:, columns] for v in (real, made)]).double().numpy()
     y = np.repeat([0, 1], n)
     model = HistGradientBoostingClassifier(max_iter=60, random_state=seed)
     return float(cross_val_score(model, x, y, cv=3, scoring="roc_auc").mean())
@@ -210,9 +211,15 @@ def useful(train: Tensor, made: Tensor, held: Tensor, target: int, *, seed: int 
     return found[0], found[1]
 
 
+def drawn(x: Tensor, n: int, seed: int = 0) -> Tensor:
+    """Return ``n`` of the rows at random, all of them if there are no more."""
+    chosen = random_rows(len(x), n, seed)
+    return x if chosen is None else x[chosen]
+
+
 def nearest(rows: Tensor, train: Tensor, family: MixedFamily) -> Floats:
-    """Return the distance of each row to the closest training row, columns in standard deviations."""
-    (a, owner), b = vectors(family, rows[:NEAR_ROWS], None), vectors(family, train, None)[0]
+    """Return the distance of rows (``NEAR_ROWS`` at most) to the closest training row, in standard deviations."""
+    (a, owner), b = vectors(family, drawn(rows, NEAR_ROWS), None), vectors(family, train, None)[0]
     spread = spread_of(b, owner)
     found: Floats = torch.cdist(a / spread, b / spread).min(1).values.double().numpy()
     return found

@@ -99,6 +99,45 @@ def bootstrap(
     return np.stack([np.asarray(statistic(rng.integers(0, n, n)), dtype=float) for _ in range(repeats)])
 
 
+HALVES = 40
+"""Times that rows are halved for a standard error."""
+
+
+def halving(
+    sizes: tuple[int, ...], statistic: Callable[..., Any], *, seed: int, repeats: int = HALVES
+) -> tuple[Floats, Floats]:
+    r"""Standard error of a statistic of one or several sets of rows, and its mean, over random halves of each.
+
+    .. math:: \mathrm{se} = s(T_h) \sqrt{h / (n - h)}, \qquad \text{bias} \approx \bar T_h - T_n
+
+    Rows drawn with replacement come twice, which changes distances to the nearest row and information in bins; rows of
+    a half do not. The bias of a statistic that gets right as :math:`1 / n` is what its mean over halves differs by.
+
+    Reference:
+        A General Theory for Jackknife Variance Estimation (Shao and Wu, 1989), with half the rows left out.
+        https://doi.org/10.1214/aos/1176347263
+
+    Args:
+        sizes: Rows of each set.
+        statistic: Takes the row numbers of a half of each set, gives a number or an array of numbers; NaN where a half
+            has none.
+        seed: Seed of the halves.
+        repeats: How often.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=400)
+        >>> se, mean = halving((400,), lambda i: x[i].mean(), seed=0)
+        >>> bool(abs(se / (x.std() / 20) - 1) < 0.3), bool(abs(mean - x.mean()) < 0.05)
+        (True, True)
+    """
+    rng = np.random.default_rng(seed)
+    halves = ([rng.permutation(n)[: max(1, n // 2)] for n in sizes] for _ in range(repeats))
+    found = np.stack([np.asarray(statistic(*rows), dtype=float) for rows in halves])
+    n, known = min(sizes), np.isfinite(found).sum(0)
+    se = np.nanstd(found, 0, ddof=1) * np.sqrt(max(1, n // 2) / (n - n // 2)) if np.all(known > 1) else known * nan
+    return se, np.nanmean(found, 0) if np.all(known > 0) else known * nan
+
+
 def spread(values: Floats) -> tuple[float, float, float]:
     """Standard error and 95 % interval (percentiles) from bootstrap values; NaN ones are left out."""
     kept = values[np.isfinite(values)]

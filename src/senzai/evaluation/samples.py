@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
 from .features import need_rows
 from .probes import probe
-from .results import Figure, Floats, Ints, bootstrap, spread
+from .results import Figure, Floats, Ints, bootstrap, halving, spread
 
 BLOCK = 1000
+REPEATS = 24
+"""Times that rows are halved for the error of what takes long."""
 
 
 # --- distances of distributions -------------------------------------------------------------------------------------
@@ -31,18 +34,24 @@ def frechet_distance(a: Floats, b: Floats, *, features: str = "entries", seed: i
         a: Features of one set, ``(N, f)``.
         b: Features of another.
         features: Name of the features.
-        seed: Seed of the bootstrap behind the error.
-        repeats: Bootstrap repeats.
-    """
-    need_rows(min(len(a), len(b)), 2)
-    n = len(a)
+        seed: Seed of the halves behind error and bias.
+        repeats: Times that both sets are halved; 0 for no error.
 
-    def distance(rows: Ints) -> float:
-        return frechet_of_normals(*moments(a[rows]), *moments(b[rows % len(b)]))
+    Returns:
+        The distance; ``bias`` is how much too high it is for sets of this size.
+    """
+    need_rows(min(len(a), len(b)), 4 if repeats else 2)
+
+    def distance(i: Ints, j: Ints) -> float:
+        return frechet_of_normals(*moments(a[i]), *moments(b[j]))
 
     value = frechet_of_normals(*moments(a), *moments(b))
-    se = spread(bootstrap(n, distance, seed=seed, repeats=repeats))[0] if repeats else float("nan")
-    return Figure(value, se, n, seed, f"frechet[{features}]", {"features": features, "n_other": len(b)})
+    details: dict[str, Any] = {"features": features, "n_other": len(b)}
+    se = float("nan")
+    if repeats:
+        se, halves = map(float, halving((len(a), len(b)), distance, seed=seed, repeats=repeats))
+        details["bias"] = halves - value
+    return Figure(value, se, len(a), seed, f"frechet[{features}]", details)
 
 
 def moments(x: Floats) -> tuple[Floats, Floats]:
@@ -63,7 +72,7 @@ def frechet_of_normals(mean_a: Floats, cov_a: Floats, mean_b: Floats, cov_b: Flo
     return float(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * cross)
 
 
-def kernel_distance(a: Floats, b: Floats, *, features: str = "entries", seed: int = 0, blocks: int = 10) -> Figure:
+def kernel_distance(a: Floats, b: Floats, *, features: str = "entries", seed: int = 0) -> Figure:
     r"""Squared maximum mean discrepancy with the cubic kernel :math:`(x \cdot y / f + 1)^3`, without bias.
 
     Its expectation is 0 for equal distributions at any size, so that it may be negative. It is KID only in the
@@ -73,30 +82,32 @@ def kernel_distance(a: Floats, b: Floats, *, features: str = "entries", seed: in
         Demystifying MMD GANs (Bińkowski et al., 2018). https://arxiv.org/abs/1801.01401
 
     Args:
-        a: Features of one set.
+        a: Features of one set; time grows with the square of the rows.
         b: Features of another.
         features: Name of the features.
-        seed: Seed of the blocks.
-        blocks: Random blocks of at most 1000 rows of each, over which value and error are taken.
+        seed: Seed of the halves behind the error, which is too large where the sets do not differ.
     """
     need_rows(min(len(a), len(b)), 4)
-    rng, size = np.random.default_rng(seed), min(BLOCK, max(2, len(a) // 2), max(2, len(b) // 2))
-    values = np.array([
-        _mmd(a[rng.choice(len(a), size, False)], b[rng.choice(len(b), size, False)]) for _ in range(blocks)
-    ])
-    se = float(values.std(ddof=1)) / sqrt(blocks) if blocks > 1 else float("nan")
-    details = {"features": features, "blocks": blocks, "block_rows": size}
-    return Figure(float(values.mean()), se, len(a), seed, f"kernel[{features}]", details)
+    se, _ = halving((len(a), len(b)), lambda i, j: _mmd(a[i], b[j]), seed=seed, repeats=REPEATS)
+    details = {"features": features, "n_other": len(b)}
+    return Figure(_mmd(a, b), float(se), len(a), seed, f"kernel[{features}]", details)
 
 
 def _mmd(a: Floats, b: Floats) -> float:
-    def kernel(x: Floats, y: Floats) -> Floats:
-        found: Floats = (x @ y.T / x.shape[1] + 1) ** 3
-        return found
+    n, m = len(a), len(b)
+    within = (_kernels(a, a) - _own(a)) / (n * (n - 1)) + (_kernels(b, b) - _own(b)) / (m * (m - 1))
+    return within - 2 * _kernels(a, b) / (n * m)
 
-    n, m, aa, bb = len(a), len(b), kernel(a, a), kernel(b, b)
-    within = (aa.sum() - np.trace(aa)) / (n * (n - 1)) + (bb.sum() - np.trace(bb)) / (m * (m - 1))
-    return float(within - 2 * kernel(a, b).mean())
+
+def _kernels(x: Floats, y: Floats) -> float:
+    """Sum of the kernel over all pairs of rows."""
+    blocks = (x[i : i + BLOCK] @ y.T / x.shape[1] + 1 for i in range(0, len(x), BLOCK))
+    return float(sum((block**3).sum() for block in blocks))
+
+
+def _own(x: Floats) -> float:
+    """Sum of the kernel of rows with themselves."""
+    return float((((x**2).sum(1) / x.shape[1] + 1) ** 3).sum())
 
 
 # --- fidelity and coverage ------------------------------------------------------------------------------------------
@@ -123,7 +134,7 @@ def radii(x: Floats, k: int) -> Floats:
 
 
 def precision_recall_density_coverage(
-    real: Floats, made: Floats, *, k: int = 5, features: str = "entries"
+    real: Floats, made: Floats, *, k: int = 5, features: str = "entries", seed: int = 0
 ) -> dict[str, Figure]:
     """Share of samples among the data, of data among the samples, and two versions that outliers disturb less.
 
@@ -140,11 +151,24 @@ def precision_recall_density_coverage(
         made: Features of samples.
         k: Neighbours that make a ball.
         features: Name of the features.
-
-    Returns:
-        The four, with errors over rows as if the balls were given.
+        seed: Seed of the halves behind the errors.
     """
     need_rows(min(len(real), len(made)), k + 1)
+    values = _fidelity(real, made, k)
+    errors = np.full(4, np.nan)
+    if min(len(real), len(made)) >= 2 * (k + 1):
+        sizes = (len(real), len(made))
+        errors, _ = halving(sizes, lambda i, j: _fidelity(real[i], made[j], k), seed=seed, repeats=REPEATS)
+    details = {"features": features, "k": k}
+    rows = {"precision": len(made), "recall": len(real), "density": len(made), "coverage": len(real)}
+    return {
+        name: Figure(float(v), float(se), n, seed, f"{name}[{features}]", details)
+        for (name, n), v, se in zip(rows.items(), values, errors, strict=True)
+    }
+
+
+def _fidelity(real: Floats, made: Floats, k: int) -> Floats:
+    """Precision, recall, density and coverage, ``(4,)``."""
     around_real, around_made = radii(real, k), radii(made, k)
     balls = np.zeros(len(made))
     known, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
@@ -155,14 +179,7 @@ def precision_recall_density_coverage(
         covered[:] |= (distance <= around_real).any(0)
 
     over_distances(made, real, use)
-    rows = {"precision": balls > 0, "recall": known, "density": balls / k, "coverage": covered}
-    return {
-        name: Figure(
-            float(v.mean()), float(np.std(v, ddof=1)) / sqrt(len(v)), len(v), None, f"{name}[{features}]",
-            {"features": features, "k": k},
-        )
-        for name, v in rows.items()
-    }
+    return np.array([(balls > 0).mean(), known.mean(), balls.mean() / k, covered.mean()])
 
 
 def classifier_two_sample_test(
@@ -175,15 +192,20 @@ def classifier_two_sample_test(
 
     Args:
         real: Features of data.
-        made: Features of samples; the larger set is cut to the size of the smaller.
+        made: Features of samples; of the larger set as many are drawn as the smaller has.
         features: Name of the features.
         seed: Seed of halves and forest.
     """
     n = min(len(real), len(made))
     need_rows(n, 4)
     labels = np.repeat([0, 1], n)
-    found = probe(np.concatenate([real[:n], made[:n]]), labels, kind="forest", seed=seed)
+    found = probe(np.concatenate([drawn(real, n, seed), drawn(made, n, seed)]), labels, kind="forest", seed=seed)
     return Figure(found.value, found.se, found.n, seed, f"c2st[{features}]", {"features": features})
+
+
+def drawn(x: Floats, n: int, seed: int) -> Floats:
+    """Return ``n`` of the rows at random, all of them if there are no more: data are often sorted."""
+    return x if len(x) <= n else x[np.random.default_rng(seed).permutation(len(x))[:n]]
 
 
 # --- copies and variety ---------------------------------------------------------------------------------------------
@@ -243,25 +265,30 @@ def diversity(real: Floats, made: Floats, *, features: str = "entries", seed: in
     """Variety of samples: mean squared distance of pairs over that of the data, and the effective number of kinds.
 
     The effective number (Vendi score) is the exponential of the entropy of the eigenvalues of a similarity matrix, here
-    of a normal kernel as wide as the median distance of the data, on at most 500 rows of each.
+    of a normal kernel as wide as the median distance of the data, on at most 500 rows of each, drawn at random.
 
     Reference:
         The Vendi Score (Friedman and Dieng, 2023). https://arxiv.org/abs/2210.02410
     """
-    need_rows(min(len(real), len(made)), 2)
-    variances = [x.var(0, ddof=1).sum() for x in (made, real)]
+    need_rows(min(len(real), len(made)), 4)
 
-    def again(rows: Ints) -> float:
-        return float(made[rows].var(0, ddof=1).sum() / variances[1])
+    def ratio(i: Ints, j: Ints) -> float:
+        return float(made[i].var(0, ddof=1).sum() / real[j].var(0, ddof=1).sum())
 
-    se = spread(bootstrap(len(made), again, seed=seed, repeats=30))[0]
-    details = {"features": features}
-    ratio = Figure(float(variances[0] / variances[1]), se, len(made), seed, f"spread[{features}]", details)
+    value, details = ratio(np.arange(len(made)), np.arange(len(real))), {"features": features}
+    se = float(halving((len(made), len(real)), ratio, seed=seed)[0])
+    spread = Figure(value, se, len(made), seed, f"spread[{features}]", details)
     size = min(500, len(real), len(made))
-    width = float(np.median(nearest_pairs(real[:size])))
-    kinds = [effective_number(x[:size], width) for x in (made, real)]
-    vendi = Figure(kinds[0], n=size, name=f"vendi[{features}]", details={**details, "of_data": kinds[1]})
-    return {"spread": ratio, "vendi": vendi}
+    some, others = drawn(made, size, seed), drawn(real, size, seed)
+
+    def kinds(i: Ints, j: Ints) -> Floats:
+        width = float(np.median(nearest_pairs(others[j])))
+        return np.array([effective_number(x, width) for x in (some[i], others[j])])
+
+    number, of_data = map(float, kinds(np.arange(size), np.arange(size)))
+    error = float(halving((size, size), kinds, seed=seed, repeats=REPEATS)[0][0])
+    more = {**details, "of_data": of_data}
+    return {"spread": spread, "vendi": Figure(number, error, size, seed, f"vendi[{features}]", more)}
 
 
 def nearest_pairs(x: Floats) -> Floats:

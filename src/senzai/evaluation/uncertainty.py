@@ -16,6 +16,7 @@ from ..dist.ops import draw, expected
 from ..models.base import LatentModel
 from ..models.modes import judging
 from .chunks import chunks
+from .holes import middle_of
 from .noise import RowNoise
 from .results import Figure, Floats
 
@@ -211,13 +212,13 @@ def imputation_calibration(
     truth, where = batch.tensor.double().cpu().numpy(), hidden.cpu().numpy()
     drawn = draws.double().cpu().numpy()
     error = (mean.double().cpu().numpy() - truth) ** 2
-    column = np.broadcast_to((truth * ~where).sum(0) / np.maximum((~where).sum(0), 1), truth.shape)
+    column = np.broadcast_to(middle_of(holey).double().cpu().numpy(), truth.shape)  # of what was left to see
     plain_error = float(np.sqrt((((column - truth) ** 2)[where]).mean()))
     squared = _clustered(error, where, "squared error")
     rmse = sqrt(squared.value)
     details = {"of_column_means": plain_error, "share": share, "ess": float(ess.median())}
     found = {"rmse": Figure(rmse, squared.se / max(2 * rmse, 1e-12), len(truth), seed, "rmse", details)}
-    if set(np.unique(truth)) <= {0.0, 1.0} and float(mean.min()) >= 0 and float(mean.max()) <= 1:
+    if set(np.unique(truth[where])) <= {0.0, 1.0} and float(mean.min()) >= 0 and float(mean.max()) <= 1:
         found["calibration_error"] = probability_calibration(mean.cpu().numpy()[where], truth[where])
     else:
         found |= interval_calibration(drawn, truth, judged=where)
@@ -273,10 +274,10 @@ def reconstruction_uncertainty(
             values = expected(chunk.seen.likelihood).double()
             try:
                 noise = chunk.seen.likelihood.variance.double()
-            except (NotImplementedError, AttributeError) as error:
+            except (NotImplementedError, AttributeError):
                 raise CombinationError(
-                    f"A map of uncertainty needs the variance of the likelihood, which {error or 'it'} does not give. "
-                    "Draw reconstructions instead."
+                    "A map of uncertainty needs the variance of the likelihood, but "
+                    f"{type(chunk.seen.likelihood).__name__} gives none. Draw reconstructions instead."
                 ) from None
             for total, part in zip(sums, (values, values.square(), noise), strict=True):
                 total[chunk.rows] += part.sum(0)

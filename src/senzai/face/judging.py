@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from ..evaluation.features import Features
 from ..models.base import LatentModel
 
 TRAIN_ROWS, OTHER_ROWS = 10_000, 2000
+OF = ("n", "seed", "split", "rows_available", "data")
+"""What says of which rows a number is."""
 Numbers = np.ndarray[Any, Any]
 
 
@@ -47,6 +49,39 @@ def extras_of(
         anomaly=None if anomaly is None else class_number(anomaly, schema),
         features=features, noise=schema.kind != "images", sampler=sampler,
     )
+
+
+def joined(before: Mapping[str, Any], found: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
+    """Return what a run keeps of an evaluation and of those before it.
+
+    The figures of every model are those of the last whole evaluation. A measure stays until it is taken again; where
+    it is of other rows than those figures, it says of which under ``of``.
+
+    Args:
+        before: What was kept.
+        found: What was measured now.
+        whole: Whether the figures of every model are among it.
+
+    Example:
+        >>> first = {"n": 9, "split": "test", "elbo": -1.0, "measured": {}, "not_measured": {"map": "..."}}
+        >>> kept = joined(first, {"n": 4, "split": "train", "measured": {"map": {}}, "not_measured": {}}, whole=False)
+        >>> kept["n"], kept["elbo"], kept["measured"], kept["not_measured"]
+        (9, -1.0, {'map': {'of': {'n': 4, 'split': 'train'}}}, {})
+    """
+    base = found if whole or not before else before
+    mine = {name: base[name] for name in OF if name in base}
+    measured: dict[str, Any] = {}
+    for source in (before, found):
+        for name, values in source.get("measured", {}).items():
+            of = values.get("of") or {key: source[key] for key in OF if key in source}
+            plain = {key: value for key, value in values.items() if key != "of"}
+            measured[name] = plain if of == mine else {**plain, "of": of}
+    now = found.get("not_measured", {})
+    tried = {k: why for k, why in now.items() if k in found.get("timing", {}).get("measures", {})}
+    missed = {**now, **base.get("not_measured", {}), **tried}
+    seconds = {k: v for s in (before, found) for k, v in s.get("timing", {}).get("measures", {}).items()}
+    kept = {**base, "measured": measured, "not_measured": {k: v for k, v in missed.items() if k not in measured}}
+    return kept | ({"timing": {**base["timing"], "measures": seconds}} if "timing" in base else {})
 
 
 def some_rows(dataset: Dataset, index: Numbers, most: int, *, seed: int) -> Batch:

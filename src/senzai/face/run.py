@@ -243,6 +243,9 @@ class Run(RowVerbs):
     ) -> dict[str, Any]:
         """Return the numbers that say how good the model is on held-out rows; see ``senzai.evaluation.evaluate``.
 
+        They are kept in ``run.metrics``, where measures taken with ``only`` stand beside the figures of the last whole
+        evaluation; those of other rows say of which.
+
         Args:
             data: The training data (their test rows are used) or other data of the same kind (all rows).
             split: ``train``, ``validation``, ``test`` or ``all``, to choose otherwise.
@@ -262,7 +265,7 @@ class Run(RowVerbs):
         from ..evaluation import chosen as chosen_measures
         from ..evaluation import evaluate as evaluate_batch
         from ..evaluation import likelihood_figures
-        from .judging import extras_of
+        from .judging import extras_of, joined
 
         dataset = self.dataset(data)
         whole = self.part(dataset, split)
@@ -285,8 +288,8 @@ class Run(RowVerbs):
             )
             found["sampler"] = {"name": self.samplers.chosen, **figures}
         found["split"] = split or ("test" if len(whole) < len(dataset) else "all")
-        found["rows_available"] = len(whole)
-        self.metrics["evaluate"] = {**self.metrics.get("evaluate", {}), **found} if only is not None else found
+        found |= {"rows_available": len(whole), "data": dataset.schema.fingerprint}
+        self.metrics["evaluate"] = joined(self.metrics.get("evaluate", {}), found, whole=only is None)
         if self.folder is not None:
             write_json(self.folder / bundle.METRICS, self.metrics)
             write_card(self.folder, self.folder.name, self.spec, self.schema, self.metrics)

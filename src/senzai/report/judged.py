@@ -53,6 +53,8 @@ def _part(key: str, title: str, names: tuple[str, ...], measured: Mapping[str, A
 
 def _blocks(name: str, found: Mapping[str, Any]) -> list[Block]:
     heading = MEASURES[name].title if name in MEASURES else name
+    if of := found.get("of"):
+        heading += f" ({plural(int(of['n']), 'row')}, {of.get('split', 'all')})"
     rows = table_rows(found)
     blocks: list[Block] = [Table(heading, rows)] if rows else []
     if name == "convergence":

@@ -16,6 +16,7 @@ from ..data.table import codec
 from ..dist import MixedFamily
 from ..evaluation import quality
 from ..evaluation.scores import make_reference, score
+from ..evaluation.statistics import random_rows
 from ..evaluation.units import units_of
 from ..models.base import LatentModel
 from .blocks import Block, Chart, Charts, Empty, Section, Table
@@ -47,6 +48,12 @@ def sections(found: Findings, schema: Schema, dataset: Dataset, model: LatentMod
     if batch.observed is not None:
         parts.append(missing(schema, batch.observed))
     return [*parts, strange(found, schema, dataset, model)]
+
+
+def some_of(index: Any, most: int) -> Any:
+    """Return at most so many row numbers, drawn at random, ascending: data are often sorted."""
+    chosen = random_rows(len(index), most, 0)
+    return index if chosen is None else index[chosen.numpy()]
 
 
 def completed(x: Tensor, mask: Tensor | None) -> Tensor:
@@ -212,8 +219,8 @@ def judged(
     """Numbers that say how far generated rows can stand in for real ones."""
     held, made = completed(found.held.batch.tensor, found.held.batch.observed), found.samples
     own = found.held.own and len(dataset) >= dataset.schema.split.needs
-    index = dataset.split_indices()["train"][:2000] if own else np.arange(min(len(dataset), 2000))
-    batch = dataset.batch(index)
+    index = dataset.split_indices()["train"] if own else np.arange(len(dataset))
+    batch = dataset.batch(some_of(index, 2000))
     train = completed(batch.tensor, batch.observed)
     d = len(shapes)
     off = ~np.eye(len(mapped.columns), dtype=bool)
@@ -274,7 +281,7 @@ def strange(found: Findings, schema: Schema, dataset: Dataset, model: LatentMode
     """The strangest of the held-out rows, and the columns to blame."""
     title, held = "Strangest rows", found.held
     own = held.own and len(dataset) >= dataset.schema.split.needs
-    train = dataset.batch(dataset.split_indices()["train"][:1000]) if own else held.batch
+    train = dataset.batch(some_of(dataset.split_indices()["train"], 1000)) if own else held.batch
     try:
         reference = make_reference(model, train, held.batch, units=units_of(model, schema.table))
         scores = score(model, held.batch, "auto", reference=reference)

@@ -214,8 +214,8 @@ def fitted(name: str, codes: Codes, seed: int) -> Prior:
         return FITS[name](codes, derive(seed, "sampler", name)).eval()
 
 
-def aggregate(model: LatentModel, batch: Batch) -> Prior:
-    r"""Return the mixture of the posteriors of some rows, the aggregate posterior itself.
+def aggregate(model: LatentModel, batch: Batch, seed: int = 0) -> Prior:
+    r"""Return the mixture of the posteriors of rows (``AGGREGATE`` at most, drawn at random): the aggregate posterior.
 
     .. math:: p(z) = \frac1N \sum_n q(z | x_n)
 
@@ -224,7 +224,8 @@ def aggregate(model: LatentModel, batch: Batch) -> Prior:
     Raises:
         CombinationError: The posteriors are no diagonal normals.
     """
-    some = batch.take(slice(0, AGGREGATE))
+    order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(derive(seed, "aggregate")))
+    some = batch.take(order[:AGGREGATE])  # at random: rows are often sorted
     with judging(model), using(Noise.seeded(0)):
         q = model.infer(some).groups[0].q
     if not (isinstance(q, Independent) and isinstance(q.base_dist, Normal) and q.batch_shape == (len(some),)):

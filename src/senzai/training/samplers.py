@@ -156,7 +156,7 @@ def fit_samplers(
     found, failed = {}, []
     for name in CANDIDATES if sampler == "auto" else (sampler,):
         try:
-            found[name] = aggregate(model, train) if name == "aggregate" else fitted(name, codes, seed)
+            found[name] = aggregate(model, train, seed) if name == "aggregate" else fitted(name, codes, seed)
         except SenzaiError as err:
             failed.append(f"{name} could not be fitted: {_first_part(err)}")
     return _choose(model, found, held, failed, forced=None if sampler == "auto" else sampler)

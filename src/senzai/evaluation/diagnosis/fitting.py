@@ -17,6 +17,7 @@ from ...nn.inputs import as_float
 from ..catalogue import Case
 from ..noise import RowNoise
 from ..results import Floats
+from ..statistics import random_rows
 from .facts import Told
 
 ROWS, CODES, DRAWS = 300, 4, 32
@@ -60,7 +61,8 @@ def predictive(case: Case, train: Batch) -> dict[str, Any]:
 
     where model and posterior are right; mean and variance are those of draws, so that every family has them.
     """
-    some = train.take(slice(0, ROWS))
+    chosen = random_rows(len(train), ROWS, derive(case.seed, "predicted rows"))
+    some = train if chosen is None else train.take(chosen)
     noise = RowNoise.of(derive(case.seed, "predictive"), CODES, range(len(some)), range(CODES), device=some.device)
     with judging(case.model), using(noise):
         p = case.model.infer(some, CODES).likelihood
@@ -103,15 +105,20 @@ def columns(case: Case, train: Batch, told: Told) -> dict[str, Any]:
     with judging(case.model), using(RowNoise.of(case.seed, 1, range(len(train)), range(1), device=train.device)):
         p = case.model.infer(train).likelihood
         cost = -elementwise(p, as_float(train.tensor))[0].double().flatten(1)
+    if train.observed is not None:
+        cost = cost.where(train.observed.expand_as(train.tensor).flatten(1), torch.nan)
     return {**found, **dominating(cost, told)}
 
 
 def dominating(cost: Tensor, told: Told) -> dict[str, Any]:
-    """Share of the column whose distortion varies most, and its name; nothing for fewer than three columns."""
+    """Share of the column whose distortion varies most, and its name; nothing for fewer than three columns.
+
+    What is not observed costs NaN, and does not count.
+    """
     if cost.shape[1] < 3:
         return {}
-    middle = cost.median(0).values
-    moves = (cost - middle).abs().mean(0) + (middle - middle.median()).abs()
+    middle = cost.nanmedian(0).values
+    moves = ((cost - middle).abs().nanmean(0) + (middle - middle.nanmedian()).abs()).nan_to_num()
     share = moves / moves.sum().clamp_min(1e-300)
     worst = int(share.argmax())
     name = str(told.columns[worst]) if len(told.columns) == len(share) else str(worst)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...core.batch import Batch
 from ...core.errors import SenzaiError
 from ...core.random import derive
 from ...models import verbs
@@ -20,6 +21,7 @@ from ..catalogue import Case
 from ..curves import grouped_bound, log_weight_table
 from ..gaps import inference_gaps
 from ..latents import active_units
+from ..results import Floats
 from ..statistics import mean_se, random_rows
 from . import fitting, sampling
 from .facts import Facts, Told
@@ -143,13 +145,22 @@ def generalising(case: Case, told: Told) -> Gathered:
 
 
 def duplicates(case: Case, told: Told) -> Gathered:
-    """Held-out rows that are training rows too, where that cannot happen by chance."""
-    train, held = (b.tensor.flatten(1).double().cpu().numpy() for b in (case.extras.train, case.rows) if b is not None)
-    different = [len(np.unique(column)) for column in train.T[:200]]
-    if np.mean(different) < MANY or sum(map(log, different)) < 1.5 * log(len(train) + 1):
+    """Held-out rows that are training rows too, holes and all, where that cannot happen by chance."""
+    train, held = (entries(b) for b in (case.extras.train, case.rows) if b is not None)
+    different = np.array([len(np.unique(column[~np.isnan(column)])) for column in train.T[:200]])
+    possible = ~np.isnan(held[:, :200]) @ np.log(np.maximum(different, 1))
+    judged = held[possible >= 1.5 * log(len(train) + 1)]
+    if np.mean(different) < MANY or not len(judged):
         return {}  # so few different rows are possible that equal ones are no sign of anything
     known = {row.tobytes() for row in train}
-    return {"duplicates": float(np.mean([row.tobytes() in known for row in held]))}
+    return {"duplicates": float(np.mean([row.tobytes() in known for row in judged]))}
+
+
+def entries(batch: Batch) -> Floats:
+    """Rows as vectors, NaN where an entry is missing."""
+    x = batch.tensor.double()
+    x = x if batch.observed is None else x.where(batch.observed.expand_as(x), torch.nan)
+    return (x.flatten(1) + 0.0).cpu().numpy()  # plus zero: both zeros have the same bytes
 
 
 def codes(case: Case, told: Told) -> Gathered:

@@ -13,6 +13,7 @@ from ..catalogue import Case
 from ..disentanglement import mutual_information_gap
 from ..results import Floats
 from ..samples import (
+    drawn,
     effective_number,
     frechet_distance,
     laplacian_energy,
@@ -71,12 +72,12 @@ def sharp(real: torch.Tensor, made: torch.Tensor, again: torch.Tensor) -> dict[s
 def copies(case: Case) -> dict[str, Any]:
     """Whether samples are copies of training rows."""
     train = case.extras.train
-    if train is None or case.rows.observed is not None:
+    if train is None or case.rows.observed is not None or train.observed is not None:
         return {}
-    held, made = case.rows.tensor[:MOST], case.samples(min(MOST, len(case.rows)))
-    known = numbers(train.tensor[: 4 * MOST])
+    held, made = numbers(case.rows.tensor), numbers(case.samples(min(MOST, len(case.rows))))
+    held, known = drawn(held, MOST, case.seed), drawn(numbers(train.tensor), 4 * MOST, case.seed)
     mean, scale = known.mean(0), known.std(0) + 1e-9
-    sets = [(numbers(v) - mean) / scale for v in (made, held)]
+    sets = [(v - mean) / scale for v in (made, held)]
     found = memorisation(sets[0], sets[1], (known - mean) / scale, seed=case.seed)
     return {"memorisation": found.value, "memorisation_se": found.se}
 
