@@ -141,7 +141,7 @@ def bits(rng):
 
 def test_what_stands_in_a_hole_changes_no_figure(made, bits, small, quick):
     model, factors = made(masked=True), np.c_[np.arange(60) % 3, np.arange(60) % 2]
-    features = ("pca", "entries", "random", "denoising", "classifier")
+    features = ("pca", "entries", "denoising", "classifier")
 
     def figures(rows, train, other):
         extras = Extras(train, other, factors, 1, features)
@@ -175,6 +175,15 @@ def test_a_column_that_is_mostly_missing_can_be_the_one_that_dominates():
     found = dominating(cost, Told())
     assert found["column"] == "2"
     assert found["column_share"] > 0.9
+
+
+def test_a_cost_of_what_is_not_there_is_none(made, bits, monkeypatch):
+    from senzai.evaluation.diagnosis import Told, fitting
+
+    costs = []
+    monkeypatch.setattr(fitting, "dominating", lambda cost, told: costs.append(cost) or {})
+    fitting.columns(Case(made(masked=True), bits[0]), bits[1], Told())
+    assert bool((costs[0].isnan() == ~bits[1].mask).all())
 
 
 def test_rows_with_holes_are_copies_only_where_enough_is_there(rng):

@@ -64,7 +64,7 @@ LIST = (
     ),
     Fault(
         "trustworthiness and continuity exchanged", BOUNDS,
-        edit("evaluation.probes:map_quality", '("trustworthiness", here, there)', '("trustworthiness", there, here)'),
+        edit("evaluation.probes:_kept", "((here, there), (there, here))", "((there, here), (here, there))"),
         (f"{PROBES}test_trustworthiness_is_that_of_scikit_learn_and_continuity_the_other_way_round",),
     ),
     Fault(
@@ -81,7 +81,7 @@ LIST = (
     ),
     Fault(
         "a vote for the latent that varies most", BOUNDS,
-        edit("evaluation.interventions:factor_vae_score", "spread.argmin()", "spread.argmax()"),
+        edit("evaluation.interventions:_voted", "spread.argmin()", "spread.argmax()"),
         (f"{FACTORS}test_held_factors_are_found_in_perfect_codes_and_not_in_noise",),
     ),
     Fault(
@@ -91,7 +91,7 @@ LIST = (
     ),
     Fault(
         "a kernel distance with a row against itself", BOUNDS,
-        edit("evaluation.samples:_mmd", "(aa.sum() - np.trace(aa)) / (n * (n - 1))", "aa.sum() / (n * n)"),
+        edit("evaluation.samples:_mmd", "(_kernels(a, a) - _own(a)) / (n * (n - 1))", "_kernels(a, a) / (n * n)"),
         (f"{SAMPLES}test_the_kernel_distance_is_the_mean_of_kernels_by_hand",),
     ),
     Fault(
@@ -127,7 +127,7 @@ LIST = (
     ),
     Fault(
         "a floor made of the samples", BOUNDS,
-        edit("evaluation.measures:compared", "against(train[: len(made)])", "against(made)"),
+        edit("evaluation.measures:compared", "against(drawn(train, len(made), seed))", "against(made)"),
         (f"{CATALOGUE}test_numbers_are_those_of_the_estimators",),
     ),
     Fault(

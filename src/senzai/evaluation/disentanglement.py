@@ -121,7 +121,8 @@ def modularity_of(table: Floats) -> float:
 def modularity(codes: Floats, factors: Ints, *, bins: int = BINS, seed: int = 0, repeats: int = HALVES) -> Figure:
     """Modularity of codes, from the information of binned latents; see :func:`modularity_of`.
 
-    Of few rows it is too low, because a latent seems to know a little of every factor: ``bias`` says by how much.
+    Of few rows it is too low, because a latent seems to know a little of every factor: by as much as ``bias`` at most,
+    by a third of it where latents are separate.
 
     Reference:
         Learning Deep Disentangled Embeddings With the F-Statistic Loss (Ridgeway and Mozer, 2018).

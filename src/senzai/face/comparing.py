@@ -241,7 +241,7 @@ def scored(
 def shared_rows(
     runs: Mapping[str, RunLike], data: object, *, rows: int, seed: int
 ) -> tuple[Dataset, np.ndarray[Any, Any], tuple[str, ...]]:
-    """Return data as the first run reads them, and rows that no run was trained on or chosen by."""
+    """Return data as the first run reads them, and rows that no run was trained on."""
     first = next(iter(runs.values()))
     shapes = {r.schema.event_shape for r in runs.values()}
     if len(shapes) > 1:
@@ -254,13 +254,12 @@ def shared_rows(
     for name, run in runs.items():
         theirs = run.dataset(first.source(data))
         if theirs.schema.fingerprint == run.schema.fingerprint:
-            parts = theirs.split_indices()
-            index -= {int(i) for part in ("train", "validation") for i in parts[part]}
+            index -= set(map(int, theirs.split_indices()["train"]))
         elif dataset.schema.fingerprint == first.schema.fingerprint:
             notes.append(f"{name} was trained on other data; whether it has seen these rows is not known.")
     if len(index) < 2:
         raise SettingError(
-            "A comparison needs rows that no run was trained or validated on, but these runs share none. Train them with one "
+            "A comparison needs rows that no run was trained on, but these runs share none. Train them with one "
             "split_seed, or give other data."
         )
     kept = np.array(sorted(index))

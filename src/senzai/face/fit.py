@@ -166,10 +166,12 @@ def make(
     """Return a recipe's model, initialised from training rows, and its objective."""
     proposal = dataset.propose()
     rows = dataset.split_indices()["train"]
-    # At random and in random order, since data are often sorted and a part may keep the first of them.
-    some = np.random.default_rng(derive(seed, "rows to initialise")).permutation(len(rows))[:ROWS_TO_INITIALISE]
+    some = rows
+    if len(rows) > ROWS_TO_INITIALISE:  # at random: data are often sorted
+        rng = np.random.default_rng(derive(seed, "rows to initialise"))
+        some = np.sort(rng.choice(rows, ROWS_TO_INITIALISE, replace=False))
     with forked(derive(seed, "weights")):
-        first = dataset.batch(np.sort(rows[some])).take(torch.from_numpy(some.argsort().argsort()))
+        first = dataset.batch(some)
         frame = Frame(
             dataset.schema.event_shape, proposal.family, dict(proposal.family_settings), tuple(proposal.shared),
             proposal.network, masked=first.mask is not None,

@@ -186,7 +186,7 @@ class Structured(LatentModel):
 
     def initialise(self, batch: Batch) -> None:
         """Let the inner model look at data, and keep some observed parts."""
-        rows = batch.take(slice(0, KEPT))
+        rows = batch.take(torch.randperm(len(batch))[:KEPT])  # at random: data are often sorted
         if rows.observed is not None and not bool(rows.observed[:, self.observed].all()):
             raise CombinationError(
                 "The observed part of a row is given in full, but values are missing there. Fill them in, or choose "

@@ -14,7 +14,7 @@ WILD = 50.0
 EVERYTHING = (
     "posterior_collapse", "rate_vanishes", "over_regularised", "under_regularised", "blur", "holes", "low_diversity",
     "amortisation_gap", "loose_bound", "overfitting", "overfitting_starts", "memorisation", "unused_latents",
-    "too_few_latents", "likelihood_too_wide", "likelihood_too_narrow", "likelihood_tails", "spikes",
+    "too_few_latents", "likelihood_too_wide", "likelihood_too_narrow", "spikes",
 )
 
 
