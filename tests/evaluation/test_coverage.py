@@ -116,6 +116,7 @@ MEASURES: dict[str, Callable] = {
     "c2st": lambda r, n: classifier_two_sample_test(*two(r, n), seed=int(r.integers(2**31))),
     "copies": lambda r, n: memorisation(two(r, n)[1], r.standard_normal((n, 8)), r.standard_normal((2 * n, 8))),
     "spread": lambda r, n: diversity(*two(r, n)),
+    "wide data": lambda r, n: diversity(*two(r, n)[::-1]),
     "sharpness": lambda r, n: sharpness(1.2 * r.standard_t(6, (n, 1, 8, 8)), r.standard_normal((n, 1, 8, 8))),
     "mig": lambda r, n: mutual_information_gap(*factored(r, n)),
     "modularity": lambda r, n: modularity(*factored(r, n)),
@@ -160,7 +161,7 @@ def coverage(values):
 
 # --- what they show --------------------------------------------------------------------------------------------------
 SOME = {
-    "frechet": (120, 60), "kernel": (120, 60), "fidelity": (120, 60), "spread": (120, 60), "map": (120, 60),
+    "frechet": (120, 60), "kernel": (120, 60), "fidelity": (120, 60), "wide data": (120, 60), "map": (120, 60),
     "sap": (200, 60), "few votes": (60, 16), "mig": (200, 40),
 }
 

@@ -25,7 +25,7 @@ from senzai.evaluation import (
     typicality,
 )
 from senzai.evaluation import measures as room
-from senzai.evaluation.annealing import Path
+from senzai.evaluation.annealing import PILOT_CHAINS, Path
 from senzai.evaluation.disentanglement import _predictability
 
 
@@ -111,11 +111,15 @@ def test_counted_chains_start_at_draws_of_their_own(linear, starts):
     """Not where the chains have come to that step sizes were found with, and not at the middle of the posterior."""
     begun, asked = starts
     x = linear.sample(60)
+    annealed_log_likelihood(linear.model(), Batch(x), Annealing(3, PILOT_CHAINS, 1), rows_at_once=60)
+    assert not torch.isin(begun[1][0], begun[0][0]).any(), "as many chains as the pilot has, and others"
+    begun.clear()
+    asked.clear()
     annealed_log_likelihood(linear.model(shift=0.3, stretch=1.2), Batch(x), Annealing(3, 40, 1), rows_at_once=60)
     pilot, counted = (z for (z,) in begun)
     first = next(z for z, gradient in asked if not gradient)
     assert first is counted, "the first weights are those of the draws"
-    assert not torch.isin(counted, pilot).any()
+    assert pilot.shape[0] == PILOT_CHAINS
     posterior = linear.posterior(x)
     exact_scale = 1.2 * posterior.covariance_matrix.diagonal(dim1=-2, dim2=-1).sqrt().reshape(60, linear.d)
     centred = (counted - counted.mean(0)) / exact_scale
