@@ -169,7 +169,7 @@ def probes(case: Case) -> Found:
 
 @measure(
     "map", "how faithful a map of the codes in two dimensions is", usual=True, needs=("rows",),
-    cost=lambda c, p: p.row * len(c.rows) + 5e-7 * rows_of(c, MAP_ROWS) ** 2,
+    cost=lambda c, p: p.row * len(c.rows) + 1e-6 * rows_of(c, MAP_ROWS) ** 2,
 )
 def faithful(case: Case) -> Found:
     """Trustworthiness and continuity of the first two principal components of the codes."""
@@ -183,7 +183,7 @@ def faithful(case: Case) -> Found:
 
 @measure(
     "disentanglement", "scores of disentanglement against known factors", usual=True, needs=("factors", "rows"),
-    cost=lambda c, p: p.row * len(c.rows) + 4e-3 * rows_of(c, FACTOR_ROWS),
+    cost=lambda c, p: p.row * len(c.rows) + 1.5e-3 * rows_of(c, FACTOR_ROWS),
 )
 def disentangled(case: Case) -> Found:
     """All scores on the same rows."""
@@ -206,7 +206,7 @@ def disentangled(case: Case) -> Found:
 @measure(
     "generation", "samples against held-out rows, beside training rows against held-out rows", usual=True,
     needs=("tensor", "train", "rows"),
-    cost=lambda c, p: 2 * p.row * SAMPLES + 4.0 * len(c.extras.features) * (rows_of(c, SAMPLES) / SAMPLES) ** 2 + 0.3,
+    cost=lambda c, p: 2 * p.row * SAMPLES + 6.0 * len(c.extras.features) * (rows_of(c, SAMPLES) / SAMPLES) ** 2 + 0.3,
 )
 def generation(case: Case) -> Found:
     """Distances, fidelity, variety and copies, in every kind of features asked for."""
