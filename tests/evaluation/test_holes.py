@@ -100,7 +100,8 @@ def test_a_bad_model_of_rows_with_holes_is_found_bad(rng):
 @pytest.mark.parametrize("one", ["rows", "training rows"])
 def test_a_set_without_holes_is_compared_all_the_same(rng, one):
     x = [torch.from_numpy(10 + rng.standard_normal((n, 5))).float() for n in (400, 800)]
-    sets = [Batch(v) if whole else holed(v, rng=rng) for v, whole in zip(x, (one == "rows", one != "rows"), strict=True)]
+    whole = one == "rows", one != "rows"
+    sets = [Batch(v) if w else holed(v, rng=rng) for v, w in zip(x, whole, strict=True)]
     found = room.generation(Perfect(None, sets[0], extras=Extras(sets[1], features=("entries",))))
     assert found["frechet[entries]"].value < 0.2
     assert found["floor"]["frechet[entries]"].value < 0.2

@@ -7,6 +7,7 @@ from math import sqrt
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from senzai.core.batch import Batch
 from senzai.evaluation import (
@@ -23,10 +24,12 @@ from senzai.evaluation import (
     imputation_calibration,
     reconstruction_uncertainty,
     typicality,
+    unsupervised_disentanglement_ranking,
 )
 from senzai.evaluation import measures as room
 from senzai.evaluation.annealing import PILOT_CHAINS, Path
 from senzai.evaluation.disentanglement import _predictability
+from senzai.parts import MixtureOfNormals
 
 
 @pytest.fixture
@@ -95,6 +98,37 @@ def test_the_variance_between_few_latents_is_without_bias(linear, n):
     assert bool((10 * se < between).all()), "the errors are small enough to tell n - 1 from n"
 
 
+# --- models that differ by their seed --------------------------------------------------------------------------------
+def test_a_model_is_no_witness_for_itself(rng):
+    """One model agrees with the other, by a number; with itself it would agree by 1."""
+    a, b = rng.standard_normal((2, 300, 2))
+    b = np.c_[a[:, 0] + b[:, 0], b[:, 1]]
+    first, second = unsupervised_disentanglement_ranking([a, b], [np.ones(2)] * 2)
+    r = np.abs([[spearmanr(x, y).statistic for y in b.T] for x in a.T])
+    exact = ((r.max(1) ** 2 / r.sum(1)).sum() + (r.max(0) ** 2 / r.sum(0)).sum()) / 4
+    assert first.value == pytest.approx(exact)
+    assert second.value == pytest.approx(exact)
+    assert exact < 0.6
+
+
+# --- samples --------------------------------------------------------------------------------------------------------
+def test_samples_are_those_that_people_get(made):
+    """From the sampler that was chosen, and as they are shown: draws, or expected values."""
+    model, x = made(), Batch(torch.zeros(40, 6))
+    far = MixtureOfNormals(2, n_components=1)
+    with torch.no_grad():
+        far.loc.fill_(50.0)
+    sampler = model.with_prior(far)
+    case = Case(model, x, extras=Extras(noise=False, sampler=sampler), seed=1)
+    same = model.likelihood(torch.full((1, 2), 50.0)).mean
+    torch.testing.assert_close(case.samples(30), same.expand(30, -1).detach(), atol=1e-3, rtol=0)
+    assert not bool(((case.samples(30) == 0) | (case.samples(30) == 1)).all())
+    drawn = Case(model, x, extras=Extras(noise=True, sampler=sampler), seed=1).samples(30)
+    assert bool(((drawn == 0) | (drawn == 1)).all())
+    plain = Case(model, x, extras=Extras(noise=False), seed=1).samples(30)
+    assert float(plain.std(0).max()) > 0.001, "its own prior is one of many places"
+
+
 # --- annealing ------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def starts(monkeypatch):
@@ -157,7 +191,8 @@ def test_labels_and_factors_stay_with_their_rows(rng):
 def test_factors_stay_with_their_rows_where_only_some_are_judged(made):
     factors = np.arange(60)[:, None] // 20
     x = torch.nn.functional.one_hot(torch.from_numpy(factors[:, 0]), 3).repeat(1, 2).float()
-    found = evaluate(made(), Batch(x), rows=45, base=False, measures=["disentanglement"], extras=Extras(factors=factors))
+    extras = Extras(factors=factors)
+    found = evaluate(made(), Batch(x), rows=45, base=False, measures=["disentanglement"], extras=extras)
     assert found["n"] == 45
     assert found["measured"]["disentanglement"]["dci"]["informativeness"]["value"] == 1
 
@@ -167,9 +202,12 @@ def test_factors_stay_with_their_rows_where_only_some_are_judged(made):
 def draws(monkeypatch):
     """The number of draws and rows of every log-likelihood that a measure asks for."""
     asked, whole = [], room.log_likelihood
-    monkeypatch.setattr(
-        room, "log_likelihood", lambda model, batch, *, k, **o: asked.append((k, batch)) or whole(model, batch, k=k, **o)
-    )
+
+    def heard(model, batch, *, k, **options):
+        asked.append((k, batch))
+        return whole(model, batch, k=k, **options)
+
+    monkeypatch.setattr(room, "log_likelihood", heard)
     return asked
 
 
@@ -208,7 +246,7 @@ def test_only_hidden_entries_are_judged(linear):
     from senzai.evaluation import hide
 
     x = linear.sample(200)
-    holey, hidden = hide(Batch(x), 0.5, seed=0)
+    _, hidden = hide(Batch(x), 0.5, seed=0)
     p = linear.marginal()
     exact = []
     for row, gone in zip(x, hidden, strict=True):

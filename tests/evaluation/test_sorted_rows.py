@@ -8,9 +8,8 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.dist import NormalFamily
-from senzai.evaluation import Case, Extras, Rendered, Table, classifier_two_sample_test, diversity
+from senzai.evaluation import Case, Extras, Rendered, Table, classifier_two_sample_test, diversity, quality
 from senzai.evaluation import measures as room
-from senzai.evaluation import quality
 from senzai.evaluation.diagnosis import fitting, sampling
 from senzai.evaluation.measures import at_random, compared
 from senzai.evaluation.samples import drawn

@@ -1,4 +1,4 @@
-"""Faults of an evaluation that cheats or miscounts: judged on what it was fitted to, on one end of the data, on holes."""
+"""Faults of an evaluation that cheats or miscounts: what it was fitted to, one end of the data, holes, errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ SORTED = "tests/evaluation/test_sorted_rows.py::"
 ERRORS = "tests/evaluation/test_coverage.py::"
 COMPARED = "tests/face/test_comparing_more.py::"
 KEPT = "tests/face/test_evaluating_more.py::"
+ROWS = "tests/face/test_judged_rows.py::"
 STARTED = "tests/face/test_initialised.py::"
 CHOSEN = "tests/training/test_samplers_more.py::"
 DISENTANGLED, VOTED = "evaluation.disentanglement:", "evaluation.interventions:"
@@ -85,6 +86,64 @@ LIST = (
         edit("evaluation.measures:detected", "_reference(case, case.k)", "_reference(case, STRANGE_K)"),
         (f"{HONEST}test_the_usual_value_is_of_as_many_draws_as_what_is_compared_with_it",
          f"{HONEST}test_a_bound_that_rises_with_its_draws_does_not_make_rows_strange"),
+    ),
+    Fault(
+        "samples from another prior than people get", BOUNDS,
+        edit("evaluation.catalogue:Case.samples",
+             "self.model if self.extras.sampler is None else self.extras.sampler", "self.model"),
+        (f"{HONEST}test_samples_are_those_that_people_get",),
+    ),
+    Fault(
+        "samples judged otherwise than they are shown", BOUNDS,
+        edit("evaluation.catalogue:Case.samples", "noise=self.extras.noise", "noise=True"),
+        (f"{HONEST}test_samples_are_those_that_people_get",),
+    ),
+    Fault(
+        "a model that is a witness for itself", BOUNDS,
+        edit(f"{VOTED}unsupervised_disentanglement_ranking", "for b in range(a):", "for b in range(a + 1):"),
+        (f"{HONEST}test_a_model_is_no_witness_for_itself",),
+    ),
+    # --- which rows --------------------------------------------------------------------------------------------------
+    Fault(
+        "held-out rows among the training rows that samples are compared with", BOUNDS,
+        edit("face.judging:training_rows", 'dataset.split_indices()["train"]', "np.arange(len(dataset))"),
+        (f"{ROWS}test_training_rows_are_training_rows",),
+    ),
+    Fault(
+        "factors of other rows than those that were drawn", BOUNDS,
+        edit("face.judging:extras_of", "len(dataset))[index]", "len(dataset))[: len(index)]"),
+        (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[evaluate]",),
+    ),
+    Fault(
+        "an evaluation of the first rows", BOUNDS,
+        edit("face.run:Run.evaluate",
+             'np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, rows, replace=False)',
+             "whole[:rows]"),
+        (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[evaluate]",),
+    ),
+    Fault(
+        "a diagnosis of the first rows", BOUNDS,
+        edit("face.diagnosing:case_of", 'np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[:rows]',
+             "whole[:rows]"),
+        (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[diagnose]",),
+    ),
+    Fault(
+        "runs compared on the first rows", BOUNDS,
+        edit("face.comparing:shared_rows",
+             'np.random.default_rng(derive(seed, "compared rows")).permutation(kept)[:rows]', "kept[:rows]"),
+        (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[compare]",),
+    ),
+    Fault(
+        "a sweep judged on training rows", BOUNDS,
+        edit("face.sweep:rate_distortion", "run.part(dataset)", 'run.part(dataset, "train")'),
+        (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[sweep]",),
+    ),
+    Fault(
+        "some rows that are the first ones", BOUNDS,
+        edit("face.judging:some_rows",
+             'np.random.default_rng(derive(seed, "some rows")).choice(index, most, replace=False)', "index[:most]"),
+        (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[sweep]",
+         f"{ROWS}test_training_rows_are_training_rows"),
     ),
     # --- rows that go together ---------------------------------------------------------------------------------------
     Fault(

@@ -169,8 +169,8 @@ def dci(codes: Floats, factors: Ints, *, seed: int = 0, trees: int = 20) -> dict
     """Disentanglement, completeness and informativeness, with forests as regressors.
 
     The importances are those of one forest of randomised trees per factor, fitted to one half of the rows;
-    informativeness is the mean accuracy on the other; all are means over eight divisions. Values with other regressors (boosting, lasso) are not
-    comparable with these.
+    informativeness is the mean accuracy on the other; all are means over eight divisions. Values with other regressors
+    (boosting, lasso) are not comparable with these.
 
     Reference:
         A framework for the quantitative evaluation of disentangled representations (Eastwood and Williams, 2018).

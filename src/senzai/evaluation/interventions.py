@@ -60,7 +60,8 @@ class Table:
         order: Ints = self._order[held]
         column, values = self.factors[order, held], self.factors[rows, held]
         low, high = (np.searchsorted(column, values, side) for side in ("left", "right"))
-        return order[rng.integers(low, high)]
+        found: Ints = order[rng.integers(low, high)]
+        return found
 
     def codes(self, rng: Rng, n: int, held: int | None = None) -> Floats:
         """Choose ``n`` rows."""

@@ -324,12 +324,12 @@ def paradox(case: Case) -> Found:
     sizes = [levels_of(b) for b in (mine, strange)]
     backgrounds = [None if x is None else -compressed_nats(x) for x in sizes]
     found: dict[str, Any] = dict(likelihood_paradox(
-        scored[0], scored[1], _reference(case, STRANGE_K), own_background=backgrounds[0], other_background=backgrounds[1],
-        seed=case.seed,
+        scored[0], scored[1], _reference(case, STRANGE_K), own_background=backgrounds[0],
+        other_background=backgrounds[1], seed=case.seed,
     ))
     found["log_likelihood"] = {"own": float(scored[0].mean()), "other": float(scored[1].mean()), "k": STRANGE_K}
     if "likelihood_ratio" not in found:
-        found["note"] = "The likelihood ratio to a compressor needs whole numbers up to 255, none missing; these are others."
+        found["note"] = "The likelihood ratio to a compressor needs whole numbers up to 255, none missing."
     return found
 
 
