@@ -96,3 +96,15 @@ def test_a_compressor_knows_simple_pictures(rng):
         found = compressed_nats(x)
         assert (found > 0.9 * x[0].size * np.log(256)).all()
         assert (compressed_nats(np.zeros_like(x)) < 0.25 * found).all() or x[0].size == 256
+
+
+def test_the_error_of_typicality_holds_that_of_the_usual_value(rng):
+    """Twenty training rows: where the usual value is decides more than which rows are ranked."""
+    def draw():
+        own, other = rng.standard_normal(300), rng.standard_normal(300) + 0.8
+        return likelihood_paradox(own, other, rng.standard_normal(20))["typicality"]
+
+    found = [draw() for _ in range(60)]
+    spread = np.std([f.value for f in found], ddof=1)
+    assert np.mean([f.se for f in found]) == pytest.approx(spread, rel=0.35)
+    assert spread > 2 * likelihood_paradox(*rng.standard_normal((2, 300)), np.zeros(20))["typicality"].se

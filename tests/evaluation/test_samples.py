@@ -221,7 +221,14 @@ def test_too_few_rows_are_refused():
         precision_recall_density_coverage(np.zeros((3, 2)), np.zeros((9, 2)))
 
 
-def test_errors_of_shares_are_those_of_shares(rng):
-    found = precision_recall_density_coverage(rng.standard_normal((200, 2)), 2 * rng.standard_normal((200, 2)))
-    p = found["precision"]
-    assert p.se == pytest.approx(sqrt(p.value * (1 - p.value) / 199))
+def test_errors_of_shares_know_that_balls_are_drawn_too(rng):
+    """Many samples lie in one ball, so that their share varies more than that of independent ones."""
+    made = lambda: precision_recall_density_coverage(  # noqa: E731
+        rng.standard_normal((200, 2)), 2 * rng.standard_normal((200, 2))
+    )["precision"]
+    found = [made() for _ in range(60)]
+    p, spread = np.mean([f.value for f in found]), np.std([f.value for f in found], ddof=1)
+    assert spread > 1.3 * sqrt(p * (1 - p) / 200)
+    assert np.mean([f.se for f in found]) == pytest.approx(spread, rel=0.3)
+    few = precision_recall_density_coverage(rng.standard_normal((8, 2)), rng.standard_normal((8, 2)))
+    assert np.isnan(few["precision"].se), "halves hold no ball"

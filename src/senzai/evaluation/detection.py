@@ -77,7 +77,8 @@ def false_positives_at_recall(scores: Floats, labels: Ints, recall: float = RECA
 
 
 def detection(
-    scores: Floats, labels: Ints, *, k: int | None = None, seed: int = 0, repeats: int = 200
+    scores: Floats, labels: Ints, *, k: int | None = None, seed: int = 0, repeats: int = 200,
+    again: Callable[[np.random.Generator], Floats] | None = None,
 ) -> dict[str, Figure]:
     """All rankings of a score against labels, with bootstrap errors and 95 % intervals.
 
@@ -87,6 +88,7 @@ def detection(
         k: Rows that one would look at; by default as many as there are anomalies.
         seed: Seed of the bootstrap, which draws anomalies and normal rows apart.
         repeats: Bootstrap repeats.
+        again: Makes the scores anew, where they rest on rows of their own that are drawn, too.
 
     Returns:
         ``auroc``, ``average_precision``, ``precision_at_k``, ``fpr_at_95_recall``; each with ``low`` and ``high``.
@@ -108,10 +110,13 @@ def detection(
         "fpr_at_95_recall": false_positives_at_recall,
     }
     rng, kinds = np.random.default_rng(seed), [np.flatnonzero(labels == c) for c in (0, 1)]
-    drawn = [np.concatenate([rng.choice(rows, len(rows)) for rows in kinds]) for _ in range(repeats)]
+    drawn = []
+    for _ in range(repeats):
+        rows = np.concatenate([rng.choice(rows, len(rows)) for rows in kinds])
+        drawn.append(((scores if again is None else again(rng))[rows], labels[rows]))
     figures = {}
     for name, score in found.items():
-        se, low, high = spread(np.array([score(scores[rows], labels[rows]) for rows in drawn]))
+        se, low, high = spread(np.array([score(*made) for made in drawn]))
         details = {"low": low, "high": high, "anomalies": int(labels.sum())}
         if name == "precision_at_k":
             details["k"] = top
@@ -133,6 +138,17 @@ def typicality(log_p: Floats, reference: Floats) -> Floats:
     """
     score: Floats = np.abs(np.asarray(log_p) - np.mean(reference))
     return score
+
+
+def typical(
+    log_p: Floats, reference: Floats, labels: Ints, *, seed: int = 0, repeats: int = 200
+) -> dict[str, Figure]:
+    """Return the rankings of :func:`typicality`, with errors that hold those of the usual value."""
+
+    def again(rng: np.random.Generator) -> Floats:
+        return typicality(log_p, rng.choice(reference, len(reference)))
+
+    return detection(typicality(log_p, reference), labels, seed=seed, repeats=repeats, again=again)
 
 
 def likelihood_ratio(log_p: Floats, background: Floats) -> Floats:
@@ -192,7 +208,9 @@ def likelihood_paradox(
     """
     labels = np.repeat([0, 1], [len(own), len(other)])
     both = np.concatenate([own, other])
-    scores = {"likelihood": -both, "typicality": typicality(both, reference)}
+    found = {"likelihood": detection(-both, labels, seed=seed, repeats=100)["auroc"]}
+    found["typicality"] = typical(both, reference, labels, seed=seed, repeats=100)["auroc"]
     if own_background is not None and other_background is not None:
-        scores["likelihood_ratio"] = likelihood_ratio(both, np.concatenate([own_background, other_background]))
-    return {name: detection(s, labels, seed=seed, repeats=100)["auroc"] for name, s in scores.items()}
+        ratio = likelihood_ratio(both, np.concatenate([own_background, other_background]))
+        found["likelihood_ratio"] = detection(ratio, labels, seed=seed, repeats=100)["auroc"]
+    return found

@@ -18,7 +18,7 @@ from .bracket import bidirectional
 from .catalogue import Case, measure
 from .curves import convergence
 from .dependence import gaussian_total_correlation, total_correlation
-from .detection import compressed_nats, detection, likelihood_paradox, typicality
+from .detection import compressed_nats, detection, likelihood_paradox, typical
 from .disentanglement import dci, modularity, mutual_information_gap, separated_attribute_predictability
 from .gaps import inference_gaps
 from .holes import middle_of, with_same_holes
@@ -295,7 +295,7 @@ def detected(case: Case) -> Found:
     y = (labels == case.extras.anomaly).astype(np.int64)
     found: dict[str, Any] = {"likelihood": detection(-log_p, y, seed=case.seed)}
     if case.extras.train is not None:
-        found["typicality"] = detection(typicality(log_p, _reference(case, case.k)), y, seed=case.seed)
+        found["typicality"] = typical(log_p, _reference(case, case.k), y, seed=case.seed)
     return found
 
 
