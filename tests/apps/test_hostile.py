@@ -66,6 +66,12 @@ def test_a_path_from_a_file_of_settings_is_looked_at_as_well(cli, pictures, tmp_
     cli.refuses("fit", pictures, "--config", tmp_path / "fit.toml", said=("zero byte",), folder=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["f.npy", "f.npz", "f.csv"])
+def test_factors_are_read_from_files_only(cli, trained, pictures, tmp_path, name):
+    (tmp_path / name).symlink_to("/dev/zero")
+    cli.refuses("evaluate", trained, pictures, "--factors", tmp_path / name, said=("leads to a device",))
+
+
 def test_a_tilde_is_the_home_of_the_user(cli, trained, tiny, shelf, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(shelf)

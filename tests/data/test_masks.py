@@ -9,6 +9,7 @@ import torch
 import senzai
 from senzai.core.errors import InputError
 from senzai.data import open_data
+from senzai.estimators import VAEImputer, VAETransformer
 
 RNG = np.random.default_rng(3)
 GONE = RNG.random((60, 3)) < 0.2
@@ -61,6 +62,8 @@ def test_what_is_not_under_the_mask_must_still_be_finite():
         open_data(masked(x, GONE))
     hidden = np.where(GONE, np.inf, np.nan_to_num(x))
     assert open_data(np.ma.masked_array(hidden, mask=GONE)).batch().mask is not None
+    both = open_data(masked(x, GONE), options={"missing": "keep"}).batch().mask
+    assert int((~both).sum()) == GONE.sum() + 1
 
 
 def test_masked_pictures():
@@ -151,6 +154,15 @@ def test_objects_are_refused_with_none_among_them():
 def test_arrays_that_are_not_dense_are_refused(make, way):
     with pytest.raises(InputError, match=f"dense array.*({way})"):
         open_data(make())
+
+
+def test_estimators_take_masks_for_holes():
+    x = masked(RNG.normal(size=(60, 3)), GONE)
+    filled = VAEImputer(steps=5).fit_transform(x)
+    assert np.abs(filled).max() < 100
+    np.testing.assert_allclose(filled[~GONE], x.data[~GONE], rtol=1e-6)
+    with pytest.raises(ValueError, match="NaN"):
+        VAETransformer(steps=5).fit(x)
 
 
 def test_a_model_never_sees_what_lies_under_the_mask():

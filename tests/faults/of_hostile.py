@@ -93,7 +93,7 @@ LIST = (
     ),
     Fault(
         "a mask that excuses what it does not cover", SCHEMA,
-        edit("data.masks:filled", "refuse_unusable(np.where(mask, 0, wide))", "pass"),
+        edit("data.masks:filled", "refuse_unusable(np.where(mask, 0, wide), missing=missing)", "pass"),
         (f"{MASKS}test_what_is_not_under_the_mask_must_still_be_finite",),
     ),
     # --- limits ------------------------------------------------------------------------------------------------------

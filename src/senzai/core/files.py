@@ -49,6 +49,8 @@ def user_path(path: str | os.PathLike[str], *, output: bool = False) -> Path:
     except OSError as err:
         if err.errno == errno.ENAMETOOLONG or length > MOST_PATH:
             raise kind(f"A path must be short enough for the system, but {shown} ... has {length} bytes.") from None
+        if err.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise kind(f"A path must lead to a place that can be looked at, but {shown}: {err.strerror}.") from err
     return found
 
 

@@ -48,13 +48,18 @@ def need_dense(x: object, origin: str) -> None:
         raise InputError(f"Data must be a dense array, but {origin} is sparse, nested or quantised. Give {way}.")
 
 
-def filled(x: Array, origin: str) -> tuple[Array, tuple[str, ...]]:
+def filled(x: Any, origin: str, *, missing: str = "error") -> tuple[Any, tuple[str, ...]]:
     """Return an array without a mask, NaN where it was masked, and a sentence where anything was.
 
     Whole numbers become 64-bit floats to hold the NaN; :class:`Opened` keeps the user's dtype for the way back.
 
+    Args:
+        x: An array; anything else is returned as it is.
+        origin: What it is called.
+        missing: "keep" lets NaN pass that is not under the mask.
+
     Raises:
-        InputError: Something that is not masked is not finite either: a mask does not excuse it.
+        InputError: Something that is not under the mask is not finite: the mask does not excuse it.
 
     Example:
         >>> filled(np.ma.masked_array([[1, 2]], mask=[[False, True]]), "x")[0]
@@ -66,7 +71,7 @@ def filled(x: Array, origin: str) -> tuple[Array, tuple[str, ...]]:
     if data.dtype.kind not in "biuf" or not mask.any():
         return data, ()
     wide: Array = data.astype(data.dtype if data.dtype.kind == "f" else np.float64)
-    refuse_unusable(np.where(mask, 0, wide))
+    refuse_unusable(np.where(mask, 0, wide), missing=missing)
     wide[mask] = np.nan
     n = int(mask.sum())
     return wide, (f"{n:,} {'entry' if n == 1 else 'entries'} of {origin} {'is' if n == 1 else 'are'} under its mask.",)

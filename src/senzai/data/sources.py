@@ -141,7 +141,7 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
         return from_frame(raw, options, schema, origin=origin)
     form: Form = "torch" if is_tensor(raw.x) else "numpy"
     x, dtype = plain(raw.x, origin)
-    x, notes = filled(x, origin)
+    x, notes = filled(x, origin, missing=options.missing)
     labels = None if raw.y is None else as_labels(raw.y)
     if options.label is not None and labels is None and schema is None:
         raise InputError(

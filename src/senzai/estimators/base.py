@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..core.errors import InputError
 from ..core.random import forked
 from ..data import KINDS, Dataset
+from ..data.masks import filled
 from ..face import Run, fit, train_on
 
 ROWS_TO_HOLD_OUT = 40
@@ -76,6 +77,7 @@ class VAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is publ
                 raise InputError("An estimator needs at least one row, but got 0 sample(s). Give data.")
             return X
         finite: Any = "allow-nan" if self._allow_nan else True
+        X, _ = filled(X, "X", missing="keep")  # scikit-learn would take what lies under a mask for data
         return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=finite, ensure_min_samples=1)
 
     def _opened(self, X: Any) -> Dataset:

@@ -11,9 +11,11 @@ import torch
 
 from ..core.batch import Batch
 from ..core.errors import InputError, SettingError
+from ..core.files import user_path
 from ..core.random import derive
 from ..core.registry import suggestion
 from ..data import Dataset, Schema
+from ..data.limits import guarded, need_no_holes, need_regular, need_sound_archive
 from ..evaluation import Extras
 from ..evaluation.features import Features
 from ..models.base import LatentModel
@@ -131,7 +133,7 @@ def read_factors(given: object, n: int) -> Numbers:
     """
     try:
         table = np.asarray(_load(Path(given)) if isinstance(given, str | Path) else given)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise InputError(f"Factors must be a table of numbers, but {str(given)!r} cannot be read: {error}.") from error
     if isinstance(given, torch.Tensor):
         table = given.cpu().numpy()
@@ -146,11 +148,13 @@ def read_factors(given: object, n: int) -> Numbers:
 
 
 def _load(path: Path) -> Numbers:
-    if path.suffix == ".csv":
-        return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
-    found = np.load(path, allow_pickle=False)
-    if path.suffix != ".npz":
-        return np.asarray(found)
-    with found as file:
-        name = "factors" if "factors" in file else file.files[0]
-        return np.asarray(file[name])
+    with guarded(need_regular(user_path(path))):
+        if path.suffix == ".csv":
+            need_no_holes(path)
+            return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+        if path.suffix != ".npz":
+            return np.array(np.load(path, allow_pickle=False, mmap_mode="r"))  # which cannot announce more than it has
+        need_sound_archive(path)
+        with np.load(path, allow_pickle=False) as file:
+            name = "factors" if "factors" in file else file.files[0]
+            return np.asarray(file[name])
