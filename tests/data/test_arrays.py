@@ -175,7 +175,7 @@ def test_mapped_arrays_give_the_same_rows(tmp_path):
     whole = open_data(tmp_path / "x.npy", options={"in_memory": True})
     mapped = open_data(tmp_path / "x.npy", options={"in_memory": False})
     assert (whole.rows.in_memory, mapped.rows.in_memory) == (True, False)
-    assert whole.schema == mapped.schema
+    assert whole.schema.but(reading={}) == mapped.schema.but(reading={})
     assert whole.rows.nbytes == mapped.rows.nbytes == x.nbytes
     index = [5, 3, 39, 3, 0]
     assert torch.equal(whole.batch(index).x, mapped.batch(index).x)

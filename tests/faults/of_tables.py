@@ -45,7 +45,7 @@ LIST = (
     ),
     Fault(
         "codes with leading zeros read as numbers", SCHEMA,
-        edit("data.table.texts:_fits", "pc.match_substring_regex(cells, LEADING_ZERO)",
+        edit("data.table.texts:_fits", "pc.match_substring_regex(cells, code)",
              'pc.match_substring_regex(cells, "^never$")'),
         (f"{TABLES}test_a_text_table_comes_back_as_text",),
     ),

@@ -46,7 +46,7 @@ def decide(
     """
     image = kind == "images"
     decision = recognise(facts, opened.dtype, image=image, wanted=options.values)
-    label, about_label = _label(opened, options)
+    label, about_label = label_of(opened, options)
     targets = encode_labels(opened.labels, label)
     condition = conditioning.of_label(options.condition, label, targets, opened.origin)
     kept: dict[str, JsonValue] = {**dict(opened.facts), **more}
@@ -75,7 +75,8 @@ def fingerprint_of(opened: Opened) -> str:
     return fingerprint.of_array(opened.data) if isinstance(opened.data, np.ndarray) else str(opened.data.fingerprint)
 
 
-def _label(opened: Opened, options: Options) -> tuple[Label | None, list[str]]:
+def label_of(opened: Opened, options: Options) -> tuple[Label | None, list[str]]:
+    """Return the label that was read with the data, by the rules that the user set, and what to say of it."""
     if opened.labels is None:
         return None, []
     try:

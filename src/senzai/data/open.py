@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from senzai.core.batch import Batch, Data
-from senzai.core.errors import InputError, UserError
+from senzai.core.errors import InputError, SettingError, UserError
 
 from . import sources
 from .frames import with_index
 from .kind import KINDS, Kind
 from .limits import whole_text
-from .options import parse
+from .options import Options, names_of, parse
 from .rows import Rows
 from .schema import Proposal, Schema
 from .split import split_indices
@@ -94,8 +94,9 @@ def open_data(
         source: A path, the name of a built-in data set, an array, a tensor, a DataFrame, a list of rows,
             a data set with ``len`` and ``[i]``, or a pair ``(X, y)``.
         kind: Name of the kind, where it should not be detected.
-        schema: Schema of a model: the data are checked against it and converted by its decisions.
-        options: Settings of the kind, by name.
+        schema: Schema of a model: the data are checked against it and converted by its decisions, and read as the
+            model's own were.
+        options: Settings of the kind, by name; with ``schema``, only those that say how these data are read.
 
     Returns:
         The data set. With ``schema``, its schema has the model's decisions and the outside of these data.
@@ -116,13 +117,33 @@ def open_data(
         raise InputError(f"The model was fitted on the kind {schema.kind!r}, but got kind={kind!r}. Leave it out.")
     name = kind or (schema.kind if schema is not None else detect_kind(source, options))
     chosen = KINDS[name]
-    settings = parse(name, chosen.options, options)
+    given = dict(options or {}) if schema is None else as_before(schema, chosen.options, options or {})
+    settings = parse(name, chosen.options, given)
     with whole_text():
         opened = chosen.read(source, settings, schema)
-        final = chosen.infer(opened, settings) if schema is None else chosen.check(opened, schema, settings)
+        if schema is None:
+            final = chosen.infer(opened, settings)
+            final = final.model_copy(update={"reading": settings.about_reading(given)})
+        else:
+            final = chosen.check(opened, schema, settings)
         final.model_dump_json()  # a run must be able to keep it
         try:
             rows = chosen.rows(opened, final)
         except UserError as err:
             raise type(err)(f"{opened.origin}: {err}") from err
     return Dataset(final, rows, chosen, opened.index, opened.data)
+
+
+def as_before(schema: Schema, cls: type[Options], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the data of a model were read, with other options where these data have their own.
+
+    Raises:
+        SettingError: An option is about what the model has decided.
+    """
+    decided = [n for n in options if n.partition(".")[0] in cls.decisions]
+    if decided:
+        raise SettingError(
+            f"What a model has decided holds for all its data, but got {', '.join(decided)}. Options of later data are "
+            f"{', '.join(n for n in names_of(cls) if n not in cls.decisions)}; for another decision, fit again."
+        )
+    return {**schema.reading, **options}

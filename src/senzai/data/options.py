@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from senzai.core.errors import SettingError
 from senzai.core.registry import suggestion
@@ -14,6 +14,20 @@ from senzai.core.registry import suggestion
 from .schema import Split, Values
 
 O = TypeVar("O", bound="Options")  # noqa: E741 - O for options
+
+
+def names_in(value: object) -> object:
+    """Return names given as a list, as text with commas, or as one number.
+
+    Example:
+        >>> names_in("a, b"), names_in([2019, 2020]), names_in(-999)
+        (('a', 'b'), ('2019', '2020'), ('-999',))
+    """
+    if isinstance(value, list | tuple):
+        return tuple(str(name) for name in value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (str(value),)
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
 class Options(BaseModel):
@@ -33,7 +47,11 @@ class Options(BaseModel):
         test: Fraction of rows held out for the test.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+    decisions: ClassVar[frozenset[str]] = frozenset(("values", "condition", "seed", "validation", "test"))
+    """What a model has decided when it was fitted. All other options say how data are read: they hold for later data
+    too, and can be given anew for those."""
 
     values: Values | None = None
     key: str | None = None
@@ -49,9 +67,11 @@ class Options(BaseModel):
     @field_validator("condition", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(name.strip() for name in value.split(",") if name.strip())
-        return tuple(str(name) for name in value) if isinstance(value, list | tuple) else value
+        return names_in(value)
+
+    def about_reading(self, given: Iterable[str]) -> dict[str, Any]:
+        """Return those of the given options that say how data are read, as plain values."""
+        return {n: v for n, v in self.model_dump(mode="json").items() if n in given and n not in self.decisions}
 
     @property
     def split(self) -> Split:
@@ -78,7 +98,11 @@ class TableOptions(Options):
         quote: What wraps cells of a text file; empty for none.
         header: Whether the first line of a text file holds the names.
         na: Further texts that mean a missing value.
-        sheet: Sheet of an Excel file.
+        keep: Texts that are values, though they usually mean a missing one, such as ``NA``.
+        decimal: What stands before decimals in a text file, a point or a comma.
+        thousands: What stands between thousands in a text file.
+        currency: Whether signs of currency belong to numbers; else only where all cells of a column have the same one.
+        sheet: Sheet of an Excel file, by name or by number from 0; a name goes first.
         query: SQL query, for a database.
         table: Table of a database.
         max_categories: Categories a column may have; the rarest beyond share one level.
@@ -89,7 +113,11 @@ class TableOptions(Options):
         missingness: Columns whose missing entries the model also learns to predict (missing not at random).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True)
+
+    decisions: ClassVar[frozenset[str]] = Options.decisions | {
+        "schema", "max_categories", "max_steps", "unknown", "rare", "numbers", "missingness",
+    }
 
     missing: Literal["error", "keep"] = "keep"
     schema_: dict[str, str] = Field(default_factory=dict, alias="schema")
@@ -98,6 +126,10 @@ class TableOptions(Options):
     quote: str = '"'
     header: bool | None = None
     na: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    decimal: Literal[".", ","] | None = None
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    currency: bool | None = None
     sheet: str | int | None = None
     query: str | None = None
     table: str | None = None
@@ -108,12 +140,16 @@ class TableOptions(Options):
     numbers: Literal["normal", "student_t"] = "normal"
     missingness: tuple[str, ...] = ()
 
-    @field_validator("missingness", "na", mode="before")
+    @model_validator(mode="after")
+    def _two_marks(self) -> TableOptions:
+        if self.thousands is not None and self.thousands == self.decimal:
+            raise ValueError("one mark cannot stand both before decimals and between thousands")
+        return self
+
+    @field_validator("missingness", "na", "keep", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(name.strip() for name in value.split(",") if name.strip())
-        return value
+        return names_in(value)
 
 
 class ImageOptions(Options):
@@ -127,6 +163,8 @@ class ImageOptions(Options):
         layout: Order of an array's axes, where its shape should not decide.
         conv_from: Smallest side from which a convolutional network is proposed.
     """
+
+    decisions: ClassVar[frozenset[str]] = Options.decisions | {"mode", "transparency", "conv_from"}
 
     size: tuple[int, int] | None = None
     mode: Literal["L", "RGB", "RGBA"] | None = None
@@ -184,6 +222,8 @@ def parse(kind: str, cls: type[O], given: Mapping[str, Any] | None) -> O:
         return cls.model_validate(given)
     except ValidationError as err:
         first = err.errors()[0]
+        if not first["loc"]:
+            raise SettingError(f"Options must go together, but {first['msg'].removeprefix('Value error, ')}.") from err
         raise SettingError(
             f"The option {first['loc'][0]!r} cannot be {first['input']!r}: {first['msg']}. "
             "Give another value, or leave it out."

@@ -54,14 +54,14 @@ def is_array_file(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES or idx.is_idx(path)
 
 
-def read_file(path: Path, options: Options) -> Raw:
-    """Read a file of numbers by its suffix."""
+def read_file(path: Path, options: Options, *, strict: bool = True) -> Raw:
+    """Read a file of numbers by its suffix; ``strict`` if the label that was named must be there."""
     if idx.is_idx(path):
         return _read_idx(path)
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return Raw(x=_load_npy(path, options))
-    return _read_npz(path, options) if suffix == ".npz" else Raw(x=_read_csv(path))
+    return _read_npz(path, options, strict) if suffix == ".npz" else Raw(x=_read_csv(path))
 
 
 def header(path: Path, key: str | None) -> tuple[tuple[int, ...], str] | None:
@@ -146,7 +146,7 @@ def choose_key(names: Sequence[str], key: str | None, path: Path) -> str:
     return usual
 
 
-def _read_npz(path: Path, options: Options) -> Raw:
+def _read_npz(path: Path, options: Options, strict: bool) -> Raw:
     with guarded(path), np.load(path, allow_pickle=False) as archive:
         names = list(archive.files)
         need_archive(archive.zip, path)
@@ -158,7 +158,7 @@ def _read_npz(path: Path, options: Options) -> Raw:
 
         key = choose_key(names, options.key, path)
         x = take(key)
-        label = _label_key(names, key, options, path)
+        label = _label_key(names, key, options if strict or str(options.label) in names else None, path)
         y = None if label is None else take(label)
         if y is not None and options.label is None and (y.ndim == 0 or y.shape[:1] != x.shape[:1] or y.size != len(y)):
             label, y = None, None
@@ -176,8 +176,8 @@ def has_lengths(names: Sequence[str], key: str) -> bool:
     return LENGTHS in names and key != LENGTHS
 
 
-def _label_key(names: Sequence[str], key: str, options: Options, path: Path) -> str | None:
-    if options.label is not None:
+def _label_key(names: Sequence[str], key: str, options: Options | None, path: Path) -> str | None:
+    if options is not None and options.label is not None:
         return choose_key(names, str(options.label), path)
     swaps = (("images", "labels"), ("data", "labels"), ("x", "y"), ("X", "y"), ("X", "Y"))
     pairs = [key.replace(a, b) for a, b in swaps if a in key]

@@ -90,6 +90,7 @@ class Schema(_Frozen):
         fingerprint: ``sha256:...`` over the content, or ``sha256-sample:...`` over a sample of very large data.
         reasons: What was decided and why, one plain sentence each.
         options: What else reading and inverting need: image size, layout, column dtypes, rounding.
+        reading: What the user set about reading, by name: later data are read the same way, unless said otherwise.
 
     Example:
         >>> s = Schema(kind="array", event_shape=(3,), dtype="float32", values="real", n_rows=10)
@@ -113,6 +114,7 @@ class Schema(_Frozen):
     fingerprint: str = ""
     reasons: tuple[str, ...] = ()
     options: dict[str, JsonValue] = Field(default_factory=dict)
+    reading: dict[str, JsonValue] = Field(default_factory=dict)
 
     def but(self, **changes: Any) -> Schema:
         """Return a copy with some fields replaced, checked like a new one."""

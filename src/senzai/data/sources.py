@@ -51,6 +51,16 @@ def is_built_in(source: object) -> bool:
     return isinstance(source, str) and source in BUILT_IN and not Path(source).exists()
 
 
+def is_at_hand(source: str) -> bool:
+    """Whether data can be read again by what a run keeps of them: a path, a built-in name, or an address.
+
+    Example:
+        >>> is_at_hand("digits"), is_at_hand("sqlite:///shop.db"), is_at_hand("a DataFrame in memory")
+        (True, True, False)
+    """
+    return "://" in source or source in BUILT_IN or Path(source).exists()
+
+
 def is_pair(source: object) -> TypeGuard[tuple[Any, Any]]:
     """Whether a source is ``(X, y)``: many-dimensional data and one label per row."""
     if not isinstance(source, tuple) or len(source) != 2:
@@ -136,7 +146,7 @@ def _item(item: Any) -> tuple[Any, Any]:
 
 def read_arrays(source: object, options: Options, schema: Schema | None) -> Opened:
     """Read any source of numbers to an array with rows first."""
-    raw, origin = _raw(source, options)
+    raw, origin = _raw(source, options, strict=schema is None)
     if is_frame(raw.x):
         return from_frame(raw, options, schema, origin=origin)
     form: Form = "torch" if is_tensor(raw.x) else "numpy"
@@ -156,17 +166,17 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
     return refuse_no_array(opened)
 
 
-def _raw(source: object, options: Options) -> tuple[Raw, str]:
+def _raw(source: object, options: Options, *, strict: bool) -> tuple[Raw, str]:
     if is_built_in(source):
         return BUILT_IN[str(source)](), f"the built-in data set {source!r}"
     path = existing(source)
     if path is not None:
         file = idx.images_in(path) if path.is_dir() else path
-        raw = readers.read_file(file or path, options)
+        raw = readers.read_file(file or path, options, strict=strict)
         note = (f"Of the folder, {file.name!r} was read.",) if file and path.is_dir() else ()
         return replace(raw, notes=(*note, *raw.notes)), repr(str(path))
     if is_pair(source):
-        raw, origin = _raw(source[0], options)
+        raw, origin = _raw(source[0], options, strict=strict)
         y = source[1]
         return replace(raw, y=y, label_asked=True, label_name=str(getattr(y, "name", None) or "label")), origin
     if isinstance(source, list | tuple):

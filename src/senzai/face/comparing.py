@@ -47,8 +47,8 @@ class RunLike(Protocol):
     def history(self) -> list[dict[str, Any]]:
         """Progress and validations of training."""
 
-    def dataset(self, data: object) -> Dataset:
-        """Return data as the model reads them."""
+    def dataset(self, data: object, *, options: Mapping[str, Any] | None = None) -> Dataset:
+        """Return data as the model reads them, or by options of their own."""
 
     def part(self, data: object, split: str | None = None) -> np.ndarray[Any, Any]:
         """Return row numbers of a split."""
@@ -118,7 +118,7 @@ class Comparison:
 
 def compare(
     runs: Sequence[RunLike] | Mapping[str, RunLike], data: object = None, *, rows: int = ROWS, k: int = DRAWS,
-    seed: int = 0, sampler: str = "prior",
+    seed: int = 0, sampler: str = "prior", options: Mapping[str, Any] | None = None,
 ) -> Comparison:
     r"""Return which run is better, by the log-likelihood of rows that none of them was trained on.
 
@@ -134,6 +134,7 @@ def compare(
         k: Draws per row.
         seed: Seed of rows and draws.
         sampler: Whose density is judged: the ``prior``, or ``auto``, what each draws samples from.
+        options: How other data are read, where that is not how the runs' own were.
 
     Raises:
         SettingError: There are fewer than two runs, or they share no held-out rows.
@@ -147,7 +148,7 @@ def compare(
         >>> found.best, found.equal
         ('more', ())
     """
-    return compare_rows(named(runs), data, rows=rows, k=k, seed=seed, sampler=sampler)
+    return compare_rows(named(runs), data, rows=rows, k=k, seed=seed, sampler=sampler, options=options)
 
 
 def named(runs: Sequence[RunLike] | Mapping[str, RunLike]) -> dict[str, RunLike]:
@@ -161,12 +162,12 @@ def named(runs: Sequence[RunLike] | Mapping[str, RunLike]) -> dict[str, RunLike]
 
 def compare_rows(
     runs: Mapping[str, RunLike], data: object = None, *, rows: int = ROWS, k: int = DRAWS, seed: int = 0,
-    sampler: str = "prior",
+    sampler: str = "prior", options: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Compare runs by name; see :func:`compare`."""
     if len(runs) < 2:
         raise SettingError(f"A comparison needs two runs at least, but got {len(runs)}. Give another one.")
-    dataset, index, notes = shared_rows(runs, data, rows=rows, seed=seed)
+    dataset, index, notes = shared_rows(runs, data, rows=rows, seed=seed, options=options)
     scores = {name: scored(run, dataset, index, k=k, seed=seed, sampler=sampler) for name, run in runs.items()}
     if len({s.masses for s in scores.values()}) > 1:
         raise InputError(
@@ -239,7 +240,7 @@ def scored(
 
 
 def shared_rows(
-    runs: Mapping[str, RunLike], data: object, *, rows: int, seed: int
+    runs: Mapping[str, RunLike], data: object, *, rows: int, seed: int, options: Mapping[str, Any] | None = None
 ) -> tuple[Dataset, np.ndarray[Any, Any], tuple[str, ...]]:
     """Return data as the first run reads them, and rows that no run was trained on."""
     first = next(iter(runs.values()))
@@ -249,10 +250,10 @@ def shared_rows(
             f"Runs are compared on the same rows, but these take rows of the shapes {sorted(map(str, shapes))}. "
             "Compare runs of one data set."
         )
-    dataset = first.dataset(first.source(data))
+    dataset = first.dataset(first.source(data), options=options)
     index, notes = set(map(int, first.part(dataset))), []
     for name, run in runs.items():
-        theirs = run.dataset(first.source(data))
+        theirs = run.dataset(first.source(data), options=options)
         if theirs.schema.fingerprint == run.schema.fingerprint:
             index -= set(map(int, theirs.split_indices()["train"]))
         elif dataset.schema.fingerprint == first.schema.fingerprint:

@@ -59,7 +59,7 @@ def plain_setting(value: Any) -> Any:
 
 def cure(
     run: Run, data: object = None, *, out: str | Path | None = None, before: Diagnosis | None = None,
-    seed: int = 0, rows: int = ROWS, k: int = DRAWS, factors: object = None,
+    seed: int = 0, rows: int = ROWS, k: int = DRAWS, factors: object = None, reading: Mapping[str, Any] | None = None,
 ) -> Cure:
     """Train again with the first remedy that settings can bring about, and keep the better of the two.
 
@@ -76,12 +76,13 @@ def cure(
         rows: Rows to look at, at most.
         k: Draws per row.
         factors: As in :func:`diagnose`.
+        reading: How ``data`` are read, where that is not how the run's own were.
 
     Raises:
         SettingError: Nothing was found that a setting could mend.
     """
     options: dict[str, Any] = {"rows": rows, "k": k, "seed": seed, "factors": factors}
-    before = before or diagnose(run, data, **options)
+    before = before or diagnose(run, run.dataset(run.source(data), options=reading), **options)
     finding = next((f for f in before.findings if f.remedy.can_be_tried), None)
     if finding is None:
         raise SettingError(
@@ -89,14 +90,14 @@ def cure(
             + (f"the first is {before.findings[0].name!r}: {before.findings[0].remedy.words}" if before.findings
                else "nothing was found: the model is well.")
         )
-    settings = treated(run.spec.settings, finding)
+    settings = {**treated(run.spec.settings, finding), **(reading or {})}
     source = run.source(data)
     again = fit(
         source, recipe=finding.remedy.recipe or run.spec.recipe, out=out, settings=settings,
         kind=None if isinstance(source, Dataset) else run.schema.kind, progress=False,
     )
     after = diagnose(again, source, **options)
-    return judged(run, again, before, after, finding, settings, source, seed=seed, k=k)
+    return judged(run, again, before, after, finding, settings, source, seed=seed, k=k, reading=reading)
 
 
 def treated(settings: Mapping[str, Any], finding: Finding) -> dict[str, Any]:
@@ -118,14 +119,15 @@ def treated(settings: Mapping[str, Any], finding: Finding) -> dict[str, Any]:
 
 def judged(
     run: Run, again: Run, before: Diagnosis, after: Diagnosis, finding: Finding, settings: Mapping[str, Any],
-    data: object, *, seed: int, k: int,
+    data: object, *, seed: int, k: int, reading: Mapping[str, Any] | None = None,
 ) -> Cure:
     """Put two runs side by side and choose."""
     there = after.of(finding.name)
     value = there.value if there is not None else value_of(after, before, finding)
     improved = better(finding, value) if value is not None else finding.name in after.well
     same = before.facts.density == after.facts.density or run.discrete_step() is not None
-    comparison = compare_rows({"before": run, "after": again}, data, k=k, seed=seed) if same else None
+    both = {"before": run, "after": again}
+    comparison = compare_rows(both, data, k=k, seed=seed, options=reading) if same else None
     kept = "after" if improved else "before"
     if comparison is not None:
         pair = comparison.differences["after"]

@@ -15,8 +15,8 @@ from ..core.errors import BundleError
 from ..core.files import user_path
 from ..core.random import derive, forked
 from ..data import Dataset, Schema, open_data
-from ..data.sources import is_built_in
-from ..data.table.source import is_url
+from ..data.sources import is_at_hand
+from ..data.table.databases import without_password
 from ..models.base import LatentModel
 from ..objectives.base import Objective
 from ..recipes import Frame, build
@@ -152,7 +152,7 @@ def source_of(spec: bundle.Spec, data: object = None) -> object:
     """
     if data is not None:
         return data
-    if is_url(spec.source) or is_built_in(spec.source) or os.path.exists(spec.source):
+    if is_at_hand(spec.source):
         return spec.source
     raise BundleError(
         f"The run was trained on {spec.source!r}, which is not here. "
@@ -196,15 +196,12 @@ def n_labelled(dataset: Dataset, rows: np.ndarray[Any, Any]) -> int:
 def name_of(data: object) -> str:
     """Return what a run calls its data: where they are, if they can be found again."""
     if isinstance(data, str | Path):
+        lite, _, file = str(data).partition(":///")
+        if lite == "sqlite" and os.path.isfile(file):
+            return f"sqlite:///{Path(file).resolve()}"
         there = os.path.exists(os.path.expanduser(data))
-        return str(user_path(data).resolve()) if there else _without_password(str(data))
+        return str(user_path(data).resolve()) if there else without_password(str(data))
     return f"a {type(data).__name__}{IN_MEMORY}"
-
-
-def _without_password(source: str) -> str:
-    """Return an address without the name and password in it: specs are handed on."""
-    scheme, mark, rest = source.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else source
 
 
 def _shown(progress: bool | None) -> bool:

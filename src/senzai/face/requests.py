@@ -49,7 +49,7 @@ def sort_settings(source: object, recipe: str, kind: str | None, settings: Mappi
         >>> r.kind, r.training.lr, r.model, r.data
         ('images', 0.01, {'beta': 2.0}, {'seed': 3})
     """
-    chosen = kind or detect_kind(source)
+    chosen = kind or detect_kind(source, settings)
     options = set(names_of(KINDS[chosen].options)) - {"seed"}
     train = set(TrainSettings.model_fields)
     data: dict[str, Any] = {}

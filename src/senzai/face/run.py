@@ -16,9 +16,10 @@ from ..core.batch import Batch
 from ..core.errors import InputError, OutputError, SettingError
 from ..core.files import replacing_folder, user_path, write_json, write_text
 from ..core.random import derive
-from ..data import BUILT_IN, KINDS, Dataset, Schema, open_data
+from ..data import KINDS, Dataset, Schema, open_data
 from ..data.lengths import ended
 from ..data.schema import Condition
+from ..data.sources import is_at_hand
 from ..models import verbs
 from ..models.base import Classifies, LatentModel
 from ..models.probed import Probed
@@ -81,13 +82,17 @@ class Run(RowVerbs):
         """Progress, validations and warnings of training."""
         return self.heard or ([] if self.folder is None else read_history(self.folder / bundle.HISTORY))
 
-    def dataset(self, data: object) -> Dataset:
+    def dataset(self, data: object, *, options: Mapping[str, Any] | None = None) -> Dataset:
         """Return ``data`` as this model reads them; a data set is returned as it is.
+
+        They are read as :func:`fit` read its own (sheet, query, encoding ...). Other data may need options of their
+        own: every verb takes ``run.dataset(data, options={"sheet": "y2021"})`` in place of ``data``.
 
         Raises:
             ShapeError: They do not have the shape or columns the model was trained on.
+            SettingError: An option is unknown, or is about what the model has decided.
         """
-        return data if isinstance(data, Dataset) else open_data(data, schema=self.schema)
+        return data if isinstance(data, Dataset) else open_data(data, schema=self.schema, options=options)
 
     def part(self, data: object, split: str | None = None) -> np.ndarray[Any, Any]:
         """Return row numbers of a split; by default the test rows of the training data, all rows of other data.
@@ -117,13 +122,11 @@ class Run(RowVerbs):
         Raises:
             InputError: The training data are not where they were.
         """
-        if data is not None:
-            return data
-        if not Path(self.spec.source).exists() and self.spec.source not in BUILT_IN:
+        if data is None and not is_at_hand(self.spec.source):
             raise InputError(
                 f"The run was trained on {self.spec.source!r}, which is not here. Put it back, or give the data."
             )
-        return self.spec.source
+        return self.spec.source if data is None else data
 
     # --- verbs ------------------------------------------------------------------------------------------------------
     def encode(self, data: object, *, seed: int | None = None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,8 +30,8 @@ class Trained(Protocol):
     def schema(self) -> Schema:
         """What the training data are."""
 
-    def dataset(self, data: object) -> Dataset:
-        """Return data as the model reads them."""
+    def dataset(self, data: object, *, options: Mapping[str, Any] | None = None) -> Dataset:
+        """Return data as the model reads them, or by options of their own."""
 
     def part(self, data: object, split: str | None = None) -> np.ndarray[Any, Any]:
         """Return row numbers of a split."""

@@ -12,7 +12,7 @@ from ..core.batch import Batch
 from ..core.errors import SenzaiError
 from ..data import Column, Dataset, Schema
 from ..data import column as data_columns
-from ..data.table import codec
+from ..data.table import amounts, codec
 from ..dist import MixedFamily
 from ..evaluation import quality
 from ..evaluation.scores import make_reference, score
@@ -103,6 +103,8 @@ def columns(found: Findings, schema: Schema, shapes: Any) -> Section:
 
 def decoded(codes: Tensor, column: Column, table: data_columns.Table) -> Any:
     """Return one column of model values as the user's."""
+    if amounts.is_form(column.format):
+        column = column.model_copy(update={"format": None, "dtype": "float64"})
     return codec.decode(codes.double().cpu().numpy(), column, table)
 
 

@@ -9,14 +9,16 @@ from typer import Option
 
 from ...core.errors import SettingError
 from .files import refuse_existing, write_rows
-from .options import Data, File, Json, Overwrite, RunFolder, Seed
+from .options import Data, File, Json, Overwrite, Reading, RunFolder, Seed
 from .output import Document, plain, reply
+from .settings import parse_set
 
 
 def score(
     run: RunFolder,
     data: Data,
     output: File,
+    settings: Reading = None,
     method: Annotated[
         str, Option("--method", help="auto, elbo, nll, reconstruction, residual, knn, input_knn, marginal or middle.")
     ] = "auto",
@@ -39,7 +41,7 @@ def score(
     refuse_existing(output, overwrite)
     model = load(run)
     scoring.check(method, contamination, false_alarm)
-    dataset = model.dataset(data)
+    dataset = model.dataset(data, options=parse_set(settings or []))
     n = flagged = 0
     with Writer(output) as writer:
         for found in scoring.pieces(model, dataset, method, k=k, seed=seed):
@@ -59,6 +61,7 @@ def impute(
     run: RunFolder,
     data: Data,
     output: File,
+    settings: Reading = None,
     draws: Annotated[
         int | None, Option("--draws", min=1, help="So many draws, one below the other, instead of one best answer.")
     ] = None,
@@ -72,7 +75,7 @@ def impute(
 
     refuse_existing(output, overwrite)
     model = load(run)
-    dataset = model.dataset(data)
+    dataset = model.dataset(data, options=parse_set(settings or []))
     if dataset.schema.table is None:
         made = model.impute(dataset, draws=draws, k=k, seed=seed)
         if draws:
@@ -104,6 +107,7 @@ def augment(
     output: File,
     n: Annotated[int, Option("-n", "--number", min=1, help="How many new rows.")] = 100,
     data: Annotated[str | None, Option("--data", help="The training data, where they are somewhere else now.")] = None,
+    settings: Reading = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -113,7 +117,8 @@ def augment(
 
     refuse_existing(output, overwrite)
     model = load(run)
-    made = model.augment(column, value, n, data=data, seed=seed)
+    dataset = model.dataset(model.source(data), options=parse_set(settings or []))
+    made = model.augment(column, value, n, data=dataset, seed=seed)
     write_rows(made, output, model.schema)
     document: Document = {"out": str(output), "n": n, "column": column, "value": value, "seeds": made.attrs["seeds"]}
     reply(as_json, document, f"{n:,} rows like {made.attrs['seeds']:,} training rows are in {plain(output)}")

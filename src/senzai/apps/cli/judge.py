@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from .files import refuse_existing
-from .options import Factors, Json, Overwrite, OwnData, RunFolder, Seed, place
+from .options import Factors, Json, Overwrite, OwnData, Reading, RunFolder, Seed, place
 from .output import Document, plain, reply, table
+from .settings import parse_set
 
 if TYPE_CHECKING:
+    from ...data import Dataset
     from ...face import Run
 
 
@@ -46,6 +47,7 @@ def evaluate(
     budget: Annotated[
         float | None, Option("--budget", metavar="SECONDS", min=0, help="Leave out measures that would take longer.")
     ] = None,
+    settings: Reading = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -54,9 +56,9 @@ def evaluate(
 
     model = load(run)
     found = model.evaluate(
-        source_of(model, data), split=split, k=k, rows=rows, seed=seed, only=None if only is None else names(only),
-        also=names(also), features=names(features), against=against, factors=factors, anomaly=anomaly, budget=budget,
-        announce=_announce,
+        data_of(model, data, settings), split=split, k=k, rows=rows, seed=seed,
+        only=None if only is None else names(only), also=names(also), features=names(features), against=against,
+        factors=factors, anomaly=anomaly, budget=budget, announce=_announce,
     )
     reply(as_json, found, *_measured(found, run))
 
@@ -160,6 +162,7 @@ def report(
     output: Annotated[
         Path | None, Option("--output", "-o", metavar="FILE", help="By default report.html in the run.", callback=place)
     ] = None,
+    settings: Reading = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -169,7 +172,7 @@ def report(
     if output is not None:
         refuse_existing(output, overwrite)
     model = load(run)
-    dataset = model.dataset(source_of(model, data))
+    dataset = data_of(model, data, settings)
     from ...report import write_report
 
     path = write_report(model, dataset, output or run / "report.html")
@@ -192,6 +195,7 @@ def diagnose(
         Path | None,
         Option("--out", metavar="FOLDER", help="Folder of the cured run; by default RUN-cured.", callback=place),
     ] = None,
+    settings: Reading = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -200,9 +204,10 @@ def diagnose(
     from .diagnosing import diagnosed, side_by_side
 
     model = load(run)
-    source = source_of(model, data)
+    reading = parse_set(settings or [])
+    source = model.source(data)
     options: dict[str, Any] = {"rows": rows, "k": k, "seed": seed, "factors": factors}
-    found = model.diagnose(source, split=split, **options)
+    found = model.diagnose(model.dataset(source, options=reading), split=split, **options)
     if not cure:
         reply(as_json, {"run": str(run), **found.document()}, *diagnosed(found.document()))
         return
@@ -210,7 +215,7 @@ def diagnose(
 
     target = out or run.with_name(f"{run.name}-cured")
     refuse_existing(target, False)
-    second = again(model, source, out=target, before=found, **options)
+    second = again(model, source, out=target, before=found, reading=reading, **options)
     document = {"run": str(run), "cured": str(target), **second.document()}
     reply(as_json, document, *diagnosed(found.document()), *side_by_side(document))
 
@@ -225,6 +230,7 @@ def compare(
     sampler: Annotated[
         str, Option("--sampler", help="Judge the density of the prior, or (auto) of what samples are drawn from.")
     ] = "prior",
+    settings: Reading = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -233,20 +239,17 @@ def compare(
     from ...face import load
     from .diagnosing import compared
 
-    found = compare_runs([load(r) for r in runs], data, rows=rows, k=k, seed=seed, sampler=sampler)
+    reading = parse_set(settings or [])
+    found = compare_runs(
+        [load(r) for r in runs], data, rows=rows, k=k, seed=seed, sampler=sampler, options=reading
+    )
     reply(as_json, found.document(), *compared(found.document()))
 
 
-def source_of(run: Run, data: str | None) -> str:
-    """Return the data that were given, else those the run was trained on.
+def data_of(run: Run, data: str | None, settings: list[str] | None) -> Dataset:
+    """Return the data that were given, else those the run was trained on, read as they are to be.
 
     Raises:
         InputError: They are not there any more.
     """
-    from ...core.errors import InputError
-    from ...data.sources import is_built_in
-
-    source = data or run.spec.source
-    if data is None and not os.path.exists(source) and not is_built_in(source):
-        raise InputError(f"The run was trained on {source!r}, which is not here. Give the data after the run.")
-    return source
+    return run.dataset(run.source(data), options=parse_set(settings or []))

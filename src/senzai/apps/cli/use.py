@@ -11,9 +11,9 @@ from typer import Argument, Option
 from ...core.errors import InputError, SettingError
 from .describing import changed
 from .files import refuse_existing, write_codes, write_rows
-from .options import Data, File, Given, Json, Overwrite, PointSeed, RunFolder
+from .options import Data, File, Given, Json, Overwrite, PointSeed, Reading, RunFolder
 from .output import plain, reply
-from .settings import parse_given
+from .settings import parse_given, parse_set
 
 if TYPE_CHECKING:
     from ...face import Run
@@ -67,15 +67,15 @@ def sample(
 
 
 def encode(
-    run: RunFolder, data: Data, output: File, seed: PointSeed = None, overwrite: Overwrite = False,
-    as_json: Json = False,
+    run: RunFolder, data: Data, output: File, settings: Reading = None, seed: PointSeed = None,
+    overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write the latent code of each row: the posterior's mean, or a draw with --seed."""
     from ...face import load, streams
 
     refuse_existing(output, overwrite)
     model = load(run)
-    dataset = model.dataset(data)
+    dataset = model.dataset(data, options=parse_set(settings or []))
     if dataset.schema.table is not None and output.suffix.lower() in (".csv", ".tsv", ".parquet"):
         (n, width), _ = _write_frames(streams.codes(model, dataset, seed=seed), output)
     else:
@@ -87,15 +87,15 @@ def encode(
 
 
 def reconstruct(
-    run: RunFolder, data: Data, output: File, seed: PointSeed = None, overwrite: Overwrite = False,
-    as_json: Json = False,
+    run: RunFolder, data: Data, output: File, settings: Reading = None, seed: PointSeed = None,
+    overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write each row as the model sees it, after its way through the latent code."""
     from ...face import load, streams
 
     refuse_existing(output, overwrite)
     model = load(run)
-    dataset = model.dataset(data)
+    dataset = model.dataset(data, options=parse_set(settings or []))
     if dataset.schema.table is not None:
         shape, _ = _write_frames(streams.reconstructions(model, dataset, seed=seed), output)
     else:
@@ -107,8 +107,8 @@ def reconstruct(
 
 
 def predict(
-    run: RunFolder, data: Data, output: File, seed: PointSeed = None, overwrite: Overwrite = False,
-    as_json: Json = False,
+    run: RunFolder, data: Data, output: File, settings: Reading = None, seed: PointSeed = None,
+    overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write the probability of each class of each row, or rows with the part predicted that the model is about."""
     from ...face import load
@@ -116,7 +116,7 @@ def predict(
 
     refuse_existing(output, overwrite)
     model = load(run)
-    dataset = model.dataset(data)
+    dataset = model.dataset(data, options=parse_set(settings or []))
     found = model.predict(dataset, seed=seed)
     if isinstance(model.model, Structured):
         write_rows(found, output, dataset.schema)
@@ -134,6 +134,7 @@ def interpolate(
     a: Annotated[str, Argument(metavar="A", help=f"Where to begin. {ROW}", show_default=False)],
     b: Annotated[str, Argument(metavar="B", help="Where to end, likewise.", show_default=False)],
     output: File,
+    settings: Reading = None,
     steps: Annotated[int, Option("--steps", min=2, help="Rows on the way, both ends included.")] = 8,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -143,7 +144,8 @@ def interpolate(
 
     refuse_existing(output, overwrite)
     model = load(run)
-    way = model.interpolate(row_of(model, a), row_of(model, b), steps=steps)
+    first, last = (row_of(model, end, parse_set(settings or [])) for end in (a, b))
+    way = model.interpolate(first, last, steps=steps)
     write_rows(way, output, model.schema)
     found, lines = changed(way)
     document = {"out": str(output), "a": a, "b": b, "steps": steps, "shape": _shape(way), **found}
@@ -155,6 +157,7 @@ def traverse(
     data: Annotated[str, Argument(metavar="DATA", help=ROW, show_default=False)],
     dim: Annotated[int, Option("--dim", help="Latent dimension, counted from 0.")],
     output: File,
+    settings: Reading = None,
     values: Annotated[str | None, Option("--values", help="Values it is set to; by default -3 to 3.")] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -166,23 +169,23 @@ def traverse(
     refuse_existing(output, overwrite)
     model = load(run)
     places = tuple((model.model.spaces or (Real(),))[0].steps()) if values is None else _numbers(values)
-    moved = model.traverse(row_of(model, data), dim=dim, values=places)
+    moved = model.traverse(row_of(model, data, parse_set(settings or [])), dim=dim, values=places)
     write_rows(moved, output, model.schema)
     found, lines = changed(moved)
     document = {"out": str(output), "dim": dim, "values": list(places), "shape": _shape(moved), **found}
     reply(as_json, document, f"{len(places)} rows with latent {dim} moved are in {plain(output)}", *lines)
 
 
-def row_of(run: Run, text: str) -> Any:
-    """Return ``DATA``, or the one row that ``DATA:ROW`` names.
+def row_of(run: Run, text: str, options: dict[str, Any]) -> Any:
+    """Return ``DATA`` as it is read, or the one row that ``DATA:ROW`` names.
 
     Raises:
         InputError: There is no such row.
     """
     source, colon, row = text.rpartition(":")
     if not colon or not row.isdecimal() or os.path.exists(text):
-        return text
-    dataset = run.dataset(source)
+        return run.dataset(text, options=options)
+    dataset = run.dataset(source, options=options)
     if int(row) >= len(dataset):
         raise InputError(f"{source!r} has the rows 0 … {len(dataset) - 1}, but got {text!r}. Choose one of them.")
     return dataset.kind.decode(dataset.batch([int(row)]).x, dataset.schema)

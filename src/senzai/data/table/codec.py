@@ -11,7 +11,8 @@ from senzai.core.errors import InputError
 
 from ..column import Column, Table
 from ..rows import Array
-from .series import as_labels, as_numbers, normal_quantiles, observed
+from . import amounts, exact
+from .series import as_labels, as_numbers, normal_quantiles, observed, unwritten
 
 OTHER = "(other)"
 
@@ -23,6 +24,7 @@ def encode(series: Any, column: Column, table: Table) -> tuple[Array, Array]:
     Raises:
         InputError: A value is not one that the column can have.
     """
+    series = unwritten(series, column)
     if column.sort in ("category", "binary") or (column.sort == "steps" and not _numeric(column)):
         return _codes(series, column, table)
     x = as_numbers(series, column)
@@ -197,7 +199,9 @@ def restore(values: Array, column: Column, gone: Array | None = None) -> Any:
 
     if column.unit is not None and column.type == "date":
         return _dates(values, column, gone)
-    kind = pd.api.types.pandas_dtype(column.dtype)
+    if amounts.is_form(column.format):
+        return amounts.written(values, str(column.format), _places(column), gone)
+    kind = exact.dtype_of(column.dtype)
     if isinstance(kind, pd.CategoricalDtype) or column.dtype == "category":
         levels = [*column.levels, *(column.rare or (OTHER,) if column.other else ())]
         made = pd.Series(pd.Categorical(values, categories=levels, ordered=column.type == "ordinal"))
@@ -206,9 +210,18 @@ def restore(values: Array, column: Column, gone: Array | None = None) -> Any:
         made = _whole(whole, kind)
     elif kind.kind == "m":
         made = pd.Series(np.rint(values).astype(np.int64).astype(f"timedelta64[{column.unit or 'ns'}]"))
+    elif hasattr(kind, "pyarrow_dtype"):
+        made = exact.rounded(values, kind)
     else:
         made = pd.Series(values.astype(object) if kind.kind == "O" else values).astype(kind)
     return made if gone is None or not gone.any() else made.mask(pd.Series(gone))
+
+
+def _places(column: Column) -> int | None:
+    """Return the decimals that a column's numbers are written with: its own, or as many as its values need."""
+    if column.decimals is not None or not column.levels:
+        return column.decimals
+    return max(len(np.format_float_positional(float(v or 0), trim="-").partition(".")[2]) for v in column.levels)
 
 
 def _whole(values: Any, kind: Any) -> Any:
@@ -239,8 +252,6 @@ def _dates(values: Array, column: Column, gone: Array | None) -> Any:
 # --- what is not modelled -------------------------------------------------------------------------------------------
 def regenerate(column: Column, n: int, start: int = 0) -> Any:
     """Return ``n`` entries of a column that is not modelled: new identifiers, the constant, or nothing."""
-    import pandas as pd
-
     if column.type == "identifier":
         last = int(column.high or 0) + start
         if column.pattern is not None:
@@ -252,7 +263,7 @@ def regenerate(column: Column, n: int, start: int = 0) -> Any:
     if column.type == "constant" and column.levels:
         value = np.empty(n, dtype=object)
         value[:] = [column.levels[0]] * n
-        kind = pd.api.types.pandas_dtype(column.dtype)
+        kind = exact.dtype_of(column.dtype)
         if column.unit and not isinstance(column.levels[0], str):
             return _dates(np.full(n, (float(column.levels[0] or 0) - column.origin) / column.step), column, None)
         return restore(value.astype(np.float64) if kind.kind == "f" else value, column)
@@ -264,7 +275,7 @@ def empty(column: Column, n: int) -> Any:
     import pandas as pd
 
     try:
-        return pd.Series([None] * n, dtype=column.dtype)
+        return pd.Series([None] * n, dtype=exact.dtype_of(column.dtype))
     except (TypeError, ValueError):
         return pd.Series([np.nan] * n, dtype="float64")
 

@@ -1,11 +1,11 @@
-"""Text tables: encoding, delimiter, quoting and header are sniffed; cells are read as text, in blocks."""
+"""Text tables: delimiter, quoting and header are sniffed; cells are read as text, in blocks."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from senzai.core.errors import InputError
 
 from ..limits import guarded
+from . import encodings
 
 DELIMITERS = (",", "\t", ";", "|")
 BLOCK, WIDE_BLOCK = 1 << 22, 1 << 24
@@ -29,8 +30,10 @@ class Dialect:
         encoding: Name of the encoding.
         delimiter: What separates cells.
         quote: What cells with a delimiter are wrapped in.
-        header: Whether the first line holds the names.
+        header: Whether the first row holds the names.
         names: Names of the columns.
+        first: Lines before the first row of values: those of the names, and empty ones above them.
+        size: Bytes of the text.
         notes: What was found out, one sentence each.
     """
 
@@ -39,6 +42,8 @@ class Dialect:
     quote: str
     header: bool
     names: tuple[str | int, ...]
+    first: int = 0
+    size: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -48,10 +53,10 @@ def sniff(path: Path, *, encoding: str | None, delimiter: str | None, quote: str
     Raises:
         InputError: It is empty, cut off, or in several encodings.
     """
-    found = encoding or find_encoding(path)
-    with guarded(path), path.open(encoding=found, newline="") as file:
-        text = file.read(SNIFFED)
-    whole = path.stat().st_size <= SNIFFED // 4
+    bytes_ = encodings.scan(path)
+    found = encodings.known(encoding) if encoding else encodings.encoding_of(path, bytes_)
+    text = _start(path, found)
+    whole = bytes_.size <= SNIFFED // 4
     if not text.strip():
         raise InputError(f"A table needs rows, but {str(path)!r} is empty. Check how it was written.")
     mark = delimiter or _delimiter(text, path, quote, whole=whole)
@@ -59,52 +64,30 @@ def sniff(path: Path, *, encoding: str | None, delimiter: str | None, quote: str
     has_header = _has_header(rows) if header is None else header
     names: tuple[str | int, ...] = tuple(c.strip() for c in rows[0]) if has_header else tuple(range(len(rows[0])))
     notes = []
+    if bytes_.packed:
+        notes.append(f"The file is packed ({bytes_.packed}), and read as what is in it.")
     if found not in ("utf-8-sig", "utf-8"):
         notes.append(f"The file is read as {found}; the option encoding=... decides otherwise.")
     if not has_header:
         notes.append("The first line holds values, so columns are numbered from 0; header=true decides otherwise.")
-    refuse_cut_off(path, found, mark, quote, len(names))
-    return Dialect(found, mark, quote, has_header, names, tuple(notes))
+    _refuse_cut_off(path, bytes_, found, mark, quote, len(names))
+    first = _lines_of_names(text, mark, quote) if has_header else 0
+    return Dialect(found, mark, quote, has_header, names, first, bytes_.size, tuple(notes))
 
 
-def find_encoding(path: Path) -> str:
-    """Return the encoding of a file: UTF-8 (or 16 with its mark), else Windows-1252.
-
-    Raises:
-        InputError: Some lines are UTF-8 and others are not.
-    """
-    with path.open("rb") as file:
-        first = file.read(4)
-        if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
-        file.seek(0)
-        decoder = codecs.getincrementaldecoder("utf-8")()
+def _start(path: Path, encoding: str) -> str:
+    with guarded(path), encodings.opened(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as file:
         try:
-            for block in iter(lambda: file.read(BLOCK), b""):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-            return "utf-8-sig"
-        except UnicodeDecodeError:
-            file.seek(0)
-            _refuse_mixture(path, file)
-    return "cp1252"
+            return file.read(SNIFFED).lstrip("\ufeff")
+        except UnicodeError as err:
+            raise _wrong_encoding(path, encoding, err) from err
 
 
-def _refuse_mixture(path: Path, file: Any) -> None:
-    good = bad = 0
-    for number, line in enumerate(file, 1):
-        if line.isascii():
-            continue
-        try:
-            line.decode("utf-8")
-            good = good or number
-        except UnicodeDecodeError:
-            bad = bad or number
-        if good and bad:
-            raise InputError(
-                f"A file has one encoding, but {str(path)!r} is UTF-8 in line {good} and not in line {bad}. "
-                "Convert it to UTF-8, or name the encoding to use for all of it: encoding=cp1252."
-            )
+def _wrong_encoding(path: Path, encoding: str, err: Exception) -> InputError:
+    return InputError(
+        f"{str(path)!r} must be text in the encoding {encoding}, but: {str(err)[:200]}. "
+        "Name another one: encoding=..., or convert the file to UTF-8."
+    )
 
 
 def _delimiter(text: str, path: Path, quote: str, *, whole: bool) -> str:
@@ -120,12 +103,10 @@ def _delimiter(text: str, path: Path, quote: str, *, whole: bool) -> str:
 
 
 def _rows(text: str, mark: str, quote: str, *, whole: bool) -> list[list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, quotechar=quote or None,
-                        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE, skipinitialspace=True)
     rows = []
     try:
-        for row in reader:
-            if row:
+        for row in _reader(text, mark, quote):
+            if any(c.strip() for c in row):
                 rows.append(row)
             if len(rows) > 2000:
                 break
@@ -133,6 +114,19 @@ def _rows(text: str, mark: str, quote: str, *, whole: bool) -> list[list[str]]:
         pass
     rows = rows if whole or len(rows) < 2 or len(rows) > 2000 else rows[:-1]
     return rows or [[""]]
+
+
+def _reader(text: str, mark: str, quote: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=mark, quotechar=quote or None,
+                      quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE, skipinitialspace=True)
+
+
+def _lines_of_names(text: str, mark: str, quote: str) -> int:
+    """Return how many lines there are up to the end of the names: they may have line breaks, and empty lines above."""
+    reader = _reader(text, mark, quote)
+    with suppress(csv.Error):
+        next(row for row in reader if any(c.strip() for c in row))
+    return int(reader.line_num)
 
 
 def _is_number(cell: str) -> bool:
@@ -157,15 +151,12 @@ def _has_header(rows: list[list[str]]) -> bool:
     return False
 
 
-def refuse_cut_off(path: Path, encoding: str, mark: str, quote: str, width: int) -> None:
+def _refuse_cut_off(path: Path, found: encodings.Scan, encoding: str, mark: str, quote: str, width: int) -> None:
     """Refuse a file that stops in the middle of its last line."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, size - (1 << 16)))
-        tail = file.read().decode(encoding.replace("-sig", ""), errors="replace")
-    if size > 1 << 16:
+    tail = found.tail.decode(encoding.replace("-sig", ""), errors="replace")
+    if found.size > len(found.tail):
         tail = tail.partition("\n")[2]
-    if tail.endswith(("\n", "\r")) or (quote and tail.count(quote) and size > 1 << 16):
+    if tail.endswith(("\n", "\r")) or (quote and tail.count(quote) and found.size > len(found.tail)):
         return
     last = tail.rstrip("\r\n").rpartition("\n")[2]
     cells = _rows(last, mark, quote, whole=True)[0]
@@ -192,7 +183,7 @@ def batches(
     size = block or (BLOCK if len(names) < WIDE else WIDE_BLOCK)
     encoding = dialect.encoding.replace("-sig", "")
     read = pacsv.ReadOptions(
-        column_names=unique, skip_rows=1 if dialect.header else 0, block_size=max(size, 1 << 16), encoding=encoding,
+        column_names=unique, skip_rows=dialect.first, block_size=max(size, 1 << 16), encoding=encoding,
         use_threads=False,
     )
     parse = pacsv.ParseOptions(
@@ -203,9 +194,13 @@ def batches(
         include_columns=None if only is None else [unique[i] for i in only],
     )
     try:
-        with pacsv.open_csv(str(path), read_options=read, parse_options=parse, convert_options=convert) as reader:
+        with encodings.opened(path) as file, pacsv.open_csv(
+            file, read_options=read, parse_options=parse, convert_options=convert
+        ) as reader:
             yield from reader
-    except (pa.ArrowInvalid, UnicodeDecodeError) as err:
+    except UnicodeError as err:
+        raise _wrong_encoding(path, dialect.encoding, err) from err
+    except pa.ArrowInvalid as err:
         if "Empty CSV" in str(err) or "no columns" in str(err).lower():
             return
         raise InputError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,33 @@ from senzai.core.errors import InputError, UnknownNameError
 from senzai.core.extras import need
 
 from ..options import TableOptions
+from . import exact
 
 Pieces = Callable[[int], Iterator[Any]]
+HIDDEN = "***"
+"""What stands for a user's name and password in an address that is kept."""
+SECRET = re.compile(r"(?<=[?&])([^=&]*(?:pass|pwd|token|secret|key|user)[^=&]*)=[^&]*", re.IGNORECASE)
 
 
-def of_sqlite(path: Path, options: TableOptions) -> Pieces:
-    """Return what reads a table or query of a SQLite file, piece by piece."""
+def without_password(address: str) -> str:
+    """Return an address without the name and password in it: runs are handed on.
+
+    Example:
+        >>> without_password("postgresql://me:secret@host/shop?sslmode=require&password=other")
+        'postgresql://***@host/shop?sslmode=require&password=***'
+        >>> without_password("sqlite:///shop.db")
+        'sqlite:///shop.db'
+    """
+    scheme, mark, rest = address.partition("://")
+    place = re.sub(r"^[^:/@]*(:[^@]*)?@", "", rest)
+    while "@" in (first := re.split(r"[/?]", place)[0]):
+        place = place[first.rindex("@") + 1 :]
+    place = f"{HIDDEN}@{place}" if place != rest else place
+    return scheme + mark + SECRET.sub(rf"\1={HIDDEN}", place) if mark else address
+
+
+def of_sqlite(path: Path, options: TableOptions) -> tuple[Pieces, str]:
+    """Return what reads a table or query of a SQLite file, piece by piece, and the query, where there was a choice."""
 
     def connect() -> Any:
         return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
@@ -28,23 +50,50 @@ def of_sqlite(path: Path, options: TableOptions) -> Pieces:
         raise InputError(f"{str(path)!r} must be a whole SQLite file, but: {err}. Copy it again.") from err
     finally:
         link.close()
-    return querying(connect, query_of(tables, options, str(path)), path)
+    query = query_of(tables, options, str(path))
+    return querying(connect, query, path), query if options.query or len(tables) > 1 else ""
 
 
-def of_url(url: str, options: TableOptions) -> Pieces:
-    """Return what reads a table or query of a database, piece by piece."""
+def of_url(url: str, options: TableOptions) -> tuple[Pieces, str]:
+    """Return what reads a table or query of a database, piece by piece, and the query, where there was a choice.
+
+    Raises:
+        InputError: It cannot be reached, or the address is one that was kept without its password.
+    """
     alchemy = need("sqlalchemy", extra="table", to="read a database")
-    shown = url.split("@")[-1]
+    shown = without_password(url)
+    if HIDDEN in url:
+        raise InputError(
+            f"A name and a password are not kept with a run, and the database {shown!r} needs them. "
+            "Give the whole address again, as data."
+        )
     try:
         engine = alchemy.create_engine(url)
-        tables = alchemy.inspect(engine).get_table_names()
+        look = alchemy.inspect(engine)
+        tables = [*look.get_table_names(), *look.get_view_names()]
     except Exception as err:
-        why = str(err)[:200]
-        raise InputError(f"The database {shown!r} must be reachable, but: {why}. Check the address.") from err
-    return querying(engine.connect, alchemy.text(query_of(tables, options, shown)), shown)
+        raise InputError(
+            f"The database {shown!r} must be reachable, but: {_unsaid(err, url)}. Check the address."
+        ) from err
+    query = query_of(tables, options, shown, engine.dialect.identifier_preparer.quote)
+    part = query if options.query or len(tables) > 1 else ""
+    return querying(engine.connect, alchemy.text(query.replace(":", r"\:")), shown), part
 
 
-def query_of(tables: list[str], options: TableOptions, origin: str) -> str:
+def _unsaid(err: Exception, url: str) -> str:
+    """Return what went wrong without what only the user may know."""
+    secret = re.match(r"[^:/@]*:([^@]*)@", url.partition("://")[2])
+    text = str(err).partition("\n")[0][:200]
+    return text.replace(secret[1], HIDDEN) if secret and secret[1] else text
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def query_of(
+    tables: list[str], options: TableOptions, origin: str, quoted: Callable[[str], str] = _quoted
+) -> str:
     """Return the query to run: the user's, or everything of one table.
 
     Raises:
@@ -58,22 +107,36 @@ def query_of(tables: list[str], options: TableOptions, origin: str) -> str:
             f"A database is read by table or query, and {origin!r} has the tables {', '.join(tables) or 'none'}. "
             "Choose with the option table=NAME or query='select ...'."
         )
-    quoted = name.replace('"', '""')
-    return f'select * from "{quoted}"'
+    return f"select * from {quoted(name)}"
 
 
 def querying(connect: Callable[[], Any], query: Any, where: object) -> Pieces:
     """Return what runs a query and yields frames of at most so many rows."""
 
     def pieces(rows: int) -> Iterator[Any]:
-        import pandas as pd
-
         link = connect()
         try:
-            yield from pd.read_sql(query, link, chunksize=rows)
+            found = link.execute(query)
+            names = list(found.keys()) if hasattr(found, "keys") else [d[0] for d in found.description or ()]
+            if not names:
+                raise ValueError("it returns no rows")
+            empty = True
+            while held := found.fetchmany(rows):
+                empty = False
+                yield _frame(held, names)
+            if empty:
+                yield _frame([], names)
         except Exception as err:
-            raise InputError(f"The query must run on {str(where)!r}, but: {str(err)[:200]}. Correct it.") from err
+            why = str(err).partition("\n")[0][:200]
+            raise InputError(f"The query must run on {str(where)!r}, but: {why}. Correct it.") from err
         finally:
             link.close()
 
     return pieces
+
+
+def _frame(rows: Sequence[Any], names: list[str]) -> Any:
+    import pandas as pd
+
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return pd.DataFrame({i: exact.series_of(c) for i, c in enumerate(columns)}).set_axis(names, axis=1)

@@ -200,7 +200,9 @@ def _text(column: Column, facts: Facts, options: TableOptions) -> Column:
     if facts.n_seen >= FEW and (facts.counts is None or facts.n_distinct == facts.n_seen):
         why = "All values are different: an identifier, left out and made anew."
         return _left_out(column, facts, "identifier", why)
-    return _categorical(column, facts, options, f"It holds text with {facts.n_distinct} different values.")
+    some = ", ".join(str(v)[:20] for v in list(facts.counts or {})[:3])
+    told = f"{some} ..." if facts.n_distinct > 3 else some
+    return _categorical(column, facts, options, f"It holds text with {facts.n_distinct} different values: {told}.")
 
 
 def _number(column: Column, facts: Facts, options: TableOptions, n_columns: int) -> Column:

@@ -16,14 +16,14 @@ from senzai.core.registry import suggestion
 
 from .. import labels
 from ..column import Column, Table
-from ..deciding import one_tensor
+from ..deciding import label_of, one_tensor
 from ..fingerprint import WHOLE_BYTES
 from ..kind import KINDS, Kind, Opened
 from ..options import Options, TableOptions
 from ..rows import Rows
 from ..schema import Condition, Proposal, Schema
 from ..sources import existing
-from . import codec, writing
+from . import amounts, codec, writing
 from .deciding import decide
 from .rows import column_named, frame_of, rows_of
 from .source import ROWS, SUFFIXES, Source, is_table, named, open_source
@@ -75,10 +75,9 @@ class TableKind(Kind):
             n = found.count()
         _refuse_nothing(found, n)
         label = None if y is None else labels.as_labels(y)
-        if label is None and set_.label is not None and found.whole is not None:
-            label = _label(found.whole, set_.label, found.origin, strict=schema is None)
-        elif label is None and schema is not None and schema.label is not None and found.whole is not None:
-            label = _label(found.whole, schema.label.name, found.origin, strict=False)
+        wanted = set_.label if schema is None or schema.label is None else schema.label.name
+        if label is None and wanted is not None:
+            label = _label(found, wanted, strict=schema is None)
         name = str(set_.label if set_.label is not None else getattr(y, "name", None) or "label")
         return Opened(
             data=found, n_rows=n, dtype="mixed", form=cast(Any, found.form), origin=found.origin, labels=label,
@@ -98,19 +97,20 @@ class TableKind(Kind):
         if not table.modelled:
             some = "; ".join(f"{c.name}: {c.reason}" for c in table.columns[:3])
             raise InputError(f"A table needs a column to learn from, but {opened.origin} has none. {some}")
-        label = labels.make_label(opened.labels, opened.label_name) if opened.labels is not None else None
+        label, said = label_of(opened, set_)
         return Schema(
             kind=self.name, event_shape=(len(table.sorts),), dtype="mixed", values="mixed", columns=table.features,
             form=opened.form, label=label, table=table, condition=_condition(set_.condition, table, kept),
             n_rows=opened.n_rows, split=set_.split, fingerprint=_fingerprint(opened),
-            reasons=(*opened.notes, *_reasons(table, opened)),
+            reasons=(*opened.notes, *_reasons(table, opened), *said),
             options={} if set_.in_memory is None else {"in_memory": set_.in_memory},
         )
 
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
         """Take the model's decisions for other data."""
         return schema.model_copy(
-            update={"form": opened.form, "n_rows": opened.n_rows, "fingerprint": _fingerprint(opened)}
+            update={"form": opened.form, "n_rows": opened.n_rows, "fingerprint": _fingerprint(opened),
+                    "reasons": tuple(dict.fromkeys((*schema.reasons, *opened.notes)))}
         )
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:
@@ -199,14 +199,22 @@ def _refuse_unknown(names: list[str | int], options: TableOptions) -> None:
                 )
 
 
-def _label(frame: Any, name: str | int, origin: str, *, strict: bool) -> Any:
-    found = [c for c in frame.columns if str(c) == str(name)]
-    if not found:
-        if strict:
-            known = [str(c) for c in frame.columns]
-            raise InputError(f"{origin} has no column {str(name)!r} for the label.{suggestion(str(name), known)}")
-        return None
-    return labels.as_labels(frame[found[0]].astype(object).to_numpy())
+def _label(source: Source, name: str | int, *, strict: bool) -> Any:
+    """Return the label of every row as the user has it; of a table that is streamed, one object for equal ones."""
+    import pandas as pd
+
+    parts = []
+    for piece in source.some(ROWS, [str(name)]) if source.whole is None else [source.whole]:
+        found = [c for c in piece.columns if str(c) == str(name)]
+        if not found:
+            if strict:
+                known = [str(c) for c in piece.columns]
+                hint = suggestion(str(name), known)
+                raise InputError(f"{source.origin} has no column {str(name)!r} for the label.{hint}")
+            return None
+        codes, classes = pd.factorize(piece[found[0]])
+        parts.append(np.array([*classes.astype(object), None], dtype=object)[codes])
+    return np.concatenate(parts)
 
 
 def _path(source: object) -> str | None:
@@ -225,8 +233,10 @@ def _surveyed(source: Source, options: TableOptions) -> tuple[list[Facts], Any]:
         if not facts:
             facts = [Facts(name) for name in _names(piece)]
         for i, fact in enumerate(facts):
-            reading = readings.get(fact.name, "")
-            fact.see(piece.iloc[:, i], as_date=reading.partition(":")[2] if reading.startswith("date") else None)
+            reading, series = readings.get(fact.name, ""), piece.iloc[:, i]
+            told = amounts.plain(series, reading) if amounts.is_form(reading) else series
+            fact.see(told, as_date=reading.partition(":")[2] if reading.startswith("date") else None)
+            fact.dtype = str(series.dtype) if amounts.is_form(reading) else fact.dtype
         if options.condition:
             kept.append(piece[[c for c in piece.columns if str(c) in options.condition]])
             if source.whole is None:
@@ -236,7 +246,8 @@ def _surveyed(source: Source, options: TableOptions) -> tuple[list[Facts], Any]:
 
 def _decided(facts: Facts, options: TableOptions, n: int, reading: str, opened: Opened) -> Column:
     what, _, form = reading.partition(":")
-    written = form if what == "date" else reading if what == "truth" and reading != PLAIN_TRUTH else ""
+    own = amounts.is_form(reading) or (what == "truth" and reading != PLAIN_TRUTH)
+    written = form if what == "date" else reading if own else ""
     if options.label is not None and str(facts.name) == str(options.label) and opened.labels is not None:
         return Column(name=facts.name, type="dropped", dtype=facts.dtype, reason="It is the label, no part of a row.")
     return decide(facts, options, n_columns=n, written=written)
@@ -292,9 +303,9 @@ def _reasons(table: Table, opened: Opened) -> list[str]:
 
 
 def _fingerprint(opened: Opened) -> str:
-    """Hash a file's bytes (of very large ones, blocks of them), or the values of a frame."""
-    path = opened.facts.get("path")
-    digest = hashlib.sha256()
+    """Hash a file's bytes (of very large ones, blocks of them), or the values of a frame; and which part it is."""
+    path, part = opened.facts.get("path"), opened.data.part
+    digest = hashlib.sha256(part.encode())
     if path is not None:
         size = Path(path).stat().st_size
         with Path(path).open("rb") as file:
@@ -307,7 +318,7 @@ def _fingerprint(opened: Opened) -> str:
 
     whole = opened.data.whole
     if whole is None:
-        return f"sha256-sample:{hashlib.sha256(f'{opened.origin} {opened.n_rows}'.encode()).hexdigest()}"
+        return f"sha256-sample:{hashlib.sha256(f'{part}{opened.origin} {opened.n_rows}'.encode()).hexdigest()}"
     digest.update(repr([str(c) for c in whole.columns]).encode())
     for i in range(len(whole.columns)):
         column = whole.iloc[:, i]

@@ -72,10 +72,10 @@ def rows_of(source: Source, table: Table, condition: tuple[str, ...], targets: T
         given = None if c is None else torch.from_numpy(c)
         mask = None if seen.all() else seen
         return MemoryRows(values, Targets(known.y, known.known, known.n_classes, given), mask)
-    return _spooled(source, table, condition)
+    return _spooled(source, table, condition, targets or Targets())
 
 
-def _spooled(source: Source, table: Table, condition: tuple[str, ...]) -> Rows:
+def _spooled(source: Source, table: Table, condition: tuple[str, ...], targets: Targets) -> Rows:
     file = tempfile.TemporaryFile(prefix="senzai-")  # noqa: SIM115 - it lives as long as the rows
     n, missing, width = 0, False, 0
     dtype = np.dtype(np.float64 if needs_double(table) else np.float32)
@@ -94,7 +94,7 @@ def _spooled(source: Source, table: Table, condition: tuple[str, ...]) -> Rows:
         n += len(frame)
     file.flush()
     _give_back()
-    return SpooledRows(file, n, len(table.sorts), width, dtype, masked=missing)
+    return SpooledRows(file, n, len(table.sorts), width, dtype, masked=missing, targets=targets)
 
 
 def _give_back() -> None:
@@ -115,13 +115,16 @@ class SpooledRows(Rows):
         n_condition: Width of the condition behind them.
         dtype: Precision in the file.
         masked: Whether any entry is missing.
+        targets: Labels of all rows.
     """
 
     in_memory = False
 
-    def __init__(self, file: Any, n: int, d: int, n_condition: int, dtype: np.dtype[Any], *, masked: bool) -> None:
+    def __init__(
+        self, file: Any, n: int, d: int, n_condition: int, dtype: np.dtype[Any], *, masked: bool, targets: Targets
+    ) -> None:
         self._file, self._n, self._d, self._c, self._dtype, self._masked = file, n, d, n_condition, dtype, masked
-        self.targets = Targets()
+        self.targets = targets
         weakref.finalize(self, file.close)
 
     def __len__(self) -> int:
@@ -140,10 +143,11 @@ class SpooledRows(Rows):
         whole = torch.from_numpy(out[back])
         x = whole[:, : self._d]
         c = whole[:, self._d :].to(torch.float32) if self._c else None
+        known = {**self.targets.at(torch.from_numpy(at)), "c": c}
         if not self._masked:
-            return Batch(x.contiguous(), c=c)
+            return Batch(x.contiguous(), **known)
         mask = ~x.isnan()
-        return Batch(torch.where(mask, x, torch.zeros_like(x)), c=c, mask=mask)
+        return Batch(torch.where(mask, x, torch.zeros_like(x)), mask=mask, **known)
 
     @property
     def nbytes(self) -> int:

@@ -15,6 +15,7 @@ from senzai.core.errors import InputError
 
 from ..column import Column
 from ..rows import Array
+from . import amounts
 from .texts import DATES
 
 Holds: TypeAlias = Literal["bool", "int", "float", "date", "duration", "category", "text"]
@@ -42,7 +43,7 @@ def holds(series: Any) -> Holds:
         return "bool"
     if types.is_integer_dtype(dtype):
         return "int"
-    if types.is_float_dtype(dtype):
+    if types.is_float_dtype(dtype) or is_decimal(dtype):
         return "float"
     if types.is_datetime64_any_dtype(dtype):
         return "date"
@@ -51,6 +52,27 @@ def holds(series: Any) -> Holds:
     if types.is_complex_dtype(dtype):
         raise InputError(f"Columns hold real values, but {series.name!r} holds complex numbers. Split or drop it.")
     return _objects(series) if types.is_object_dtype(dtype) else "text"
+
+
+def is_decimal(dtype: Any) -> bool:
+    """Whether a pandas dtype is one of decimals with a fixed number of places."""
+    return str(dtype).startswith("decimal")
+
+
+def unwritten(series: Any, column: Column) -> Any:
+    """Return a column whose numbers are text in a form of their own as numbers; any other column as it is.
+
+    Raises:
+        InputError: A cell is no number of that form.
+    """
+    if not amounts.is_form(column.format):
+        return series
+    try:
+        return amounts.plain(series, str(column.format))
+    except ValueError:
+        form = amounts.Form.of(str(column.format))
+        bad = amounts.plain(series, str(column.format), strict=False).isna().to_numpy() & observed(series)
+        raise _changed(series, bad, column, f" written like {form.text(-1234.5, None)}") from None
 
 
 def _objects(series: Any) -> Holds:
@@ -107,11 +129,11 @@ def as_numbers(series: Any, column: Column | None = None) -> Array:
     return np.asarray(found)
 
 
-def _changed(series: Any, bad: Array, column: Column | None) -> InputError:
+def _changed(series: Any, bad: Array, column: Column | None, written: str = "") -> InputError:
     row = int(np.flatnonzero(bad)[0])
     kind = "numbers" if column is None else f"{column.type} values"
     return InputError(
-        f"The column {series.name!r} holds {kind}, but got {series.iloc[row]!r} in row {row} (from 0) and "
+        f"The column {series.name!r} holds {kind}{written}, but got {series.iloc[row]!r} in row {row} (from 0) and "
         f"{int(bad.sum()) - 1} more that are none. Correct them, leave them empty, or fit again."
     )
 
@@ -128,7 +150,7 @@ def date_ticks(series: Any, unit: str, column: Column | None = None) -> Array:
     form = None if column is None else column.format
     try:
         if holds(series) == "text" or (series.dtype == object and form):
-            series = pd.to_datetime(series, format=form or "ISO8601")
+            series = pd.to_datetime(series, format=form or "ISO8601", utc=True)
         elif series.dtype == object:
             series = pd.to_datetime(series)
         if getattr(series.dtype, "tz", None) is not None:
@@ -146,7 +168,7 @@ def _no_date(series: Any, form: str | None, err: Exception) -> InputError:
 
     why = str(err).partition("\n")[0][:160]
     with suppress(ValueError, OverflowError, TypeError, AttributeError):
-        read = pd.to_datetime(series.astype(object), format=form or "ISO8601", errors="coerce")
+        read = pd.to_datetime(series.astype(object), format=form or "ISO8601", errors="coerce", utc=True)
         bad = np.flatnonzero(read.isna().to_numpy() & observed(series))
         if len(bad):
             why = f"got {series.iloc[bad[0]]!r} in row {int(bad[0])} (from 0) and {len(bad) - 1} more that are none."
@@ -166,6 +188,7 @@ def as_labels(series: Any) -> Array:
     gone = ~observed(series)
     out = np.empty(len(series), dtype=object)
     simple = holds(series) in ("bool", "int", "float", "text") and series.dtype != object
+    simple = simple and not is_decimal(series.dtype)
     out[:] = series.tolist() if simple else [None if g else plain(v) for g, v in zip(gone, series, strict=True)]
     out[gone] = None
     return out
@@ -177,7 +200,7 @@ def plain(value: Any) -> bool | int | float | str:
         return bool(value)
     if isinstance(value, int | np.integer):
         return int(value)
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float | np.floating | decimal.Decimal):
         return float(value)
     return str(value)
 

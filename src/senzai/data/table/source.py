@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from senzai.core.errors import InputError
-from senzai.core.extras import need
 
 from .. import sources
 from ..column import Column, Table
-from ..limits import need_no_holes, need_room, need_sound_archive
+from ..limits import need_no_holes, need_room
 from ..options import TableOptions
-from . import csvs, databases, texts
+from . import amounts, csvs, databases, encodings, exact, files, texts
 
 TEXTS = (".csv", ".tsv", ".psv", ".data", ".dat")
+JSON = (".jsonl", ".ndjson")
 SQLITE = (".sqlite", ".sqlite3", ".db")
-SUFFIXES = (*TEXTS, ".parquet", ".pq", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson", ".xlsx", *SQLITE)
+SUFFIXES = (*TEXTS, ".parquet", ".pq", ".arrow", ".feather", ".ipc", *JSON, ".xlsx", *SQLITE)
 IN_MEMORY_BYTES = 2**28
 """Files larger than this are streamed, unless `in_memory` says otherwise."""
 ROWS = 50_000
+NUMBERS = ("real", "positive", "bounded", "count", "ordinal")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Source:
         readings: How the cells of each text column are read, by name.
         counted: Its rows, where they are known or cheaply counted.
         narrow: Makes frames like ``pieces``, of some columns only, where that is cheaper.
+        part: What of the file or database it is, where there are several: a sheet, a query.
     """
 
     origin: str
@@ -51,6 +53,7 @@ class Source:
     readings: Mapping[str | int, str] | None = None
     counted: Callable[[], int] | None = None
     narrow: Callable[[int, Collection[str]], Iterator[Any]] | None = None
+    part: str = ""
 
     def count(self) -> int:
         """Return the number of rows."""
@@ -95,25 +98,33 @@ def is_table(source: object) -> bool:
     if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], str | Path):
         return is_table(source[0]) and not is_table(source[1])
     path = sources.existing(source)
-    return path is not None and path.is_file() and path.suffix.lower() in SUFFIXES
+    return path is not None and path.is_file() and _suffix(path) in SUFFIXES
+
+
+def _suffix(path: Path) -> str:
+    """Return the suffix that says how a file is read: of packed text, that of what is in it."""
+    within = encodings.inner(path)
+    return within if within in (*TEXTS, *JSON) else path.suffix.lower()
 
 
 def open_source(source: Any, options: TableOptions, table: Table | None) -> Source:
     """Return a source ready to be read; ``table`` is what a model knows about its columns."""
     if is_url(source):
-        made = Source(repr(str(source).split("@")[-1]), "table", databases.of_url(str(source), options))
+        shown = databases.without_password(str(source)).rpartition("@")[2]
+        read, part = databases.of_url(str(source), options)
+        made = Source(repr(shown), "table", read, part=part)
         return made if options.in_memory is False else _gathered(made)
     path = sources.existing(source)
     if path is not None:
         return _from_file(path, options, table)
     frame: Any = source
     if is_arrow(frame):
-        return _in_memory(frame.to_pandas(), "the Arrow table", "table")
+        return _of_arrow(frame, "the Arrow table", "table")
     if is_polars(frame):
         import polars
 
         whole = frame.collect() if isinstance(frame, polars.LazyFrame) else frame
-        return _in_memory(_plain_polars(whole), "the polars frame", "polars")
+        return _of_arrow(whole.to_arrow(), "the polars frame", "polars")
     if not sources.is_frame(frame):
         import numpy as np
         import pandas as pd
@@ -124,145 +135,94 @@ def open_source(source: Any, options: TableOptions, table: Table | None) -> Sour
     return replace(_in_memory(frame, "the DataFrame", "pandas"), index=frame.index)
 
 
-def _plain_polars(frame: Any) -> Any:
-    import pandas as pd
-
-    return pd.DataFrame({name: frame[name].to_arrow().to_pandas() for name in frame.columns})
+def _of_arrow(table: Any, origin: str, form: str) -> Source:
+    lost = [f.name for f in table.schema if exact.cannot_hold(f.type)]
+    kept = table.drop_columns(lost) if lost else table
+    return _in_memory(exact.framed(kept), origin, form, exact.said(lost))
 
 
 def _in_memory(frame: Any, origin: str, form: str, notes: tuple[str, ...] = ()) -> Source:
+    frame, lost = exact.without_nested(frame)
+
     def pieces(rows: int) -> Iterator[Any]:
         for start in range(0, max(len(frame), 1), rows):
             yield frame.iloc[start : start + rows]
 
-    return Source(origin, form, pieces, whole=frame, notes=notes)
+    return Source(origin, form, pieces, whole=frame, notes=(*notes, *exact.said(lost)))
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
 def _from_file(path: Path, options: TableOptions, table: Table | None) -> Source:
-    suffix, origin = path.suffix.lower(), repr(str(path))
+    suffix, origin = _suffix(path), repr(str(path))
     if suffix not in SUFFIXES:
         raise InputError(f"A table is a file with the suffix {', '.join(SUFFIXES)}, but got {path.name!r}. Convert it.")
-    large = path.stat().st_size > IN_MEMORY_BYTES if options.in_memory is None else not options.in_memory
     if suffix in TEXTS:
-        return _from_text(path, options, table, large=large)
+        return _from_text(path, options, table)
+    large = path.stat().st_size > IN_MEMORY_BYTES if options.in_memory is None else not options.in_memory
     if suffix in SQLITE:
-        return _gathered(Source(origin, "table", databases.of_sqlite(path, options)))
+        query, part = databases.of_sqlite(path, options)
+        return _gathered(Source(origin, "table", query, part=part))
     if suffix == ".xlsx":
-        need("openpyxl", extra="table", to="read Excel files")
-        import pandas as pd
-
-        with _guarded(path):
-            need_sound_archive(path)
-            frame = pd.read_excel(path, sheet_name=options.sheet if options.sheet is not None else 0)
-        return _in_memory(frame, origin, "table")
-    read = {".parquet": _parquet, ".pq": _parquet, ".jsonl": _json_lines, ".ndjson": _json_lines}.get(suffix, _arrow)
-
-    def pieces(rows: int) -> Iterator[Any]:
-        with _guarded(path):
-            yield from read(path, rows)
-
-    made = Source(origin, "table", pieces)
+        frame, part, notes = files.excel(path, options)
+        return replace(_in_memory(frame, origin, "table", notes), part=part)
+    if suffix in JSON:
+        return _from_json(path, origin, table, large=large)
+    read = files.parquet if suffix in (".parquet", ".pq") else files.arrow
+    made = Source(origin, "table", lambda rows: read(path, rows), notes=exact.said(files.left_out(path)))
     return made if large else _gathered(made)
 
 
-class _guarded:
-    """Turn what readers raise for a damaged file into one error that names it."""
+def _from_json(path: Path, origin: str, table: Table | None, *, large: bool) -> Source:
+    """Text that is a date in every row is one, as it is in a text file."""
+    import pyarrow as pa
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, err: BaseException | None, trace: object) -> None:
-        if isinstance(err, Exception) and not isinstance(err, InputError | ImportError):
-            raise InputError(
-                f"{str(self.path)!r} must be a whole {self.path.suffix} file, but cannot be read: "
-                f"{str(err)[:200]}. Save it again."
-            ) from err
+    names, lost = files.json_names(path)
+    made = Source(origin, "table", lambda rows: files.json_lines(path, rows, names), notes=exact.said(lost))
+    made = made if large else _gathered(made)
+    found = {n: texts.Reading(candidates=texts.date_forms()) for n in names if table is None}
+    for piece in made.pieces(ROWS) if found else ():
+        for i, name in enumerate(names):
+            there = piece.iloc[:, i].dropna()
+            told = there.tolist() if str(there.dtype) == "str" else ["no text"] * min(len(there), 1)
+            found[name].see(pa.array(told, pa.string()), ())
+    return replace(made, readings={n: r.chosen for n, r in found.items()})
 
 
 def _gathered(source: Source) -> Source:
-    import pandas as pd
-
     parts, held = [], 0
-    for part in source.pieces(ROWS):
-        held += int(part.memory_usage(index=False).sum())
+    for piece in source.pieces(ROWS):
+        held += int(piece.memory_usage(index=False).sum())
         need_room(held, source.origin, "rows that in memory take")
-        parts.append(part)
-    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    made = _in_memory(frame, source.origin, source.form, source.notes)
-    return replace(made, readings=source.readings)
-
-
-def _parquet(path: Path, rows: int) -> Iterator[Any]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        empty = True
-        for batch in file.iter_batches(batch_size=rows):
-            empty = False
-            yield _arrow_frame(batch, file.schema_arrow)
-        if empty:
-            yield _arrow_frame(file.schema_arrow.empty_table(), file.schema_arrow)
-
-
-def _arrow_frame(batch: Any, schema: Any) -> Any:
-    import pyarrow as pa
-
-    table = pa.Table.from_batches([batch], schema=batch.schema) if isinstance(batch, pa.RecordBatch) else batch
-    table.validate(full=True)  # a damaged file may point anywhere in memory, and Arrow would follow
-    return table.replace_schema_metadata(schema.metadata).to_pandas().reset_index(drop=True)
-
-
-def _arrow(path: Path, rows: int) -> Iterator[Any]:
-    import pyarrow as pa
-    from pyarrow import ipc
-
-    with path.open("rb") as start:
-        streamed = start.read(6) != b"ARROW1"
-    if streamed:
-        with pa.OSFile(str(path)) as file, ipc.open_stream(file) as stream:
-            for batch in stream:
-                yield _arrow_frame(batch, stream.schema)
-        return
-    with pa.memory_map(str(path)) as file:
-        reader = ipc.open_file(file)
-        for i in range(reader.num_record_batches):
-            batch = reader.get_batch(i)
-            for first in range(0, batch.num_rows, rows):
-                yield _arrow_frame(batch.slice(first, rows), reader.schema)
-
-
-def _json_lines(path: Path, rows: int) -> Iterator[Any]:
-    import pandas as pd
-
-    with pd.read_json(path, lines=True, chunksize=rows, dtype=False, precise_float=True) as reader:
-        for piece in reader:
-            yield piece.reset_index(drop=True)
+        parts.append(piece)
+    made = _in_memory(exact.joined(parts), source.origin, source.form, source.notes)
+    return replace(made, readings=source.readings, part=source.part)
 
 
 # --- text -----------------------------------------------------------------------------------------------------------
-def _from_text(path: Path, options: TableOptions, table: Table | None, *, large: bool) -> Source:
+def _from_text(path: Path, options: TableOptions, table: Table | None) -> Source:
     need_no_holes(path)
     dialect = csvs.sniff(
         path, encoding=options.encoding, delimiter=options.delimiter, quote=options.quote, header=options.header
     )
+    large = dialect.size > IN_MEMORY_BYTES if options.in_memory is None else not options.in_memory
     names, notes = named(dialect.names, repr(str(path)))
-    markers = options.na if table is None else table.markers
-    seen = 0
+    if table is not None and not options.na:  # of runs that kept them there alone
+        options = options.model_copy(update={"na": table.markers})
+    gone = texts.missing(options)
+    seen, said = 0, list[str]()
     if table is None:
-        found = [texts.Reading() for _ in names]
+        found = {n: texts.Reading(options, options.schema_.get(str(n)) in NUMBERS) for n in names}
         for batch in csvs.batches(path, dialect):
             seen += batch.num_rows
-            for reading, cells in zip(found, batch.columns, strict=True):
-                if reading.candidates:  # once it is text, it stays text
-                    reading.see(texts.blank(cells, markers))
-        readings = {n: r.chosen for n, r in zip(names, found, strict=True)}
+            for reading, cells in zip(found.values(), batch.columns, strict=True):
+                if reading.open:
+                    reading.see(cells, gone)
+        readings, said = texts.settle(found, dialect.delimiter)
     else:
-        known = {str(c.name): reading_of(c) for c in table.columns}
+        known = {str(c.name): reading_of(c, options) for c in table.columns}
         readings = {n: known.get(str(n), "text") for n in names}
+
+    form = amounts.Form(options.decimal or ".", options.thousands or "")
 
     def count() -> int:
         return seen if table is None else sum(b.num_rows for b in csvs.batches(path, dialect, only=[0]))
@@ -271,18 +231,18 @@ def _from_text(path: Path, options: TableOptions, table: Table | None, *, large:
         at = [i for i, n in enumerate(names) if str(n) in wanted]
         if len(at) < len(wanted):  # whoever looks for a column that is not there, sees all that are
             at = list(range(len(names)))
-        return _typed_pieces(path, dialect, {names[i]: readings[names[i]] for i in at}, at, markers, rows)
+        return _typed_pieces(path, dialect, {names[i]: readings[names[i]] for i in at}, at, gone, form, rows)
 
     made = Source(
-        repr(str(path)), "table", lambda rows: narrow(rows, {str(n) for n in names}), notes=(*dialect.notes, *notes),
-        readings=readings, counted=count, narrow=narrow,
+        repr(str(path)), "table", lambda rows: narrow(rows, {str(n) for n in names}),
+        notes=(*dialect.notes, *notes, *said), readings=readings, counted=count, narrow=narrow,
     )
     return made if large else _gathered(made)
 
 
 def _typed_pieces(
-    path: Path, dialect: csvs.Dialect, readings: Mapping[str | int, str], at: list[int], markers: tuple[str, ...],
-    rows: int,
+    path: Path, dialect: csvs.Dialect, readings: Mapping[str | int, str], at: list[int], gone: tuple[str, ...],
+    form: amounts.Form, rows: int,
 ) -> Iterator[Any]:
     """Yield frames of some columns of a text table, each read as it was found to be."""
     import pandas as pd
@@ -290,17 +250,25 @@ def _typed_pieces(
     start = 0
     for batch in csvs.batches(path, dialect, only=at):
         for first in range(0, batch.num_rows, rows):
-            cells = [texts.blank(c, markers) for c in batch.slice(first, rows).columns]
+            cells = [
+                texts.blank(c, [t for t in gone if how != texts.WITH_NA or t != texts.NAMIBIA])
+                for c, how in zip(batch.slice(first, rows).columns, readings.values(), strict=True)
+            ]
             made = {
-                i: texts.typed(c, how, name, start=start, origin=repr(str(path)))
+                i: texts.typed(c, how, name, start=start, origin=repr(str(path)), form=form)
                 for i, ((name, how), c) in enumerate(zip(readings.items(), cells, strict=True))
             }
             start += len(cells[0]) if cells else 0
             yield pd.DataFrame(made).set_axis(list(readings), axis=1)
 
 
-def reading_of(column: Column) -> str:
+def reading_of(column: Column, options: TableOptions) -> str:
     """Return how the text cells of a known column are read."""
+    if amounts.is_form(column.format):
+        other = options.decimal not in (None, amounts.Form.of(str(column.format)).decimal)
+        return "float" if other else "text"
+    if texts.NAMIBIA in column.levels or texts.NAMIBIA in column.rare:
+        return texts.WITH_NA
     if column.type == "boolean" and column.dtype in ("bool", "boolean"):
         return texts.PLAIN_TRUTH
     if column.type in ("real", "positive", "bounded", "count") or column.sort == "steps":

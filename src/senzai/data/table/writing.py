@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import json
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,6 +13,8 @@ from typing import Any
 from senzai.core.errors import InputError
 from senzai.core.extras import need
 from senzai.core.files import replacing
+
+from . import exact
 
 FORMATS = (".csv", ".tsv", ".parquet", ".pq", ".arrow", ".feather", ".jsonl", ".ndjson", ".xlsx")
 
@@ -26,8 +32,37 @@ def to_pandas(frame: Any) -> Any:
     if isinstance(frame, pd.DataFrame):
         return frame
     if hasattr(frame, "to_pandas"):
-        return pd.DataFrame({name: frame[name].to_arrow().to_pandas() for name in frame.columns})
+        return exact.framed(frame.to_arrow())
     return pd.DataFrame(frame)
+
+
+def json_lines(frame: Any) -> Iterator[str]:
+    r"""Yield a line for each row, every number with all its digits, and null where a value is missing.
+
+    Example:
+        >>> import pandas as pd
+        >>> list(json_lines(pd.DataFrame({"a": [1.37e-12, None], "b": ["x", "y"]})))
+        ['{"a":1.37e-12,"b":"x"}\n', '{"a":null,"b":"y"}\n']
+    """
+    names = [json.dumps(str(c), ensure_ascii=False) for c in frame.columns]
+    cells = [[_json(v) for v in frame.iloc[:, i].astype(object)] for i in range(len(names))]
+    for row in zip(*cells, strict=True):
+        yield "{" + ",".join(f"{name}:{cell}" for name, cell in zip(names, row, strict=True)) + "}\n"
+
+
+def _json(value: Any) -> str:
+    import pandas as pd
+
+    plain = value.item() if hasattr(value, "item") else value
+    if plain is None or plain is pd.NA or plain != plain or plain in (float("inf"), float("-inf")):
+        return "null"
+    if isinstance(plain, decimal.Decimal):
+        return f"{plain:f}"
+    if isinstance(plain, bool | int | float | str | list | dict):
+        return json.dumps(plain, ensure_ascii=False)
+    if isinstance(plain, datetime.timedelta):
+        return json.dumps(pd.Timedelta(plain).isoformat())
+    return json.dumps(plain.isoformat() if hasattr(plain, "isoformat") else str(plain), ensure_ascii=False)
 
 
 class Writer:
@@ -83,8 +118,7 @@ class Writer:
             made.to_csv(self._place, index=False, sep=mark, mode="w" if self._first else "a", header=self._first)
         elif self.suffix in (".jsonl", ".ndjson"):
             with self._place.open("w" if self._first else "a", encoding="utf-8") as file:
-                text = made.to_json(orient="records", lines=True, date_format="iso", force_ascii=False)
-                file.write(text if not text or text.endswith("\n") else f"{text}\n")
+                file.writelines(json_lines(made))
         elif self.suffix == ".xlsx":
             self._rows.append(made)
         else:
@@ -125,8 +159,8 @@ class Writer:
                     continue
                 cell = sheet.cell(r, c)
                 plain = value.item() if hasattr(value, "item") else value
-                if isinstance(plain, pd.Timestamp):
-                    plain = plain.tz_localize(None).to_pydatetime()
+                if isinstance(plain, pd.Timestamp):  # Excel has no time zones: with one, the time is text
+                    plain = plain.to_pydatetime() if plain.tzinfo is None else plain.isoformat()
                 cell.value = plain
                 if isinstance(plain, str):
                     cell.data_type = "s"

@@ -1,0 +1,169 @@
+"""Values of any origin as pandas columns that lose nothing: whole numbers with holes stay whole, decimals decimals."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+EXACT = 2**53
+"""Whole numbers up to this are exact as float64."""
+NESTED = (bytes, bytearray, memoryview, list, tuple, dict, set, frozenset, np.ndarray)
+"""What no cell of a table can be."""
+
+
+def series_of(values: Sequence[Any]) -> Any:
+    """Return Python values, ``None`` where missing, as a Series of the dtype that holds all of them.
+
+    Example:
+        >>> series_of([2**60 + 1, None]).tolist(), str(series_of([1, 2]).dtype), str(series_of([1, 2.5]).dtype)
+        ([1152921504606846977, <NA>], 'int64', 'float64')
+    """
+    import pandas as pd
+
+    kinds = {type(v) for v in values}
+    holes = type(None) in kinds
+    kinds.discard(type(None))
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean" if holes else "bool")
+    if kinds == {int}:
+        return _whole(values, holes=holes)
+    if kinds and kinds <= {int, float} and all(abs(v) <= EXACT for v in values if type(v) is int):
+        return pd.Series(values, dtype="float64")
+    if kinds == {str}:
+        return pd.Series(values, dtype="str")
+    if kinds == {decimal.Decimal} and all(v is None or v.is_finite() for v in values):
+        return decimals(values)
+    if kinds == {datetime.datetime} or kinds == {datetime.timedelta}:
+        return pd.Series(list(values))
+    if uuid.UUID in kinds:
+        values = [str(v) if isinstance(v, uuid.UUID) else v for v in values]
+    return pd.Series(list(values), dtype=object)
+
+
+def _whole(values: Sequence[Any], *, holes: bool) -> Any:
+    import pandas as pd
+
+    low, high = (f(v for v in values if v is not None) for f in (min, max))
+    if low < -(2**63) or high >= (2**64 if low >= 0 else 2**63):
+        return pd.Series(list(values), dtype=object)
+    name = "int64" if high < 2**63 else "uint64"
+    return pd.Series(values, dtype=name.replace("i", "I", 1).replace("u", "U") if holes else name)
+
+
+def decimals(values: Sequence[Any]) -> Any:
+    """Return decimals as a Series that keeps all their digits; of more than 76 digits, as Python objects."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(list(values))))
+    except pa.ArrowInvalid:
+        return pd.Series(list(values), dtype=object)
+
+
+def dtype_of(name: str) -> Any:
+    """Return the pandas dtype of a name; those of decimals are Arrow's, which pandas does not know by name.
+
+    Example:
+        >>> dtype_of("decimal128(5, 2)[pyarrow]").pyarrow_dtype, dtype_of("Int64")
+        (Decimal128Type(decimal128(5, 2)), Int64Dtype())
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    found = re.fullmatch(r"(decimal\d+)\((\d+), (-?\d+)\)\[pyarrow\]", name)
+    if found is None:
+        return pd.api.types.pandas_dtype(name)
+    return pd.ArrowDtype(getattr(pa, found[1])(int(found[2]), int(found[3])))
+
+
+def rounded(values: Any, kind: Any) -> Any:
+    """Return numbers as decimals with the places of a dtype, within what it can hold; missing where NaN."""
+    import pandas as pd
+    import pyarrow as pa
+
+    places, most = kind.pyarrow_dtype.scale, decimal.Decimal(10) ** kind.pyarrow_dtype.precision - 1
+    unit = decimal.Decimal(1).scaleb(-places)
+    with decimal.localcontext(prec=100):
+        told = [None if v is None or v != v else decimal.Decimal(repr(float(v))).quantize(unit) for v in values]
+        told = [None if v is None else max(min(v, most * unit), -most * unit) for v in told]
+    return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(told, kind.pyarrow_dtype)))
+
+
+def cannot_hold(kind: Any) -> bool:
+    """Whether an Arrow type is one of lists, structures, maps or bytes."""
+    import pyarrow.types as types
+
+    if hasattr(kind, "storage_type"):
+        return cannot_hold(kind.storage_type)
+    is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    return bool(types.is_nested(kind) or is_bytes or types.is_binary_view(kind))
+
+
+def framed(table: Any) -> Any:
+    """Return an Arrow table as a pandas frame; columns of lists, structures, maps and bytes must be left out before."""
+    import pandas as pd
+    import pyarrow.types as types
+
+    frame = table.to_pandas().reset_index(drop=True)
+    at = {str(name): i for i, name in enumerate(frame.columns)}
+    for name, cells in zip(table.column_names, table.columns, strict=True):
+        i = at.get(name)
+        if i is None:  # the row names of a pandas frame
+            continue
+        if types.is_integer(cells.type) and cells.null_count and frame.dtypes.iloc[i].kind == "f":
+            kind: Any = pd.api.types.pandas_dtype(str(cells.type).replace("uint", "UInt").replace("int", "Int"))
+            frame.isetitem(i, kind.__from_arrow__(cells))
+        elif types.is_decimal(cells.type):
+            frame.isetitem(i, pd.arrays.ArrowExtensionArray(cells))
+    return frame
+
+
+def without_nested(frame: Any) -> tuple[Any, list[str]]:
+    """Return a frame without columns of lists, structures or bytes, and the names of those."""
+    bad = [i for i, kind in enumerate(frame.dtypes) if _is_nested(frame.iloc[:, i], kind)]
+    names = [str(frame.columns[i]) for i in bad]
+    return (frame.iloc[:, [i for i in range(len(frame.columns)) if i not in set(bad)]] if bad else frame), names
+
+
+def _is_nested(series: Any, kind: Any) -> bool:
+    if hasattr(kind, "pyarrow_dtype"):
+        return cannot_hold(kind.pyarrow_dtype)
+    return str(kind) == "object" and any(isinstance(v, NESTED) for v in series)
+
+
+def said(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the note about columns that are left out."""
+    listed = ", ".join(names)
+    return (f"Left out, here and in results, because a cell is one value and not a list, structure or bytes: {listed}.",
+            ) if listed else ()
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Return frames of the same columns one below the other; columns whose dtypes differ lose nothing either."""
+    import pandas as pd
+
+    if len(parts) < 2 or all(p.dtypes.tolist() == parts[0].dtypes.tolist() for p in parts):
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    columns = [_joined([p.iloc[:, i] for p in parts]) for i in range(len(parts[0].columns))]
+    return pd.DataFrame(dict(enumerate(columns))).set_axis(parts[0].columns, axis=1)
+
+
+def _joined(parts: list[Any]) -> Any:
+    import pandas as pd
+
+    if len({str(p.dtype) for p in parts}) == 1:
+        return pd.concat(parts, ignore_index=True)
+    kinds = {p.dtype.kind for p in parts if p.notna().any()}
+    large = any(p.dtype.kind in "iu" and p.abs().max() > EXACT for p in parts if p.notna().any())
+    if kinds <= set("iuf") and not large and "f" in kinds:
+        return pd.concat([p.astype("float64") for p in parts], ignore_index=True)
+    if kinds <= set("iufb") or parts[0].dtype.kind == "O":
+        return series_of([None if v is pd.NA or v is None or v != v else v for p in parts for v in p.tolist()])
+    return pd.concat(parts, ignore_index=True)
