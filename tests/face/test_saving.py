@@ -27,7 +27,7 @@ TABLE = pd.DataFrame({
 })
 CASES = {
     "array, mixture": (REAL, {"sampler": "mixture"}),
-    "array, flow": (REAL, {"sampler": "flow", "recipe": "iwae"}),
+    "array, aggregate": (REAL, {"sampler": "aggregate", "recipe": "iwae"}),
     "bits, vamp": (BITS, {"recipe": "vamp-vae"}),
     "array with holes": (HOLES, {"missing": "keep"}),
     "pictures": (PICTURES, {"network": "mlp", "recipe": "beta-vae"}),
@@ -42,7 +42,6 @@ CASES = {
 
 def answers(run: Run, data: object) -> dict[str, object]:
     """Ask everything; what is refused is an answer too."""
-    two = run.dataset(data)
     questions = {
         "codes": lambda: run.encode(data), "draws": lambda: run.encode(data, seed=1),
         "again": lambda: run.reconstruct(data), "new": lambda: run.sample(5, seed=0),
@@ -55,7 +54,6 @@ def answers(run: Run, data: object) -> dict[str, object]:
         "history": lambda: run.history, "samplers": run.samplers.facts, "names": lambda: run.samplers.names,
         "schema": lambda: run.schema.model_dump(mode="json"), "text": lambda: repr(run),
         "test rows": lambda: run.part(data), "types": lambda: [str(v.dtype) for v in run.model.state_dict().values()],
-        "more": lambda: train_on(run, two, steps=2, seed=0).encode(data),
     }
     found: dict[str, object] = {}
     for name, ask in questions.items():
@@ -98,9 +96,6 @@ def assert_survives(run, data, tmp_path):
     after = answers(again, data)
     assert [k for k in before if before[k] != after[k]] == []
     assert (again.reference is None) == (run.reference is None)
-    again.save(tmp_path / "second")
-    third = answers(load(tmp_path / "second"), data)
-    assert [k for k in before if before[k] != third[k]] == []
 
 
 def test_a_run_without_a_folder_has_a_history():
@@ -117,6 +112,8 @@ def test_a_run_from_a_folder_is_saved_elsewhere_with_all_it_has(tmp_path):
            "samplers.safetensors"}
     assert {p.name for p in (tmp_path / "copy").iterdir()} == own
     assert answers(load(tmp_path / "copy"), REAL) == answers(first, REAL)
+    one, other = (train_on(r, REAL, steps=2, seed=0) for r in (first, copy))
+    assert np.array_equal(one.encode(REAL), other.encode(REAL))
 
 
 def test_a_run_in_double_precision_stays_so(tmp_path):
