@@ -43,7 +43,7 @@ class Cli:
 
     def process(self, *words: object, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "senzai", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, env=ONE_THREAD, **options)
+        return subprocess.run(command, capture_output=True, text=True, timeout=1800, env=ONE_THREAD, **options)
 
     def refuses(self, *words: object, said: tuple[str, ...] = (), folder: Path | None = None) -> str:
         """Exit code 2, one message that says what is wrong, no traceback, and the folder is as it was."""

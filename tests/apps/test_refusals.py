@@ -332,7 +332,7 @@ def test_a_file_that_may_not_grow(trained, pictures, tiny, tmp_path, verb):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (12000, 12000))\n"
         "sys.argv = ['senzai', *sys.argv[1:]]; main()"
     )
-    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, timeout=1800)
     assert done.returncode == 2, done.stderr
     assert "must be writable" in done.stderr
     assert "Traceback" not in done.stderr

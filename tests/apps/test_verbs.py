@@ -79,10 +79,8 @@ def test_resume_trains_for_longer(cli, copy_of):
 
 
 def wait_for(path: Path, process: subprocess.Popen) -> None:
-    end = time.monotonic() + 120
     while not path.exists():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
         time.sleep(0.1)
 
 
@@ -95,7 +93,7 @@ def test_a_signal_stops_training_and_resume_goes_on(cli, pictures, tiny, tmp_pat
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(run / "history.jsonl", process)
     process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=1800)
     assert process.returncode == 143, stderr
     assert f"senzai resume {run}" in stderr
     assert "Traceback" not in stderr

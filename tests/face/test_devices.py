@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,13 +21,14 @@ import pandas as pd
 import pytest
 import torch
 
-from senzai.core.errors import InputError, SettingError, TrainingError
-from senzai.face import fit
-from senzai.face.parcel import pack, unpack
+from senzai.core.errors import InputError, OutputError, SettingError, TrainingError
+from senzai.face import fit, launch
+from senzai.face.parcel import PREFIX, pack, parcel_folder, unpack
 from senzai.training.bundle import CHECKPOINT
 from senzai.training.checkpoint import peek
 from senzai.training.feed import Plan
 from senzai.training.listeners import read_history
+from senzai.training.lock import LOCK
 
 ROWS = np.random.default_rng(0).normal(size=(203, 5)).astype(np.float32)
 SETTINGS = {
@@ -87,12 +89,10 @@ def test_a_signal_to_the_parent_lets_all_processes_save(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", script, run], env=environment, stderr=subprocess.PIPE, text=True
     ) as parent:
-        for _ in range(1200):
-            if read_history(run / "history.jsonl") or parent.poll() is not None:
-                break
+        while not read_history(run / "history.jsonl") and parent.poll() is None:
             time.sleep(0.05)
         parent.send_signal(signal.SIGTERM)
-        told = parent.communicate(timeout=60)
+        told = parent.communicate(timeout=1800)
     assert parent.returncode == 143, told
     at = peek(run / CHECKPOINT)
     assert at.step >= read_history(run / "history.jsonl")[-1]["step"] > 0
@@ -169,7 +169,7 @@ def run_pair(script):
         )
         for rank in range(2)
     ]
-    out = [p.communicate(timeout=120) for p in both]
+    out = [p.communicate(timeout=1800) for p in both]
     return [p.returncode for p in both], out
 
 
@@ -231,3 +231,56 @@ def test_a_batch_smaller_than_the_devices_is_refused():
         Plan(100, 1, 0, least=2)
     with pytest.raises(InputError):
         Plan(1, 1, 0, least=2)
+
+
+def test_parcels_that_a_kill_left_go_with_the_next_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with parcel_folder() as (alive, _):
+        pack(ROWS, alive)
+        dead = tmp_path / f"{PREFIX}dead"
+        dead.mkdir()
+        (dead / LOCK).touch()
+        pack(ROWS, dead)
+        mine = tmp_path / f"{PREFIX}mine"  # somebody else's idea of a name
+        mine.mkdir()
+        with parcel_folder() as (own, _):
+            assert own.is_dir()
+        assert not own.exists()
+        assert not dead.exists()
+        assert alive.is_dir()
+        assert mine.is_dir()
+    assert not alive.exists()
+
+
+KILLED = """
+import os, signal, sys, numpy as np
+from senzai.face import RunInterrupted, fit, launch
+def dying(request, devices, passed, held):
+    os.kill(os.getpid(), int(sys.argv[2]))
+    return -15
+launch._torchrun = dying
+try:
+    fit(np.zeros((203, 5), dtype=np.float32), out=sys.argv[1], devices=2)
+except RunInterrupted as err:
+    sys.exit(err.exit_code)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_nothing_stays_in_the_temporary_folder_after_a_signal(tmp_path, monkeypatch, number, code):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path / "run"), str(int(number))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == code, done.stderr
+    assert bool(list(tmp_path.glob(f"{PREFIX}*"))) == (number == signal.SIGKILL)  # nobody can clean up after that ...
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with parcel_folder():
+        pass
+    assert list(tmp_path.glob(f"{PREFIX}*")) == []  # ... but the next one does
+
+
+def test_a_run_that_exists_is_refused_before_any_process_starts(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(launch, "_torchrun", None)
+    with pytest.raises(OutputError, match="does not exist yet"):
+        fit(ROWS, out=tmp_path / "run", devices=2)

@@ -26,7 +26,7 @@ def stopped(tmp_path_factory):
     script = Path(__file__).with_name("stopping.py")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", script, top], capture_output=True, text=True, timeout=300, env=environment
+        [sys.executable, "-W", "ignore", script, top], capture_output=True, text=True, timeout=3600, env=environment
     )
     assert done.returncode == 0, done.stderr
     return top, json.loads(done.stdout)
@@ -64,6 +64,16 @@ def test_the_run_used_everything_that_has_to_survive(stopped):
     best = json.loads((top / "whole" / METRICS).read_text())["fit"]["best_step"]
     assert best >= 20
     assert {k.split("/")[1] for k in load_tensors(top / "whole" / CHECKPOINT)[0]} >= {"average", "model", "optimiser0"}
+
+
+def test_a_kill_before_any_renaming_leaves_one_whole_run_and_going_on_ends_with_the_new(stopped):
+    top, facts = stopped
+    then = [state for state, _ in facts["replaced"]]
+    assert then == sorted(then, reverse=True)  # first the old run, and from one renaming on the new one
+    assert set(then) == {"old", "new"}
+    assert len(then) >= 15
+    whole = sorted(p.relative_to(top / "whole_new").as_posix() for p in (top / "whole_new").rglob("*") if p.is_file())
+    assert all(files == sorted([*whole, "notes.txt"]) for _, files in facts["replaced"])
 
 
 @pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])

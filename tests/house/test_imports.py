@@ -15,7 +15,7 @@ UNPICKLING = {"torch.load", "torch.save", "numpy.load", "np.load"}
 
 
 def python(code: str, *args: str, **kwargs) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=120, **kwargs)
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=1800, **kwargs)
 
 
 def lint_imports(source_root, config) -> subprocess.CompletedProcess[str]:

@@ -36,7 +36,7 @@ def test_a_leak_is_reported_where_it_happens(root, tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", tmp_path]
     # Where CI is set, pytest says each reason a second time, in its summary.
     quiet = {name: value for name, value in os.environ.items() if name not in ("CI", "BUILD_NUMBER")}
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=quiet)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=1800, env=quiet)
     assert done.stdout.count("but it left: ") == 5, done.stdout + done.stderr
     for leak in ("environment", "folder", "dtype", "threads", "gradients"):
         assert f"ERROR test_planted.py::test_{leak} " in done.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ from .samples import (
     precision_recall_density_coverage,
     sharpness,
 )
-from .statistics import random_rows
+from .statistics import mean_se, random_rows
 from .uncertainty import imputation_calibration, reconstruction_uncertainty
 
 CURVE_ROWS, CURVE_K = 100, 512
@@ -101,7 +100,7 @@ def annealed(case: Case) -> Found:
         "log_likelihood": Figure(found.mean, found.se, len(some), case.seed),
         "monte_carlo_se": found.mean_monte_carlo_se, "acceptance": float(found.acceptance.mean()),
         "ess": found.ess_median, "steps": settings.steps, "chains": settings.chains, "start": settings.start,
-        "above_importance_weighted": Figure(float(rise.mean()), float(rise.std()) / sqrt(len(rise)), len(some)),
+        "above_importance_weighted": Figure(float(rise.mean()), mean_se(rise), len(some)),
     }
 
 
@@ -279,7 +278,7 @@ def uncertain(case: Case) -> Found:
     found = reconstruction_uncertainty(case.model, some, seed=case.seed, memory_gb=case.memory_gb)
     share = found.between / (found.between + found.within).clamp_min(1e-12)
     per_row = found.stddev.flatten(1).mean(1)
-    return {"stddev": Figure(float(per_row.mean()), float(per_row.std()) / sqrt(len(per_row)), len(some), case.seed),
+    return {"stddev": Figure(float(per_row.mean()), mean_se(per_row), len(some), case.seed),
             "share_between": float(share.mean()), "map": found.stddev.mean(0)}
 
 

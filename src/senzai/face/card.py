@@ -25,7 +25,8 @@ def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str
     settings = "\n".join(f"- `{k}` = `{v}`" for k, v in spec.settings.items()) or "- all defaults"
     measured = "\n".join(f"- {k}: {v:.6g}" if isinstance(v, float) else f"- {k}: {v}" for k, v in fit.items())
     evaluated = metrics.get("evaluate", {})
-    numbers = [k for k in ("n", "elbo", "log_likelihood", "log_likelihood_se", "k", "bits_per_dim") if k in evaluated]
+    names = ("n", "elbo", "log_likelihood", "log_likelihood_se", "k", "bits_per_dim")
+    numbers = [k for k in names if evaluated.get(k) is not None]  # one row has no standard error
     held_out = "\n".join(f"- {k}: {evaluated[k]:.6g}" for k in numbers) or "- not evaluated yet: `senzai evaluate`"
     return f"""# {title}
 

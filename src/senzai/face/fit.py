@@ -122,6 +122,12 @@ def resume(path: str | Path, *, data: object = None, progress: bool | None = Non
 def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: bool) -> Run:
     folder = place.work
     assert folder is not None  # it was opened
+    begun = (folder / bundle.CHECKPOINT).is_file()
+    if not begun and (folder / bundle.WEIGHTS).is_file():
+        raise BundleError(
+            f"The run {str(folder)!r} is finished, and it was saved from memory, without the state of its optimiser. "
+            "Use it, or train on with senzai.train_on(run, data)."
+        )
     spec = bundle.read_spec(folder)
     schema = Schema.model_validate(spec.data_schema)
     longer = spec.model_copy(update={"training": lengthened(spec.training, more)})
@@ -132,7 +138,7 @@ def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: boo
             f"Resuming needs the very data of the run ({schema.n_rows} rows, {schema.fingerprint}), but got "
             f"{dataset.schema.n_rows} rows, {dataset.schema.fingerprint}. Give the same data, or train a new run."
         )
-    if (folder / bundle.CHECKPOINT).is_file():
+    if begun:
         with forked(0):
             model, objective = spec.make_model(), spec.make_objective()
     else:  # killed before the first checkpoint: start again, from the same weights

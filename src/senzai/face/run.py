@@ -26,7 +26,7 @@ from ..models.probed import Probed
 from ..models.structured import Structured
 from ..training import bundle
 from ..training.listeners import as_text, read_history
-from ..training.places import refuse_existing
+from ..training.places import SAMPLERS, refuse_existing
 from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
 from . import given as conditional
 from .card import write_card
@@ -69,7 +69,12 @@ class Run(RowVerbs):
         Raises:
             BundleError: Their file is damaged.
         """
-        return Samplers() if self.folder is None else load_samplers(self.folder, self.model)
+        told = self.metrics.get("fit", {}).get("sampler", {})
+        if self.folder is not None and (self.folder / SAMPLERS).is_file():
+            return load_samplers(self.folder, self.model)
+        if told.get("chosen") != PRIOR:
+            return Samplers()
+        return Samplers(why=told["why"], candidates=told["candidates"])  # none was fitted, and this is why
 
     # --- what it is -------------------------------------------------------------------------------------------------
     @cached_property

@@ -27,8 +27,8 @@ KEPT_NUMBERS = 10_000_000
 """Numbers that are kept of training rows: of very wide tables, fewer rows."""
 NEEDS_NOTHING = ("elbo", "nll", "reconstruction")
 NONE_HELD_OUT = (
-    "Scores are compared with rows that were held out, but none were. Fit with validation=0.1, give others "
-    f"(reference=...), or use a score that needs none: {', '.join(NEEDS_NOTHING)}."
+    "Scores are compared with rows that were held out, but none were. Fit with validation=0.1, or use a score "
+    f"that needs none: {', '.join(NEEDS_NOTHING)}."
 )
 CODE = "latent code"
 

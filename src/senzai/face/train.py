@@ -154,11 +154,6 @@ def keeps_reference(dataset: Dataset, spec: bundle.Spec) -> bool:
 
 def _continue(training: Training, folder: Path) -> None:
     path = folder / bundle.CHECKPOINT
-    if not path.is_file() and (folder / bundle.WEIGHTS).is_file():
-        raise BundleError(
-            f"The run {str(folder)!r} is finished, and it was saved from memory, without the state of its optimiser. "
-            "Use it, or train on with senzai.train_on(run, data)."
-        )
     if not path.is_file():
         return
     at = peek(path)

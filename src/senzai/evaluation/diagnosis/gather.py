@@ -97,7 +97,8 @@ def bound(case: Case, told: Told) -> Gathered:
     per = [v for values in split.rate_per_dimension.values() for v in values.flatten().tolist()]
     return {
         "elbo": split.means["elbo"] + shift, "elbo_se": split.ses["elbo"],
-        "spread": float(split.elbo.double().std()), "distortion": split.means["distortion"] - shift,
+        "spread": float(split.elbo.double().std()) if len(split.elbo) > 1 else 0.0,
+        "distortion": split.means["distortion"] - shift,
         "rate": split.means["rate"], "rates": tuple(per) or None,
         "n_dims": int(case.scored.tensor[0].numel()),
     }
