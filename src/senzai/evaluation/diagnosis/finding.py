@@ -13,6 +13,8 @@ from .facts import Facts
 
 Grade = Literal["illness", "weakness", "note"]
 GRADES: tuple[Grade, ...] = ("illness", "weakness", "note")
+MOST_SEVERE = 5.0
+"""Severities are cut here: 150 times a threshold is as bad as it gets."""
 MEASURED = "measured on the clinic's healthy models (docs/diagnosing.md)"
 
 
@@ -73,9 +75,9 @@ class Finding:
             True
         """
         if self.threshold <= 0 or self.value <= 0:
-            return 5.0 if self.value * (1 if self.above else -1) > self.threshold else 1.0
+            return MOST_SEVERE if self.value * (1 if self.above else -1) > self.threshold else 1.0
         ratio = self.value / self.threshold if self.above else self.threshold / self.value
-        return min(5.0, max(0.0, log(ratio) if ratio < inf else 5.0))
+        return min(MOST_SEVERE, max(0.0, log(ratio) if ratio < inf else MOST_SEVERE))
 
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""

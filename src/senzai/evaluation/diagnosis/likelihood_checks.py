@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .facts import Facts
 from .finding import MEASURED, Finding, Remedy, check
+from .training_checks import thrown_about
 
 WIDE, NARROW = 0.5, 2.5
 TAILS, THIN = 0.002, 0.5
@@ -108,9 +109,12 @@ def narrow(facts: Facts) -> Finding | None:
     explains=(*CONSEQUENCES, "unstable", "spikes"),
 )
 def tails(facts: Facts) -> Finding | None:
-    """Some entries lie five deviations away, and the middle one is far nearer than expected."""
+    """Some entries lie five deviations away, and the middle one is far nearer than expected.
+
+    Residuals of a training that was thrown about show what the training did, not what the data are.
+    """
     share = facts.tails or 0.0
-    if share <= TAILS or not facts.density or (facts.bulk or 0.0) >= THIN:
+    if share <= TAILS or not facts.density or (facts.bulk or 0.0) >= THIN or thrown_about(facts):
         return None
     return Finding(
         "likelihood_tails", "illness", "share of entries five predicted deviations away", share, TAILS, True,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from .facts import Facts
-from .finding import MEASURED, Finding, Remedy, check
+from .finding import MEASURED, MOST_SEVERE, Finding, Remedy, check
 
 SPIKE = 10.0
 WILD = 50.0
@@ -60,6 +60,12 @@ def spikes(facts: Facts) -> Finding | None:
         "Chowdhery et al., 2022, https://arxiv.org/abs/2204.02311, section 5.1 (spikes); the factor: " + MEASURED,
         f"Training is unstable: the {quantity} is {value:.3g}.", of_rate(facts),
     )
+
+
+def thrown_about(facts: Facts) -> bool:
+    """Whether losses or gradients jumped so far that what was learned before is lost."""
+    found = None if facts.history is None else spikes(facts)
+    return found is not None and found.severity >= MOST_SEVERE
 
 
 def worst_jump(losses: Sequence[float], *, rising: int = 0) -> float:
