@@ -189,6 +189,32 @@ def test_samples_keep_the_steps_of_the_data():
         assert new.between(values.min(), values.max()).all()
 
 
+def test_a_frequent_value_has_a_probability_of_its_own():
+    zero = np.where(R.random(400) < 0.3, 0.0, np.exp(R.normal(size=400)))
+    middle = np.where(R.random(400) < 0.3, 1.0, R.normal(size=400))
+    grades = np.where(R.random(400) < 0.4, 7, R.integers(0, 12, 400))
+    data = open_data(pd.DataFrame({"zero": zero, "middle": middle, "grades": grades, "plain": R.normal(size=400)}))
+    low, inside, step, plain = data.schema.table.columns
+    assert low.spike < min(low.places)
+    assert min(inside.places) < inside.spike < max(inside.places)
+    assert (step.spike, plain.spike) == (7, None)
+    x = data.batch().x
+    assert np.array_equal(x[:, 0] == low.spike, zero == 0)
+    assert np.array_equal(x[:, 1] == inside.spike, middle == 1)
+    back = data.decode(x)
+    assert np.array_equal(back["zero"] == 0, zero == 0)
+    np.testing.assert_allclose(back["middle"], middle, rtol=1e-9)
+    assert np.array_equal(back["grades"], grades)
+    assert data.propose().family_settings["spikes"] == (low.spike, inside.spike, 7, None)
+    run = fit(pd.DataFrame({"zero": zero, "x": R.normal(size=400)}), **FEW)
+    made = run.sample(400, seed=0)["zero"]
+    assert (made == 0).mean() == pytest.approx((zero == 0).mean(), abs=0.15)
+    holes = pd.DataFrame({"zero": np.where(np.arange(400) % 4, zero, np.nan), "x": R.normal(size=400)})
+    drawn = run.impute(holes, draws=1, k=2)[0]["zero"][::4]
+    assert drawn.notna().all()
+    assert (drawn == 0).any()
+
+
 def test_what_is_missing_in_a_frame_is_filled_by_values_of_its_kind():
     data = pd.DataFrame({
         "x": X, "age": pd.cut(X, 4),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .plants import SCHEMA, Fault, edit
+from .plants import LIKELIHOODS, SCHEMA, Fault, edit
 
 TRIPS = "tests/data/test_round_trips.py::"
 COMES_BACK = f"{TRIPS}test_every_dtype_of_pandas_comes_back"
@@ -54,6 +54,21 @@ LIST = (
         "offsets from UTC that are dropped", SCHEMA,
         edit("data.table.dates:write", "times = times + pd.Timedelta(minutes=minutes)", "pass"),
         (f"{VALUES}[times-whole]",),
+    ),
+    Fault(
+        "a spike that its neighbours' density gives", LIKELIHOODS,
+        edit("dist.inflated:Inflated.log_prob", "if self.discrete else own", "if True else own"),
+        ("tests/dist/test_mixed.py::test_a_value_has_a_probability_of_its_own",),
+    ),
+    Fault(
+        "a spike that is never drawn", LIKELIHOODS,
+        edit("dist.inflated:Inflated.from_noise", "u < torch.sigmoid(self.gate)", "u < 0"),
+        ("tests/dist/test_mixed.py::test_a_spike_is_drawn_as_often_as_it_should_be_and_starts_at_its_share",),
+    ),
+    Fault(
+        "a rest that starts with the spike in it", LIKELIHOODS,
+        edit("dist.mixed:MixedFamily._start_spiked", "weight * ~there)", "weight)"),
+        ("tests/dist/test_mixed.py::test_a_spike_is_drawn_as_often_as_it_should_be_and_starts_at_its_share",),
     ),
     Fault(
         "JSON with six digits", SCHEMA,

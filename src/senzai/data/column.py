@@ -35,6 +35,8 @@ class Column(BaseModel):
         transform: How numbers become the model's: by quantiles, as logarithm, as logit, or as they are.
         knots: Quantiles of the data, ascending.
         places: What the model has for each of them.
+        spike: The model's number for a value that has a probability of its own; ``None`` where no value has.
+        spike_value: That value, where the model's number is not the value itself.
         low: Least value, in steps from ``origin`` where values are counted.
         high: Greatest value, likewise.
         decimals: Decimals that all values are rounded to.
@@ -73,6 +75,8 @@ class Column(BaseModel):
     transform: Literal["quantile", "log", "logit", "none"] = "none"
     knots: tuple[float, ...] = ()
     places: tuple[float, ...] = ()
+    spike: float | None = None
+    spike_value: float | None = None
     low: int | float | None = None
     high: int | float | None = None
     decimals: int | None = None
@@ -148,6 +152,12 @@ class Table(BaseModel):
     def sizes(self) -> tuple[int, ...]:
         """Number of values of each feature, 0 for numbers."""
         return (*(c.size for c in self.modelled), *(2 for _ in self.missingness))
+
+    @property
+    def spikes(self) -> tuple[float | None, ...]:
+        """For each feature, the number that has a probability of its own, if one has; nothing where none has."""
+        found = (*(c.spike for c in self.modelled), *(None for _ in self.missingness))
+        return found if any(s is not None for s in found) else ()
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from .dtypes import arrow_series, dtype_of
 from .series import as_labels, as_numbers, normal_quantiles, observed, unwritten
 
 OTHER = "(other)"
+NEAR = 1e-4
+"""Numbers of the model so near to that of a spike are the spike."""
 
 
 # --- to the model ---------------------------------------------------------------------------------------------------
@@ -53,7 +55,8 @@ def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, A
 
 def _forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
     if column.transform == "quantile":
-        return to_places(x, np.array(column.knots), np.array(column.places))
+        places = to_places(x, np.array(column.knots), np.array(column.places))
+        return places if column.spike is None else np.where(x == column.spike_value, column.spike, places)
     if column.sort == "count":
         _refuse(seen & ((x < 0) | (x != np.rint(x))), series, column, "whole numbers from 0 up")
         return x
@@ -178,6 +181,8 @@ def numbers(z: Array, column: Column) -> Array:
     """Return the user's numbers for the model's, rounded as the column is; what is counted, in steps."""
     if column.transform == "quantile":
         x = np.interp(z, np.array(column.places), np.array(column.knots))
+        if column.spike is not None:
+            x = np.where(np.abs(z - column.spike) < NEAR, column.spike_value, x)
     elif column.transform == "log":
         mean, sd = column.knots
         x = np.exp(np.minimum(z * sd + mean, 700.0))

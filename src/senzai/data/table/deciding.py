@@ -21,6 +21,8 @@ from .survey import MOST_VALUES, Facts
 KNOTS = 257
 REPEATS = 5
 """A number is an ordered value if each value occurs so often on average."""
+SPIKE, LEAST_BESIDE = 0.1, 10
+"""A value has a probability of its own where so many rows have it, and there are so many values in all."""
 FEW = 20
 """Rows from which a column of all different values may be an identifier."""
 DECIMALS = 9
@@ -180,6 +182,7 @@ def _ordinal(column: Column, levels: list[Any], facts: Facts, why: str) -> Colum
                                                              "shares": _shares(levels, facts)})
     return column.model_copy(update={
         "type": "ordinal", "sort": "steps", "levels": tuple(levels), "shares": _shares(levels, facts), "reason": why,
+        "spike": _spike_of(_shares(levels, facts)),
     })
 
 
@@ -298,14 +301,33 @@ def _date(column: Column, facts: Facts, options: TableOptions, n_columns: int, w
 def _by_quantiles(facts: Facts, n_columns: int) -> dict[str, Any]:
     """Return the map to a normal scale; what is counted goes in steps from its first value."""
     if not facts.told["ticks"]:
-        knots, places = quantiles(facts.values(), n_columns, facts.low, facts.high)
-        return {"transform": "quantile", "knots": knots, "places": places, "low": facts.low, "high": facts.high,
-                "decimals": _decimals(facts)}
+        made = _quantiles_beside_a_spike(facts.values(), n_columns, facts.low, facts.high)
+        return made | {"low": facts.low, "high": facts.high, "decimals": _decimals(facts)}
     step, origin = max(facts.step, 1), facts.origin or 0
     low, high = (facts.low - origin) // step, (facts.high - origin) // step
-    knots, places = quantiles(facts.values() / step, n_columns, low, high)
-    return {"transform": "quantile", "knots": knots, "places": places, "low": low, "high": high, "decimals": 0,
-            "step": step, "origin": origin}
+    made = _quantiles_beside_a_spike(facts.values() / step, n_columns, low, high)
+    return made | {"low": low, "high": high, "decimals": 0, "step": step, "origin": origin}
+
+
+def _quantiles_beside_a_spike(x: Array, n_columns: int, low: float, high: float) -> dict[str, Any]:
+    """Return the map of all values, or of all but one that is so frequent that it gets a probability of its own."""
+    values, counts = np.unique(x, return_counts=True)
+    at = int(counts.argmax())
+    if counts[at] < SPIKE * len(x) or len(values) < LEAST_BESIDE:
+        knots, places = quantiles(x, n_columns, low, high)
+        return {"transform": "quantile", "knots": knots, "places": places}
+    rest, value = x[x != values[at]], float(values[at])
+    ends = low if low != value else float(rest.min()), high if high != value else float(rest.max())
+    knots, places = quantiles(rest, n_columns, *ends)
+    code = float(np.interp(value, knots, places))
+    apart = 0.5 if value > knots[-1] else -0.5 if value < knots[0] else 0.0
+    return {"transform": "quantile", "knots": knots, "places": places, "spike": code + apart, "spike_value": value}
+
+
+def _spike_of(shares: tuple[float, ...]) -> float | None:
+    """Return which of several ordered values is so frequent that it gets a probability of its own."""
+    at = int(np.argmax(shares))
+    return float(at) if shares[at] >= SPIKE and len(shares) >= LEAST_BESIDE else None
 
 
 def _whole_values(facts: Facts) -> Array:

@@ -136,10 +136,11 @@ class TableKind(Kind):
         """Suggest a likelihood that has a part for each column."""
         table = _table(schema)
         sorts = {"sorts": table.sorts, "sizes": table.sizes, "cuts": cuts_of(table)}
+        spikes = {"spikes": table.spikes} if table.spikes else {}
         n = schema.n_rows
         rows = 512 if n >= 20_000 else 256 if n >= 5000 else 128
         return Proposal(
-            family="mixed", family_settings=sorts, encoder="table", encoder_settings=sorts,
+            family="mixed", family_settings=sorts | spikes, encoder="table", encoder_settings=sorts,
             training={"batch_size": rows, "steps": max(1000, min(4000, 800 + n // 16)), "schedule": "one_cycle",
                       "lr": round(3e-3 * (rows / 64) ** 0.5, 5)},
             reason="Proposed because every column has a likelihood of its own.",
@@ -258,6 +259,8 @@ def cuts_of(table: Table) -> tuple[tuple[float, ...], ...]:
         if column.sort != "steps":
             continue
         shares = np.array(column.shares) + 0.5e-4 / len(column.shares)
+        if column.spike is not None:  # what has a probability of its own is no part of the others'
+            shares[int(column.spike)] = 0.5e-4 / len(column.shares)
         below = np.clip(np.cumsum(shares / shares.sum())[:-1], 1e-7, 1 - 1e-7)
         cuts = np.log(below) - np.log1p(-below)
         found.append(tuple(float(c) for c in np.maximum.accumulate(cuts + 1e-6 * np.arange(len(cuts)))))
