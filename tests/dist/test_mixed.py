@@ -71,6 +71,56 @@ def test_every_column_has_its_own_density():
     assert FAMILY(raws(2, 7), EVENT).log_prob(x).shape == (2, 7)
 
 
+SPIKED = MixedFamily(sorts=SORTS, sizes=SIZES, cuts=CUTS, spikes=(-3.5, None, 1.0, 0.0, *[None] * 4, 0.25, None))
+
+
+def test_a_value_has_a_probability_of_its_own():
+    """Against SciPy: a point mass beside a density, and a share more of a value that the others can be too."""
+    x = rows(40)
+    at = {j: s for j, s in enumerate(SPIKED.spikes) if s is not None}
+    for j, spike in at.items():
+        x[:20, j] = spike
+    raw = torch.randn(40, sum(SPIKED.widths), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    plain = [i for j, n in enumerate(SPIKED.widths) for i in range(sum(SPIKED.widths[:j]), sum(SPIKED.widths[:j + 1]))
+             if j not in at or i < sum(SPIKED.widths[:j + 1]) - 1]
+    found = elementwise(SPIKED(raw, EVENT), x)
+    for j in range(len(SORTS)):
+        expect = np.array([oracle(raw[i, plain].numpy(), x[i, j].item(), j) for i in range(40)])
+        if j in at:
+            gate = raw[:, sum(SPIKED.widths[:j + 1]) - 1].numpy()
+            share, there = special.expit(gate), (x[:, j] == at[j]).numpy()
+            inner = (1 - share) * np.exp(expect)
+            expect = np.log(np.where(there, share + inner * (SORTS[j] in ("steps", "count")), inner))
+        np.testing.assert_allclose(found[:, j], expect, rtol=1e-9, atol=1e-9)
+
+
+def test_a_spike_is_drawn_as_often_as_it_should_be_and_starts_at_its_share():
+    n = 4000
+    x = torch.zeros(n, len(SORTS), dtype=torch.float64)
+    r = torch.Generator().manual_seed(0)
+    x[:, 0] = torch.where(torch.rand(n, generator=r) < 0.3, -3.5, torch.randn(n, generator=r)).double()
+    x[:, 2] = torch.where(torch.rand(n, generator=r) < 0.3, 1, torch.randint(4, (n,), generator=r)).double()
+    raw = SPIKED.start(x, torch.ones_like(x)).expand(n, -1)
+    p = SPIKED(raw, EVENT)
+    made = draw(p, grad=False, noise=Noise.seeded(0))
+    share = (x[:, 0] == -3.5).double().mean()
+    assert abs((made[:, 0] == -3.5).double().mean() - share) < 5 * (share * (1 - share) / n) ** 0.5
+    rest = made[made[:, 0] != -3.5, 0]
+    assert abs(rest.mean()) < 5 / len(rest) ** 0.5  # the rest starts without the spike
+    mass = [torch.full_like(x, k) for k in range(4)]
+    total = sum(elementwise(p, k)[0, 2].exp() for k in mass)
+    assert float(total) == pytest.approx(1)
+    assert (made[:, 2] == 1).double().mean() == pytest.approx(float(elementwise(p, mass[1])[0, 2].exp()), abs=0.04)
+    assert point(p)[0, 0] != -3.5  # less likely than all others together
+
+
+def test_what_can_have_no_spike_is_refused():
+    with pytest.raises(SettingError, match=r"of the sort 'category'"):
+        MixedFamily(sorts=("category",), sizes=(3,), spikes=(1.0,))
+    with pytest.raises(SettingError, match="2 for 1 columns"):
+        MixedFamily(sorts=("normal",), sizes=(0,), spikes=(1.0, None))
+
+
 def test_steps_start_at_the_shares():
     shares = torch.tensor([[0.2, 0.5, 0.1, 0.2], [0.6, 0.4, 0.0, 0.0]])
     cuts = torch.logit(shares.double().cumsum(1)[:, :-1], eps=1e-12)

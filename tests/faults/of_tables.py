@@ -40,7 +40,7 @@ LIST = (
     ),
     Fault(
         "identifiers that exist already", SCHEMA,
-        edit("data.table.codec:regenerate", "{last + 1 + i:0{digits}d}", "{last + i:0{digits}d}"),
+        edit("data.table.identifiers:new_texts", "place + start + i)", "place + start + i - 1)"),
         (f"{TABLES}test_every_column_comes_back_as_it_was",),
     ),
     Fault(
@@ -51,7 +51,7 @@ LIST = (
     ),
     Fault(
         "dates without their time zone", SCHEMA,
-        edit("data.table.codec:_dates", "if zone is not None:", "if zone is None and False:"),
+        edit("data.table.ticks:_dates", "if zone is not None:", "if zone is None and False:"),
         (f"{TABLES}test_every_column_comes_back_as_it_was",),
     ),
     Fault(

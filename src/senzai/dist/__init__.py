@@ -42,6 +42,7 @@ from .logistic import DiscretisedLogistic as DiscretisedLogistic
 from .logistic import DiscretisedLogisticFamily as DiscretisedLogisticFamily
 from .logistic import DiscretisedLogisticMixture as DiscretisedLogisticMixture
 from .logistic import DiscretisedLogisticMixtureFamily as DiscretisedLogisticMixtureFamily
+from .inflated import Inflated as Inflated
 from .mixed import Mixed as Mixed
 from .mixed import MixedFamily as MixedFamily
 from .ops import Observed as Observed

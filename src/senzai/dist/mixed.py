@@ -17,6 +17,7 @@ from senzai.core.spec import part
 
 from .counts import LOG_DISPERSION_LIMIT, LOG_MEAN_LIMIT, NegativeBinomial, log_count, log_dispersion_of
 from .family import Family, Support, Unit, over_event, weighted_mean
+from .inflated import NEAR, Inflated
 from .location import StudentT
 from .numeric import (
     half_count,
@@ -110,6 +111,8 @@ class Mixed(Distribution):
 def _representative(p: Distribution) -> Tensor:
     if isinstance(p, Bernoulli):
         return (p.logits > 0).to(p.logits.dtype)
+    if isinstance(p, Inflated):
+        return torch.where(p.gate > 0, p.at.to(p.gate), _representative(p.inner).to(p.gate))
     return p.mode if isinstance(p, Steps | Categorical) else point_of_numbers(p)
 
 
@@ -120,6 +123,7 @@ def point_of_numbers(p: Distribution) -> Tensor:
 
 
 def _precision(p: Distribution) -> torch.dtype:
+    p = p.inner if isinstance(p, Inflated) else p
     first = p.logits if isinstance(p, Bernoulli | Categorical) else getattr(p, "loc", getattr(p, "log_mean", None))
     return torch.float32 if first is None else first.dtype
 
@@ -149,17 +153,19 @@ class Layout:
         columns: Columns of the group, ``(d_g,)``.
         raw: Places of their raw numbers, ``(d_g, n)``.
         real: True where a place is one and not filling (categories), ``(d_g, n)``; ``None``: everywhere.
+        spike: The value of each that has a probability of its own, ``(d_g,)``; ``None``: of none.
     """
 
     sort: str
     columns: Tensor
     raw: Tensor
     real: Tensor | None = None
+    spike: Tensor | None = None
 
     def to(self, device: torch.device) -> Layout:
         """Return the same on a device."""
-        real = None if self.real is None else self.real.to(device)
-        return Layout(self.sort, self.columns.to(device), self.raw.to(device), real)
+        real, spike = (None if t is None else t.to(device) for t in (self.real, self.spike))
+        return Layout(self.sort, self.columns.to(device), self.raw.to(device), real, spike)
 
 
 N_RAW = {"normal": 2, "student_t": 3, "steps": 2, "count": 2, "binary": 1}
@@ -180,6 +186,8 @@ class MixedFamily(Family):
         sorts: Sort of each column.
         sizes: Number of values of each column, 0 for numbers.
         cuts: Cut points of each column of the sort ``steps``, ascending, in the order of those columns.
+        spikes: For each column, a value that has a probability of its own (see :class:`Inflated`), its log odds being the
+            last raw number; ``None`` for columns without; nothing: for no column. Numbers, steps and counts can have one.
         floor: Least scale.
 
     Example:
@@ -193,6 +201,7 @@ class MixedFamily(Family):
     sorts: tuple[str, ...]
     sizes: tuple[int, ...]
     cuts: tuple[tuple[float, ...], ...] = ()
+    spikes: tuple[float | None, ...] = ()
     floor: float = 0.1
     support: ClassVar[Support] = "mixed"
 
@@ -210,13 +219,25 @@ class MixedFamily(Family):
         stepped = [size for sort, size in zip(self.sorts, self.sizes, strict=True) if sort == "steps"]
         if [len(c) + 1 for c in self.cuts] != stepped:
             raise SettingError("Every column of steps has one cut point less than it has values.")
+        if self.spikes and len(self.spikes) != len(self.sorts):
+            raise SettingError(
+                f"Every column has a spike or None, but got {len(self.spikes)} for {len(self.sorts)} columns."
+            )
+        for sort, spike in zip(self.sorts, self.spikes or (), strict=False):
+            if spike is not None and sort in ("binary", "category"):
+                raise SettingError(f"Numbers, steps and counts can have a spike, but a column is of the sort {sort!r}.")
 
     # --- raw numbers ------------------------------------------------------------------------------------------------
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """How many raw numbers each column has."""
         pairs = zip(self.sorts, self.sizes, strict=True)
-        return tuple(size if sort == "category" else N_RAW[sort] for sort, size in pairs)
+        spiked = [s is not None for s in self.spikes] or [False] * len(self.sorts)
+        plain = (size if sort == "category" else N_RAW[sort] for sort, size in pairs)
+        return tuple(n + s for n, s in zip(plain, spiked, strict=True))
+
+    def _spike(self, column: int) -> float | None:
+        return self.spikes[column] if self.spikes else None
 
     @property
     def raw_names(self) -> tuple[str, ...]:
@@ -240,7 +261,9 @@ class MixedFamily(Family):
             offset = torch.arange(int(width.max()))
             real = offset < width[:, None]
             raw = starts[at][:, None] + torch.where(real, offset, torch.zeros_like(offset))
-            found.append(Layout(sort, at, raw, real if sort == "category" else None))
+            spikes = [s for s in map(self._spike, columns) if s is not None]
+            spike = torch.tensor(spikes, dtype=torch.float64) if spikes else None
+            found.append(Layout(sort, at, raw, real if sort == "category" else None, spike))
         return tuple(found)
 
     def _grouped(self) -> list[tuple[str, list[int]]]:
@@ -248,11 +271,11 @@ class MixedFamily(Family):
 
         Steps only look their cut points up, in a table that is filled up.
         """
-        groups: dict[tuple[int, int], list[int]] = {}
+        groups: dict[tuple[int, int, bool], list[int]] = {}
         for i, (sort, size) in enumerate(zip(self.sorts, self.sizes, strict=True)):
             large = (size - 1).bit_length() // 2 if sort == "category" else 0
-            groups.setdefault((SORTS.index(sort), large), []).append(i)
-        return [(SORTS[sort], columns) for (sort, _), columns in sorted(groups.items())]
+            groups.setdefault((SORTS.index(sort), large, self._spike(i) is not None), []).append(i)
+        return [(SORTS[sort], columns) for (sort, *_), columns in sorted(groups.items())]
 
     @cached_property
     def back(self) -> Tensor:
@@ -297,6 +320,12 @@ class MixedFamily(Family):
         return over_event(Mixed(groups, back), event)
 
     def _group(self, g: Layout, raw: Tensor, cuts: Tensor | None) -> Distribution:
+        if g.spike is not None:
+            inner = self._plain(g, raw[..., :-1], cuts)
+            return Inflated(inner, raw[..., -1], g.spike.to(raw.dtype), discrete=g.sort in ("steps", "count"))
+        return self._plain(g, raw, cuts)
+
+    def _plain(self, g: Layout, raw: Tensor, cuts: Tensor | None) -> Distribution:
         if g.real is not None:
             return Categorical(logits=raw.masked_fill(~g.real, -1e30), validate_args=False)
         numbers = raw.unbind(-1)
@@ -317,10 +346,18 @@ class MixedFamily(Family):
         out = x.new_zeros(sum(self.widths))
         for g in self.layouts:
             column, seen = x[:, g.columns], weight[:, g.columns]
-            values = self._start(g, column, seen)
+            values = self._start(g, column, seen) if g.spike is None else self._start_spiked(g, column, seen)
             real = torch.ones_like(g.raw, dtype=torch.bool) if g.real is None else g.real
             out[g.raw[real]] = values.to(out.dtype)[real]
         return out
+
+    def _start_spiked(self, g: Layout, x: Tensor, weight: Tensor) -> Tensor:
+        """The value has its share, and the rest starts at the rest's marginal."""
+        assert g.spike is not None
+        least, there = half_count(weight), (x - g.spike.to(x.dtype)).abs() < NEAR
+        share = weighted_mean(there.to(weight.dtype), weight) * (1 - 2 * least) + least
+        inner = self._start(g, x, weight * ~there)
+        return torch.cat([inner, torch.logit(share)[:, None].to(inner)], -1)
 
     def _start(self, g: Layout, x: Tensor, weight: Tensor) -> Tensor:
         if g.sort == "category":

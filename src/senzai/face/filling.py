@@ -11,6 +11,7 @@ import torch
 from ..core.errors import InputError, SettingError
 from ..core.random import derive
 from ..data import Dataset
+from ..data.frames import with_index
 from ..data.table.filling import fill, fill_with_means
 from ..data.table.writing import to_polars
 from ..models.impute import conditional_draws, conditional_mean
@@ -32,6 +33,8 @@ def impute(run: Trained, data: object, *, draws: int | None, k: int, seed: int) 
 
         found = list(pieces(run, dataset, draws=draws, k=k, seed=seed))
         wholes = [pd.concat([p[m] for p in found]) for m in range(draws or 1)]
+        if dataset.source.labels is not None:
+            wholes = [with_index(w.set_axis(dataset.source.labels, axis=1), dataset.index) for w in wholes]
         if dataset.schema.form == "polars":
             wholes = [to_polars(w) for w in wholes]
         return wholes if draws else wholes[0]

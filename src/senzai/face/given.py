@@ -126,9 +126,8 @@ def put(frame: Any, given: Mapping[str, object], table: Table) -> Any:
         several: Any = value
         values = [value] * len(frame) if isinstance(value, str) or not hasattr(value, "__len__") else list(several)
         codes, _ = codec.encode(pd.Series(values, dtype=object, name=column.name), column, table)
-        at = [str(c) for c in frame.columns].index(str(column.name))
         told = codec.decode(codes, column, table)
-        out.isetitem(at, told.set_axis(frame.index))
+        out.isetitem(table.place(column), told.set_axis(frame.index))
     return out
 
 
@@ -161,6 +160,6 @@ def renumbered(frame: Any, schema: Schema, start: int) -> Any:
     assert schema.table is not None
     for column in schema.table.columns:
         if column.type == "identifier":
-            at = [str(c) for c in frame.columns].index(str(column.name))
-            frame.isetitem(at, codec.regenerate(column, len(frame), start).set_axis(frame.index))
+            new = codec.regenerate(column, len(frame), start)
+            frame.isetitem(schema.table.place(column), new.set_axis(frame.index))
     return frame

@@ -134,7 +134,7 @@ def of_column(column: Column, codes: Floats, there: NDArray[np.bool_] | None, sc
     assert schema.table is not None
     seen = np.ones(len(codes), dtype=bool) if there is None else there
     if column.sort in ("category", "binary") or (column.sort == "steps" and isinstance(column.levels[0], str)):
-        names = [*column.levels, codec.OTHER] if column.other else list(column.levels)
+        names = [*codec.level_names(column), codec.OTHER] if column.other else codec.level_names(column)
         return by_levels(str(column.name), np.where(seen, codes, -1).astype(np.int64), names)
     texts = [short(own(v)) for v in codec.decode(codes, column, schema.table).astype(object).tolist()]
     return by_numbers(str(column.name), np.where(seen, codes, np.nan), texts, _plain(codes, seen, column))

@@ -114,22 +114,12 @@ def one(column: Column, real: Any, made: Any, alike: float) -> Chart:
     name, note = short(str(column.name)), f"{alike:.2f}"
     if few or (column.sort in ("category", "binary")):
         return levels(name, note, column, real.astype(str), made.astype(str))
-    numbers = [np.asarray(v.dropna().astype("int64") if column.type == "date" and not column.format else _numbers(v))
-               for v in (real, made)]
-    return histogram(name, note, column, *numbers)
-
-
-def _numbers(series: Any) -> Any:
-    import pandas as pd
-
-    dates = series.dtype == object or str(series.dtype) in ("str", "string")
-    made = pd.to_datetime(series.dropna()).astype("int64") if dates else series.dropna()
-    return made.to_numpy(dtype=float)
+    return histogram(name, note, column, *(codec.on_axis(v, column) / 10.0**column.scale for v in (real, made)))
 
 
 def levels(name: str, note: str, column: Column, real: Any, made: Any) -> Chart:
     """Return the shares of levels, the most frequent ones."""
-    order = [str(v) for v in column.levels]
+    order = codec.level_names(column)
     if len(order) > LEVELS:
         frequent = set(real.value_counts().index[:LEVELS])
         order = [v for v in order if v in frequent]
@@ -158,8 +148,7 @@ def histogram(name: str, note: str, column: Column, real: Any, made: Any) -> Cha
     axis: dict[str, Any] = {"nticks": 4}
     at: Any = plain(middles)
     if column.type == "date":
-        unit = "us" if column.format else column.unit or "ns"
-        at = [str(v)[:10] for v in middles.astype("int64").astype(f"datetime64[{unit}]")]
+        at = [str(v)[:10] for v in middles.astype("int64").astype(f"datetime64[{column.unit or 'ns'}]")]
         axis = {"type": "date", "nticks": 3}
     data: list[Trace] = [
         {"type": "bar", "x": at, "y": plain(heights[0]), "marker": {"color": REAL}, "opacity": 0.55, "name": "data",

@@ -74,9 +74,14 @@ MIXED = {
 }
 
 
+SPIKES = {"spikes": (-3.5, None, None, 0.0, 2.0)}
+"""Which value of each column has a probability of its own."""
+
+
 def _mixed(n: int, event: tuple[int, ...]) -> Tensor:
     codes = [_whole(size)(n, ()) for size in (3, 2, 4)]
-    return torch.stack([torch.randn(n), codes[0], codes[1], _count(n, ()), codes[2]], 1)
+    numbers = torch.where(torch.rand(n) < 0.3, -3.5, torch.randn(n))
+    return torch.stack([numbers, codes[0], codes[1], _count(n, ()), codes[2]], 1)
 
 
 DATA: Registry[Data] = Registry("small data")
@@ -94,7 +99,7 @@ for _name, _data in {
     "levels": Data((3,), "discretised_logistic", _whole(8), settings={"levels": 8}),
     "category": Data((3,), "categorical", _whole(4), settings={"n": 4}),
     "mixed": Data(
-        (5,), "mixed", _mixed, settings=MIXED, proposed={"own_encoder": "table", "encoder_settings": MIXED}
+        (5,), "mixed", _mixed, settings=MIXED | SPIKES, proposed={"own_encoder": "table", "encoder_settings": MIXED}
     ),
     "ordinal": Data((3,), "ordinal", _whole(4), settings={"n": 4}),
 }.items():

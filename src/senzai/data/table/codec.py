@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ from senzai.core.errors import InputError
 
 from ..column import Column, Table
 from ..rows import Array
-from . import amounts, exact
+from . import amounts, identifiers, objects, ticks
+from .dtypes import arrow_series, dtype_of
 from .series import as_labels, as_numbers, normal_quantiles, observed, unwritten
 
 OTHER = "(other)"
+NEAR = 1e-4
+"""Numbers of the model so near to that of a spike are the spike."""
 
 
 # --- to the model ---------------------------------------------------------------------------------------------------
@@ -27,7 +31,8 @@ def encode(series: Any, column: Column, table: Table) -> tuple[Array, Array]:
     series = unwritten(series, column)
     if column.sort in ("category", "binary") or (column.sort == "steps" and not _numeric(column)):
         return _codes(series, column, table)
-    x = as_numbers(series, column)
+    counted = column.sort == "steps" and bool(column.ticks)
+    x = as_numbers(series, column.model_copy(update={"origin": column.levels[0]}) if counted else column)
     seen = ~np.isnan(x)
     x = np.where(seen, x, column.low if column.low is not None else 0.0)
     if column.sort == "steps":
@@ -41,16 +46,17 @@ def _numeric(column: Column) -> bool:
 
 def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, Array]:
     """A number that is none of the ordered values counts as the nearest of them."""
-    if column.dtype.lower().startswith(("int", "uint")) and max(abs(int(v or 0)) for v in column.levels) > 2**53:
-        return _codes(series, column, Table(columns=(column,)))
-    levels = np.array(column.levels, dtype=np.float64)
+    known: list[Any] = list(column.levels)
+    first = known[0] if column.ticks else 0  # whole numbers of 64 bits are told apart so
+    levels = np.array([v - first for v in known], dtype=np.float64)
     middles = (levels[1:] + levels[:-1]) / 2
     return np.where(seen, np.searchsorted(middles, x, side="right"), 0).astype(np.float64), seen
 
 
 def _forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
     if column.transform == "quantile":
-        return to_places(x, np.array(column.knots), np.array(column.places))
+        places = to_places(x, np.array(column.knots), np.array(column.places))
+        return places if column.spike is None else np.where(x == column.spike_value, column.spike, places)
     if column.sort == "count":
         _refuse(seen & ((x < 0) | (x != np.rint(x))), series, column, "whole numbers from 0 up")
         return x
@@ -99,13 +105,11 @@ def _codes(series: Any, column: Column, table: Table) -> tuple[Array, Array]:
     import pandas as pd
 
     seen = observed(series)
-    labels = _truths(as_labels(series), column) if column.format and column.format.startswith("truth") else None
-    if labels is None:
-        labels = as_labels(series)
+    labels = _truths(_labels(series, column), column)
     found = pd.Index(list(column.levels), dtype=object).get_indexer(pd.Index(labels, dtype=object))
     if (found[seen] < 0).any():  # the same values in another type: 1 and "1", 1 and 1.0
         names = pd.Index([_name(v) for v in column.levels], dtype=object)
-        texts = np.array([_name(v) for v in labels], dtype=object)
+        texts = np.array([_name(v, number=_numeric(column)) for v in labels], dtype=object)
         found = np.where(found < 0, names.get_indexer(pd.Index(texts, dtype=object)) if names.is_unique else -1, found)
     unknown = seen & (found < 0)
     if unknown.any():
@@ -118,12 +122,26 @@ def _codes(series: Any, column: Column, table: Table) -> tuple[Array, Array]:
     return np.where(seen, found, 0).astype(np.float64), seen
 
 
-def _name(value: Any) -> str:
+def _labels(series: Any, column: Column) -> Array:
+    """Return what levels are: plain values, and ticks of what is counted."""
+    labels = as_labels(series, column.objects)
+    if column.ticks in ("", "whole"):
+        return labels
+    found, gone = ticks.ticks_of(series, column)
+    labels[:] = found.tolist()
+    labels[gone] = None
+    return labels
+
+
+def _name(value: Any, *, number: bool = False) -> str:
+    if number and isinstance(value, str):
+        with suppress(ValueError):
+            value = float(value)
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _truths(labels: Array, column: Column) -> Array:
-    return labels if column.format is None else np.array(
+    return labels if not (column.format or "").startswith("truth") else np.array(
         [{True: column.levels[1], False: column.levels[0]}.get(v, v) if isinstance(v, bool) else v for v in labels],
         dtype=object,
     )
@@ -144,14 +162,27 @@ def decode(codes: Array, column: Column, table: Table, *, gone: Array | None = N
     """Return a column of a frame, in its own dtype, from the model's numbers; missing where ``gone``."""
     if column.sort in ("category", "binary", "steps"):
         values = _levels(codes, column, table)
-        return restore(values, column, gone)
-    return restore(numbers(codes, column), column, gone)
+        return _of_ticks(values.tolist(), column, gone) if column.ticks else restore(values, column, gone)
+    return of_numbers(numbers(codes, column), column, gone)
+
+
+def of_numbers(x: Array, column: Column, gone: Array | None = None) -> Any:
+    """Return numbers that :func:`numbers` gave as a column of a frame."""
+    return _of_ticks(ticks.exact(x, column), column, gone) if column.ticks else restore(x, column, gone)
+
+
+def _of_ticks(found: list[int], column: Column, gone: Array | None = None) -> Any:
+    if amounts.is_form(column.format):
+        return restore(np.array(found, dtype=np.float64), column, gone)
+    return ticks.series_of(found, column, gone)
 
 
 def numbers(z: Array, column: Column) -> Array:
-    """Return the user's numbers for the model's, rounded as the column is."""
+    """Return the user's numbers for the model's, rounded as the column is; what is counted, in steps."""
     if column.transform == "quantile":
         x = np.interp(z, np.array(column.places), np.array(column.knots))
+        if column.spike is not None:
+            x = np.where(np.abs(z - column.spike) < NEAR, column.spike_value, x)
     elif column.transform == "log":
         mean, sd = column.knots
         x = np.exp(np.minimum(z * sd + mean, 700.0))
@@ -165,6 +196,20 @@ def numbers(z: Array, column: Column) -> Array:
     if column.transform == "log" and column.low is not None:
         x = np.maximum(x, np.nextafter(0, 1) if not column.decimals else 10.0**-column.decimals)
     return np.asarray(x)
+
+
+def level_names(column: Column) -> list[str]:
+    """Return what people call the levels of a column."""
+    levels = levels_of(column)
+    counted = column.ticks not in ("", "whole")
+    return [str(v) for v in (ticks.series_of(levels.tolist(), column) if counted else levels).tolist()]
+
+
+def on_axis(series: Any, column: Column) -> Array:
+    """Return the observed entries of a column of results as numbers, those that are counted as ticks."""
+    found = as_numbers(series, column)
+    found = found[~np.isnan(found)]
+    return found * column.step + column.origin if column.ticks else found
 
 
 def _levels(codes: Array, column: Column, table: Table) -> Array:
@@ -197,24 +242,22 @@ def restore(values: Array, column: Column, gone: Array | None = None) -> Any:
     """Return values as a pandas Series of the column's dtype, missing where ``gone``."""
     import pandas as pd
 
-    if column.unit is not None and column.type == "date":
-        return _dates(values, column, gone)
     if amounts.is_form(column.format):
         return amounts.written(values, str(column.format), _places(column), gone)
-    kind = exact.dtype_of(column.dtype)
-    if isinstance(kind, pd.CategoricalDtype) or column.dtype == "category":
-        levels = [*column.levels, *(column.rare or (OTHER,) if column.other else ())]
-        made = pd.Series(pd.Categorical(values, categories=levels, ordered=column.type == "ordinal"))
+    kind = dtype_of(column.dtype)
+    shown = np.zeros(len(values), bool) if gone is None else gone
+    if column.categories is not None:
+        made = pd.Series(_categorical(values, shown, column))
+    elif isinstance(kind, pd.IntervalDtype):
+        made = pd.Series(objects.index_of(values.tolist(), column.dtype))
+    elif column.objects or isinstance(kind, pd.ArrowDtype):
+        told = [None if g else objects.read(v, column.objects) for g, v in zip(shown, values.tolist(), strict=True)]
+        made = arrow_series(told, kind) if isinstance(kind, pd.ArrowDtype) else pd.Series(told, dtype=object)
     elif kind.kind in "iu":
-        whole = [int(v) for v in values] if values.dtype == object else np.rint(values)
-        made = _whole(whole, kind)
-    elif kind.kind == "m":
-        made = pd.Series(np.rint(values).astype(np.int64).astype(f"timedelta64[{column.unit or 'ns'}]"))
-    elif hasattr(kind, "pyarrow_dtype"):
-        made = exact.rounded(values, kind)
+        made = pd.Series([round(v) for v in values.tolist()], dtype=object).astype(kind)
     else:
         made = pd.Series(values.astype(object) if kind.kind == "O" else values).astype(kind)
-    return made if gone is None or not gone.any() else made.mask(pd.Series(gone))
+    return made.mask(pd.Series(shown)) if shown.any() else made
 
 
 def _places(column: Column) -> int | None:
@@ -224,49 +267,39 @@ def _places(column: Column) -> int | None:
     return max(len(np.format_float_positional(float(v or 0), trim="-").partition(".")[2]) for v in column.levels)
 
 
-def _whole(values: Any, kind: Any) -> Any:
+def _categorical(values: Array, gone: Array, column: Column) -> Any:
+    """Return a categorical of the categories that the data have, in their order."""
     import pandas as pd
 
-    plain = np.dtype(getattr(kind, "numpy_dtype", kind))
-    info = np.iinfo(plain)
-    inside = [min(max(int(v), int(info.min)), int(info.max)) for v in values]
-    return pd.Series(np.array(inside, dtype=plain)).astype(kind)
-
-
-def _dates(values: Array, column: Column, gone: Array | None) -> Any:
-    import pandas as pd
-
-    ticks = np.array([int(v) for v in np.rint(values)], dtype=np.int64) * column.step + column.origin
-    made = pd.Series(ticks.astype(f"datetime64[{column.unit}]"))
-    if gone is not None and gone.any():
-        made = made.mask(pd.Series(gone))
-    if column.format:
-        return made.dt.strftime(column.format).astype(pd.api.types.pandas_dtype(column.dtype))
-    kind = pd.api.types.pandas_dtype(column.dtype)
-    zone = getattr(kind, "tz", None)
-    if zone is not None:
-        return made.dt.tz_localize("UTC").dt.tz_convert(zone)
-    return made.dt.date if kind.kind == "O" else made.astype(kind)
+    names = list(column.categories or ())
+    place = {v: i for i, v in enumerate(names)}
+    if OTHER in set(values.tolist()) - set(place):  # rare values under one name are a category more
+        place[OTHER] = len(names)
+        names.append(OTHER)
+    told: Any = [objects.read(v, column.objects) for v in names]
+    if column.objects:
+        wrapped = np.empty(len(told), dtype=object)
+        wrapped[:] = told
+        told = pd.Index(wrapped, dtype=object, tupleize_cols=False)
+    else:
+        told = objects.index_of(told, column.category_dtype)
+    codes = np.array([-1 if g else place[v] for g, v in zip(gone, values.tolist(), strict=True)], dtype=np.int64)
+    return pd.Categorical.from_codes(codes, categories=told, ordered=column.type == "ordinal")
 
 
 # --- what is not modelled -------------------------------------------------------------------------------------------
 def regenerate(column: Column, n: int, start: int = 0) -> Any:
     """Return ``n`` entries of a column that is not modelled: new identifiers, the constant, or nothing."""
     if column.type == "identifier":
-        last = int(column.high or 0) + start
-        if column.pattern is not None:
-            begin, digits = column.pattern
-            values = np.array([f"{begin}{last + 1 + i:0{digits}d}" for i in range(n)], dtype=object)
-        else:
-            values = np.arange(last + 1, last + 1 + n)
-        return restore(values, column)
+        if column.greatest is None:
+            return ticks.series_of(identifiers.new_numbers(column, n, start), column)
+        return restore(np.array(identifiers.new_texts(column, n, start), dtype=object), column)
     if column.type == "constant" and column.levels:
         value = np.empty(n, dtype=object)
         value[:] = [column.levels[0]] * n
-        kind = exact.dtype_of(column.dtype)
-        if column.unit and not isinstance(column.levels[0], str):
-            return _dates(np.full(n, (float(column.levels[0] or 0) - column.origin) / column.step), column, None)
-        return restore(value.astype(np.float64) if kind.kind == "f" else value, column)
+        if column.ticks:
+            return _of_ticks(value.tolist(), column)
+        return restore(value.astype(np.float64) if dtype_of(column.dtype).kind == "f" else value, column)
     return empty(column, n)
 
 
@@ -275,7 +308,7 @@ def empty(column: Column, n: int) -> Any:
     import pandas as pd
 
     try:
-        return pd.Series([None] * n, dtype=exact.dtype_of(column.dtype))
+        return pd.Series([None] * n, dtype=dtype_of(column.dtype))
     except (TypeError, ValueError):
         return pd.Series([np.nan] * n, dtype="float64")
 

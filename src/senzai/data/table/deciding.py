@@ -7,18 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from senzai.core.errors import SettingError
+from senzai.core.errors import InputError, SettingError
 from senzai.core.registry import suggestion
 
 from ..column import TYPES, Column
 from ..options import TableOptions
 from ..rows import Array
+from . import dates
+from .identifiers import has_room
 from .series import normal_quantiles
 from .survey import MOST_VALUES, Facts
 
 KNOTS = 257
 REPEATS = 5
 """A number is an ordered value if each value occurs so often on average."""
+SPIKE, LEAST_BESIDE = 0.1, 10
+"""A value has a probability of its own where so many rows have it, and there are so many values in all."""
 FEW = 20
 """Rows from which a column of all different values may be an identifier."""
 DECIMALS = 9
@@ -39,10 +43,13 @@ def decide(facts: Facts, options: TableOptions, *, n_columns: int, written: str 
         SettingError: The user set a type that the values do not have.
     """
     asked = options.schema_.get(str(facts.name))
-    column = Column(
-        name=facts.name, type="constant", dtype=facts.dtype, n_missing=facts.n_missing, n_distinct=facts.n_distinct,
-        missingness=str(facts.name) in options.missingness, unit=facts.unit, format=written or None,
-    )
+    facts = _as_dates(facts, asked)
+    column = _column(facts, options, written)
+    if facts.why and asked not in ("drop", "dropped"):
+        raise InputError(
+            f"A column holds numbers, dates, truth values or text, but {str(facts.name)!r} has {facts.why}. Make plain "
+            f"values of them, or leave the column out with schema.{facts.name}=drop."
+        )
     if asked is not None:
         if asked == "drop":
             asked = "dropped"
@@ -62,13 +69,39 @@ def decide(facts: Facts, options: TableOptions, *, n_columns: int, written: str 
     if facts.holds == "date":
         return _date(column, facts, options, n_columns)
     if facts.holds == "category":
-        why = f"It is a categorical with {len(facts.categories or ())} categories"
-        if facts.ordered:
-            return _ordinal(column, list(facts.categories or ()), facts, f"{why} that have an order.")
+        names = list(column.categories or ())
+        why = f"It is a categorical with {len(names)} categories"
+        if facts.ordered and len(names) > 1:
+            return _ordinal(column, names, facts, f"{why} that have an order.")
         return _categorical(column, facts, options, f"{why}.")
+    if facts.holds == "label":
+        return _categorical(column, facts, options, f"It holds {facts.n_distinct} values that are no numbers.")
     if facts.holds == "text":
         return _text(column, facts, options)
     return _number(column, facts, options, n_columns)
+
+
+def _column(facts: Facts, options: TableOptions, written: str) -> Column:
+    told = {k: v for k, v in facts.told.items() if v is not None}
+    if written:
+        told["format"] = written
+    if facts.told["ticks"]:
+        told |= {"low": 0, "high": 0}
+    if facts.categories is not None:
+        told |= {"categories": facts.categories[0], "category_dtype": facts.categories[1]}
+    return Column(
+        name=facts.name, type="constant", n_missing=facts.n_missing, n_distinct=facts.n_distinct,
+        missingness=str(facts.name) in options.missingness, **told,
+    )
+
+
+def _as_dates(facts: Facts, asked: str | None) -> Facts:
+    """Return facts of the column as dates where it holds nothing else: all texts, or enough numbers, are dates."""
+    if asked not in (None, "date") or not facts.dates:
+        return facts
+    found = next(iter(facts.dates.values()))
+    many = not dates.is_number(found.form) or found.n_distinct >= dates.ENOUGH
+    return found if many or asked == "date" else facts
 
 
 # --- the user's choice ----------------------------------------------------------------------------------------------
@@ -77,7 +110,7 @@ def _as_asked(asked: str, column: Column, facts: Facts, options: TableOptions, n
 
     def refuse(needs: str) -> SettingError:
         held = "nothing" if not facts.n_seen else f"{facts.holds} from {facts.low:g} to {facts.high:g}" if (
-            facts.low <= facts.high) else str(facts.holds)
+            facts.low <= facts.high and facts.holds in ("int", "float")) else str(facts.holds)
         return SettingError(f"A column of the type {asked} needs {needs}, but {facts.name!r} holds {held}. "
                             "Set another type, or leave it out.")
 
@@ -87,7 +120,7 @@ def _as_asked(asked: str, column: Column, facts: Facts, options: TableOptions, n
         return _left_out(column, facts, asked, why)
     if not facts.n_seen or facts.n_distinct < 2:
         raise refuse("two different values")
-    number = facts.holds in ("int", "float", "duration", "bool")
+    number = facts.holds in ("int", "float", "decimal", "duration", "time", "bool")
     if asked == "categorical":
         return _categorical(column, facts, options, why)
     if asked == "boolean":
@@ -99,13 +132,13 @@ def _as_asked(asked: str, column: Column, facts: Facts, options: TableOptions, n
             raise refuse("dates written like 2026-01-31, or a column of dates")
         return _date(column, facts, options, n_columns, why)
     if asked == "ordinal":
-        if facts.counts is None:
+        if facts.counts is None or facts.sampled > 1:
             raise refuse(f"at most {MOST_VALUES} different values")
-        return _ordinal(column, list(facts.categories or sorted(facts.counts, key=_order)), facts, why)
+        return _ordinal(column, list(column.categories or sorted(facts.counts, key=_order)), facts, why)
     if not number:
         raise refuse("numbers")
     if asked == "count":
-        if not facts.whole or facts.low < 0:
+        if not facts.whole or facts.low < 0 or column.scale:
             raise refuse("whole numbers from 0 up")
         return _count(column, facts, why)
     if asked == "positive":
@@ -121,21 +154,16 @@ def _as_asked(asked: str, column: Column, facts: Facts, options: TableOptions, n
 def _left_out(column: Column, facts: Facts, what: str, why: str) -> Column:
     changes: dict[str, Any] = {"type": what, "reason": why}
     if what == "identifier":
-        changes |= _pattern(facts)
+        changes |= _of_identifiers(column, facts)
     if what == "constant" and facts.counts:
         changes["levels"] = tuple(facts.counts)
     return column.model_copy(update=changes)
 
 
-def _pattern(facts: Facts) -> dict[str, Any]:
-    if facts.holds in ("int", "float"):
-        return {"high": facts.high, "low": facts.low}
-    found = [re.fullmatch(r"(.*?)(\d+)", str(v)) for v in list(facts.counts or {})[:1000]]
-    starts = {m[1] for m in found if m}
-    if found and all(found) and len(starts) == 1:
-        last = max(int(m[2]) for m in found if m)
-        return {"pattern": (starts.pop(), max(len(m[2]) for m in found if m)), "high": float(last)}
-    return {"pattern": (f"{facts.name}-", 6), "high": float(facts.n)}
+def _of_identifiers(column: Column, facts: Facts) -> dict[str, Any]:
+    if column.ticks == "whole":
+        return {"low": int(facts.low), "high": int(facts.high), "step": max(facts.step, 1)}
+    return facts.texts.fields() if facts.texts.greatest else {"greatest": f"{facts.name}-", "begins": f"{facts.name}-"}
 
 
 def _truth(column: Column, facts: Facts, why: str) -> Column:
@@ -154,6 +182,7 @@ def _ordinal(column: Column, levels: list[Any], facts: Facts, why: str) -> Colum
                                                              "shares": _shares(levels, facts)})
     return column.model_copy(update={
         "type": "ordinal", "sort": "steps", "levels": tuple(levels), "shares": _shares(levels, facts), "reason": why,
+        "spike": _spike_of(_shares(levels, facts)),
     })
 
 
@@ -170,7 +199,7 @@ def _categorical(column: Column, facts: Facts, options: TableOptions, why: str) 
             f"A categorical has at most {MOST_VALUES} different values, but {facts.name!r} has more. "
             f"Leave it out with schema.{facts.name}=drop, or group its values before."
         )
-    levels = list(facts.categories) if facts.categories is not None else sorted(counts, key=_order)
+    levels = list(column.categories) if column.categories is not None else sorted(counts, key=_order)
     if len(levels) <= options.max_categories:
         return column.model_copy(update={
             "type": "categorical", "sort": "category" if len(levels) > 1 else "binary", "levels": tuple(levels),
@@ -179,7 +208,8 @@ def _categorical(column: Column, facts: Facts, options: TableOptions, why: str) 
     frequent = sorted(counts, key=lambda v: (-counts[v], _order(v)))
     kept, rare = frequent[: options.max_categories - 1], frequent[options.max_categories - 1 :]
     kept = [v for v in levels if v in set(kept)]
-    left, total = sum(counts[v] for v in rare), sum(counts.values())
+    total = facts.n_seen
+    left = total - sum(counts[v] for v in kept)
     shares = [counts[v] / total for v in kept]
     told = [counts[v] for v in rare[:1000]]
     return column.model_copy(update={
@@ -193,11 +223,11 @@ def _categorical(column: Column, facts: Facts, options: TableOptions, why: str) 
 
 def _text(column: Column, facts: Facts, options: TableOptions) -> Column:
     words, length = facts.words / max(facts.read, 1), facts.length / max(facts.read, 1)
-    many = facts.counts is None or facts.n_distinct > 0.5 * facts.n_seen
+    many = facts.n_distinct > 0.5 * facts.n_seen
     if many and facts.n_seen >= FEW and (words >= TEXT_WORDS or length >= TEXT_LENGTH):
         why = f"Free text ({words:.0f} words a row): it is left out, and comes back empty."
         return _left_out(column, facts, "text", why)
-    if facts.n_seen >= FEW and (facts.counts is None or facts.n_distinct == facts.n_seen):
+    if facts.n_seen >= FEW and facts.all_different:
         why = "All values are different: an identifier, left out and made anew."
         return _left_out(column, facts, "identifier", why)
     some = ", ".join(str(v)[:20] for v in list(facts.counts or {})[:3])
@@ -207,34 +237,34 @@ def _text(column: Column, facts: Facts, options: TableOptions) -> Column:
 
 def _number(column: Column, facts: Facts, options: TableOptions, n_columns: int) -> Column:
     distinct, counts = facts.n_distinct, facts.counts
-    whole = facts.whole and facts.holds == "int"
-    span = facts.high - facts.low + 1
-    different = facts.n_seen >= FEW and (counts is None or distinct == facts.n_seen)
-    if whole and different and not facts.n_missing and span == facts.n:
+    whole = facts.holds == "int"
+    different = whole and facts.n_seen >= FEW and facts.all_different and has_room(
+        column.dtype, facts.low, facts.high, facts.n)
+    if different and not facts.n_missing and facts.high - facts.low + 1 == facts.n:
         return _left_out(column, facts, "identifier", "Whole numbers one after the other: a row number, made anew.")
-    if whole and different and ID_NAME.search(str(facts.name)):
+    if different and ID_NAME.search(str(facts.name)):
         return _left_out(column, facts, "identifier", "Named like an identifier and all different: made anew.")
     most = max(16, min(options.max_steps, 400_000 // max(n_columns, 1)))
     if counts is not None and distinct == 2:
         what = "0 and 1" if set(counts) == {0, 1} else " and ".join(f"{v:g}" for v in sorted(counts))
         return _truth(column, facts, f"It holds {what}.")
-    if counts is not None and distinct <= most and facts.n_seen >= REPEATS * distinct and facts.holds != "duration":
+    if counts is not None and distinct <= most and facts.n_seen >= REPEATS * distinct:
         why = f"Numbers with {distinct} values that repeat: each has its probability."
         return _ordinal(column, sorted(counts), facts, why)
-    if whole and facts.low in (0, 1) and counts is not None:
+    if whole and facts.low in (0, 1) and facts.sampled == 1:
         return _count(column, facts, "Whole numbers from 0 up.")
     return _real(column, facts, options, n_columns, "Real numbers with many values.")
 
 
 def _count(column: Column, facts: Facts, why: str) -> Column:
     return column.model_copy(update={
-        "type": "count", "sort": "count", "low": facts.low, "high": facts.high, "decimals": 0,
+        "type": "count", "sort": "count", "low": facts.low, "high": facts.high, "decimals": 0, "origin": 0, "step": 1,
         "reason": f"{why} Negative binomial.",
     })
 
 
 def _positive(column: Column, facts: Facts, options: TableOptions, why: str) -> Column:
-    logs = np.log(facts.values())
+    logs = np.log(_whole_values(facts))
     sd = float(logs.std()) or 1.0
     return column.model_copy(update={
         "type": "positive", "sort": "normal", "transform": "log", "knots": (float(logs.mean()), sd),
@@ -253,28 +283,58 @@ def _bounded(column: Column, facts: Facts, options: TableOptions, why: str) -> C
 
 
 def _real(column: Column, facts: Facts, options: TableOptions, n_columns: int, why: str) -> Column:
-    knots, places = quantiles(facts.values(), n_columns, facts.low, facts.high)
-    return column.model_copy(update={
-        "type": "real", "sort": options.numbers, "transform": "quantile", "knots": knots, "places": places,
-        "low": facts.low, "high": facts.high, "decimals": _decimals(facts),
+    return column.model_copy(update=_by_quantiles(facts, n_columns) | {
+        "type": "real", "sort": options.numbers,
         "reason": f"{why} By quantiles to a normal scale, {options.numbers.replace('_', ' ')} with a learned spread.",
     })
 
 
 def _date(column: Column, facts: Facts, options: TableOptions, n_columns: int, why: str = "") -> Column:
-    step, origin = max(facts.ticks, 1), facts.origin or 0
-    low, high = (facts.low - origin) / step, (facts.high - origin) / step
-    values = (facts.values() - origin) / step
-    knots, places = quantiles(values, n_columns, low, high)
-    why = why or "It holds dates."
-    return column.model_copy(update={
-        "type": "date", "sort": options.numbers, "transform": "quantile", "knots": knots, "places": places,
-        "low": low, "high": high, "step": step, "origin": origin, "decimals": 0,
-        "reason": f"{why} By quantiles to a normal scale.",
+    form = f" written like {dates.parts(column.format)[0]}" if column.format else ""
+    return column.model_copy(update=_by_quantiles(facts, n_columns) | {
+        "type": "date", "sort": options.numbers,
+        "reason": f"{why or f'It holds dates{form}.'} By quantiles to a normal scale.",
     })
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
+def _by_quantiles(facts: Facts, n_columns: int) -> dict[str, Any]:
+    """Return the map to a normal scale; what is counted goes in steps from its first value."""
+    if not facts.told["ticks"]:
+        made = _quantiles_beside_a_spike(facts.values(), n_columns, facts.low, facts.high)
+        return made | {"low": facts.low, "high": facts.high, "decimals": _decimals(facts)}
+    step, origin = max(facts.step, 1), facts.origin or 0
+    low, high = (facts.low - origin) // step, (facts.high - origin) // step
+    made = _quantiles_beside_a_spike(facts.values() / step, n_columns, low, high)
+    return made | {"low": low, "high": high, "decimals": 0, "step": step, "origin": origin}
+
+
+def _quantiles_beside_a_spike(x: Array, n_columns: int, low: float, high: float) -> dict[str, Any]:
+    """Return the map of all values, or of all but one that is so frequent that it gets a probability of its own."""
+    values, counts = np.unique(x, return_counts=True)
+    at = int(counts.argmax())
+    if counts[at] < SPIKE * len(x) or len(values) < LEAST_BESIDE:
+        knots, places = quantiles(x, n_columns, low, high)
+        return {"transform": "quantile", "knots": knots, "places": places}
+    rest, value = x[x != values[at]], float(values[at])
+    ends = low if low != value else float(rest.min()), high if high != value else float(rest.max())
+    knots, places = quantiles(rest, n_columns, *ends)
+    code = float(np.interp(value, knots, places))
+    apart = 0.5 if value > knots[-1] else -0.5 if value < knots[0] else 0.0
+    return {"transform": "quantile", "knots": knots, "places": places, "spike": code + apart, "spike_value": value}
+
+
+def _spike_of(shares: tuple[float, ...]) -> float | None:
+    """Return which of several ordered values is so frequent that it gets a probability of its own."""
+    at = int(np.argmax(shares))
+    return float(at) if shares[at] >= SPIKE and len(shares) >= LEAST_BESIDE else None
+
+
+def _whole_values(facts: Facts) -> Array:
+    """Return the sampled numbers; what is counted, from nothing on."""
+    return facts.values() + float(facts.origin or 0)
+
+
 def quantiles(x: Array, n_columns: int, low: float, high: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return quantiles of data, ends included, and the normal quantiles that belong to them.
 
@@ -295,7 +355,7 @@ def quantiles(x: Array, n_columns: int, low: float, high: float) -> tuple[tuple[
 def _decimals(facts: Facts) -> int | None:
     """Return the decimals that all sampled numbers are rounded to, if few enough."""
     x = facts.values()
-    if facts.holds == "duration" or (facts.whole and max(-facts.low, facts.high) < 2**53):
+    if facts.told["ticks"] or (facts.whole and max(-facts.low, facts.high) < 2**53):
         return 0
     for d in range(1, DECIMALS + 1):
         if (np.round(x, d) == x).all():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import re
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -65,35 +64,6 @@ def decimals(values: Sequence[Any]) -> Any:
         return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(list(values))))
     except pa.ArrowInvalid:
         return pd.Series(list(values), dtype=object)
-
-
-def dtype_of(name: str) -> Any:
-    """Return the pandas dtype of a name; those of decimals are Arrow's, which pandas does not know by name.
-
-    Example:
-        >>> dtype_of("decimal128(5, 2)[pyarrow]").pyarrow_dtype, dtype_of("Int64")
-        (Decimal128Type(decimal128(5, 2)), Int64Dtype())
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    found = re.fullmatch(r"(decimal\d+)\((\d+), (-?\d+)\)\[pyarrow\]", name)
-    if found is None:
-        return pd.api.types.pandas_dtype(name)
-    return pd.ArrowDtype(getattr(pa, found[1])(int(found[2]), int(found[3])))
-
-
-def rounded(values: Any, kind: Any) -> Any:
-    """Return numbers as decimals with the places of a dtype, within what it can hold; missing where NaN."""
-    import pandas as pd
-    import pyarrow as pa
-
-    places, most = kind.pyarrow_dtype.scale, decimal.Decimal(10) ** kind.pyarrow_dtype.precision - 1
-    unit = decimal.Decimal(1).scaleb(-places)
-    with decimal.localcontext(prec=100):
-        told = [None if v is None or v != v else decimal.Decimal(repr(float(v))).quantize(unit) for v in values]
-        told = [None if v is None else max(min(v, most * unit), -most * unit) for v in told]
-    return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(told, kind.pyarrow_dtype)))
 
 
 def cannot_hold(kind: Any) -> bool:

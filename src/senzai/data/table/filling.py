@@ -66,13 +66,18 @@ def _placed(series: Any, new: Any, rows: Array) -> Any:
     """Put new cells into a copy of a column, in the column's own dtype where it holds them."""
     import pandas as pd
 
-    out = series.copy()
+    out, kind = series.copy(), series.dtype
+    if isinstance(kind, pd.SparseDtype):
+        return _placed(series.sparse.to_dense(), new, rows).astype(kind)
+    if isinstance(kind, pd.CategoricalDtype):
+        unknown = new.drop_duplicates().dropna()
+        out = out.cat.add_categories(unknown[~unknown.isin(kind.categories)].tolist())
     try:
-        cells = new.astype(series.dtype)
+        cells = new.astype(out.dtype)
     except (TypeError, ValueError):
         cells, out = new, out.astype(object)
     out.iloc[rows] = cells.array if not isinstance(cells.dtype, np.dtype) else cells.to_numpy()
-    return out if isinstance(out, pd.Series) else pd.Series(out, index=series.index)
+    return out
 
 
 def _middle(codes: Array, column: Column, table: Table) -> Any:
@@ -90,4 +95,4 @@ def _middle(codes: Array, column: Column, table: Table) -> Any:
     numbers = codec.numbers(codes, column).mean(0)
     if column.decimals is not None:
         numbers = np.round(numbers, column.decimals)
-    return codec.restore(numbers, column)
+    return codec.of_numbers(numbers, column)

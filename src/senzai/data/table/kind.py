@@ -24,8 +24,11 @@ from ..rows import Rows
 from ..schema import Condition, Proposal, Schema
 from ..sources import existing
 from . import amounts, codec, writing
+from . import labels as columns
 from .deciding import decide
+from .dtypes import name_of
 from .rows import column_named, frame_of, rows_of
+from .series import as_labels
 from .source import ROWS, SUFFIXES, Source, is_table, named, open_source
 from .survey import Facts
 from .texts import PLAIN_TRUTH
@@ -67,10 +70,9 @@ class TableKind(Kind):
             source, y = source
         found = open_source(source, set_, None if schema is None else schema.table)
         if found.whole is not None:
-            names, notes = named(_names(found.whole), found.origin)
-            whole = found.whole.set_axis(list(names), axis=1)
-            found = _replaced(found, whole, notes)
-            n = len(whole)
+            names, notes = named(columns.names_of(found.whole.columns), found.origin)
+            found = _replaced(found, found.whole.set_axis(list(names), axis=1), notes, found.whole.columns)
+            n = len(found.whole)
         else:
             n = found.count()
         _refuse_nothing(found, n)
@@ -91,9 +93,10 @@ class TableKind(Kind):
         facts, kept = _surveyed(source, set_)
         _refuse_unknown([f.name for f in facts], set_)
         readings = source.readings or {}
-        columns = [_decided(f, set_, len(facts), readings.get(f.name, ""), opened) for f in facts]
+        found = [_decided(f, set_, len(facts), readings.get(f.name, ""), opened) for f in facts]
         markers = set_.na
-        table = Table(columns=tuple(columns), unknown=set_.unknown, rare=set_.rare, markers=markers)
+        called = None if source.labels is None else columns.coded(source.labels, opened.origin)
+        table = Table(columns=tuple(found), labels=called, unknown=set_.unknown, rare=set_.rare, markers=markers)
         if not table.modelled:
             some = "; ".join(f"{c.name}: {c.reason}" for c in table.columns[:3])
             raise InputError(f"A table needs a column to learn from, but {opened.origin} has none. {some}")
@@ -133,10 +136,11 @@ class TableKind(Kind):
         """Suggest a likelihood that has a part for each column."""
         table = _table(schema)
         sorts = {"sorts": table.sorts, "sizes": table.sizes, "cuts": cuts_of(table)}
+        spikes = {"spikes": table.spikes} if table.spikes else {}
         n = schema.n_rows
         rows = 512 if n >= 20_000 else 256 if n >= 5000 else 128
         return Proposal(
-            family="mixed", family_settings=sorts, encoder="table", encoder_settings=sorts,
+            family="mixed", family_settings=sorts | spikes, encoder="table", encoder_settings=sorts,
             training={"batch_size": rows, "steps": max(1000, min(4000, 800 + n // 16)), "schedule": "one_cycle",
                       "lr": round(3e-3 * (rows / 64) ** 0.5, 5)},
             reason="Proposed because every column has a likelihood of its own.",
@@ -169,18 +173,14 @@ def _table(schema: Schema) -> Table:
     return schema.table
 
 
-def _names(frame: Any) -> tuple[str | int, ...]:
-    return tuple(c if isinstance(c, int) and not isinstance(c, bool) else str(c) for c in frame.columns.tolist())
-
-
-def _replaced(source: Source, whole: Any, notes: tuple[str, ...]) -> Source:
+def _replaced(source: Source, whole: Any, notes: tuple[str, ...], called: Any) -> Source:
     from dataclasses import replace
 
     def pieces(rows: int) -> Any:
         for start in range(0, max(len(whole), 1), rows):
             yield whole.iloc[start : start + rows]
 
-    return replace(source, whole=whole, notes=(*source.notes, *notes), pieces=pieces)
+    return replace(source, whole=whole, notes=(*source.notes, *notes), pieces=pieces, labels=called)
 
 
 def _refuse_nothing(source: Source, n: int) -> None:
@@ -231,12 +231,11 @@ def _surveyed(source: Source, options: TableOptions) -> tuple[list[Facts], Any]:
     readings = source.readings or {}
     for piece in source.pieces(ROWS * 4 if source.whole is None else max(len(source.whole), 1)):
         if not facts:
-            facts = [Facts(name) for name in _names(piece)]
+            facts = [Facts(name) for name in columns.names_of(piece.columns)]
         for i, fact in enumerate(facts):
             reading, series = readings.get(fact.name, ""), piece.iloc[:, i]
-            told = amounts.plain(series, reading) if amounts.is_form(reading) else series
-            fact.see(told, as_date=reading.partition(":")[2] if reading.startswith("date") else None)
-            fact.dtype = str(series.dtype) if amounts.is_form(reading) else fact.dtype
+            fact.see(amounts.plain(series, reading) if amounts.is_form(reading) else series)
+            fact.told["dtype"] = name_of(series.dtype) if amounts.is_form(reading) else fact.told["dtype"]
         if options.condition:
             kept.append(piece[[c for c in piece.columns if str(c) in options.condition]])
             if source.whole is None:
@@ -245,11 +244,11 @@ def _surveyed(source: Source, options: TableOptions) -> tuple[list[Facts], Any]:
 
 
 def _decided(facts: Facts, options: TableOptions, n: int, reading: str, opened: Opened) -> Column:
-    what, _, form = reading.partition(":")
-    own = amounts.is_form(reading) or (what == "truth" and reading != PLAIN_TRUTH)
-    written = form if what == "date" else reading if own else ""
+    own = amounts.is_form(reading) or (reading.startswith("truth") and reading != PLAIN_TRUTH)
+    written = reading if own else ""
     if options.label is not None and str(facts.name) == str(options.label) and opened.labels is not None:
-        return Column(name=facts.name, type="dropped", dtype=facts.dtype, reason="It is the label, no part of a row.")
+        why = "It is the label, no part of a row."
+        return Column(name=facts.name, type="dropped", dtype=facts.told["dtype"], reason=why)
     return decide(facts, options, n_columns=n, written=written)
 
 
@@ -260,6 +259,8 @@ def cuts_of(table: Table) -> tuple[tuple[float, ...], ...]:
         if column.sort != "steps":
             continue
         shares = np.array(column.shares) + 0.5e-4 / len(column.shares)
+        if column.spike is not None:  # what has a probability of its own is no part of the others'
+            shares[int(column.spike)] = 0.5e-4 / len(column.shares)
         below = np.clip(np.cumsum(shares / shares.sum())[:-1], 1e-7, 1 - 1e-7)
         cuts = np.log(below) - np.log1p(-below)
         found.append(tuple(float(c) for c in np.maximum.accumulate(cuts + 1e-6 * np.arange(len(cuts)))))
@@ -269,18 +270,20 @@ def cuts_of(table: Table) -> tuple[tuple[float, ...], ...]:
 def _condition(asked: tuple[str, ...], table: Table, kept: Any) -> Condition | None:
     if not asked:
         return None
-    columns = []
-    for name in asked:
-        column = column_named(table, name)
+    import pandas as pd
+
+    chosen = [column_named(table, name) for name in asked]
+    for column in chosen:
         if not column.modelled:
-            raise SettingError(f"The column {name!r} is not modelled ({column.reason}), so nothing can follow from it.")
-        columns.append(column)
-    rows = kept.set_axis([str(c) for c in kept.columns], axis=1)[list(asked)].astype(object)
-    rows = rows.where(rows.notna(), None).map(lambda v: v if v is None or isinstance(v, bool | int | float) else str(v))
+            raise SettingError(
+                f"The column {str(column.name)!r} is not modelled ({column.reason}), so nothing can follow from it."
+            )
+    rows = kept.set_axis([str(c) for c in kept.columns], axis=1)
+    rows = pd.DataFrame({c.name: as_labels(rows[str(c.name)], c.objects) for c in chosen}, dtype=object)
     counts = rows.value_counts(dropna=False)[:COMBINATIONS]
     values = [tuple(None if v != v else v for v in (key if isinstance(key, tuple) else (key,))) for key in counts.index]
     shares = counts.to_numpy() / counts.sum()
-    width = sum(codec.condition_width(c) for c in columns)
+    width = sum(codec.condition_width(c) for c in chosen)
     return Condition(names=tuple(asked), width=width, values=tuple(values), shares=tuple(shares.tolist()))
 
 
@@ -296,9 +299,9 @@ def _reasons(table: Table, opened: Opened) -> list[str]:
     learned = [str(c.name) for c in table.missingness]
     if learned:
         said.append(f"Which rows lack {', '.join(learned)} is part of the model (missing not at random).")
-    large = [str(c.name) for c in table.columns if c.high is not None and c.unit is None and abs(c.high) > 2**53]
+    large = [str(c.name) for c in table.modelled if c.ticks and c.high is not None and c.high - (c.low or 0) > 2**53]
     if large:
-        said.append(f"Whole numbers beyond 2^53 are kept to about 16 digits: {', '.join(large)}.")
+        said.append(f"Numbers that range beyond 2^53 steps are reconstructed to about 16 digits: {', '.join(large)}.")
     return said
 
 

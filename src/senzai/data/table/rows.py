@@ -17,7 +17,7 @@ from senzai.core.registry import suggestion
 
 from ..column import Column, Table
 from ..rows import Array, MemoryRows, Rows, Targets, as_index
-from . import codec
+from . import codec, labels
 from .source import ROWS, Source
 
 
@@ -181,9 +181,8 @@ def frame_of(x: Tensor, table: Table, *, start: int = 0) -> Any:
             i += 1
         elif column.type != "dropped":
             made.append((column.name, codec.regenerate(column, len(values), start)))
-    return pd.DataFrame(dict(enumerate(s for _, s in made)), index=range(len(values))).set_axis(
-        [n for n, _ in made], axis=1
-    )
+    frame = pd.DataFrame(dict(enumerate(s for _, s in made)), index=range(len(values)))
+    return labels.restored(frame, table, [n for n, _ in made])
 
 
 def column_named(table: Table, name: str) -> Column:

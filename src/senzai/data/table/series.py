@@ -1,13 +1,9 @@
-"""One pandas column as plain arrays: what it holds, which entries are there, and its numbers."""
+"""One pandas column as plain arrays: what it holds, which entries are there, its numbers and its labels."""
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import numbers
-from contextlib import suppress
 from statistics import NormalDist
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,11 +11,21 @@ from senzai.core.errors import InputError
 
 from ..column import Column
 from ..rows import Array
-from . import amounts
-from .texts import DATES
+from . import amounts, objects
+from .dtypes import ARROW, NESTED, OBJECT, name_of
+from .ticks import arrow_unit, minus, refuse_ticks, scale_of, ticks_of
 
-Holds: TypeAlias = Literal["bool", "int", "float", "date", "duration", "category", "text"]
-NAT = np.iinfo(np.int64).min
+Holds: TypeAlias = Literal[
+    "bool", "int", "float", "decimal", "date", "duration", "time", "category", "text", "label", "unknown",
+]
+"""What a column holds; a label is a value that is only equal or not (an interval); what is unknown cannot be kept."""
+
+TICKS = {"int": "whole", "decimal": "decimal", "date": "date", "duration": "duration", "time": "time"}
+OF_OBJECTS: dict[str, Holds] = {
+    "timestamp": "date", "datetime": "date", "date": "date", "time": "time", "timedelta": "duration",
+    "pandas timedelta": "duration", "decimal": "decimal", "fraction": "label", "bytes": "text", "uuid": "text",
+    "period": "label", "tuple": "label",
+}
 
 
 def normal_quantiles(p: Array) -> Array:
@@ -32,31 +38,60 @@ def normal_quantiles(p: Array) -> Array:
     return np.array([NormalDist().inv_cdf(v) for v in p])
 
 
-def holds(series: Any) -> Holds:
+class Look(NamedTuple):
+    """What a column holds.
+
+    Args:
+        holds: What.
+        objects: What its Python objects are, where they are objects that JSON does not know.
+        why: What cannot be kept, where that is so.
+    """
+
+    holds: Holds
+    objects: str = ""
+    why: str = ""
+
+
+def unwrapped(series: Any) -> Any:
+    """Return a column without the wrapping of sparse arrays and of Arrow types that pandas knows by another dtype."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if isinstance(series.dtype, pd.SparseDtype):
+        return series.sparse.to_dense()
+    if not isinstance(series.dtype, pd.ArrowDtype):
+        return series
+    kind = series.dtype.pyarrow_dtype
+    plain = pa.types.is_decimal(kind) or pa.types.is_dictionary(kind) or pa.types.is_null(kind)
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    return series.astype(object).mask(series.isna(), None) if plain or binary else series
+
+
+def look(series: Any) -> Look:
     """Return what a column holds, by its dtype, or by its values where the dtype does not say."""
     import pandas as pd
 
+    if isinstance(series.dtype, pd.ArrowDtype) and str(series.dtype.pyarrow_dtype).startswith("dictionary"):
+        return look(unwrapped(series))._replace(holds="label")
+    series = unwrapped(series)
     dtype, types = series.dtype, pd.api.types
     if isinstance(dtype, pd.CategoricalDtype):
-        return "category"
-    if types.is_bool_dtype(dtype):
-        return "bool"
-    if types.is_integer_dtype(dtype):
-        return "int"
-    if types.is_float_dtype(dtype) or is_decimal(dtype):
-        return "float"
-    if types.is_datetime64_any_dtype(dtype):
-        return "date"
-    if types.is_timedelta64_dtype(dtype):
-        return "duration"
+        tag = _of_values(dtype.categories) if dtype.categories.dtype == OBJECT else Look("category")
+        return Look("category", tag.objects, tag.why)
+    if isinstance(dtype, pd.IntervalDtype):
+        return Look("label")
+    if isinstance(dtype, pd.PeriodDtype) or types.is_datetime64_any_dtype(dtype):
+        return Look("date")
+    if types.is_object_dtype(dtype):
+        return _of_values(series[~series.isna()])
+    if isinstance(dtype, pd.ArrowDtype) and str(dtype.pyarrow_dtype).startswith(NESTED):
+        return Look("unknown", why=f"values of several parts ({dtype.pyarrow_dtype})")
+    if arrow_unit(dtype):
+        return Look("time" if str(dtype.pyarrow_dtype).startswith("time") else "duration")
     if types.is_complex_dtype(dtype):
-        raise InputError(f"Columns hold real values, but {series.name!r} holds complex numbers. Split or drop it.")
-    return _objects(series) if types.is_object_dtype(dtype) else "text"
-
-
-def is_decimal(dtype: Any) -> bool:
-    """Whether a pandas dtype is one of decimals with a fixed number of places."""
-    return str(dtype).startswith("decimal")
+        return Look("unknown", why="complex numbers")
+    plain: dict[str, Holds] = {"b": "bool", "i": "int", "u": "int", "f": "float", "m": "duration"}
+    return Look(plain.get(dtype.kind, "text"))
 
 
 def unwritten(series: Any, column: Column) -> Any:
@@ -75,45 +110,108 @@ def unwritten(series: Any, column: Column) -> Any:
         raise _changed(series, bad, column, f" written like {form.text(-1234.5, None)}") from None
 
 
-def _objects(series: Any) -> Holds:
-    found = {type(v) for v in series[~series.isna()].tolist()}
+def _of_values(values: Any) -> Look:
+    """Look at Python objects, of each type at one."""
+    found = {type(v): v for v in values.tolist()}
+    told = {t: objects.kind_of(v) for t, v in found.items()}
+    kinds = {k for k in told.values() if k is not None}
+    if len(kinds) < len(set(told.values())):
+        return Look("unknown", why=f"values of the type {next(t.__name__ for t, k in told.items() if k is None)}")
     if not found:
-        return "float"
-    if all(issubclass(t, bool | np.bool_) for t in found):
+        return Look("float")
+    if kinds == {""}:
+        return Look(_of_plain(list(found)))
+    (first, *more) = sorted(kinds)
+    if not more or kinds == {"date", "datetime"} or kinds == {"datetime", "timestamp"}:
+        kind = first if not more else more[-1]
+        if kind in ("timestamp", "datetime") and len({v.tzinfo is None for v in values}) > 1:
+            return Look("unknown", why="dates with and dates without a time zone")
+        if kind == "time" and any(v.tzinfo is not None for v in values):
+            return Look("unknown", why="times of day with a time zone")
+        return Look(OF_OBJECTS[kind], kind)
+    if kinds == {"", "decimal"} and all(issubclass(t, int) or not issubclass(t, float | str) for t in found):
+        return Look("decimal", "decimal")
+    return Look("unknown", why=f"values of several types ({', '.join(sorted(t.__name__ for t in found))})")
+
+
+def _of_plain(types: list[type]) -> Holds:
+    if all(issubclass(t, bool | np.bool_) for t in types):
         return "bool"
-    if all(issubclass(t, numbers.Integral) and not issubclass(t, bool) for t in found):
-        return "int" if max(abs(int(v)) for v in series.dropna()) < 2**63 else "float"
-    if all(issubclass(t, numbers.Real | decimal.Decimal) and not issubclass(t, bool) for t in found):
-        return "float"
-    return "date" if all(issubclass(t, datetime.date) for t in found) else "text"
+    if all(issubclass(t, int | np.integer) and not issubclass(t, bool) for t in types):
+        return "int"
+    numbers = all(issubclass(t, int | float | np.number) and not issubclass(t, bool) for t in types)
+    return "float" if numbers else "text"
 
 
 def observed(series: Any) -> Array:
-    """Return where a column has values; infinities count as values."""
-    return np.asarray(~series.isna().to_numpy())
+    """Return where a column has values; infinities count as values, NaN does not."""
+    import pandas as pd
+
+    gone = series.isna().to_numpy()
+    if isinstance(series.dtype, pd.ArrowDtype) and series.dtype.kind == "f":
+        gone = np.isnan(series.to_numpy(dtype=np.float64, na_value=np.nan))
+    return np.asarray(~gone)
+
+
+def described(series: Any, what: Holds, kind: str) -> dict[str, Any]:
+    """Return how the values of a column are counted: fields of :class:`Column`."""
+    told: dict[str, Any] = {"ticks": TICKS.get(what, ""), "objects": kind, "dtype": name_of(series.dtype)}
+    dtype = series.dtype
+    if what == "decimal":
+        there = unwrapped(series).dropna()
+        kept = dtype.pyarrow_dtype.scale if told["dtype"].startswith(ARROW) else scale_of(
+            v for v in there if hasattr(v, "as_tuple"))
+        told["scale"] = max(0, kept)
+    if what in ("date", "duration", "time"):
+        told["unit"] = arrow_unit(dtype) or _unit(series, kind)
+    if kind in ("datetime", "timestamp"):
+        zones = {_zone(v.tzinfo) for v in series.dropna()}
+        told["zone"] = zones.pop() if len(zones) == 1 else "UTC"
+    return told
+
+
+def _unit(series: Any, kind: str) -> str:
+    if hasattr(series.dtype, "freq"):
+        return _numpy_unit(series.dt.start_time.dtype)
+    if kind in ("timestamp", "pandas timedelta"):
+        return "ns" if any(v.nanosecond if kind == "timestamp" else v.nanoseconds for v in series.dropna()) else "us"
+    return _numpy_unit(series.dtype) if series.dtype.kind in "mM" else "us"
+
+
+def _numpy_unit(dtype: Any) -> str:
+    return str(getattr(dtype, "unit", None) or np.datetime_data(dtype)[0])
+
+
+def _zone(zone: Any) -> str | None:
+    return None if zone is None else str(getattr(zone, "key", None) or zone)
 
 
 def as_numbers(series: Any, column: Column | None = None) -> Array:
-    """Return a column as float64, NaN where missing; dates count steps from their origin.
+    """Return a column as float64, NaN where missing; what is counted, in steps from its origin.
 
     Raises:
         InputError: A value is no number, or is infinite.
     """
+    series = unwrapped(series)
+    if column is not None and column.ticks:
+        try:
+            ticks, gone = ticks_of(series, column)
+            steps = np.asarray(minus(ticks, column.origin) / column.step, dtype=np.float64)
+            return np.where(gone, np.nan, steps)
+        except (ValueError, TypeError, OverflowError, AttributeError) as err:
+            if column.ticks not in ("whole", "decimal"):
+                raise refuse_ticks(series, column, err) from err
+        return (_floats(series, column) * 10.0**column.scale - column.origin) / column.step
+    return _floats(series, column)
+
+
+def _floats(series: Any, column: Column | None) -> Array:
     import pandas as pd
 
-    what = holds(series)
-    if column is not None and column.unit is not None and column.type == "date":
-        ticks = date_ticks(series, column.unit, column)
-        return np.where(ticks == NAT, np.nan, (ticks - column.origin) / column.step)
-    if what == "duration":
-        unit = column.unit if column is not None and column.unit else "ns"
-        ticks = series.to_numpy(dtype=f"timedelta64[{unit}]").astype(np.int64)
-        step, origin = (column.step, column.origin) if column is not None else (1, 0)
-        return np.where(ticks == NAT, np.nan, (ticks - origin) / step)
     try:
-        if what in ("text", "category"):
+        if look(series).holds not in ("bool", "int", "float", "decimal"):
             raise ValueError
-        plain = series.astype("float64") if series.dtype == object else series
+        plain = series.astype("float64") if series.dtype == OBJECT else series
         found = plain.to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError):
         found = pd.to_numeric(series.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -138,73 +236,22 @@ def _changed(series: Any, bad: Array, column: Column | None, written: str = "") 
     )
 
 
-def date_ticks(series: Any, unit: str, column: Column | None = None) -> Array:
-    """Return dates as whole numbers of a unit since 1970 (UTC), the least integer where missing.
+def as_labels(series: Any, kind: str = "") -> Array:
+    """Return a column as plain Python values, ``None`` where missing: the form that levels have.
 
-    Raises:
-        InputError: An entry is no date, or out of the range of its unit.
+    Args:
+        series: The column.
+        kind: What its Python objects are.
     """
-    import pandas as pd
-
-    gone = ~observed(series)
-    form = None if column is None else column.format
-    try:
-        if holds(series) == "text" or (series.dtype == object and form):
-            series = pd.to_datetime(series, format=form or "ISO8601", utc=True)
-        elif series.dtype == object:
-            series = pd.to_datetime(series)
-        if getattr(series.dtype, "tz", None) is not None:
-            series = series.dt.tz_convert("UTC").dt.tz_localize(None)
-        ticks = series.astype(f"datetime64[{unit}]").to_numpy().astype(np.int64)
-    except (ValueError, OverflowError, TypeError, AttributeError) as err:
-        raise _no_date(series, form, err) from err
-    ticks[gone] = NAT
-    return np.asarray(ticks)
-
-
-def _no_date(series: Any, form: str | None, err: Exception) -> InputError:
-    """Return an error that names the first entry that is no date, where one is to blame."""
-    import pandas as pd
-
-    why = str(err).partition("\n")[0][:160]
-    with suppress(ValueError, OverflowError, TypeError, AttributeError):
-        read = pd.to_datetime(series.astype(object), format=form or "ISO8601", errors="coerce", utc=True)
-        bad = np.flatnonzero(read.isna().to_numpy() & observed(series))
-        if len(bad):
-            why = f"got {series.iloc[bad[0]]!r} in row {int(bad[0])} (from 0) and {len(bad) - 1} more that are none."
-    return InputError(
-        f"The column {series.name!r} holds dates{f' written like {form}' if form else ''}, but {why} "
-        "Correct that entry, leave it empty, or set the column's type to categorical."
-    )
-
-
-def date_unit(series: Any) -> str:
-    """Return the unit in which the dates of a column are kept."""
-    return str(getattr(series.dtype, "unit", "us"))
-
-
-def as_labels(series: Any) -> Array:
-    """Return a column as plain Python values, ``None`` where missing: the form that levels have."""
+    series = unwrapped(series)
     gone = ~observed(series)
     out = np.empty(len(series), dtype=object)
-    simple = holds(series) in ("bool", "int", "float", "text") and series.dtype != object
-    simple = simple and not is_decimal(series.dtype)
-    out[:] = series.tolist() if simple else [None if g else plain(v) for g, v in zip(gone, series, strict=True)]
+    if look(series).holds in ("bool", "int", "float", "text") and series.dtype != OBJECT:
+        out[:] = series.tolist()
+    elif hasattr(series.dtype, "categories"):
+        names = np.array([*(objects.written(c, kind) for c in series.dtype.categories), None], dtype=object)
+        out[:] = names[series.cat.codes.to_numpy()]
+    else:
+        out[:] = [None if g else objects.written(v, kind) for g, v in zip(gone, series, strict=True)]
     out[gone] = None
     return out
-
-
-def plain(value: Any) -> bool | int | float | str:
-    """Return a value as JSON has it: bool, int, float or text."""
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating | decimal.Decimal):
-        return float(value)
-    return str(value)
-
-
-def is_written_date(form: str | None) -> bool:
-    """Whether a format is one of those that text dates are recognised by."""
-    return form in {f for _, f in DATES}

@@ -15,6 +15,7 @@ from ..column import Column, Table
 from ..limits import need_no_holes, need_room
 from ..options import TableOptions
 from . import amounts, csvs, databases, encodings, exact, files, texts
+from .writing import of_polars
 
 TEXTS = (".csv", ".tsv", ".psv", ".data", ".dat")
 JSON = (".jsonl", ".ndjson")
@@ -37,6 +38,7 @@ class Source:
         whole: Everything, where it is in memory.
         notes: What was chosen while reading.
         index: Row names of a pandas frame.
+        labels: What its columns are called by the user.
         dialect: How a text table is written.
         readings: How the cells of each text column are read, by name.
         counted: Its rows, where they are known or cheaply counted.
@@ -50,6 +52,7 @@ class Source:
     whole: Any = None
     notes: tuple[str, ...] = ()
     index: Any = None
+    labels: Any = None
     readings: Mapping[str | int, str] | None = None
     counted: Callable[[], int] | None = None
     narrow: Callable[[int, Collection[str]], Iterator[Any]] | None = None
@@ -124,7 +127,8 @@ def open_source(source: Any, options: TableOptions, table: Table | None) -> Sour
         import polars
 
         whole = frame.collect() if isinstance(frame, polars.LazyFrame) else frame
-        return _of_arrow(whole.to_arrow(), "the polars frame", "polars")
+        lost = [n for n, kind in whole.schema.items() if kind.is_nested() or kind == polars.Binary]
+        return _in_memory(of_polars(whole.drop(lost)), "the polars frame", "polars", exact.said(lost))
     if not sources.is_frame(frame):
         import numpy as np
         import pandas as pd
@@ -271,9 +275,11 @@ def reading_of(column: Column, options: TableOptions) -> str:
         return texts.WITH_NA
     if column.type == "boolean" and column.dtype in ("bool", "boolean"):
         return texts.PLAIN_TRUTH
+    whole = column.dtype.lower().startswith(("int", "uint"))
     if column.type in ("real", "positive", "bounded", "count") or column.sort == "steps":
-        whole = column.dtype.lower().startswith(("int", "uint"))
         return "int" if whole else "text" if column.unit or not _numeric(column) else "float"
+    if column.type == "date":
+        return "int" if whole else "float" if column.dtype.lower().startswith("float") else "text"
     return "text"
 
 

@@ -1,4 +1,4 @@
-"""Text cells to typed columns: numbers, truth values and dates where every cell of a column is one."""
+"""Text cells to typed columns: numbers and truth values where every cell of a column is one."""
 
 from __future__ import annotations
 
@@ -21,15 +21,6 @@ TRUTHS = (("false", "true"), ("False", "True"), ("FALSE", "TRUE"))
 PLAIN_TRUTH = "truth:1"
 """Truth values as Python writes them: these are read as such, the others stay the text they were."""
 
-DATES = (
-    (r"^\d{4}-\d{2}-\d{2}$", "%Y-%m-%d"),
-    (r"^\d{4}/\d{2}/\d{2}$", "%Y/%m/%d"),
-    (r"^\d{2}\.\d{2}\.\d{4}$", "%d.%m.%Y"),
-    (r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}$", "%Y-%m-%d %H:%M"),
-    (r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$", "%Y-%m-%d %H:%M:%S"),
-    (r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$", "%Y-%m-%dT%H:%M:%S"),
-    (r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$", "%Y-%m-%dT%H:%M:%SZ"),
-)
 CODE = r"^[+-]?0\d|^\+\d{6,}$|^[+-]?0[xX]|^\d+[eE]\d+$"
 """``00501``, ``+4930123456``, ``0x1F`` and ``12E4`` are codes and no numbers: as numbers they would not come back."""
 TOO_LONG = r"^[+-]?\d{19,}$"
@@ -55,11 +46,6 @@ def missing(options: TableOptions) -> tuple[str, ...]:
     return tuple(t for t in (*MISSING, *options.na) if t not in options.keep)
 
 
-def date_forms() -> list[str]:
-    """Return what text may be where it cannot be numbers: dates."""
-    return [f"date:{f}" for _, f in DATES]
-
-
 @dataclass
 class Reading:
     """How the cells of one text column are read, while that is found out.
@@ -78,7 +64,7 @@ class Reading:
     options: TableOptions = field(default_factory=lambda: TableOptions.model_validate({}))
     as_asked: bool = False
     candidates: list[str] = field(
-        default_factory=lambda: ["int", "float", *(f"truth:{i}" for i in range(3)), *date_forms()]
+        default_factory=lambda: ["int", "float", *(f"truth:{i}" for i in range(3))]
     )
     forms: list[amounts.Form] | None = None
     used: str = ""
@@ -205,25 +191,12 @@ def _fits(candidate: str, cells: Any, pc: Any, *, as_asked: bool = False) -> boo
     what, _, how = candidate.partition(":")
     if what == "truth":
         return bool(pc.all(pc.is_in(cells, value_set=pa.array(TRUTHS[int(how)]))).as_py())
-    if what == "date":
-        pattern = next(p for p, f in DATES if f == how)
-        return bool(pc.all(pc.match_substring_regex(cells, pattern)).as_py()) and _is_date(cells, how)
     code = f"{CODE}|{TOO_LONG}" if what == "float" else CODE
     if not as_asked and pc.any(pc.match_substring_regex(cells, code)).as_py():
         return False
     try:
         pc.cast(cells, pa.int64() if what == "int" else pa.float64())
     except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _is_date(cells: Any, form: str) -> bool:
-    import pandas as pd
-
-    try:
-        pd.to_datetime(cells.to_pandas(), format=form)
-    except (ValueError, OverflowError):
         return False
     return True
 
