@@ -15,6 +15,7 @@ from PIL import Image
 
 from senzai.core.errors import InputError, UserError
 from senzai.data import limits, open_data, readers
+from senzai.data.table import files
 
 NUMBERS = np.random.default_rng(0).normal(size=(40, 2))
 ROWS = pd.DataFrame({"a": np.arange(50) % 7 + 0.5, "b": np.arange(50) * 1.25, "c": ["x", "y"] * 25})
@@ -259,6 +260,39 @@ def test_a_table_of_a_database_without_a_name_is_named(tmp_path):
     link.close()
     with pytest.raises(UserError, match=r"tables|malformed|SQLite"):
         open_data(path)
+
+
+def workbook(path, old, new):
+    """A workbook of fifty rows whose sheet was written by somebody else."""
+    ROWS.to_excel(path.with_name("whole.xlsx"), index=False)
+    with zipfile.ZipFile(path.with_name("whole.xlsx")) as whole, zipfile.ZipFile(path, "w") as made:
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name.endswith("sheet1.xml"):
+                assert data.count(old) == 1
+                data = data.replace(old, new)
+            made.writestr(name, data)
+
+
+@pytest.mark.parametrize("says", [b"A1", b"A1:A2", b"A1:XFD1048576"])
+def test_a_workbook_that_is_wrong_about_its_size_is_read_whole(tmp_path, says):
+    workbook(tmp_path / "a.xlsx", b'<dimension ref="A1:C51"', b'<dimension ref="%s"' % says)
+    data = open_data(tmp_path / "a.xlsx")
+    assert len(data) == 50
+    assert list(data.decode(data.batch().x).columns) == ["a", "b", "c"]
+
+
+def test_a_workbook_that_counts_beyond_the_last_row_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "EXCEL_ROWS", 1000)
+    workbook(tmp_path / "a.xlsx", b'<row r="5"', b'<row r="999999999"')
+    with pytest.raises(InputError, match=r"1,000 rows at most, but .*a\.xlsx' counts more"):
+        open_data(tmp_path / "a.xlsx")
+
+
+def test_a_table_of_nothing_but_empty_cells_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text(("," * 2000 + "\n") * 300)
+    with pytest.raises(InputError, match=r"a\.csv"):
+        open_data(tmp_path / "a.csv")
 
 
 # --- half characters ------------------------------------------------------------------------------------------------
