@@ -15,7 +15,9 @@ from PIL import Image
 
 from senzai.core.errors import InputError, UserError
 from senzai.data import limits, open_data, readers
+from senzai.data.table import files
 
+NUMBERS = np.random.default_rng(0).normal(size=(40, 2))
 ROWS = pd.DataFrame({"a": np.arange(50) % 7 + 0.5, "b": np.arange(50) * 1.25, "c": ["x", "y"] * 25})
 
 
@@ -47,6 +49,14 @@ def test_pipes_and_sockets_are_not_waited_for(tmp_path):
             open_data(tmp_path / "s.csv")
     with pytest.raises(InputError, match="leads to a device"):
         open_data("/dev/zero", kind="array")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.feather", "a.jsonl", "a.xlsx", "a.sqlite", "a.npy", "a.npz"])
+@pytest.mark.parametrize("kind", [None, "table", "array", "images"])
+def test_a_folder_that_is_called_like_a_file_is_none(tmp_path, name, kind):
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match="folder"):
+        open_data(tmp_path / name, kind=kind)
 
 
 def test_pipes_in_folders_are_not_waited_for(tmp_path):
@@ -227,11 +237,14 @@ def test_text_in_an_arrow_file_that_is_no_text_is_refused(tmp_path):
         open_data(tmp_path / "a.feather")
 
 
-def test_labels_that_are_no_characters_are_refused(tmp_path):
-    y = np.array(["a", "b"] * 20)
-    y.view("u4")[3] = 0x7FFFFFFF
-    with pytest.raises(InputError, match="Labels must be numbers or text"):
-        open_data((np.random.default_rng(0).normal(size=(40, 3)), y))
+@pytest.mark.parametrize("code", [0x7FFFFFFF, 0x110000, 0xD800])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_labels_that_are_no_characters_are_refused(code, order):
+    y = np.array(["ab", "b"] * 20).astype(f"{order}U2")
+    open_data((NUMBERS, y))
+    y.view(f"{order}u4")[6] = code
+    with pytest.raises(InputError, match=r"numbers or text, but row 3 \(from 0\) has no characters"):
+        open_data((NUMBERS, y))
 
 
 def test_a_table_of_a_database_without_a_name_is_named(tmp_path):
@@ -249,14 +262,47 @@ def test_a_table_of_a_database_without_a_name_is_named(tmp_path):
         open_data(path)
 
 
+def workbook(path, old, new):
+    """A workbook of fifty rows whose sheet was written by somebody else."""
+    ROWS.to_excel(path.with_name("whole.xlsx"), index=False)
+    with zipfile.ZipFile(path.with_name("whole.xlsx")) as whole, zipfile.ZipFile(path, "w") as made:
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name.endswith("sheet1.xml"):
+                assert data.count(old) == 1
+                data = data.replace(old, new)
+            made.writestr(name, data)
+
+
+@pytest.mark.parametrize("says", [b"A1", b"A1:A2", b"A1:XFD1048576"])
+def test_a_workbook_that_is_wrong_about_its_size_is_read_whole(tmp_path, says):
+    workbook(tmp_path / "a.xlsx", b'<dimension ref="A1:C51"', b'<dimension ref="%s"' % says)
+    data = open_data(tmp_path / "a.xlsx")
+    assert len(data) == 50
+    assert list(data.decode(data.batch().x).columns) == ["a", "b", "c"]
+
+
+def test_a_workbook_that_counts_beyond_the_last_row_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "EXCEL_ROWS", 1000)
+    workbook(tmp_path / "a.xlsx", b'<row r="5"', b'<row r="999999999"')
+    with pytest.raises(InputError, match=r"1,000 rows at most, but .*a\.xlsx' counts more"):
+        open_data(tmp_path / "a.xlsx")
+
+
+def test_a_table_of_nothing_but_empty_cells_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text(("," * 2000 + "\n") * 300)
+    with pytest.raises(InputError, match=r"a\.csv"):
+        open_data(tmp_path / "a.csv")
+
+
 # --- half characters ------------------------------------------------------------------------------------------------
-HALF, NUMBERS = "a\ud800", np.random.default_rng(0).normal(size=(40, 2))
+HALF = "a\ud800"
 
 
 @pytest.mark.parametrize(
     ("source", "kind"),
     [
-        ((NUMBERS, np.array([HALF, "b"] * 20)), None),
+        ((NUMBERS, np.array([HALF, "b"] * 20, dtype=object)), None),
         (pd.DataFrame(NUMBERS, columns=pd.Index([HALF, "b"], dtype=object)), None),
         (pd.DataFrame(NUMBERS, columns=pd.Index([HALF, "b"], dtype=object)), "array"),
         (pd.DataFrame({"c": pd.Series([HALF, "b"] * 20, dtype=object), "d": NUMBERS[:, 0]}), None),

@@ -117,6 +117,16 @@ LIST = (
         edit("data.limits:need_no_holes", "if hole < size:", "if False:"),
         (f"{LIMITS}test_a_short_text_with_a_place_that_was_never_written_is_not_read",),
     ),
+    Fault(
+        "an Arrow file that may point anywhere in memory", SCHEMA,
+        edit("data.table.files:_frame", "table.validate(full=True)", "pass"),
+        (f"{LIMITS}test_text_in_an_arrow_file_that_is_no_text_is_refused",),
+    ),
+    Fault(
+        "a workbook read only as far as it says", SCHEMA,
+        edit("data.table.files:_excel_rows", "page.reset_dimensions()", "pass"),
+        (f"{LIMITS}test_a_workbook_that_is_wrong_about_its_size_is_read_whole",),
+    ),
     # --- paths and terminals -----------------------------------------------------------------------------------------
     Fault(
         "a folder called ~", VERBS,

@@ -14,6 +14,7 @@ from .rows import Array, Targets
 from .schema import ClassName, Label
 
 MAX_CLASSES = 10_000
+LAST_CHARACTER = 0x10FFFF
 
 
 def as_labels(y: Any) -> Array:
@@ -33,7 +34,18 @@ def as_labels(y: Any) -> Array:
             f"Labels must be one class per row, but got the shape {values.shape}. "
             "For one-hot labels, give y.argmax(axis=1)."
         )
+    if values.dtype.kind == "U" and values.size:
+        _refuse_no_characters(values)
     return values
+
+
+def _refuse_no_characters(values: Array) -> None:
+    """Refuse text of a damaged file whose numbers stand for no characters: Python makes broken strings of them."""
+    codes = np.ascontiguousarray(values).view(np.dtype(np.uint32).newbyteorder(values.dtype.byteorder))
+    bad = (codes > LAST_CHARACTER) | ((codes >= 0xD800) & (codes < 0xE000))
+    if bad.any():
+        row = int(np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))[0])
+        raise InputError(f"Labels must be numbers or text, but row {row} (from 0) has no characters. Read them again.")
 
 
 def make_label(y: Array, name: str, unlabelled: str | int = "auto") -> Label:
@@ -54,10 +66,7 @@ def make_label(y: Array, name: str, unlabelled: str | int = "auto") -> Label:
         >>> make_label(np.array([0, -1, 1, -1]), "species").classes
         (0, 1)
     """
-    try:
-        names = [_plain(v) for v in y[_known(y)].tolist()]
-    except (ValueError, SystemError, TypeError) as err:  # text of a damaged file that holds no characters
-        raise InputError(f"Labels must be numbers or text, but {name!r} holds {y.dtype}: {err}. Convert them.") from err
+    names = [_plain(v) for v in y[_known(y)].tolist()]
     names = [v for v in names if str(v) != str(unlabelled)] if unlabelled not in ("auto", "never") else names
     if any(isinstance(v, float) for v in names):
         bad = next(v for v in names if isinstance(v, float))

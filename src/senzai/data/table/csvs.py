@@ -125,7 +125,7 @@ def _lines_of_names(text: str, mark: str, quote: str) -> int:
     """Return how many lines there are up to the end of the names: they may have line breaks, and empty lines above."""
     reader = _reader(text, mark, quote)
     with suppress(csv.Error):
-        next(row for row in reader if any(c.strip() for c in row))
+        next((row for row in reader if any(c.strip() for c in row)), None)
     return int(reader.line_num)
 
 

@@ -16,6 +16,9 @@ from ..limits import guarded, need_sound_archive
 from ..options import TableOptions
 from . import encodings, exact, texts
 
+EXCEL_ROWS = 2**20
+"""Rows that a sheet can have."""
+
 
 # --- Parquet and Arrow ----------------------------------------------------------------------------------------------
 def parquet(path: Path, rows: int) -> Iterator[Any]:
@@ -146,12 +149,22 @@ def excel(path: Path, options: TableOptions) -> tuple[Any, str, tuple[str, ...]]
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             sheet, notes = _sheet(book, options.sheet, path)
-            rows = [[_cell(c) for c in row] for row in book[sheet].iter_rows()]
+            rows = _excel_rows(book[sheet], path)
             part = "" if sheet == book.worksheets[0].title else sheet
         finally:
             book.close()
     frame = _excel_frame(rows, options)
     return frame, part, (*notes, *_like_numbers(frame))
+
+
+def _excel_rows(page: Any, path: Path) -> list[list[Any]]:
+    page.reset_dimensions()  # a sheet says how large it is, and need not be right
+    rows: list[list[Any]] = []
+    for row in page.iter_rows():
+        if len(rows) == EXCEL_ROWS:
+            raise InputError(f"A sheet has {EXCEL_ROWS:,} rows at most, but {str(path)!r} counts more. Save it again.")
+        rows.append([_cell(c) for c in row])
+    return rows
 
 
 def _sheet(book: Any, asked: str | int | None, path: Path) -> tuple[str, tuple[str, ...]]:

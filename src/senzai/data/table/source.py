@@ -12,7 +12,7 @@ from senzai.core.errors import InputError
 
 from .. import sources
 from ..column import Column, Table
-from ..limits import need_no_holes, need_room
+from ..limits import need_no_holes, need_regular, need_room
 from ..options import TableOptions
 from . import amounts, csvs, databases, encodings, exact, files, texts
 from .writing import of_polars
@@ -157,7 +157,7 @@ def _in_memory(frame: Any, origin: str, form: str, notes: tuple[str, ...] = ()) 
 
 # --- files ----------------------------------------------------------------------------------------------------------
 def _from_file(path: Path, options: TableOptions, table: Table | None) -> Source:
-    suffix, origin = _suffix(path), repr(str(path))
+    suffix, origin = _suffix(need_regular(path)), repr(str(path))
     if suffix not in SUFFIXES:
         raise InputError(f"A table is a file with the suffix {', '.join(SUFFIXES)}, but got {path.name!r}. Convert it.")
     if suffix in TEXTS:
