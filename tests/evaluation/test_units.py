@@ -14,7 +14,8 @@ from senzai.core.errors import BundleError
 from senzai.core.random import forked
 from senzai.dist import NormalFamily
 from senzai.evaluation.marginals import Marginals, middle_and_spread, quantile
-from senzai.evaluation.scores import METHODS, Reference, make_reference, rank_among, rarity_among, score
+from senzai.evaluation.rarity import joined, rarity_among
+from senzai.evaluation.scores import METHODS, Reference, make_reference, score
 from senzai.evaluation.units import units_of
 from senzai.evaluation.vectors import vectors
 from senzai.models import Flat
@@ -65,11 +66,11 @@ def test_a_value_far_beyond_all_others_is_strange_in_proportion(run, frame):
 
 
 def test_the_greatest_value_is_as_far_as_in_the_data(run, frame):
-    """By quantiles it would be 5 times as strange as one in ten, by its size it is 200 times as strange."""
+    """By quantiles it would be twice as far as one in ten, by its size it is 14 times as far."""
     odd = frame[:2].assign(income=frame["income"].quantile([0.9, 1.0]).to_numpy(), height=170.0, grade=2, town="Ulm")
-    for method in ("middle", "residual"):
+    for method, least in (("middle", 4), ("residual", 20)):
         usual, greatest = run.score(odd, method=method)
-        assert greatest > 20 * usual
+        assert greatest > least * usual
 
 
 def test_rows_kept_by_another_version_are_refused_with_a_way_out(run, tmp_path):
@@ -79,7 +80,7 @@ def test_rows_kept_by_another_version_are_refused_with_a_way_out(run, tmp_path):
     torch.testing.assert_close(again.units.data, run.reference.units.data)
     assert set(again.held) == set(METHODS)
     with pytest.raises(BundleError, match="reference="):
-        Reference.of({n: t for n, t in tensors.items() if n != "owner"})
+        Reference.of({n: t for n, t in tensors.items() if n != "rows.x"})
 
 
 # --- single columns ---------------------------------------------------------------------------------------------------
@@ -115,14 +116,39 @@ def test_quantiles_pass_over_what_is_missing():
 
 # --- together ---------------------------------------------------------------------------------------------------------
 def test_a_rarity_is_the_logarithm_of_a_p_value_and_has_no_jumps():
-    held = torch.tensor([1.0, 2.0, 5.0, 9.0], dtype=torch.float64)
-    at = torch.linspace(-3, 30, 3001, dtype=torch.float64)
+    held = torch.tensor([1.0, 2.0, 5.0, 9.0, 9.5, 11.0, 12.0, 20.0], dtype=torch.float64)
+    at = torch.linspace(-3, 60, 6001, dtype=torch.float64)
     rarity = rarity_among(at, held)
     assert (rarity.diff() >= 0).all()
     assert rarity.diff().max() < 0.02
-    assert rarity_among(held[-1:], held).item() == pytest.approx(np.log(5))
-    assert rarity[-1] > np.log(5) + 2
-    assert (rank_among(at, held) >= 0).all()
+    assert rarity_among(held[3:4], held).item() == pytest.approx(np.log(9 / 5))
+    assert rarity_among(torch.tensor([-100.0]), held).item() == 0
+
+
+@pytest.mark.parametrize("n", [40, 2000])
+def test_of_an_exponential_score_the_rarity_is_known_also_far_beyond_the_largest(n):
+    """-log P(S > s) = s; what is measured at the quartile and the median excess differs by a few standard errors."""
+    held = torch.from_numpy(np.random.default_rng(0).exponential(size=n))
+    at = torch.tensor([1.0, 2.0, 10.0, 100.0], dtype=torch.float64)
+    error = 5 * at * (4 / n) ** 0.5 / np.log(2)
+    assert ((rarity_among(at, held) - at).abs() <= error).all()
+
+
+def test_anomalies_among_held_out_rows_do_not_stretch_the_scale():
+    """A tenth of the held-out rows are a thousand times as strange; measured by them all others would be usual."""
+    r = np.random.default_rng(1)
+    clean = torch.from_numpy(r.exponential(size=300))
+    dirty = torch.cat([clean, torch.from_numpy(1000 + r.exponential(size=33))])
+    at = torch.tensor([10.0, 1000.0], dtype=torch.float64)
+    assert (rarity_among(at, dirty) > 0.3 * rarity_among(at, clean)).all()
+
+
+def test_equal_held_out_scores_leave_a_scale():
+    for held in (torch.ones(20), torch.tensor([0.0] * 19 + [1.0]), torch.tensor([0.0] * 2 + [1.0] * 18)):
+        found = rarity_among(torch.tensor([0.5, 1.0, 3.0, 30.0]), held)
+        assert found.isfinite().all()
+        assert (found.diff() >= 0).all()
+        assert found[3] > found[1]
 
 
 @pytest.fixture(scope="module")
@@ -146,11 +172,19 @@ def test_anomalies_that_lie_together_are_found(crowd, method):
     assert found[970:].min() > found[:970].quantile(0.9)
 
 
-def test_auto_is_the_mean_rarity_of_its_members(crowd):
+def test_auto_is_the_root_mean_square_of_the_rarities_of_its_members(crowd):
     model, batch = crowd
     reference = make_reference(model, batch, batch.take(slice(0, 200)), k=4)
     some = batch.take(slice(900, 1000))
-    members = ("reconstruction", "knn", "input_knn", "marginal", "middle")
-    each = [rarity_among(score(model, some, m, reference=reference, k=4).values, reference.held[m]) for m in members]
+    members = ("elbo", "knn", "input_knn", "marginal", "middle")
+    each = torch.stack([
+        rarity_among(score(model, some, m, reference=reference, k=4).values, reference.held[m]) for m in members
+    ])
     found = score(model, some, "auto", reference=reference, k=4).values
-    torch.testing.assert_close(found, torch.stack(each).mean(0))
+    torch.testing.assert_close(found, each.square().mean(0).sqrt())
+    torch.testing.assert_close(joined(each), found)
+
+
+def test_one_score_that_has_never_been_so_high_counts_whatever_the_others_say():
+    usual = torch.full((4, 1), 3.0)
+    assert joined(torch.cat([usual, torch.tensor([[50.0]])])) > joined(torch.full((5, 1), 10.0))

@@ -107,14 +107,15 @@ def pieces(
 
 
 def table_of(
-    run: Trained, found: Scores, method: str, *, shares: bool, contamination: float | None, false_alarm: float | None
+    run: Trained, found: Scores, method: str, *, shares: bool, contamination: float | None, false_alarm: float | None,
+    k: int, seed: int,
 ) -> Any:
     """Return scores as a frame: score, p-value and flag where asked for, and the shares of the columns."""
     import pandas as pd
 
     out: dict[str, Any] = {"score": found.values.double().numpy()}
     if contamination is not None or false_alarm is not None:
-        held = reference_of(run).held[method]
+        held = reference_of(run).held_scores(run.model, method, k=k, seed=seed)  # as the rows were scored
         p = p_values(found.values, held)
         out["p_value"] = p.numpy()
         if false_alarm is not None:
@@ -163,5 +164,7 @@ def scores(
     found = Scores(torch.cat([p.values for p in parts]), torch.cat([p.shares for p in parts]))
     if not shares and contamination is None and false_alarm is None:
         return found.values.double().numpy()
-    made = table_of(run, found, method, shares=shares, contamination=contamination, false_alarm=false_alarm)
+    made = table_of(
+        run, found, method, shares=shares, contamination=contamination, false_alarm=false_alarm, k=k, seed=seed
+    )
     return made if dataset.index is None else made.set_axis(dataset.index, axis=0)

@@ -46,7 +46,8 @@ def score(
     with Writer(output) as writer:
         for found in scoring.pieces(model, dataset, method, k=k, seed=seed):
             frame = scoring.table_of(
-                model, found, method, shares=shares, contamination=contamination, false_alarm=false_alarm
+                model, found, method, shares=shares, contamination=contamination, false_alarm=false_alarm, k=k,
+                seed=seed,
             )
             n += len(frame)
             flagged += int(frame["anomaly"].sum()) if "anomaly" in frame else 0

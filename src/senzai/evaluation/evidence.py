@@ -1,0 +1,138 @@
+"""What every score of strangeness is made from: costs under draws of the latents, and rows and residuals as vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.batch import Batch
+from ..core.errors import CombinationError
+from ..core.random import Noise, using
+from ..dist import elementwise
+from ..dist.ops import expected
+from ..models.base import LatentModel
+from ..models.modes import judging
+from ..nn.inputs import as_float
+from .units import Units
+from .vectors import vectors
+
+ROWS = 512
+NUMBERS = 4_000_000
+"""Numbers that one piece of work may hold: of very many features, fewer rows are scored at once."""
+
+
+def rows_at_once(width: int) -> int:
+    """Return how many rows of so many numbers are worked on at once.
+
+    Example:
+        >>> rows_at_once(16), rows_at_once(160_000)
+        (512, 25)
+    """
+    return max(1, min(ROWS, NUMBERS // max(1, width)))
+
+
+@dataclass(frozen=True)
+class SameForAll(Noise):
+    """Noise that is the same for every row, so that what is said of a row does not depend on its place."""
+
+    def normal(self, shape: tuple[int, ...], *, row_dim: int = 1, **like: Any) -> Tensor:
+        """Standard normal numbers, equal along the rows."""
+        return self._repeated(torch.randn, tuple(shape), row_dim, **like)
+
+    def uniform(self, shape: tuple[int, ...], *, row_dim: int = 1, **like: Any) -> Tensor:
+        """Uniform numbers, equal along the rows."""
+        return self._repeated(torch.rand, tuple(shape), row_dim, **like)
+
+    def _repeated(self, make: Any, shape: tuple[int, ...], row_dim: int, **like: Any) -> Tensor:
+        one = (*shape[:row_dim], 1, *shape[row_dim + 1 :]) if len(shape) > row_dim else shape
+        numbers: Tensor = make(one, generator=self.generator, **like)
+        return numbers.expand(shape)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Under draws from the posteriors of rows: expected costs by feature, rate, bound, and costs by importance."""
+
+    costs: Tensor
+    rate: Tensor
+    nll: Tensor
+    weighted: Tensor
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Rows as vectors, ``(N, D)``, NaN where missing, in the units of the data, and what the model leaves of them."""
+
+    inputs: Tensor
+    residuals: Tensor
+
+
+class Evidence:
+    """What is known of some rows; each half is computed when it is asked for.
+
+    Args:
+        model: Trained model.
+        batch: Rows.
+        units: From the model's numbers to those of the data; ``None`` where they are the same.
+        k: Draws per row.
+        seed: Seed of the draws.
+
+    Raises:
+        CombinationError: The model has no likelihood over the features of a row.
+    """
+
+    def __init__(self, model: LatentModel, batch: Batch, units: Units | None, *, k: int, seed: int) -> None:
+        family = getattr(getattr(model, "likelihood", None), "family", None)
+        if family is None:
+            raise CombinationError("Scores by feature need a model with one likelihood over the features of a row.")
+        self.model, self.batch, self.units, self.k, self.seed = model, batch, units, k, seed
+        self.family: Any = family
+
+    @cached_property
+    def drawn(self) -> Drawn:
+        """What needs draws of the latents."""
+        return Drawn(*self._in_pieces(self._draw, self.k))
+
+    @cached_property
+    def placed(self) -> Placed:
+        """What needs the posterior's middle alone."""
+        return Placed(*self._in_pieces(self._place, 1))
+
+    @cached_property
+    def owner(self) -> Tensor:
+        """Feature that each place of a vector belongs to, ``(D,)``."""
+        first = self.batch.take(slice(0, 1))
+        return vectors(self.family, as_float(first.tensor), first.observed)[1]
+
+    @cached_property
+    def n_features(self) -> int:
+        """Features of a row."""
+        return self.batch.tensor[:1].numel()
+
+    def _in_pieces(self, work: Callable[[Batch], tuple[Tensor, ...]], k: int) -> list[Tensor]:
+        rows = rows_at_once(k * self.n_features)
+        with judging(self.model):
+            found = [work(self.batch.take(slice(i, i + rows))) for i in range(0, len(self.batch), rows)]
+        return [torch.cat(parts) for parts in zip(*found, strict=True)]
+
+    def _draw(self, batch: Batch) -> tuple[Tensor, ...]:
+        with using(SameForAll.seeded(self.seed, device=batch.device)):
+            seen = self.model.infer(batch, self.k)
+        costs = -elementwise(seen.likelihood, as_float(batch.tensor)).flatten(2)
+        weight = torch.softmax(seen.log_w, 0)
+        rate = sum((seen.average(g.rate()) for g in seen.groups), torch.zeros(len(batch)))
+        return costs.mean(0), rate, -seen.bound(), (weight.unsqueeze(-1) * costs).sum(0)
+
+    def _place(self, batch: Batch) -> tuple[Tensor, ...]:
+        inputs, _ = vectors(self.family, as_float(batch.tensor), batch.observed)
+        with using(Noise(point=True)):
+            middle = expected(self.model.infer(batch, 1).likelihood)[0]
+        back, _ = vectors(self.family, middle, batch.observed)
+        if self.units is not None:
+            inputs, back = self.units(inputs), self.units(back)
+        return inputs, inputs - back
