@@ -12,11 +12,11 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.errors import CombinationError, InputError
 from ..core.random import derive, using
+from ..core.row_noise import RowNoise
 from ..dist.ops import draw, expected
 from ..models.base import LatentModel
 from ..models.modes import judging
 from .chunks import chunks
-from .noise import RowNoise
 from .results import Figure, Floats
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -216,7 +216,7 @@ def imputation_calibration(
     squared = _clustered(error, where, "squared error")
     rmse = sqrt(squared.value)
     details = {"of_column_means": plain_error, "share": share, "ess": float(ess.median())}
-    found = {"rmse": Figure(rmse, squared.se / max(2 * rmse, 1e-12), len(truth), seed, "rmse", details)}
+    found = {"rmse": Figure(rmse, squared.se / (2 * rmse or 1.0), len(truth), seed, "rmse", details)}
     if set(np.unique(truth)) <= {0.0, 1.0} and float(mean.min()) >= 0 and float(mean.max()) <= 1:
         found["calibration_error"] = probability_calibration(mean.cpu().numpy()[where], truth[where])
     else:
