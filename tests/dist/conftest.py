@@ -116,7 +116,7 @@ class Case:
     settings: dict = field(default_factory=dict)
     centre: float | tuple[float, ...] = 0.0
     size: float = 0.8
-    noise: bool = True  # draws come from standard noise, row by row
+    rejects: bool = False  # draws are proposed until accepted; gradients are implicit
 
     @property
     def family(self) -> Family:
@@ -187,12 +187,12 @@ CASES = {
         Case("laplace", laplace, REAL),
         Case("student_t", student_t, REAL, centre=(0.0, 0.0, 4.0)),
         Case("log_normal", log_normal, np.array([0.05, 1.0, 4.0]), centre=(0.0, -1.0), size=0.4),
-        Case("beta", beta, np.array([0.03, 0.5, 0.9]), centre=(0.0, 2.0), size=0.4, noise=False),
+        Case("beta", beta, np.array([0.03, 0.5, 0.9]), centre=(0.0, 2.0), size=0.4, rejects=True),
         Case("bernoulli", bernoulli, np.array([0.0, 1.0])),
         Case("continuous_bernoulli", continuous_bernoulli, np.array([0.0, 0.3, 1.0]), size=2.0),
-        Case("poisson", poisson, COUNTS, noise=False),
-        Case("negative_binomial", negative_binomial, COUNTS, noise=False),
-        Case("zero_inflated_negative_binomial", zero_inflated, COUNTS, noise=False),
+        Case("poisson", poisson, COUNTS),
+        Case("negative_binomial", negative_binomial, COUNTS),
+        Case("zero_inflated_negative_binomial", zero_inflated, COUNTS),
         Case("discretised_logistic", discretised_logistic, np.array([0.0, 4.0, 15.0]), {"levels": 16}, (0.0, -1.0)),
         Case(
             "discretised_logistic_mixture",

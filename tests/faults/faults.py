@@ -100,7 +100,7 @@ LIST = (
     ),
     Fault(
         "a Poisson without log x!", LIKELIHOODS,
-        edit("dist.counts:poisson_log_prob", " - torch.lgamma(x + 1)", ""),
+        edit("dist.numeric:poisson_log_prob", " - 0.5 * (2 * math.pi * safe).log()", ""),
         (f"{SCIPY}[poisson]",),
     ),
     Fault(
@@ -291,7 +291,7 @@ LIST = (
     ),
     Fault(
         "an evaluation with dropout", BOUNDS,
-        edit("models.modes:judging", "model.eval()", "pass"),
+        edit("models.modes:_hold", "module.training = False", "pass"),
         (f"{MODES}test_nothing_is_dropped[log_likelihood]",),
     ),
     Fault(
@@ -452,7 +452,7 @@ LIST = (
     # --- schema ------------------------------------------------------------------------------------------------------
     Fault(
         "values that keep the model's scale", SCHEMA,
-        edit("data.values:decode", "v = _unscaled(v, schema.value_scale)", "pass"),
+        edit("data.values:decode", "v = in_units(v, schema)", "pass"),
         (f"{IMAGES}test_black_and_white",),
     ),
     Fault(
@@ -511,7 +511,7 @@ LIST = (
     ),
     Fault(
         "codes and samples with dropout", VERBS,
-        edit("models.modes:judging", "model.eval()", "pass"),
+        edit("models.modes:_hold", "module.training = False", "pass"),
         (f"{USE}test_nothing_is_dropped_and_the_mode_is_put_back[encode]",),
     ),
     Fault(

@@ -77,6 +77,22 @@ def test_draws_score_themselves_as_their_density_does(name):
     torch.testing.assert_close(every.diagonal(dim1=1, dim2=2), log_q, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("far", [10.0, 100.0, 1000.0])
+def test_points_that_were_not_drawn_have_a_density_in_single_precision(name, far):
+    """Also where the gates of an autoregressive step close: what was pulled back lands where it came from."""
+    posterior = MADE[name](MLPEncoder((5,), (6,)), 4)
+    with torch.no_grad():
+        for p in (p for n, p in posterior.named_parameters() if not n.startswith("encoder")):
+            p.mul_(2.0)
+        q = posterior(Batch(torch.randn(50, 5)))
+        y = far * torch.randn(30, 50, 4)
+        log_q = q.log_prob(y)
+        assert torch.isfinite(log_q).all()
+        assert log_q.dtype is y.dtype
+        if name != "nsf":  # whose couplings shrink a thousandfold, as far out as single precision goes
+            torch.testing.assert_close(q.push(q.pull(y))[0].to(y.dtype), y, rtol=1e-2, atol=1e-2 * far)
+
+
 @pytest.mark.parametrize("name", ["planar", "radial", "sylvester"])
 def test_the_density_integrates_to_one(name):
     q = flow_of(name, 2, size=0.5)

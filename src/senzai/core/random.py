@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -61,6 +61,25 @@ class Noise:
         generator = torch.Generator(device)
         generator.manual_seed(seed)
         return cls(generator, offset, total)
+
+    def apart(self) -> Noise:
+        """Return a source for the same rows that is seeded by one number of this one.
+
+        However much is taken from it (by rejection, say, as much as the slowest of all rows needs), this one goes on
+        alike, and so do the numbers of every row. The global generator has no such source; it is returned itself.
+
+        Example:
+            >>> a, b = Noise.seeded(0), Noise.seeded(0)
+            >>> _ = a.apart().normal((2, 1)), b.apart().normal((9, 1))
+            >>> bool((a.normal((1, 3)) == b.normal((1, 3))).all())
+            True
+        """
+        if self.generator is None or self.point:
+            return self
+        device = self.generator.device
+        generator = torch.Generator(device)
+        generator.manual_seed(int(torch.randint(2**62, (), generator=self.generator, device=device)))
+        return replace(self, generator=generator)
 
     def _rows(self, shape: tuple[int, ...], row_dim: int) -> tuple[tuple[int, ...], slice | None]:
         if self.total is None or len(shape) <= row_dim:
@@ -122,7 +141,15 @@ class LaterRows(Noise):
     @classmethod
     def of(cls, inner: Noise, lead: int) -> Noise:
         """Return ``inner`` seen through that shift."""
-        return cls(inner.generator, inner.offset, inner.total, inner.point, inner=inner, lead=lead) if lead else inner
+        if not lead:
+            return inner
+        return cls(
+            inner.generator, inner.offset, inner.total, inner.point, inner.spread, inner=inner, lead=lead
+        )
+
+    def apart(self) -> Noise:
+        """Return ``inner``'s seen through the shift."""
+        return LaterRows.of(self.inner.apart(), self.lead)
 
     def normal(
         self, shape: tuple[int, ...], *, row_dim: int = 1, dtype: torch.dtype | None = None,
@@ -160,8 +187,12 @@ class CopiedRows(Noise):
     def of(cls, inner: Noise, *, classes: int = 1, draws: int = 1) -> Noise:
         """Return ``inner`` seen through the copies."""
         return cls(
-            inner.generator, inner.offset, None, inner.point, inner=inner, classes=classes, draws=draws
+            inner.generator, inner.offset, None, inner.point, inner.spread, inner=inner, classes=classes, draws=draws
         )
+
+    def apart(self) -> Noise:
+        """Return ``inner``'s seen through the copies."""
+        return CopiedRows.of(self.inner.apart(), classes=self.classes, draws=self.draws)
 
     def _ask(self, ask: Callable[..., Tensor], shape: tuple[int, ...], row_dim: int, **like: Any) -> Tensor:
         copies = self.classes * self.draws

@@ -82,7 +82,7 @@ def fill(given: Mapping[str, object], n: int, schema: Schema, *, seed: int) -> d
     wanted = {_name(k, schema): v for k, v in given.items()}
     if condition is None:
         return None
-    fixed = {k: _values(k, v, n) for k, v in wanted.items()}
+    fixed = {k: row_by_row(k, v, n) for k, v in wanted.items()}
     drawn = _drawn(condition, fixed, n, np.random.default_rng(derive(seed, "condition")))
     return {name: fixed.get(name, [row[j] for row in drawn]) for j, name in enumerate(condition.names)}
 
@@ -103,7 +103,12 @@ def _name(name: str, schema: Schema) -> str:
     return name
 
 
-def _values(name: str, value: object, n: int) -> list[Any]:
+def row_by_row(name: str, value: object, n: int) -> list[Any]:
+    """Return ``n`` values: one for all rows, or one for each.
+
+    Raises:
+        SettingError: There are neither 1 nor ``n``.
+    """
     if isinstance(value, str) or not hasattr(value, "__len__"):
         return [value] * n
     many: Any = value

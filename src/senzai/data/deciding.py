@@ -56,6 +56,8 @@ def decide(
         kept["missing"] = "keep"
     if decision.values in ("real", "unit") and any(d is not None for d in facts.decimals):
         kept["decimals"] = list(facts.decimals)
+    if decision.values == "real" and facts.offset:
+        kept["offset"] = list(facts.offset)
     reasons = (*opened.notes, decision.reason, *_remarks(opened, facts, kept), *about_label)
     return Schema(
         kind=kind, event_shape=event_shape, dtype=opened.dtype, values=decision.values, n_levels=decision.n_levels,
@@ -103,6 +105,10 @@ def _remarks(opened: Opened, facts: Facts, kept: dict[str, JsonValue]) -> list[s
         names = [str(opened.columns[i]) if opened.columns else str(i) for i in facts.constant[:3]]
         more = " ..." if len(facts.constant) > 3 else ""
         remarks.append(f"{len(facts.constant)} columns have one value only: {', '.join(names)}{more} (from 0).")
+    offset = kept.get("offset")
+    if isinstance(offset, list):
+        n = sum(o != 0 for o in offset)
+        remarks.append(f"{n} of {len(offset)} columns vary little far from zero and are counted from their middle.")
     decimals = kept.get("decimals")
     if isinstance(decimals, list):
         n = sum(d is not None for d in decimals)

@@ -15,6 +15,8 @@ BLOCK = 2**22
 MAX_DECIMALS = 6
 MAX_ROUNDED_COLUMNS = 10_000
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+COARSE = 1e-4
+"""Step of 32-bit numbers, as a share of the range of a feature, above which they are too coarse for it."""
 
 GRIDS = ("divide", "divide32", "multiply", "multiply32")
 """How 8-bit values became floats: k/255 or k*(1/255), in the user's precision or in float32 first."""
@@ -57,6 +59,9 @@ class Facts:
         n_missing: How many entries are NaN.
         constant: Features (of two-dimensional data) that have one value only.
         decimals: Decimals that each feature is rounded to, ``None`` where it is not rounded.
+        offset: What each feature (or all data that have no features) is counted from, 0 where 32-bit numbers are fine
+            enough; empty where none is.
+        reach: Range of the values of a feature, the lower quartile of the features that vary.
     """
 
     low: float
@@ -69,6 +74,8 @@ class Facts:
     n_missing: int = 0
     constant: tuple[int, ...] = ()
     decimals: tuple[int | None, ...] = ()
+    offset: tuple[float, ...] = ()
+    reach: float = 1.0
 
 
 def bytes_facts() -> Facts:
@@ -141,14 +148,27 @@ class _Survey:
         return Facts(
             low=low, high=high, whole=self.whole, zero_one=self.zero_one, zero_full=self.zero_full, grid=grid,
             on_grid=int(self.seen.sum()), n_missing=self.n_missing, constant=tuple(int(i) for i in constant),
-            decimals=self._decimals(),
+            decimals=self._decimals(), offset=self._offset(), reach=self._reach(),
         )
+
+    def _offset(self) -> tuple[float, ...]:
+        """Give features that lie far from zero, for how little they vary, the middle of their values to count from."""
+        span, size = self.high - self.low, np.maximum(np.abs(self.low), np.abs(self.high))
+        coarse = (span > 0) & np.isfinite(span) & (size * 2.0**-23 > COARSE * span)
+        middle = np.where(coarse, np.float32(self.low / 2 + self.high / 2), 0.0).reshape(-1)
+        return tuple(float(m) for m in middle) if middle.any() else ()
+
+    def _reach(self) -> float:
+        span = np.atleast_1d(self.high - self.low)
+        varying = np.sort(span[(span > 0) & np.isfinite(span)])
+        return float(varying[(len(varying) - 1) // 4]) if len(varying) else 1.0
 
     def _decimals(self) -> tuple[int | None, ...]:
         """Keep the rounding only where float32 is fine enough to come back to the very same decimal."""
         if not len(self.decimals):
             return ()
-        size = np.maximum(np.abs(self.low), np.abs(self.high))
+        far = np.array(self._offset() or (0.0,))
+        size = np.maximum(np.abs(self.low - far), np.abs(self.high - far))
         fine = (self.decimals <= MAX_DECIMALS) & (size * 2.0**-24 < 0.4 * 10.0**-self.decimals)
         return tuple(int(d) if ok else None for d, ok in zip(self.decimals, fine, strict=True))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from .frames import with_index
 from .kind import KINDS, Kind
 from .limits import whole_text
 from .options import Options, names_of, parse
-from .rows import Rows
+from .rows import ChosenRows, Rows, as_index
 from .schema import Proposal, Schema
 from .split import split_indices
 
@@ -50,6 +50,23 @@ class Dataset:
     def batch(self, indices: Any = None) -> Batch:
         """Return some rows as a batch, all of them by default."""
         return self.rows.take(np.arange(len(self)) if indices is None else np.asarray(indices))
+
+    def take(self, indices: Any) -> Dataset:
+        """Return some of the rows as a data set, with their schema, labels, condition, lengths and names.
+
+        It is not the training data any more, however it came about, and has no table to go through again.
+
+        Example:
+            >>> one = open_data((np.array([[0.5, np.nan], [2.0, 1.5]]), [3, 4]), options={"missing": "keep"}).take([0])
+            >>> len(one), one.batch().observed.tolist(), one.rows.targets.y.tolist()
+            (1, [[True, False]], [0])
+        """
+        at = as_index(np.asarray(indices))
+        return replace(
+            self, schema=self.schema.but(n_rows=len(at), fingerprint=""), rows=ChosenRows(self.rows, at),
+            index=None if self.index is None else self.index[at],
+            source=self.source[at] if isinstance(self.source, np.ndarray) else None,
+        )
 
     def decode(self, x: Data, *, soft: bool = False) -> Any:
         """Turn model values back into what the user had; results for all rows get the rows' names."""

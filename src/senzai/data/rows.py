@@ -158,6 +158,38 @@ class StreamedRows(Rows):
         return self._nbytes
 
 
+@final
+class ChosenRows(Rows):
+    """Some rows of others, in an order of their own, with all that belongs to them.
+
+    Example:
+        >>> whole = MemoryRows(torch.arange(6).reshape(3, 2), Targets(torch.tensor([0, 1, 0])))
+        >>> rows = ChosenRows(whole, np.array([1]))
+        >>> len(rows), rows.take(np.array([0])).x.tolist(), rows.targets.y.tolist()
+        (1, [[2, 3]], [1])
+    """
+
+    def __init__(self, inner: Rows, index: Array) -> None:
+        self._inner, self._index = inner, as_index(index)
+        at, old = torch.from_numpy(self._index), inner.targets
+        y, known, c = (None if v is None else v[at] for v in (old.y, old.known, old.c))
+        self.targets = Targets(y, known, old.n_classes, c)
+        self.lengths = None if inner.lengths is None else inner.lengths[at]
+        self.in_memory = inner.in_memory
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def take(self, index: Array) -> Batch:
+        """Return the rows at ``index`` of those that were chosen."""
+        return self._inner.take(self._index[as_index(index)])
+
+    @property
+    def nbytes(self) -> int:
+        """The share of all rows."""
+        return self._inner.nbytes * len(self) // max(1, len(self._inner))
+
+
 def mapped(array: Array) -> Callable[[Array], Array]:
     """Return a ``fetch`` for an array on disk: rows are read in ascending order and handed out in the order asked.
 

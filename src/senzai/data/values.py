@@ -18,6 +18,8 @@ from .schema import Schema, Values
 FEW_LEVELS = 64
 MANY_LEVELS = 2**16
 GRID_EVIDENCE = 32
+NARROW = 0.05
+"""Range below which numbers between 0 and 1 are no shares but real numbers in a large unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ def _automatic(facts: Facts, dtype: str, image: bool) -> Decision:
     if facts.whole and facts.low >= 0:
         eight_bit = dtype == "uint8" or facts.high == 255
         return _levels(facts, dtype) if (image or eight_bit) and facts.high < MANY_LEVELS else _count(facts)
-    if not facts.whole and facts.low >= 0 and facts.high <= 1:
+    if not facts.whole and facts.low >= 0 and facts.high <= 1 and facts.reach >= NARROW:
         return _unit(1.0, "Values are between 0 and 1 and not on the grid of 8-bit values")
     return _real(facts)
 
@@ -160,6 +162,7 @@ def encode(x: Array, schema: Schema, *, start: int = 0) -> tuple[Tensor, Tensor 
     if x.dtype == np.uint8 and schema.n_levels == 256 and schema.value_scale == 1:
         return torch.from_numpy(np.array(x)), None
     gone = np.isnan(x) if x.dtype.kind == "f" else np.zeros((), dtype=bool)
+    x = _counted(x, schema)
     v = _scaled(np.where(gone, 0, x) if gone.any() else x, schema)
     _refuse_foreign(v, schema, start)
     out = torch.from_numpy(np.ascontiguousarray(v.astype(np.uint8 if target == torch.uint8 else np.float32)))
@@ -168,6 +171,12 @@ def encode(x: Array, schema: Schema, *, start: int = 0) -> tuple[Tensor, Tensor 
 
 def _names(x: Array, schema: Schema) -> tuple[str | int, ...] | None:
     return schema.columns if schema.columns and x.ndim == 2 and x.shape[1] == len(schema.columns) else None
+
+
+def _counted(x: Array, schema: Schema) -> Array:
+    """Count far-off features from where the schema says, before 32-bit numbers round them."""
+    offset = schema.options.get("offset")
+    return x.astype(np.float64) - np.asarray(offset) if offset else x
 
 
 def _scaled(x: Array, schema: Schema) -> Array:
@@ -233,7 +242,7 @@ def decode(x: Array, schema: Schema, *, soft: bool = False) -> Array:
     v = x.astype(np.float64)
     if not soft and is_discrete(schema):
         v = np.clip(np.rint(v), 0, np.inf if schema.n_levels is None else schema.n_levels - 1)
-    v = _unscaled(v, schema.value_scale)
+    v = in_units(v, schema)
     if not soft:
         v = rounded(v, schema.options.get("decimals"))
     return cast(v, np.dtype(np.float32) if soft and dtype.kind != "f" else dtype)
@@ -244,9 +253,13 @@ def user_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(np.float32 if name == "bfloat16" else name)
 
 
-def _unscaled(v: Array, scale: float) -> Array:
+def in_units(v: Array, schema: Schema) -> Array:
+    """Return model values, float64, in the user's units: neither rounded nor in the user's dtype."""
+    scale = schema.value_scale
     inverse = round(1 / scale)
-    return v * inverse if inverse >= 1 and abs(1 / scale - inverse) < 1e-9 else v / scale
+    v = v * inverse if inverse >= 1 and abs(1 / scale - inverse) < 1e-9 else v / scale
+    offset = schema.options.get("offset")
+    return v + np.asarray(offset) if offset else v
 
 
 def rounded(v: Array, decimals: Any) -> Array:

@@ -3,45 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from senzai.core.random import Noise
 from senzai.core.spec import part
 
-from .bases import Elementwise, as_real
+from .bases import FromNoise, as_real
 from .family import Family, Support, Unit, over_event, split_raw, weighted_mean
-from .numeric import between, half_count, log_rising, tame, weighted_moments
+from .numeric import between, half_count, log_rising, poisson_log_prob, tame, weighted_moments
+from .ops import Shape
+from .variates import log_gamma_variate, poisson_variate
 
 LOG_MEAN_LIMIT = 30.0
 LOG_DISPERSION_LIMIT = 10.0
-LARGEST_RATE = 1e15
-"""Rates are cut here before a Poisson draw, whose whole numbers would overflow."""
 
 
 # --- distributions --------------------------------------------------------------------------------------------------
-def poisson_log_prob(x: Tensor, log_rate: Tensor) -> Tensor:
-    """Log probability of counts with the rate ``exp(log_rate)``."""
-    return x * log_rate - log_rate.exp() - torch.lgamma(x + 1)
-
-
 def negative_binomial_log_prob(x: Tensor, log_mean: Tensor, log_dispersion: Tensor) -> Tensor:
-    """Log probability of counts with a mean and a dispersion given by their logarithms."""
+    """Log probability of counts with a mean and a dispersion given by their logarithms.
+
+    Computed in double precision, because terms as large as ``x log x`` cancel; given in the precision of ``log_mean``.
+    """
+    dtype, x, log_mean, log_dispersion = log_mean.dtype, x.double(), log_mean.double(), log_dispersion.double()
     r, ratio = log_dispersion.exp(), log_mean - log_dispersion
-    return log_rising(r, x) - torch.lgamma(x + 1) - r * F.softplus(ratio) + x * F.logsigmoid(ratio)
-
-
-def gamma_poisson(mean: Tensor, r: Tensor) -> Tensor:
-    """Draw negative binomial counts: Poisson, the rate drawn from a gamma."""
-    rate = torch._standard_gamma(r) * (mean / r)
-    return torch.poisson(rate.clamp(max=LARGEST_RATE))
+    log_p = log_rising(r, x) - torch.lgamma(x + 1) - r * F.softplus(ratio, threshold=40) + x * F.logsigmoid(ratio)
+    return log_p.to(dtype)
 
 
 @final
-class LogPoisson(Elementwise):
+class LogPoisson(FromNoise):
     r"""Poisson from the logarithm of its rate, so that a rate that underflows still has a density.
 
     .. math:: \log p(x) = x \eta - e^\eta - \log x!
@@ -77,15 +72,13 @@ class LogPoisson(Elementwise):
         """Log probability, elementwise."""
         return poisson_log_prob(as_real(value, self.log_rate), self.log_rate)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
         """Draw counts."""
-        with torch.no_grad():
-            rate = self.mean.expand(self._extended_shape(sample_shape))
-            return torch.poisson(rate.clamp(max=LARGEST_RATE))
+        return poisson_variate(self.mean.expand(*shape, *self.batch_shape), noise, len(shape))
 
 
 @final
-class NegativeBinomial(Elementwise):
+class NegativeBinomial(FromNoise):
     r"""Overdispersed counts with mean :math:`\mu` and dispersion :math:`r`; Poisson as :math:`r \to \infty`.
 
     .. math:: p(x) = \frac{\Gamma(r + x)}{\Gamma(r)\, x!} \Big(\frac{r}{r + \mu}\Big)^r
@@ -128,11 +121,12 @@ class NegativeBinomial(Elementwise):
         """Log probability, elementwise."""
         return negative_binomial_log_prob(as_real(value, self.log_mean), self.log_mean, self.log_dispersion)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw counts."""
-        shape = self._extended_shape(sample_shape)
-        with torch.no_grad():
-            return gamma_poisson(self.mean.expand(shape), self.log_dispersion.exp().expand(shape))
+    def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
+        """Draw counts: Poisson, the rate drawn from a gamma."""
+        full = (*shape, *self.batch_shape)
+        log_rate = self.log_mean - self.log_dispersion
+        log_rate = log_rate + log_gamma_variate(self.log_dispersion.exp().expand(full), noise, len(shape))
+        return poisson_variate(log_rate.exp(), noise, len(shape))
 
 
 # --- families -------------------------------------------------------------------------------------------------------

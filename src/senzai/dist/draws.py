@@ -27,7 +27,7 @@ def _(p: Categorical, shape: Shape, noise: Noise) -> Tensor:
 @_draw.register(Laplace)
 def _(p: Laplace, shape: Shape, noise: Noise) -> Tensor:
     u = open_uniform((*shape, *p.loc.shape), noise, row_dim=len(shape), like=p.loc)
-    return p.loc + p.scale * laplace_quantile(u)
+    return p.loc + noise.spread * p.scale * laplace_quantile(u)
 
 
 @_draw.register(MixtureSameFamily)

@@ -74,11 +74,11 @@ class Flow(Distribution):
         return z
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log density of any value, through the inverse."""
+        """Log density of any value, through the inverse, which may be in a higher precision than the value."""
         start = self.pull(value)
         _, log_det = self.push(start)
         log_q: Tensor = self.base.log_prob(start)
-        return log_q - log_det
+        return (log_q - log_det).to(value.dtype)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Draw differentiably, with the ambient noise."""

@@ -7,13 +7,13 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.distributions import Beta, constraints
+from torch.distributions import Dirichlet, constraints
 
 from senzai.core.random import Noise
 
-from .bases import Elementwise, FromNoise
+from .bases import FromNoise
 from .numeric import LOG_SQRT_2PI, log_rising
-from .ops import Shape
+from .ops import Shape, _draw
 
 
 def normal_log_prob(x: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
@@ -31,9 +31,10 @@ def student_t_log_prob(x: Tensor, loc: Tensor, scale: Tensor, df: Tensor) -> Ten
 
 
 def beta_log_prob(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Log density of the beta distribution, ``x`` strictly between 0 and 1."""
+    """Log density of the beta distribution, ``x`` strictly between 0 and 1; large terms cancel in double precision."""
+    dtype, x, a, b = a.dtype, x.double(), a.double(), b.double()
     normaliser = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
-    return (a - 1) * x.log() + (b - 1) * torch.log1p(-x) - normaliser
+    return ((a - 1) * x.log() + (b - 1) * torch.log1p(-x) - normaliser).to(dtype)
 
 
 @final
@@ -90,7 +91,7 @@ class StudentT(FromNoise):
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
         """Polar method: a radius and an angle."""
         radius, turn = self._uniform(shape, noise), self._uniform(shape, noise)
-        return self.loc + self.scale * student_t_polar(radius, turn, self.df)
+        return self.loc + noise.spread * self.scale * student_t_polar(radius, turn, self.df)
 
     def inside(self) -> Tensor:
         """The location."""
@@ -156,7 +157,7 @@ class LogNormal(FromNoise):
 
 
 @final
-class OpenBeta(Elementwise):
+class OpenBeta(FromNoise):
     r"""Beta distribution; values are kept ``margin`` away from 0 and 1, where its density may be zero or infinite.
 
     .. math:: p(x) = \frac{\Gamma(a + b)}{\Gamma(a)\,\Gamma(b)}\, x^{a - 1} (1 - x)^{b - 1}
@@ -206,14 +207,10 @@ class OpenBeta(Elementwise):
         """Log density, elementwise."""
         return beta_log_prob(value.clamp(self.margin, 1 - self.margin), self.a, self.b)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw differentiably (by implicit differentiation)."""
-        return Beta(self.a, self.b, validate_args=False).rsample(sample_shape)
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw without gradient."""
-        with torch.no_grad():
-            return self.rsample(sample_shape)
+    def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
+        """Draw differentiably: the first of two shares."""
+        shares = Dirichlet(torch.stack([self.a, self.b], -1), validate_args=False)
+        return _draw(shares, shape, noise)[..., 0]
 
     def inside(self) -> Tensor:
         """One half."""

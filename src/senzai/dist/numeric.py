@@ -113,6 +113,38 @@ def _stirling_tail(a: Tensor) -> Tensor:
     return inverse * (1 / 12 - square * (1 / 360 - square / 1260))
 
 
+def poisson_log_prob(x: Tensor, log_rate: Tensor) -> Tensor:
+    r"""Log probability of counts with the rate :math:`\mu = e^\eta`, in Loader's saddle-point form.
+
+    .. math:: \log p(x) = -\delta(x) - x \big(d + e^{-d} - 1\big) - \tfrac12 \log 2 \pi x, \quad d = \log x - \eta
+
+    with Stirling's error :math:`\delta`; nothing large cancels. Computed in double precision, given in that of
+    ``log_rate``: at a count of ten million single precision alone is wrong by several nats.
+
+    Reference:
+        Fast and Accurate Computation of Binomial Probabilities (Loader, 2000).
+
+    Example:
+        >>> poisson_log_prob(torch.tensor([0.0, 1e7]), torch.tensor([0.0, 1e7]).clamp_min(1.0).log())
+        tensor([-1.0000, -8.9780])
+    """
+    dtype, x, log_rate = log_rate.dtype, x.double(), log_rate.double()
+    none = x == 0
+    safe = torch.where(none, torch.ones_like(x), x)
+    d = safe.log() - log_rate
+    some = -stirling_error(safe) - safe * (d + torch.expm1(-d)) - 0.5 * (2 * math.pi * safe).log()
+    return torch.where(none, -log_rate.exp(), some).to(dtype)
+
+
+def stirling_error(x: Tensor) -> Tensor:
+    r"""Return :math:`\log x! - (x + \tfrac12) \log x + x - \tfrac12 \log 2 \pi` for ``x > 0``, in double precision."""
+    x = x.double()
+    large = x > STIRLING_FROM
+    small = torch.where(large, torch.ones_like(x), x)
+    exact = torch.lgamma(small + 1) - (small + 0.5) * small.log() + small - LOG_SQRT_2PI
+    return torch.where(large, _stirling_tail(x.clamp_min(STIRLING_FROM)), exact)
+
+
 # --- moments of observed data ---------------------------------------------------------------------------------------
 def weighted_moments(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance over rows of the observed entries; zero where nothing was observed."""

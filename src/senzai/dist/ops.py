@@ -16,7 +16,8 @@ from torch.distributions import Distribution, Independent, Laplace, Multivariate
 from torch.distributions.kl import kl_divergence, register_kl
 
 from senzai.core.errors import CombinationError
-from senzai.core.random import LaterRows, Noise, current_noise, derive, forked
+from senzai.core.random import LaterRows, Noise, current_noise, derive, using
+from senzai.core.steering import Steered
 
 from .around import Around
 
@@ -59,7 +60,7 @@ def draw(
 
 @singledispatch
 def _draw(p: Distribution, shape: Shape, noise: Noise) -> Tensor:
-    """Fall back on the distribution's own sampler, steered by the noise source through a seed of its own."""
+    """Fall back on the distribution's own sampler, steered by the noise source through a generator of its own."""
     if noise.spread != 1.0:
         raise CombinationError(
             f"A temperature needs draws made from normal numbers, but {type(p).__name__} has its own sampler. "
@@ -69,7 +70,8 @@ def _draw(p: Distribution, shape: Shape, noise: Noise) -> Tensor:
         return p.rsample(shape) if p.has_rsample else p.sample(shape)
     device = torch.device("cpu") if noise.generator is None else noise.generator.device
     seed = int(torch.randint(2**62, (), generator=noise.generator, device=device))
-    with forked(derive(seed, "rows", noise.offset), device=device):  # other rows, other numbers
+    own = Noise.seeded(derive(seed, "rows", noise.offset), device=device)  # other rows, other numbers
+    with using(own), Steered(own):
         return p.rsample(shape) if p.has_rsample else p.sample(shape)
 
 
@@ -112,8 +114,7 @@ def point(p: Distribution) -> Tensor:
     """
     if p.support is not None and p.support.is_discrete:
         return p.mode
-    mean = p.mean
-    return mean if bool(torch.isfinite(mean).all()) else p.mode
+    return _finite(p.mean, p)
 
 
 @point.register(Independent)
@@ -160,7 +161,13 @@ def expected(p: Distribution) -> Tensor:
         mean = p.mean
     except NotImplementedError:
         return p.mode
-    return mean if bool(torch.isfinite(mean).all()) else p.mode
+    return _finite(mean, p)
+
+
+def _finite(mean: Tensor, p: Distribution) -> Tensor:
+    """Return the mean, and the mode of those entries alone whose mean overflows or does not exist."""
+    known = torch.isfinite(mean)
+    return mean if bool(known.all()) else torch.where(known, mean, p.mode)
 
 
 # --- marginal -------------------------------------------------------------------------------------------------------

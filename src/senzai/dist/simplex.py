@@ -14,16 +14,14 @@ from senzai.core.errors import SettingError
 from senzai.core.random import Noise, current_noise
 from senzai.core.spec import part
 
-from .bases import open_uniform
 from .continuous import NormalFamily
 from .family import Family, Support, Unit, weighted_mean
 from .full import one_axis
 from .numeric import need_positive, positive, positive_raw
 from .ops import Shape, _draw, point
 from .spaces import Space, need_inside
+from .variates import log_gamma_variate
 
-_TRIES = 12
-"""Proposals per gamma variate; 95 of 100 are accepted at least, so that fewer than one in 1e15 has none."""
 _LEAST = -85.0  # log of the smallest share: below it single precision would give zero, whose density is no number
 
 
@@ -70,7 +68,7 @@ class _Shares(torch.autograd.Function):
 
 @_draw.register(Dirichlet)
 def _(p: Dirichlet, shape: Shape, noise: Noise) -> Tensor:
-    """Normalised gamma variates, each from a fixed count of standard numbers that belong to its row."""
+    """Normalised gamma variates."""
     alpha = p.concentration.expand(*shape, *p.concentration.shape)
     with torch.no_grad():
         log_gamma = log_gamma_variate(alpha.detach(), noise, len(shape))
@@ -79,25 +77,6 @@ def _(p: Dirichlet, shape: Shape, noise: Noise) -> Tensor:
     if not (alpha.requires_grad and torch.is_grad_enabled()):
         return shares
     return cast(Tensor, _Shares.apply(shares, alpha))  # type: ignore[no-untyped-call]  # torch's
-
-
-def log_gamma_variate(alpha: Tensor, noise: Noise, row_dim: int) -> Tensor:
-    """Log of gamma variates by Marsaglia and Tsang's rejection, the first accepted of a fixed number of proposals.
-
-    Reference:
-        A Simple Method for Generating Gamma Variables (Marsaglia and Tsang, 2000).
-        https://doi.org/10.1145/358407.358414
-    """
-    full = (*alpha.shape, _TRIES)
-    x = noise.normal(full, row_dim=row_dim, dtype=alpha.dtype, device=alpha.device)
-    u = open_uniform((*alpha.shape, _TRIES + 1), noise, row_dim=row_dim, like=alpha)
-    raised = torch.where(alpha < 1, alpha + 1, alpha)  # below one: raised by one, then shrunk
-    d = (raised - 1 / 3).unsqueeze(-1)
-    v = (1 + x / (9 * d).sqrt()).pow(3)
-    fine = (v > 0) & (u[..., 1:].log() < 0.5 * x.square() + d - d * v + d * v.clamp_min(1e-30).log())
-    chosen = fine.to(torch.int8).argmax(-1, keepdim=True)
-    log_v = v.clamp_min(1e-30).log().gather(-1, chosen).squeeze(-1)
-    return d.squeeze(-1).log() + log_v + torch.where(alpha < 1, u[..., 0].log() / alpha, torch.zeros_like(alpha))
 
 
 @part("family", "dirichlet")

@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
+from senzai.core.random import CopiedRows, LaterRows, Noise
+
 from .around import Around
+from .ops import Shape, _draw
 
 
 class Unfolded(Around):
@@ -52,6 +55,12 @@ class Unfolded(Around):
         """Draw with gradients."""
         n = len(tuple(sample_shape))
         return _split(self.base.rsample(sample_shape), n, self.k)
+
+
+@_draw.register(Unfolded)
+def _(p: Unfolded, shape: Shape, noise: Noise) -> Tensor:
+    inner = noise.inner if isinstance(noise, LaterRows) else noise  # the axis of the copies leads no longer
+    return _split(_draw(p.base, shape, CopiedRows.of(inner, draws=p.k)), len(shape), p.k)
 
 
 def _split(values: Tensor, axis: int, k: int) -> Tensor:

@@ -181,12 +181,13 @@ class Resampled(Vector):
 
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
         """Propose for all, keep what is accepted, and propose again for the others."""
-        z = self.numbers(shape, noise)
+        own = noise.apart()  # how often is proposed depends on the slowest row
+        z = self.numbers(shape, own)
         done = torch.zeros(z.shape[:-1], dtype=torch.bool, device=z.device)
         for _ in range(self.n_tries - 1):
-            u = self.numbers(shape, noise, uniform=True, width=()).clamp_min(torch.finfo(z.dtype).tiny)
+            u = self.numbers(shape, own, uniform=True, width=()).clamp_min(torch.finfo(z.dtype).tiny)
             done = done | (u.log() < self.log_accept(z))
-            if noise.total is None and bool(done.all()):
+            if bool(done.all()):
                 break
-            z = torch.where(done.unsqueeze(-1), z, self.numbers(shape, noise))
+            z = torch.where(done.unsqueeze(-1), z, self.numbers(shape, own))
         return z

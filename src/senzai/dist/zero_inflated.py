@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from senzai.core.random import Noise
 from senzai.core.spec import part
 
-from .bases import Elementwise
+from .bases import FromNoise
 from .counts import (
     LOG_DISPERSION_LIMIT,
     LOG_MEAN_LIMIT,
@@ -22,6 +23,7 @@ from .counts import (
 )
 from .family import Family, Support, Unit, over_event, split_raw, weighted_mean
 from .numeric import between, half_count, tame, weighted_moments
+from .ops import Shape
 
 
 def zero_inflated_log_prob(x: Tensor, gate: Tensor, log_p: Tensor) -> Tensor:
@@ -31,7 +33,7 @@ def zero_inflated_log_prob(x: Tensor, gate: Tensor, log_p: Tensor) -> Tensor:
 
 
 @final
-class ZeroInflatedNegativeBinomial(Elementwise):
+class ZeroInflatedNegativeBinomial(FromNoise):
     r"""Negative binomial counts, some of which were replaced by zero.
 
     .. math:: p(x) = \pi\,[x = 0] + (1 - \pi)\,\mathrm{NB}(x; \mu, r), \quad \pi = \sigma(\eta)
@@ -84,11 +86,9 @@ class ZeroInflatedNegativeBinomial(Elementwise):
         """Log probability, elementwise."""
         return zero_inflated_log_prob(value, self.gate, self.counted.log_prob(value))
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
         """Draw counts, and replace some."""
-        counts = self.counted.sample(sample_shape)
-        with torch.no_grad():
-            return counts * (torch.rand_like(counts) < torch.sigmoid(-self.gate))
+        return self.counted.from_noise(shape, noise) * (self._uniform(shape, noise) < torch.sigmoid(-self.gate))
 
 
 @part("family", "zero_inflated_negative_binomial")

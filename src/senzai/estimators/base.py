@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..core.errors import InputError
-from ..core.random import forked
+from ..core.random import Noise, using
 from ..data import KINDS, Dataset
 from ..data.masks import filled
 from ..face import Run, fit, train_on
@@ -109,7 +109,7 @@ class VAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is publ
 
     def _keep(self, run: Run) -> None:
         self.run_ = run
-        with forked(0), torch.no_grad():
+        with using(Noise.seeded(0)), torch.no_grad():
             self.n_latent_ = sum(z.numel() for z in run.model.sample_prior(1))
         self.n_iter_ = int(run.metrics["fit"]["steps"])
 

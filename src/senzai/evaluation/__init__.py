@@ -1,5 +1,6 @@
 """Evaluation: figures about a trained model and data, with standard errors; what is judged is read, never trained."""
 
+from ..core.row_noise import RowNoise as RowNoise
 from ..dist.mixtures import pairwise_log_prob as pairwise_log_prob
 from .annealing import AnnealedEstimate as AnnealedEstimate
 from .annealing import Annealing as Annealing
@@ -73,7 +74,6 @@ from .latents import mutual_information as mutual_information
 from .likelihood import LikelihoodEstimate as LikelihoodEstimate
 from .likelihood import log_likelihood as log_likelihood
 from .measures import compared as compared
-from .noise import RowNoise as RowNoise
 from .probes import clustering as clustering
 from .probes import codebook_use as codebook_use
 from .probes import map_quality as map_quality

@@ -12,11 +12,11 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.random import Noise, derive, using
+from ..core.row_noise import RowNoise
 from ..dist.spaces import Real
 from ..models.base import Group, Inference, LatentModel
 from ..models.modes import judging
 from .likelihood import LikelihoodEstimate, effective_sample_size, log_estimate_se
-from .noise import RowNoise
 
 Start: TypeAlias = Literal["posterior", "prior"]
 Latents: TypeAlias = tuple[Tensor, ...]

@@ -15,8 +15,8 @@ from torch.utils._pytree import tree_leaves
 from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.random import using
+from ..core.row_noise import RowNoise
 from ..models.base import Inference, LatentModel
-from .noise import RowNoise
 
 CPU_BYTES = 48 << 20
 """Largest working set of a chunk on a CPU: what the allocator keeps without giving pages back to the system."""

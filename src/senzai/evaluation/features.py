@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import InputError
-from ..core.random import derive, forked
+from ..core.random import derive
+from ..core.steering import steered
 from ..nn.inputs import as_float
 from ..nn.products import Linear
 from .results import Floats
@@ -75,7 +76,7 @@ def random_features(event: tuple[int, ...], n: int = 64, *, seed: int = 0) -> Fe
         An empirical study on evaluation metrics of generative adversarial networks (Xu et al., 2018).
         https://arxiv.org/abs/1806.07755
     """
-    with forked(derive(seed, "random features")):
+    with steered(derive(seed, "random features")):
         network = backbone(event, n).eval()
     return Features(f"random-{n}", network)
 
@@ -99,7 +100,7 @@ def classifier_features(
     classes, y = torch.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise InputError(f"A classifier needs two classes, but got {len(classes)}. Use PCA or random features.")
-    with forked(derive(seed, "classifier features")):
+    with steered(derive(seed, "classifier features")):
         body, head = backbone(tuple(train.shape[1:]), n), Linear(n, len(classes))
 
         def loss(x: Tensor, rows: Tensor) -> Tensor:
@@ -129,8 +130,8 @@ def denoising_features(
     x = as_float(train)
     need_rows(len(x), 2)
     width = prod(x.shape[1:])
-    spread = x.std().clamp_min(1e-6)
-    with forked(derive(seed, "denoising features")):
+    spread = x.std() if x.std() > 0 else x.new_ones(())
+    with steered(derive(seed, "denoising features")):
         body, head = backbone(tuple(x.shape[1:]), n), nn.Sequential(nn.ReLU(), Linear(n, width))
 
         def loss(rows: Tensor, _: Tensor) -> Tensor:

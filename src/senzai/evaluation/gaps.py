@@ -12,11 +12,11 @@ from torch.distributions import MultivariateNormal
 
 from ..core.batch import Batch
 from ..core.random import derive, using
+from ..core.row_noise import RowNoise
 from ..models.base import Inference, LatentModel
 from ..models.modes import judging
 from .annealing import Latents, check_continuous, check_real
 from .likelihood import log_likelihood
-from .noise import RowNoise
 from .results import Figure
 from .statistics import mean_se
 

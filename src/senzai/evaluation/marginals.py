@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..nn.inputs import varies
+
 GRID = 512
 LEAST = 0.05
 """Least spread, as a share of the usual one."""
@@ -68,7 +70,10 @@ class Marginals:
     def of(cls, x: Tensor, owner: Tensor) -> Marginals:
         """Learn from rows, ``(M, D)``, NaN where missing."""
         n = (~x.isnan()).sum(0).clamp_min(1)
-        sd = (x - x.nanmean(0)).square().nanmean(0).nan_to_num().sqrt().clamp_min(1e-6)
+        mean = x.nanmean(0).nan_to_num()
+        sd = (x - mean).square().nanmean(0).nan_to_num().sqrt()
+        least = torch.where(mean == 0, 1.0, mean.abs()) * 1e-6  # of a constant: any other value is rare
+        sd = torch.where(varies(sd, mean, x.dtype), sd, least)
         _, usual = middle_and_spread(x, sd)
         width = 1.06 * torch.minimum(sd, usual) * n**-0.2
         low, high = quantile(x, 0.0) - 3 * width, quantile(x, 1.0) + 3 * width

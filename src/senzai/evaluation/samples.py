@@ -310,7 +310,7 @@ def effective_number(x: Floats, width: float) -> float:
         2.0
     """
     squared = (x**2).sum(1)[:, None] + (x**2).sum(1) - 2 * x @ x.T
-    values = np.linalg.eigvalsh(np.exp(-np.maximum(squared, 0) / (2 * max(width, 1e-12) ** 2)) / len(x))
+    values = np.linalg.eigvalsh(np.exp(-np.maximum(squared, 0) / (2 * (width or 1.0) ** 2)) / len(x))
     p = values[values > 1e-12]
     return float(np.exp(-(p * np.log(p)).sum()))
 

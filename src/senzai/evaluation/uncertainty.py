@@ -12,12 +12,12 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.errors import CombinationError, InputError
 from ..core.random import derive, using
+from ..core.row_noise import RowNoise
 from ..dist.ops import draw, expected
 from ..models.base import LatentModel
 from ..models.modes import judging
 from .chunks import chunks
 from .holes import middle_of
-from .noise import RowNoise
 from .results import Figure, Floats
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..data.column import Column, Table
 from ..dist import MixedFamily
 from ..models.base import LatentModel
+from ..parts.likelihoods import Likelihood
 from .vectors import middles, vectors
 
 
@@ -41,7 +42,8 @@ class Units:
         at = torch.searchsorted(self.model, z).clamp(1, self.model.shape[1] - 1)
         left, right = self.model.gather(1, at - 1), self.model.gather(1, at)
         low, high = self.data.gather(1, at - 1), self.data.gather(1, at)
-        share = ((z - left) / (right - left).clamp_min(1e-12)).clamp(0, 1)
+        gap = right - left
+        share = ((z - left) / torch.where(gap > 0, gap, 1.0)).clamp(0, 1)
         first, last = self.model[:, :1], self.model[:, -1:]
         slope = (self.data[:, -1:] - self.data[:, :1]) / (last - first)
         beyond = slope * ((z - last).clamp_min(0) - (first - z).clamp_min(0))
@@ -49,8 +51,15 @@ class Units:
 
 
 def units_of(model: LatentModel, table: Table | None) -> Units | None:
-    """Return the map of the vectors of a table's rows; ``None`` where the model computes in the units of the data."""
-    family = getattr(getattr(model, "likelihood", None), "family", None)
+    """Return the map of the vectors of a table's rows, or that of real numbers to multiples of their spread.
+
+    ``None`` where there are no units: bits, levels, counts.
+    """
+    likelihood = getattr(model, "likelihood", None)
+    family = getattr(likelihood, "family", None)
+    if table is None and isinstance(likelihood, Likelihood) and likelihood.family.has_unit:
+        shift, scale = likelihood.shift.flatten(), likelihood.scale.flatten()
+        return Units(torch.stack([shift, shift + scale], 1), torch.tensor([0.0, 1.0]).expand(len(shift), 2))
     if table is None or not isinstance(family, MixedFamily):
         return None
     _, owner = vectors(family, torch.zeros(1, len(family.sorts)), None)

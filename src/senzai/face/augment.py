@@ -9,6 +9,7 @@ import torch
 
 from ..core.errors import InputError, SettingError
 from ..core.random import derive
+from ..core.row_noise import RowKeys
 from ..data import Dataset
 from ..data.table import codec
 from ..data.table.rows import column_named
@@ -61,13 +62,14 @@ def augment(run: Trained, data: object, column: str, value: object, n: int, *, s
     rows = rows_like(run, dataset, column, value)
     rng = np.random.default_rng(derive(seed, "augment"))
     seeds = np.concatenate([rng.permutation(rows) for _ in range(-(-n // len(rows)))])[:n]
+    own, keys = derive(seed, "augment"), RowKeys()
     parts = [
-        verbs.reconstruct(run.model, dataset.batch(seeds[i : i + 4096]), seed=derive(seed, "augment", i))
+        verbs.reconstruct(run.model, dataset.batch(seeds[i : i + 4096]), seed=own, keys=keys)
         for i in range(0, n, 4096)
     ]
     frame = dataset.kind.decode(torch.cat(parts), dataset.schema.but(form="pandas"))
     table = dataset.schema.table
     assert table is not None
-    made = put(frame, {column: value}, table)
+    made = put(frame, {column: [value] * n}, table)
     made.attrs["seeds"] = len(rows)
     return made

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..core.errors import InputError, SettingError
-from ..core.random import derive
+from ..core.row_noise import RowKeys
 from ..data import Dataset
 from ..data.frames import with_index
 from ..data.table.filling import fill, fill_with_means
@@ -48,11 +48,10 @@ def pieces(
     table = dataset.schema.table
     if table is None:
         raise InputError("Only a table is filled in piece by piece.")
-    start = 0
+    start, keys = 0, RowKeys(repeated=not draws)
     size = len(table.sorts) * (draws or MEAN_DRAWS)
     for frame in dataset.source.pieces(max(1, min(ROWS, NUMBERS // size))):
         batch = dataset.batch(np.arange(start, start + len(frame)))
-        own = derive(seed, "impute", start)
         start += len(frame)
         holes = torch.zeros(0, dtype=torch.long)
         if batch.observed is not None:
@@ -60,7 +59,8 @@ def pieces(
         if not len(holes):  # whole rows need no draws, but a constant may be missing that the model does not know
             yield [fill(frame, batch.tensor, table)] * (draws or 1)
             continue
-        drawn = conditional_draws(run.model, batch.take(holes), draws=draws or MEAN_DRAWS, k=k, seed=own)
+        some = batch.take(holes)
+        drawn = conditional_draws(run.model, some, draws=draws or MEAN_DRAWS, k=k, seed=seed, keys=keys(some))
         rows = holes.numpy()
         if draws:
             yield [fill(frame, drawn[m], table, rows) for m in range(draws)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..core.batch import Batch
 from ..core.errors import InputError, SettingError
 from ..core.random import Noise, derive, using
 from ..data import KINDS, Schema, Table
+from ..data.conditioning import row_by_row
 from ..data.table import codec
 from ..data.table.rows import column_named
 from ..data.table.writing import to_polars
@@ -72,7 +74,8 @@ def resample(
     r"""Return ``n`` rows drawn given the observed entries of ``row``, the effective sample size and the draws made.
 
     Latents are drawn from the prior, weighted by :math:`p(x_{given} | z)` and resampled; then the row is drawn. More
-    latents are drawn until the effective sample size is enough for ``n`` rows.
+    latents are drawn until the effective sample size is enough for ``n`` rows. Conditions are taken in turns, and
+    resampled with their latents: those of ``c`` must be draws from what they are to be before anything is given.
 
     Raises:
         SettingError: After a million draws the effective sample size is still below ten.
@@ -89,8 +92,8 @@ def resample(
             for _ in range(max(1, made // piece)):
                 own = Noise.seeded(derive(seed, "given", made), device=device)
                 rows = None if c is None else c[torch.arange(made, made + piece) % len(c)]
-                with using(own):
-                    z = tuple(temperature * g for g in model.sample_prior(piece, rows))
+                with using(replace(own, spread=temperature)):
+                    z = model.sample_prior(piece, rows)
                 p = marginal(model.generate(z, rows), seen.to(device))
                 kept.append(z)
                 log_w.append(p.log_prob(row.tensor.to(device)))
@@ -116,15 +119,13 @@ def resample(
     return torch.where(fixed, row.tensor[0].to(x), x), ess, made
 
 
-def put(frame: Any, given: Mapping[str, object], table: Table) -> Any:
-    """Return a frame with the given values in their columns, exactly."""
+def put(frame: Any, given: Mapping[str, list[Any]], table: Table) -> Any:
+    """Return a frame with the given values of each row in their columns, exactly."""
     import pandas as pd
 
     out = frame.copy()
-    for name, value in given.items():
+    for name, values in given.items():
         column = column_named(table, name)
-        several: Any = value
-        values = [value] * len(frame) if isinstance(value, str) or not hasattr(value, "__len__") else list(several)
         codes, _ = codec.encode(pd.Series(values, dtype=object, name=column.name), column, table)
         told = codec.decode(codes, column, table)
         out.isetitem(table.place(column), told.set_axis(frame.index))
@@ -138,21 +139,42 @@ def sample(
     """Return ``n`` rows; see :meth:`Run.sample`. A resampled frame says how in ``attrs``."""
     kind = KINDS[schema.kind]
     conditioned, others = divide(given, schema)
-    c = kind.condition(conditioned, n, schema, seed=seed)
     about: dict[str, Any] = {}
     if others:
-        if n < 1 or not temperature > 0:
-            raise SettingError(f"`n >= 1` and `temperature > 0` must hold, but got n={n!r}, {temperature!r}.")
-        row = evidence(others, schema)
-        x, ess, made = resample(model, n, row, c, seed=seed, noise=noise, temperature=temperature)
-        about = {"ess": ess, "draws": made}
+        verbs.check_draws(model, n, temperature)
+        x, about = _resampled(model, schema, n, given, seed=seed, noise=noise, temperature=temperature)
     else:
+        c = kind.condition(conditioned, n, schema, seed=seed)
         x = verbs.sample(model, n, seed=seed, c=c, noise=noise, temperature=temperature)
     if schema.table is None or not given:
         return kind.decode(x, schema)
-    frame = put(kind.decode(x, schema.but(form="pandas")), given, schema.table)
+    told = {name: row_by_row(name, value, n) for name, value in given.items()}
+    frame = put(kind.decode(x, schema.but(form="pandas")), told, schema.table)
     frame.attrs.update(about)
     return to_polars(frame) if schema.form == "polars" else frame
+
+
+def _resampled(
+    model: LatentModel, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
+    temperature: float,
+) -> tuple[Tensor, dict[str, Any]]:
+    """Return rows ``(n, *event)`` by :func:`resample`, those that are given the same together; and how it went."""
+    told = {name: row_by_row(name, value, n) for name, value in given.items()}
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for i in range(n):
+        alike.setdefault(tuple(repr(values[i]) for values in told.values()), []).append(i)
+    out, least, total = [], float("inf"), 0
+    for g, rows in enumerate(alike.values()):
+        conditioned, others = divide({name: values[rows[0]] for name, values in told.items()}, schema)
+        whole = schema.condition is None or len(conditioned) == len(schema.condition.names)
+        own = derive(seed, "given rows", g) if g else seed
+        c = KINDS[schema.kind].condition(conditioned, 1 if whole else PIECE, schema, seed=own)
+        row = evidence(others, schema)
+        x, ess, made = resample(model, len(rows), row, c, seed=own, noise=noise, temperature=temperature)
+        out.append(x)
+        least, total = min(least, ess), total + made
+    order = torch.tensor([i for rows in alike.values() for i in rows])
+    return torch.cat(out)[order.argsort()], {"ess": least, "draws": total}
 
 
 def renumbered(frame: Any, schema: Schema, start: int) -> Any:

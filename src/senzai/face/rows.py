@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..core.random import derive
 from ..data import Dataset
 from ..data.table.writing import to_polars
 from . import augment as augmenting
@@ -70,11 +69,6 @@ class RowVerbs:
             seed: Seed of the draws.
         """
         return augmenting.augment(self, self.source(data), column, value, n, seed=seed)
-
-
-def at(seed: int | None, start: int) -> int | None:
-    """Return a seed for the rows from ``start``; without a seed there is none."""
-    return None if seed is None else derive(seed, "rows from", start)
 
 
 def like(z: Tensor, dataset: Dataset, names: list[str] | None = None) -> Any:

@@ -16,6 +16,7 @@ from ..core.batch import Batch
 from ..core.errors import InputError, OutputError, SettingError
 from ..core.files import replacing_folder, user_path, write_json, write_text
 from ..core.random import derive
+from ..core.row_noise import RowKeys
 from ..data import KINDS, Dataset, Schema, open_data
 from ..data.lengths import ended
 from ..data.schema import Condition
@@ -30,7 +31,7 @@ from ..training.places import SAMPLERS, refuse_existing
 from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
 from . import given as conditional
 from .card import write_card
-from .rows import RowVerbs, at, like
+from .rows import RowVerbs, like
 
 if TYPE_CHECKING:
     from ..evaluation import Features
@@ -45,7 +46,10 @@ class Run(RowVerbs):
     """A trained model that takes and returns what its user has.
 
     Every verb takes data in any form its kind reads (a path, an array, a DataFrame …) and gives back the same form.
-    Points by default; draws take ``seed=``.
+    Points by default; draws take ``seed=``. A draw for a row (``encode``, ``reconstruct``, ``predict``, ``impute``,
+    ``score``) follows from the seed and from what is in the row, not from its place or from the rows beside it; rows
+    that are alike get draws of their own, in turn. What is estimated for a data set (``evaluate``,
+    ``log_likelihood``) numbers its rows.
 
     Args:
         spec: What was trained, and on what.
@@ -137,7 +141,8 @@ class Run(RowVerbs):
     def encode(self, data: object, *, seed: int | None = None) -> Any:
         """Return latent codes, ``(N, n_latent)``: posterior means, or draws if seeded. DataFrame in, DataFrame out."""
         dataset = self.dataset(data)
-        z = torch.cat([self._flat(verbs.encode(self.model, b, seed=at(seed, i))) for i, b in self.pieces(dataset)])
+        keys = RowKeys()
+        z = torch.cat([self._flat(verbs.encode(self.model, b, seed=seed, keys=keys)) for _, b in self.pieces(dataset)])
         return like(z, dataset)
 
     @staticmethod
@@ -147,7 +152,8 @@ class Run(RowVerbs):
     def reconstruct(self, data: object, *, seed: int | None = None) -> Any:
         """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``."""
         dataset = self.dataset(data)
-        x = torch.cat([verbs.reconstruct(self.model, b, seed=at(seed, i)) for i, b in self.pieces(dataset)])
+        keys = RowKeys()
+        x = torch.cat([verbs.reconstruct(self.model, b, seed=seed, keys=keys) for _, b in self.pieces(dataset)])
         return ended(dataset.decode(x), dataset.rows.lengths)
 
     def predict(self, data: object, *, seed: int | None = None) -> Any:
@@ -162,7 +168,8 @@ class Run(RowVerbs):
         """
         dataset = self.dataset(data)
         if isinstance(self.model, Structured):
-            pieces = [verbs.complete(self.model, b, seed=at(seed, i)) for i, b in self.pieces(dataset)]
+            keys = RowKeys()
+            pieces = [verbs.complete(self.model, b, seed=seed, keys=keys) for _, b in self.pieces(dataset)]
             return dataset.decode(torch.cat(pieces))
         found = torch.cat([verbs.classify(self.model, b) for _, b in self.pieces(dataset)]).exp()
         assert self.schema.label is not None  # a classifier needs one
@@ -180,7 +187,8 @@ class Run(RowVerbs):
             n: How many.
             seed: Seed of the draws; without one they differ from call to call.
             noise: Draw from the likelihood too; by default yes, but for images, which show its expected value.
-            temperature: Factor on the spread of the latents.
+            temperature: Factor on the normal numbers that latents are made from: below 1 they lie nearer to the modes
+                of the prior; of codes, below 1 likely ones become likelier. Whatever is given, it means the same.
             given: Values to condition on, by name: one for all rows, or ``n`` of them.
             sampler: What latents are drawn from: ``prior``, the name of one that was fitted to them after training, or
                 ``auto``, the one that held-out rows chose (``run.samplers.chosen``).

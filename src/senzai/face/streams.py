@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..core.random import derive
+from ..core.row_noise import RowKeys
 from ..data import Dataset, Schema
 from ..data.table.rows import frame_of
 from ..models import verbs
@@ -26,9 +27,9 @@ def codes(run: Trained, dataset: Dataset, *, seed: int | None) -> Iterator[Any]:
     """Yield frames of latent codes."""
     import pandas as pd
 
-    for start, batch in run.pieces(dataset):
-        own = None if seed is None else derive(seed, "rows from", start)
-        z = torch.cat([g.flatten(1) for g in verbs.encode(run.model, batch, seed=own)], 1).numpy()
+    keys = RowKeys()
+    for _, batch in run.pieces(dataset):
+        z = torch.cat([g.flatten(1) for g in verbs.encode(run.model, batch, seed=seed, keys=keys)], 1).numpy()
         yield pd.DataFrame(z, columns=[f"z{i}" for i in range(z.shape[1])])
 
 
@@ -36,9 +37,9 @@ def reconstructions(run: Trained, dataset: Dataset, *, seed: int | None) -> Iter
     """Yield frames of reconstructed rows."""
     table = dataset.schema.table
     assert table is not None
+    keys = RowKeys()
     for start, batch in run.pieces(dataset):
-        own = None if seed is None else derive(seed, "rows from", start)
-        yield frame_of(verbs.reconstruct(run.model, batch, seed=own), table, start=start)
+        yield frame_of(verbs.reconstruct(run.model, batch, seed=seed, keys=keys), table, start=start)
 
 
 def samples(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.random import Noise, derive, using
+from ..core.row_noise import RowKeys, RowNoise
 from ..dist.ops import draw, expected
 from .base import Inference, LatentModel
 from .modes import judging
@@ -43,7 +44,9 @@ class Weighted:
         return (-torch.logsumexp(2 * self.log_weight, 0)).exp()
 
 
-def weighted(model: LatentModel, batch: Batch, *, k: int, seed: int, each: int = 1) -> Iterator[Weighted]:
+def weighted(
+    model: LatentModel, batch: Batch, *, k: int, seed: int, each: int = 1, keys: Sequence[int] | None = None
+) -> Iterator[Weighted]:
     r"""Draw latents of every row from :math:`q(z | x_o)` and weigh them by :math:`p(x_o | z)\,p(z) / q(z | x_o)`.
 
     Args:
@@ -52,6 +55,7 @@ def weighted(model: LatentModel, batch: Batch, *, k: int, seed: int, each: int =
         k: Draws per row.
         seed: Seed of the draws.
         each: How many results of the size of a row will be made of each draw.
+        keys: Numbers of the rows, by which their draws are seeded; by default what is in them.
 
     Raises:
         SettingError: Fewer than one draw.
@@ -60,10 +64,11 @@ def weighted(model: LatentModel, batch: Batch, *, k: int, seed: int, each: int =
         raise SettingError(f"`k >= 1` must hold, but got k={k!r}. More draws give better answers; 100 is usual.")
     size = max(HIDDEN, batch.tensor[:1].numel())
     rows = max(1, NUMBERS // (size * max(k, each)))
+    known = RowKeys(repeated=True)(batch) if keys is None else keys
     for start in range(0, len(batch), rows):
         part = slice(start, min(start + rows, len(batch)))
         piece = batch.take(part)
-        with using(Noise.seeded(derive(seed, "rows", start), device=piece.device)):
+        with using(RowNoise.of(derive(seed, "rows"), k, known[part], range(k), device=piece.device)):
             seen = model.infer(piece, k)
             yield Weighted(part, piece, seen, torch.log_softmax(seen.log_w, 0))
 
@@ -72,6 +77,8 @@ def conditional_mean(model: LatentModel, batch: Batch, *, k: int = 100, seed: in
     r"""Return :math:`E[x | x_o]`, ``(N, *event)``: self-normalised importance sampling with ``k`` draws.
 
     .. math:: E[x | x_o] \approx \sum_k \tilde w_k \, E[x | z_k]
+
+    What is said of a row depends on the seed and on what is in the row, not on its place or on other rows.
 
     Reference:
         MIWAE: Deep Generative Modelling and Imputation of Incomplete Data Sets (Mattei and Frellsen, 2019).
@@ -87,11 +94,12 @@ def conditional_mean(model: LatentModel, batch: Batch, *, k: int = 100, seed: in
 
 
 def conditional_draws(
-    model: LatentModel, batch: Batch, *, draws: int, k: int = 100, seed: int = 0
+    model: LatentModel, batch: Batch, *, draws: int, k: int = 100, seed: int = 0, keys: Sequence[int] | None = None
 ) -> Tensor:
     r"""Return draws from :math:`p(x | x_o)`, ``(draws, N, *event)``: latents are resampled by weight, then decoded.
 
-    Entries that were observed are drawn anew like the others; put the observed ones back where they matter.
+    Entries that were observed are drawn anew like the others; put the observed ones back where they matter. Draws are
+    seeded by ``keys``; by default by what is in the rows, rows that are alike each with draws of their own.
 
     Raises:
         SettingError: Fewer than one draw.
@@ -100,11 +108,14 @@ def conditional_draws(
         raise SettingError(f"`draws >= 1` must hold, but got draws={draws!r}.")
     found = []
     with judging(model):
-        for w in weighted(model, batch, k=k, seed=seed, each=draws):
-            noise = Noise.seeded(derive(seed, "resampled", w.rows.start), device=w.batch.device)
+        known = RowKeys()(batch) if keys is None else keys
+        for w in weighted(model, batch, k=k, seed=seed, each=draws, keys=known):
+            own, device = derive(seed, "resampled"), w.batch.device
+            noise = RowNoise.of(own, draws, known[w.rows], range(draws), device=device)
             chosen = resampled(w.log_weight, draws, noise)
             z = tuple(_gather(g.z, chosen) for g in w.seen.groups)
-            found.append(draw(model.generate(z, w.batch.c), grad=False, noise=noise))
+            with using(noise):
+                found.append(draw(model.generate(z, w.batch.c), grad=False, lead=1))
     return torch.cat(found, 1)
 
 

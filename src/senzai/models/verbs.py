@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ..core.batch import Batch
-from ..core.errors import CombinationError, SettingError
+from ..core.errors import CombinationError, SettingError, ShapeError
 from ..core.random import Noise, derive, using
+from ..core.row_noise import RowKeys, RowNoise
 from ..dist.ops import draw, expected
 from ..dist.spaces import Real, Space
 from .base import Classifies, Inference, LatentModel, Latents
@@ -30,24 +31,33 @@ def in_pieces(batch: Batch, rows: int = ROWS) -> Iterator[tuple[int, Batch]]:
         yield start, batch.take(slice(start, start + rows))
 
 
-def _noise(seed: int | None, start: int, device: torch.device) -> Noise:
-    return Noise(point=True) if seed is None else Noise.seeded(derive(seed, "rows", start), device=device)
+def _noise(seed: int | None, piece: Batch, keys: RowKeys, n_samples: int = 1) -> Noise:
+    """Return the noise of some rows: a function of the seed and of what is in a row, not of where it stands."""
+    if seed is None:
+        return Noise(point=True)
+    return RowNoise.of(seed, n_samples, keys(piece), range(n_samples), device=piece.device)
 
 
 def _over(
-    model: LatentModel, batch: Batch, seed: int | None, read: Callable[[Inference], Latents], n_samples: int = 1
+    model: LatentModel, batch: Batch, seed: int | None, read: Callable[[Inference], Latents], n_samples: int = 1,
+    keys: RowKeys | None = None,
 ) -> Latents:
     found: list[Latents] = []
+    known = RowKeys() if keys is None else keys
     with judging(model):
-        for start, piece in in_pieces(batch):
-            with using(_noise(seed, start, piece.device)):
+        for _, piece in in_pieces(batch):
+            with using(_noise(seed, piece, known, n_samples)):
                 found.append(read(model.infer(piece, n_samples)))
     return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 
 
-def encode(model: LatentModel, batch: Batch, *, seed: int | None = None) -> Latents:
-    """Return the latents of each row, ``(N, *event)`` per group: the posterior's point, or a draw if seeded."""
-    return _over(model, batch, seed, lambda seen: tuple(seen.chosen(g.z) for g in seen.groups))
+def encode(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Latents:
+    """Return the latents of each row, ``(N, *event)`` per group: the posterior's point, or a draw if seeded.
+
+    A row's draw does not depend on its place or on other rows: see ``senzai.core.row_noise``; ``keys`` are handed on
+    where data come in several batches.
+    """
+    return _over(model, batch, seed, lambda seen: tuple(seen.chosen(g.z) for g in seen.groups), keys=keys)
 
 
 def posterior_scales(model: LatentModel, batch: Batch) -> Latents:
@@ -76,14 +86,14 @@ def spaces_of(model: LatentModel, z: Latents) -> tuple[Space, ...]:
     return model.spaces or (Real(),) * len(z)
 
 
-def reconstruct(model: LatentModel, batch: Batch, *, seed: int | None = None) -> Tensor:
+def reconstruct(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Tensor:
     """Return the expected value of p(x | z) at the latents of each row, ``(N, *event)``; a draw if seeded."""
 
     def read(seen: Inference) -> Latents:
         p = seen.likelihood
         return (seen.chosen(expected(p) if seed is None else draw(p, grad=False, lead=1)),)
 
-    return _over(model, batch, seed, read)[0]
+    return _over(model, batch, seed, read, keys=keys)[0]
 
 
 def classify(model: LatentModel, batch: Batch) -> Tensor:
@@ -104,7 +114,7 @@ def classify(model: LatentModel, batch: Batch) -> Tensor:
     return torch.cat(found)
 
 
-def complete(model: LatentModel, batch: Batch, *, seed: int | None = None) -> Tensor:
+def complete(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Tensor:
     """Return rows of which a part is kept and the rest predicted from it; a draw of the rest if seeded.
 
     Raises:
@@ -115,10 +125,10 @@ def complete(model: LatentModel, batch: Batch, *, seed: int | None = None) -> Te
             f"The rest of a row is predicted by a model that was fitted for that, but got {type(model).__name__}. "
             "Fit the recipe cvae-structured."
         )
-    found = []
+    found, known = [], RowKeys() if keys is None else keys
     with judging(model):
-        for start, piece in in_pieces(batch):
-            with using(_noise(seed, start, piece.device)):
+        for _, piece in in_pieces(batch):
+            with using(_noise(seed, piece, known)):
                 found.append(model.complete(piece.tensor, piece.c, noise=seed is not None))
     return torch.cat(found)
 
@@ -141,10 +151,7 @@ def sample(
         SettingError: ``n`` is negative or the temperature not positive.
         CombinationError: The temperature is not 1, and the space of the latents has no centre.
     """
-    if n < 1 or not temperature > 0:
-        raise SettingError(f"`n >= 1` and `temperature > 0` must hold, but got n={n!r}, temperature={temperature!r}.")
-    for space in model.spaces:
-        space.check_temperature(temperature)
+    check_draws(model, n, temperature)
     device = next(model.parameters()).device
     found = []
     with judging(model):
@@ -154,6 +161,14 @@ def sample(
             with using(Noise.seeded(derive(seed, "sample", start), device=device)):
                 found.append(model.simulate(rows, given, temperature=temperature, noise=noise))
     return torch.cat(found)
+
+
+def check_draws(model: LatentModel, n: int, temperature: float) -> None:
+    """Refuse to draw no rows, or at a temperature that latents of the model cannot have; see :func:`sample`."""
+    if n < 1 or not temperature > 0:
+        raise SettingError(f"`n >= 1` and `temperature > 0` must hold, but got n={n!r}, temperature={temperature!r}.")
+    for space in model.spaces:
+        space.check_temperature(temperature)
 
 
 def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Tensor:
@@ -186,10 +201,16 @@ def between(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> tuple[
 
     Raises:
         SettingError: Fewer than two steps.
+        ShapeError: The latents of the ends have different shapes: other numbers of rows, or of steps of a sequence.
     """
     if steps < 2:
         raise SettingError(f"`steps >= 2` must hold, both ends included, but got steps={steps!r}.")
     za, zb = encode(model, a), encode(model, b)
+    if [u.shape for u in za] != [v.shape for v in zb]:
+        raise ShapeError(
+            f"There is a way between latents of one shape, but these have {[tuple(u.shape[1:]) for u in za]} and "
+            f"{[tuple(v.shape[1:]) for v in zb]}. Give as many rows, of as many steps, for both ends."
+        )
     weights = torch.linspace(0, 1, steps, device=za[0].device)
     ends = zip(spaces_of(model, za), za, zb, strict=True)
     line = tuple(torch.cat([s.between(u, v, float(w)) for w in weights]) for s, u, v in ends)
@@ -233,7 +254,9 @@ def moved(
     if not z[group].is_floating_point() and bool((values != values.round()).any()):
         raise SettingError(f"Codes are whole numbers, but got the values {values.tolist()}. Give whole numbers.")
     changed = z[group].repeat(len(values), *[1] * (z[group].ndim - 1))
-    changed = space.with_coordinate(changed, dim, values.to(changed).repeat_interleave(len(batch)))
+    told = values.to(changed).repeat_interleave(len(batch))
+    told = told.reshape(-1, *[1] * (changed.ndim - 2)).expand(changed.shape[:-1])  # every step of a sequence alike
+    changed = space.with_coordinate(changed, dim, told)
     others = [g.repeat(len(values), *[1] * (g.ndim - 1)) for g in z]
     others[group] = changed
     given = model.given(batch)

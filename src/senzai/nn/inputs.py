@@ -12,6 +12,8 @@ from ..core.batch import Batch
 from ..core.errors import ShapeError
 
 Scaling: TypeAlias = Literal["element", "shared", "range"]
+ROUNDINGS = 4.0
+"""Relative roundings up to which a spread says nothing."""
 
 
 class DataInitialised(nn.Module, ABC):
@@ -30,7 +32,8 @@ def as_float(x: Tensor) -> Tensor:
 def moments(x: Tensor, mask: Tensor | None, *, per_element: bool) -> tuple[Tensor, Tensor]:
     """Mean per element, and standard deviation per element or shared (root mean square over elements).
 
-    Constant elements get a standard deviation of one, so that dividing by it is always safe.
+    Constant elements get a standard deviation of one, so that dividing by it is always safe. What is constant depends
+    on the precision of ``x`` alone, and so not on units: see :func:`varies`.
     """
     kept, x = as_float(x).dtype, x.double()  # squares of large values overflow in single precision
     w = torch.ones_like(x) if mask is None else mask.to(x.dtype)
@@ -40,8 +43,20 @@ def moments(x: Tensor, mask: Tensor | None, *, per_element: bool) -> tuple[Tenso
     var = ((safe - mean).square() * w).sum(0) / n
     if not per_element:
         var = var.mean().expand_as(var)
-    tiny = 1e-12 * (1 + mean.square())
-    return mean.to(kept), torch.where(var > tiny, var, torch.ones_like(var)).sqrt().to(kept)
+    size = mean if per_element else mean.square().mean().sqrt()
+    std = var.sqrt()
+    return mean.to(kept), torch.where(varies(std, size, kept), std, torch.ones_like(std)).to(kept)
+
+
+def varies(std: Tensor, mean: Tensor, dtype: torch.dtype) -> Tensor:
+    """Whether a spread is more than the rounding of numbers of ``dtype`` around a mean.
+
+    Example:
+        >>> varies(torch.tensor([1e-9, 1e-9, 0.0]), torch.tensor([0.0, 1.0, 0.0]), torch.float32)
+        tensor([ True, False, False])
+    """
+    about = torch.finfo(dtype)
+    return (std > ROUNDINGS * about.eps * mean.abs()) & (std > about.tiny)
 
 
 def width(x: Tensor, mask: Tensor | None) -> Tensor:

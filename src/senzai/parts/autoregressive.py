@@ -14,6 +14,9 @@ from ..dist.flow import Step
 from ..dist.numeric import broadcast_shapes
 from ..nn.flows import flows, zuko
 
+CLOSED = 5.0
+"""Minus the logit from which gates hardly close any further: none is below exp(-6)."""
+
 
 @final
 class GatedAutoregressive(nn.Module):
@@ -34,11 +37,15 @@ class GatedAutoregressive(nn.Module):
         self.net = zuko("nn").MaskedMLP(seen.repeat(2, 1), hidden, activation=nn.ELU)
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Return shift and gate logit, both of the shape of ``z``."""
+        """Return shift and gate logit, both of the shape of ``z``; the logit levels out at one below ``-CLOSED``.
+
+        A gate that closes altogether cannot be undone: the density of points that were not drawn would be no number.
+        """
         lead = broadcast_shapes(z.shape[:-1], context.shape[:-1])
         inputs = torch.cat([z.expand(*lead, z.shape[-1]), context.expand(*lead, context.shape[-1])], -1)
         shift, gate = self.net(inputs).chunk(2, -1)
-        return shift, gate + self.openness
+        logit = gate + self.openness
+        return shift, logit.clamp_min(-CLOSED) - F.softsign((-CLOSED - logit).clamp_min(0))
 
 
 @final
@@ -68,19 +75,34 @@ class GatedStep(Step):
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """One pass."""
         z = self._turned(z)
-        shift, logit = self.net(z, self.context)
+        shift, logit = self._net(z)
         gate = torch.sigmoid(logit)
         return self._turned(gate * z + (1 - gate) * shift), F.logsigmoid(logit).sum(-1)
 
     def inverse(self, y: Tensor) -> Tensor:
-        """One pass for each entry; after pass i the first i entries are right."""
-        y = self._turned(y)
-        z = torch.zeros_like(y)
-        for _ in range(y.shape[-1]):
-            shift, logit = self.net(z, self.context)
-            gate = torch.sigmoid(logit)
-            z = (y - (1 - gate) * shift) / gate
-        return self._turned(z)
+        """One pass for each entry, in double precision: rounding is stretched by every gate that nearly closes.
+
+        Entries that are not known yet are zero, so that none can overflow into those before it.
+        """
+        lead = broadcast_shapes(y.shape[:-1], self.context.shape[:-1])
+        target = self._turned(y).double().expand(*lead, -1)
+        known: list[Tensor] = []
+        for i in range(y.shape[-1]):
+            z = torch.cat([*known, torch.zeros_like(target[..., i:])], -1)
+            shift, logit = (v[..., i : i + 1] for v in self._net(z))
+            known.append((target[..., i : i + 1] - torch.sigmoid(-logit) * shift) / torch.sigmoid(logit))
+        return self._turned(torch.cat(known, -1))
+
+    def _net(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Call the network in the precision of ``z``."""
+        out: tuple[Tensor, Tensor]
+        if z.dtype is self.context.dtype:
+            out = self.net(z, self.context)
+        else:
+            own = self.net.state_dict(keep_vars=True).items()
+            cast = {name: v.to(z.dtype) if v.is_floating_point() else v for name, v in own}
+            out = torch.func.functional_call(self.net, cast, (z, self.context.to(z.dtype)))
+        return out
 
 
 @final

@@ -278,7 +278,7 @@ class ExemplarPrior(Prior, DataInitialised):
             return super().of(batch)
         u = current_noise().uniform((self.n_exemplars,), device=self.rows.device)
         index = u.topk(self.n_subset).indices
-        own = (self.fingerprint(batch).unsqueeze(1) - self.prints[index]).abs() <= 1e-9 * (1 + self.prints[index].abs())
+        own = (self.fingerprint(batch).unsqueeze(1) - self.prints[index]).abs() <= 1e-9 * self.prints[index].abs()
         own = own & ~own.all(1, keepdim=True)  # where nothing else is there, a row has itself
         logits = torch.zeros_like(own, dtype=self.log_scale.dtype).masked_fill(own, -torch.inf)
         return Mixture(logits, self.components(index).expand(own.shape))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..data import Schema
+from ..data.values import in_units
 from .blocks import Chart
 from .figures import Trace, figure, plain
 from .findings import Floats, Shown
@@ -89,7 +90,7 @@ def column_names(schema: Schema) -> tuple[str, ...]:
 
 def as_columns(x: Tensor, schema: Schema) -> Floats:
     """Return model values ``(n, *event)`` in the user's numbers, ``(n, columns)``."""
-    return np.asarray(x.flatten(1).double().cpu().numpy() / schema.value_scale)
+    return in_units(x.flatten(1).double().cpu().numpy(), schema)
 
 
 def real_columns(batch: Batch, schema: Schema) -> Floats:

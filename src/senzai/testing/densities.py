@@ -14,9 +14,9 @@ from torch.distributions.transforms import Transform
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import Noise, forked, using
+from ..core.row_noise import RowNoise
 from ..dist.ops import Observed, draw
 from ..evaluation import log_likelihood
-from ..evaluation.noise import RowNoise
 from ..models.base import Inference
 from ..models.modes import judging
 from ..models.structured import Given

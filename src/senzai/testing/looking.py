@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..core.batch import Batch
 from ..core.random import Noise, forked, using
@@ -65,6 +67,31 @@ def differ(a: Tensor, b: Tensor, *, rtol: float = 1e-4, atol: float = 1e-4) -> f
     if torch.allclose(a, b, rtol=rtol, atol=atol, equal_nan=False):
         return None
     return float((a.double() - b.double()).abs().max())
+
+
+class GlobalDraws(TorchDispatchMode):
+    """Notes down what draws from torch's global generator inside the block, also where its state is put back.
+
+    Example:
+        >>> with GlobalDraws() as taken:
+        ...     _ = torch.rand(1, generator=torch.Generator()), torch.randn(1)
+        >>> taken.names
+        ['randn']
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation, and note it down if it may be random and moved the generator."""
+        if torch.Tag.nondeterministic_seeded not in func.tags:
+            return func(*args, **(kwargs or {}))
+        before = torch.get_rng_state()
+        out = func(*args, **(kwargs or {}))
+        if not torch.equal(before, torch.get_rng_state()):
+            self.names.append(func.overloadpacket.__name__)
+        return out
 
 
 def same_bits(a: Iterable[Tensor], b: Iterable[Tensor]) -> bool:

@@ -25,7 +25,7 @@ from ..training.feed import Feed, Plan
 from ..training.loop import Training
 from ..training.settings import TrainSettings
 from .exam import exam
-from .looking import first_step, inferred, same_bits, terms_of
+from .looking import GlobalDraws, first_step, inferred, same_bits, terms_of
 from .subject import LENGTH, ROWS, Subject
 
 CPU = torch.device("cpu")
@@ -141,9 +141,10 @@ def points(subject: Subject) -> Iterator[str]:
         for name, way in ways.items():
             modes = [m.training for m in model.modules()]
             state = torch.get_rng_state()
-            first = list(way())
-            if not torch.equal(state, torch.get_rng_state()):
-                yield f"{name} must leave the caller's random state alone, but draws from it"
+            with GlobalDraws() as taken:
+                first = list(way())
+            if taken.names or not torch.equal(state, torch.get_rng_state()):
+                yield f"{name} must leave the caller's random state alone, but draws from it: {', '.join(taken.names)}"
             torch.rand(7)
             if not same_bits(first, way()):
                 yield f"{name} must give the same numbers twice, but does not"

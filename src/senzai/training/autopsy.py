@@ -110,8 +110,8 @@ def strangeness(x: Tensor) -> Tensor:
         [1.0, 0.0, 1.0, 38.0]
     """
     distance = (x - x.median(0).values).abs()
-    scale = distance.median(0).values.clamp_min(1e-6)
-    return (distance / scale).nan_to_num(torch.inf)
+    scale = distance.median(0).values.clamp_min(1e-6 * distance.nan_to_num().max(0).values)
+    return (distance / torch.where(scale > 0, scale, 1.0)).nan_to_num(torch.inf)
 
 
 def _gradients(model: LatentModel, terms: Terms) -> list[str]:

@@ -26,7 +26,9 @@ def sample(
     output: File,
     n: Annotated[int, Option("-n", "--number", min=1, help="How many rows.")] = 100,
     seed: Annotated[int | None, Option("--seed", min=0, help="Seed of the draws; by default a new one.")] = None,
-    temperature: Annotated[float, Option("--temperature", help="Factor on the spread of the latents.")] = 1.0,
+    temperature: Annotated[
+        float, Option("--temperature", help="Below 1, latents lie nearer to the modes of the prior.")
+    ] = 1.0,
     noise: Annotated[
         bool | None, Option("--noise/--no-noise", help="Draw from the likelihood too; by default, not for images.")
     ] = None,
@@ -177,7 +179,7 @@ def traverse(
 
 
 def row_of(run: Run, text: str, options: dict[str, Any]) -> Any:
-    """Return ``DATA`` as it is read, or the one row that ``DATA:ROW`` names.
+    """Return ``DATA``, or the one row that ``DATA:ROW`` names, as it was read: with its holes and its condition.
 
     Raises:
         InputError: There is no such row.
@@ -188,7 +190,7 @@ def row_of(run: Run, text: str, options: dict[str, Any]) -> Any:
     dataset = run.dataset(source, options=options)
     if int(row) >= len(dataset):
         raise InputError(f"{source!r} has the rows 0 … {len(dataset) - 1}, but got {text!r}. Choose one of them.")
-    return dataset.kind.decode(dataset.batch([int(row)]).x, dataset.schema)
+    return dataset.take([int(row)])
 
 
 def _write_frames(pieces: Any, output: Path) -> tuple[list[int], dict[str, Any]]:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from ...core.batch import Batch
 from ...core.random import derive, using
+from ...core.row_noise import RowNoise
 from ...dist.ops import draw, elementwise
 from ...models import verbs
 from ...models.modes import judging
 from ...nn.inputs import as_float
 from ..catalogue import Case
-from ..noise import RowNoise
 from ..results import Floats
 from ..statistics import random_rows
 from .facts import Told
@@ -71,12 +71,12 @@ def predictive(case: Case, train: Batch) -> dict[str, Any]:
     x = as_float(some.tensor).double()
     mask = torch.ones_like(x, dtype=torch.bool) if some.observed is None else some.observed.expand_as(x)
     variance = drawn.var(0)
-    kept = mask & torch.isfinite(x) & (variance > 1e-12)
+    kept = mask & torch.isfinite(x) & (variance > 0)
     if not bool(kept.any()):
         return {}
     # The mean of draws is off by 1 / DRAWS, and one over their variance is too large on average.
     fair = (DRAWS - 3) / (DRAWS - 1) / (1 + 1 / DRAWS)
-    squared = ((x - drawn.mean(0)).square() / variance.clamp_min(1e-12))[kept] * fair
+    squared = ((x - drawn.mean(0)).square() / variance)[kept] * fair
     data = torch.from_numpy(seen(train))
     low, high = data.min(), data.max()
     margin = 0.01 * (high - low)
@@ -91,7 +91,7 @@ def far_out(x: Tensor, drawn: Tensor, kept: Tensor) -> float:
     """Share of entries more than five robust deviations of the draws away; heavy tails do not widen those."""
     middle = drawn.median(0).values
     scale = 1.4826 * (drawn - middle).abs().median(0).values
-    return float(((x - middle).abs() > FAR * scale.clamp_min(1e-9))[kept].double().mean())
+    return float(((x - middle).abs() > FAR * scale)[kept].double().mean())
 
 
 @torch.no_grad()
@@ -135,7 +135,8 @@ def structure(residuals: Floats) -> float:
         >>> 0.8 < structure(noise) < 1.2, structure(noise + 2 * noise[:, :1]) > 4
         (True, True)
     """
-    kept = residuals[:, residuals.std(0) > 1e-9]
+    spread = residuals.std(0)
+    kept = residuals[:, spread > 1e-9 * np.abs(residuals).max(initial=0.0)]
     if kept.shape[1] < 2:
         return 1.0
     n, d = kept.shape

@@ -8,9 +8,9 @@ from torch.distributions import Independent, Normal
 from ...core.batch import Batch
 from ...core.errors import CombinationError
 from ...core.random import derive, using
+from ...core.row_noise import RowNoise
 from ...models.base import LatentModel
 from ...models.modes import judging
-from ..noise import RowNoise
 
 DRAWS, STEP = 8, 0.1
 LEAST = 0.05

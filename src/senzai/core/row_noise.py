@@ -1,16 +1,22 @@
-"""Noise that belongs to rows and draws, so that a number does not depend on how the work was cut into chunks."""
+"""Noise that belongs to rows and draws, so that a number does not depend on how the work was cut into chunks.
+
+Whose noise it is: where rows of a fixed data set are evaluated, a row's by its number; where a verb answers row by row
+(impute, encode, reconstruct, predict), a row's by what is in it, wherever in a file it stands.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from itertools import count
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ..core.random import Noise, derive
+from .batch import Batch
+from .later import Tensor, torch
+from .random import Noise, derive
 
 TILE = 512
 """Draws that one seed is good for."""
@@ -28,7 +34,7 @@ class RowNoise(Noise):
         generator: Where the numbers come from; it is seeded anew all the time.
         seed: Seed of the whole evaluation.
         k: Draws per row of the whole evaluation.
-        rows: Rows of this chunk.
+        rows: Rows of this chunk: numbers by which their own are seeded.
         draws: Draws of this chunk.
         common: Give every row the same numbers, so that what is said of a row does not depend on its position.
 
@@ -41,19 +47,25 @@ class RowNoise(Noise):
 
     seed: int = 0
     k: int = 1
-    rows: range = range(0)
+    rows: Sequence[int] = range(0)
     draws: range = range(0)
     common: bool = False
     calls: Iterator[int] = field(default_factory=count)
 
     @classmethod
     def of(
-        cls, seed: int, k: int, rows: range, draws: range, *, device: torch.device | str = "cpu", common: bool = False
+        cls, seed: int, k: int, rows: Sequence[int], draws: range, *, device: torch.device | str = "cpu",
+        common: bool = False,
     ) -> RowNoise:
-        """Return the noise of a chunk."""
+        """Return the noise of a chunk; numbers that belong to no row are the same for all chunks of keyed rows."""
         generator = torch.Generator(device)
-        generator.manual_seed(derive(seed, "chunk", rows.start, draws.start))
+        generator.manual_seed(derive(seed, "chunk", rows.start if isinstance(rows, range) else 0, draws.start))
         return cls(generator, seed=seed, k=k, rows=rows, draws=draws, common=common)
+
+    def apart(self) -> Noise:
+        """Return a source for the same rows and draws with seeds of its own."""
+        generator = None if self.generator is None else torch.Generator(self.generator.device)
+        return replace(self, generator=generator, seed=derive(self.seed, "apart", next(self.calls)), calls=count())
 
     def normal(
         self, shape: tuple[int, ...], *, row_dim: int = 1, dtype: torch.dtype | None = None,
@@ -108,3 +120,47 @@ class RowNoise(Noise):
         if self.generator is not None:
             self.generator.manual_seed(derive(self.seed, *path))
         return make(shape, generator=self.generator, **like)
+
+
+class RowKeys:
+    """Numbers of rows by what is in them: values where they were observed, condition, known label and length.
+
+    Args:
+        repeated: Let rows that are alike have one number, for answers that must be alike; else the second, third, …
+            of them gets one of its own, so that draws for equal rows are not one draw.
+
+    Example:
+        >>> rows = Batch(torch.tensor([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))
+        >>> a, b = RowKeys()(rows), RowKeys()(rows.take(torch.tensor([1, 0])))
+        >>> a[:2] == b[::-1], a[0] == a[2], len(set(RowKeys(repeated=True)(rows)))
+        (True, False, 2)
+    """
+
+    MOST = 2**20
+    """Different rows that are remembered; memory does not grow with the rows beyond that."""
+
+    def __init__(self, *, repeated: bool = False) -> None:
+        self.repeated = repeated
+        self._seen: dict[int, int] = {}
+
+    def __call__(self, batch: Batch) -> tuple[int, ...]:
+        """Return the numbers of the next rows."""
+        found = [int.from_bytes(blake2b(row.tobytes(), digest_size=8).digest(), "big") for row in _contents(batch)]
+        return tuple(found if self.repeated else (self._apart(key) for key in found))
+
+    def _apart(self, key: int) -> int:
+        times = self._seen.get(key, 0)
+        if times or len(self._seen) < self.MOST:
+            self._seen[key] = times + 1
+        return derive(key, times) if times else key
+
+
+def _contents(batch: Batch) -> Any:
+    """Return what is in each row as bytes, ``(B, n)``."""
+    xs = batch.x if isinstance(batch.x, dict) else {"": batch.x}
+    masks = batch.mask if isinstance(batch.mask, dict) else {"": batch.mask}
+    parts = [*((xs[name], masks.get(name)) for name in sorted(xs)), *((masks.get(name), None) for name in sorted(xs))]
+    parts += [(batch.c, None), (batch.y, batch.y_known), (batch.y_known, None), (batch.lengths, None)]
+    held = [v if seen is None else torch.where(seen, v, torch.zeros_like(v)) for v, seen in parts if v is not None]
+    plain = [(v.detach().cpu() + 0 if v.is_floating_point() else v.cpu()).flatten(1 if v.ndim > 1 else 0) for v in held]
+    return np.concatenate([v.reshape(len(v), -1).contiguous().view(torch.uint8).numpy() for v in plain], 1)
