@@ -83,7 +83,7 @@ def _map(column: Column, cuts: tuple[float, ...]) -> tuple[np.ndarray, np.ndarra
         weight = np.array(column.shares)
     elif column.transform == "quantile" and len(column.knots) > 1:
         model, data = np.array(column.places), np.array(column.knots)
-        if column.spike is not None:
+        if column.spike is not None and column.spike_value is not None:
             at = int(np.searchsorted(model, column.spike))
             model, data = np.insert(model, at, column.spike), np.insert(data, at, column.spike_value)
         weight = np.ones(len(data))

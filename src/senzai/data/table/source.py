@@ -170,26 +170,16 @@ def _from_file(path: Path, options: TableOptions, table: Table | None) -> Source
         frame, part, notes = files.excel(path, options)
         return replace(_in_memory(frame, origin, "table", notes), part=part)
     if suffix in JSON:
-        return _from_json(path, origin, table, large=large)
+        return _from_json(path, origin, large=large)
     read = files.parquet if suffix in (".parquet", ".pq") else files.arrow
     made = Source(origin, "table", lambda rows: read(path, rows), notes=exact.said(files.left_out(path)))
     return made if large else _gathered(made)
 
 
-def _from_json(path: Path, origin: str, table: Table | None, *, large: bool) -> Source:
-    """Text that is a date in every row is one, as it is in a text file."""
-    import pyarrow as pa
-
+def _from_json(path: Path, origin: str, *, large: bool) -> Source:
     names, lost = files.json_names(path)
     made = Source(origin, "table", lambda rows: files.json_lines(path, rows, names), notes=exact.said(lost))
-    made = made if large else _gathered(made)
-    found = {n: texts.Reading(candidates=texts.date_forms()) for n in names if table is None}
-    for piece in made.pieces(ROWS) if found else ():
-        for i, name in enumerate(names):
-            there = piece.iloc[:, i].dropna()
-            told = there.tolist() if str(there.dtype) == "str" else ["no text"] * min(len(there), 1)
-            found[name].see(pa.array(told, pa.string()), ())
-    return replace(made, readings={n: r.chosen for n, r in found.items()})
+    return made if large else _gathered(made)
 
 
 def _gathered(source: Source) -> Source:
