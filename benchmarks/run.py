@@ -46,6 +46,13 @@ def tables(given: argparse.Namespace) -> dict[str, Result]:
     return {"tables": measure(given.rounds, quick=given.quick)}
 
 
+def startup(given: argparse.Namespace) -> dict[str, Result]:
+    """Processor seconds of each verb as a whole process, here and in another checkout."""
+    from .startup import measure
+
+    return {"startup": measure(given.rounds, against=given.against, quick=given.quick)}
+
+
 def papers(given: argparse.Namespace) -> dict[str, Result]:
     """Published numbers; each row is written as soon as it is there."""
     from .papers import rows
@@ -110,7 +117,7 @@ def zoo(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
-    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages,
+    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
 }
 
 
@@ -123,6 +130,7 @@ def main() -> None:
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with ctgan and pyod")
     parser.add_argument("--peer-rows", type=Path, help="rows that others.py made with TVAE before, instead")
     parser.add_argument("--budget", type=float, default=1.0, help="share of the default epochs, or bytes")
+    parser.add_argument("--against", type=Path, help="another checkout whose start-up is measured in the same rounds")
     parser.add_argument("--quick", action="store_true", help="tiny budgets, to see that it works; writes nothing")
     given = parser.parse_args()
     for name, found in JOBS[given.job](given).items():

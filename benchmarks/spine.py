@@ -75,6 +75,7 @@ def throughput(epochs: int, rounds: int) -> dict[str, Any]:
         "rows_per_second": found,
         "ratio_equal": found["equal"]["median"] / base,
         "ratio_defaults": found["defaults"]["median"] / base,
+        "ratio_bare": found["equal"]["median"] / found["bare"]["median"],
         "test_elbo": elbo,
     }
 

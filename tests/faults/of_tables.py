@@ -20,7 +20,7 @@ LIST = (
     ),
     Fault(
         "columns in the order of their sorts", LIKELIHOODS,
-        edit("dist.mixed:Mixed._join", ".index_select(-1, self.back)", ""),
+        edit("dist.mixed:Mixed._join", "return taken(", "return (lambda x, places: x)("),
         (f"{MIXED}test_every_column_has_its_own_density",),
     ),
     Fault(

@@ -99,13 +99,67 @@ def test_a_gain_must_be_clear():
 
 @pytest.mark.parametrize(
     ("n", "held", "steps", "said"),
-    [(499, 300, 500, "499 and 300"), (600, 49, 500, "600 and 49"), (600, 60, 199, "after 200 steps")],
+    [(99, 300, 500, "99 and 300"), (600, 19, 500, "600 and 19"), (600, 60, 199, "after 200 steps")],
 )
 def test_what_is_not_worth_while_is_said(n, held, steps, said):
     found = fit_samplers(linear(), clusters(n), clusters(held), steps=steps)
     assert said in found.why
     assert not found.fitted
     assert fit_samplers(linear(), clusters(9), None, sampler="none").names == ("prior",)
+
+
+def test_few_rows_choose_between_the_prior_and_a_mixture():
+    found = fit_samplers(linear(), clusters(240), clusters(30), seed=1)
+    assert (found.chosen, set(found.fitted)) == ("mixture", {"mixture"})
+    assert "a flow is tried from 500 training rows on" in found.why
+    assert fit_samplers(linear(), standard(240), standard(30), seed=1).chosen == "prior"
+
+
+def test_a_flow_is_held_in_proportion_to_the_training(monkeypatch):
+    """Steps of the flow by the budget; too few are none, which is said; asked for by name it is fitted in full."""
+    steps = []
+    monkeypatch.setattr(densities, "descend", lambda *a, **k: steps.append(k["steps"]))
+    model, train, held = linear(), clusters(600), clusters(60)
+    price = 8e-3 + 2 * 8e-4
+    for share in (100, 10, 1e9):
+        found = fit_samplers(model, train, held, work=price * share / 0.3 * 1.001)
+        assert ("would take too long" in found.why) == (share == 10)
+    fit_samplers(model, train, held, work=0.0, sampler="flow")
+    assert steps == [100, 150, 150]
+    n = sum(p.numel() for p in model.parameters())
+    assert samplers.training_work(model, 64, 1000) == pytest.approx(1000 * (2e-3 + 2e-10 * 64 * n))
+
+
+def test_a_fit_ends_when_held_out_codes_gain_nothing(monkeypatch):
+    """Looks at which the score no longer falls: the fit ends after two of them and keeps the best weights."""
+    looked = []
+
+    def loss(prior, codes):
+        if not prior.training:
+            looked.append(prior.logits[0].item())
+        return (prior.logits[0] + len(looked)) * torch.ones(len(codes))  # falls by steps, rises by looks
+
+    prior = MixtureOfNormals(2, n_components=2)
+    densities.descend(prior, loss, codes_of(linear(), clusters(60), seed=0), seed=0, steps=80, lr=0.01)
+    assert len(looked) == 3  # the first is the best
+    assert prior.logits[0].item() == looked[0]
+
+
+def test_more_components_are_tried_as_long_as_they_help(monkeypatch):
+    tried, whole = [], densities.em
+
+    def em(z, n, form, seed, start=None):
+        tried.append((n, form, start is not None))
+        return whole(z, n, form, seed, start)
+
+    monkeypatch.setattr(densities, "em", em)
+    z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))
+    prior = densities.fitted("mixture", densities.Codes(z), 0)
+    form = "full" if isinstance(prior, FullMixture) else "diag"
+    assert tried[-1] == (len(prior.logits), form, True)  # the winner goes on from where it was
+    assert (40, "diag", False) not in tried  # of one normal, many parts are no better
+    gain = prior().log_prob(z).mean() - Normal(0.0, 1.0).log_prob(z).sum(-1).mean()
+    assert -0.02 < gain.item() < 0.05
 
 
 def test_one_that_was_asked_for_is_taken():
@@ -208,7 +262,7 @@ def test_latents_that_are_no_real_vectors_are_left_alone(monkeypatch):
 
 
 def test_what_cannot_be_fitted_is_said(monkeypatch):
-    def broken(codes, seed):
+    def broken(codes, seed, **how):
         raise CombinationError("it did not stay finite. Never mind.")
 
     monkeypatch.setitem(densities.FITS, "flow", broken)

@@ -24,6 +24,11 @@ class Steered(TorchDispatchMode):
         True
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Leave the compiler alone: torch would load it, two seconds of work, to tell it to skip this."""
+        return False
+
     def __init__(self, noise: Noise) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.generator = noise.generator

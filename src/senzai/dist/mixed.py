@@ -71,12 +71,12 @@ class Mixed(Distribution):
         return {}
 
     def _join(self, parts: list[Tensor]) -> Tensor:
-        return torch.cat(parts, -1).index_select(-1, self.back)
+        return taken(parts[0] if len(parts) == 1 else torch.cat(parts, -1), self.back)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density or probability of each entry."""
         value = value.to(_precision(self.groups[0][1]))
-        found = [p.log_prob(value.index_select(-1, columns)) for columns, p in self.groups]
+        found = [p.log_prob(taken(value, columns)) for columns, p in self.groups]
         return self._join(found)
 
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
@@ -106,6 +106,22 @@ class Mixed(Distribution):
         """Return the same distribution with a larger batch shape."""
         lead = tuple(batch_shape)[:-1]
         return Mixed([(c, p.expand((*lead, len(c)))) for c, p in self.groups], self.back)
+
+
+def taken(x: Tensor, places: Tensor) -> Tensor:
+    """Return the entries at some places of the last dimension; where they lie side by side, as a view, not a copy."""
+    run = _run(places)
+    return x.index_select(-1, places) if run is None else x.narrow(-1, *run)
+
+
+def _run(places: Tensor) -> tuple[int, int] | None:
+    """Return first place and length of places that follow each other; found once for each tensor of places."""
+    known: tuple[int, int] | None | bool = getattr(places, "_run", False)
+    if isinstance(known, bool):
+        first, n = int(places[0]), len(places)
+        known = (first, n) if torch.equal(places, torch.arange(first, first + n, device=places.device)) else None
+        places._run = known  # type: ignore[attr-defined]
+    return known
 
 
 def _representative(p: Distribution) -> Tensor:
@@ -315,7 +331,7 @@ class MixedFamily(Family):
         layouts, cuts, back = self._on(raw)
         groups = []
         for g, cut in zip(layouts, cuts, strict=True):
-            numbers = raw.index_select(-1, g.raw.reshape(-1)).unflatten(-1, tuple(g.raw.shape))
+            numbers = taken(raw, g.raw.reshape(-1)).unflatten(-1, tuple(g.raw.shape))
             groups.append((g.columns, self._group(g, numbers, cut)))
         return over_event(Mixed(groups, back), event)
 

@@ -9,7 +9,7 @@ from ..core.random import derive
 from ..data import Dataset
 from ..models.base import LatentModel
 from ..training.densities import aggregate
-from ..training.samplers import MOST_ROWS, Samplers, codes_of, fit_samplers
+from ..training.samplers import MOST_ROWS, Samplers, codes_of, fit_samplers, training_work
 from ..training.settings import TrainSettings
 
 
@@ -23,7 +23,8 @@ def after_fit(model: LatentModel, dataset: Dataset, settings: TrainSettings, ste
         for name in ("train", "validation")
     )
     assert train is not None  # there was something to train on
-    return fit_samplers(model, train, validation, sampler=settings.sampler, seed=seed, steps=steps)
+    work = training_work(model, settings.chosen_batch_size(len(parts["train"])), steps)
+    return fit_samplers(model, train, validation, sampler=settings.sampler, seed=seed, steps=steps, work=work)
 
 
 def refuse_sampler(model: LatentModel, dataset: Dataset, settings: TrainSettings) -> None:

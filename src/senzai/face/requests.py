@@ -90,9 +90,10 @@ def lengthened(training: TrainSettings, more: Mapping[str, Any]) -> TrainSetting
         )
     if not more:
         return training
-    new = TrainSettings.parse({**training.model_dump(), "epochs": None, "steps": None, **more})
+    course = "one_cycle" if training.schedule == "follow" else training.schedule  # its length is known now
+    new = TrainSettings.parse({**training.model_dump(), "epochs": None, "steps": None, "schedule": course, **more})
     for name in ("epochs", "steps"):
         old, now = getattr(training, name), getattr(new, name)
-        if old is not None and now is not None and now < old:
+        if old is not None and now is not None and now < old and training.schedule != "follow":
             raise SettingError(f"A run can be made longer, not shorter: it has {name}={old}, but got {name}={now}.")
     return new

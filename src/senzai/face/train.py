@@ -157,7 +157,8 @@ def _continue(training: Training, folder: Path) -> None:
     if not path.is_file():
         return
     at = peek(path)
-    if at.done and at.step >= training.total_steps and bundle.has_weights_of(folder, at.step):
+    end = training.total_steps if training.follow is None else at.ends_at or training.total_steps
+    if at.done and at.step >= end and bundle.has_weights_of(folder, at.step):
         raise BundleError(
             f"The run {str(folder)!r} is finished ({at.step} steps). Use it, or train on with more epochs=... ."
         )

@@ -16,8 +16,8 @@ from ..dist.ops import draw, expected
 from .base import Inference, LatentModel
 from .modes import judging
 
-NUMBERS = 4_000_000
-"""Numbers that one piece of work may hold."""
+NUMBERS = 1_000_000
+"""Numbers that one piece of work may hold: what fits a processor's cache is done soonest."""
 HIDDEN = 128
 """Numbers that a row takes at least on its way through a network, however few it has itself."""
 

@@ -27,6 +27,7 @@ MIXTURES = {"diag": (1, 5, 10, 20, 40), "full": (1, 2, 5, 10)}
 """Numbers of components that the search tries, for each form of covariance."""
 
 ROWS_PER_COMPONENT = 20
+FLOW_STEPS, LEAST_FLOW_STEPS = 150, 40
 AGGREGATE = 1000
 
 
@@ -73,31 +74,40 @@ def halves(codes: Codes, seed: int) -> tuple[Codes, Codes]:
 def mixture(codes: Codes, seed: int) -> Prior:
     """Return the mixture of normals, diagonal or full, that held-out codes are likeliest under.
 
-    scikit-learn's EM fits them; number of components and form of covariance are decided on a sixth of the codes, then
-    the winner is fitted to all.
+    scikit-learn's EM fits them; number of components and form of covariance are decided on a sixth of the codes: more
+    components are tried as long as they help. The winner goes on from there with all codes.
     """
     loc, scale = standard(codes.z)
     z = ((codes.z - loc) / scale).double().numpy()
     order = np.random.default_rng(derive(seed, "mixture")).permutation(len(z))
     cut = max(1, len(z) // 6)
     fit, held = z[order[cut:]], z[order[:cut]]
-    best, chosen = -inf, (1, "diag")
+    best, chosen = -inf, None
     for form, counts in MIXTURES.items():
-        size = 1 if form == "diag" else z.shape[1] // 2
+        size, before = 1 if form == "diag" else z.shape[1] // 2, -inf
         for n in counts:
-            if n == 1 or n * ROWS_PER_COMPONENT * max(1, size) <= len(fit):
-                score = float(em(fit, n, form, seed).score(held))
-                best, chosen = max((best, chosen), (score, (n, form)))
-    return as_prior(em(z, *chosen, seed), loc, scale)
+            if n > 1 and n * ROWS_PER_COMPONENT * max(1, size) > len(fit):
+                break
+            found = em(fit, n, form, seed)
+            score = float(found.score(held))
+            if score > best:
+                best, chosen = score, found
+            if score <= before:
+                break
+            before = score
+    assert chosen is not None  # one normal always has a score
+    return as_prior(em(z, chosen.n_components, chosen.covariance_type, seed, start=chosen), loc, scale)
 
 
-def em(z: Any, n: int, form: str, seed: int) -> Any:
-    """Return scikit-learn's mixture, fitted."""
+def em(z: Any, n: int, form: str, seed: int, start: Any = None) -> Any:
+    """Return scikit-learn's mixture, fitted; from where ``start`` ended, if it is given."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     model = GaussianMixture(
-        n, covariance_type=form, reg_covar=1e-4, max_iter=60, random_state=derive(seed, "em", n, form) % 2**32
+        n, covariance_type=form, reg_covar=1e-4, max_iter=60, random_state=derive(seed, "em", n, form) % 2**32,
+        weights_init=getattr(start, "weights_", None), means_init=getattr(start, "means_", None),
+        precisions_init=getattr(start, "precisions_", None),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a held-out score judges it
@@ -152,13 +162,15 @@ def descend(
 ) -> None:
     """Fit a prior by gradient, and keep the weights that a sixth of the codes, looked at on the way, like best.
 
+    It ends early when two looks in a row brought nothing.
+
     Raises:
         CombinationError: The loss did not stay finite.
     """
     fit, held = halves(codes, seed)
     group = Group(list(prior.parameters()), lr)
     optimiser = AdamW([group])
-    best, kept = inf, {k: v.clone() for k, v in prior.state_dict().items()}
+    best, since, kept = inf, 0, {k: v.clone() for k, v in prior.state_dict().items()}
     for step in range(steps):
         group.lr = lr * 0.5 * (1 + cos(pi * step / steps))
         some = fit.take(torch.randint(len(fit), (min(rows, len(fit)),)))
@@ -171,8 +183,11 @@ def descend(
         if (step + 1) % max(1, steps // looks) == 0 or step + 1 == steps:
             with torch.no_grad(), using(Noise.seeded(derive(seed, "look"))):
                 score = float(loss(prior.eval(), held).mean())
+            since += 1
             if score < best:
-                best, kept = score, {k: v.clone() for k, v in prior.state_dict().items()}
+                best, since, kept = score, 0, {k: v.clone() for k, v in prior.state_dict().items()}
+            if since == 2:
+                break
     prior.load_state_dict(kept)
 
 
@@ -185,10 +200,10 @@ def moved(inner: Prior, loss: Loss, codes: Codes, **how: Any) -> Prior:
     return prior
 
 
-def flow(codes: Codes, seed: int) -> Prior:
+def flow(codes: Codes, seed: int, steps: int = FLOW_STEPS) -> Prior:
     """Return a small spline flow; given a condition, p(z | c)."""
     inner = FlowPrior(codes.z.shape[1], kind="nsf", n_transforms=2, hidden=(64,), n_condition=codes.n_condition)
-    return moved(inner, likelihood_loss, codes, seed=seed, steps=150, lr=1e-2)
+    return moved(inner, likelihood_loss, codes, seed=seed, steps=steps, lr=1e-2)
 
 
 def flow_matching(codes: Codes, seed: int) -> Prior:
@@ -203,15 +218,28 @@ def two_stage(codes: Codes, seed: int) -> Prior:
     return moved(inner, likelihood_loss, codes, seed=seed, steps=2000, lr=3e-3)
 
 
-FITS: dict[str, Callable[[Codes, int], Prior]] = {
+FITS: dict[str, Callable[..., Prior]] = {
     "mixture": mixture, "flow": flow, "flow_matching": flow_matching, "two_stage": two_stage,
 }
 
 
-def fitted(name: str, codes: Codes, seed: int) -> Prior:
-    """Return the density of a name, fitted to codes, with random numbers of its own."""
+def fitted(name: str, codes: Codes, seed: int, **how: Any) -> Prior:
+    """Return the density of a name, fitted to codes, with random numbers of its own; ``how`` goes to its fit."""
     with forked(derive(seed, "sampler", name)):
-        return FITS[name](codes, derive(seed, "sampler", name)).eval()
+        return FITS[name](codes, derive(seed, "sampler", name), **how).eval()
+
+
+def affordable_flow_steps(width: int, work: float) -> int:
+    """Return how many steps of a flow over ``width`` latents fit a budget of nominal seconds; 0 where too few would.
+
+    The price of a step was measured on one core; it is a rule and no clock, so that a run repeats on any machine.
+
+    Example:
+        >>> affordable_flow_steps(8, 10.0), affordable_flow_steps(512, 1.0)
+        (150, 0)
+    """
+    steps = int(min(FLOW_STEPS, work / (8e-3 + 8e-4 * width)))
+    return steps if steps >= LEAST_FLOW_STEPS else 0
 
 
 def aggregate(model: LatentModel, batch: Batch, seed: int = 0) -> Prior:

@@ -22,11 +22,14 @@ from .comms import Comms
 from .events import Event, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
 from .feed import Feed, Piece
 from .meter import Meter
-from .schedules import Plateau, learning_rate_factor
+from .schedules import Follow, Plateau, learning_rate_factor
 from .settings import TrainSettings
 from .signals import Interrupt
 from .step import Stepper, watched
 from .weights import Average, Snapshot, clone
+
+LEAST_GAIN = 0.005
+"""Nats per number of a row by which validation must fall for a run to go on at the full rate (schedule ``follow``)."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class Progress:
     recoveries: int = 0
     lr_factor: float = 1.0
     plateau: float = 1.0
+    gain_step: int = 0
+    gain_loss: float = float("inf")
+    falls_from: int | None = None
+    ends_at: int | None = None
     best_elbo: float = float("-inf")
     rows: int = 0
     seconds: float = 0.0
@@ -93,6 +100,9 @@ class Training:
         ]
         self.average = Average(model, settings.ema) if settings.ema else None
         self.plateau = Plateau(active=settings.schedule == "plateau")
+        whole = all(s.player.span == (0, None) for s in self.steppers)
+        follows = settings.schedule == "follow" and validation is not None and whole
+        self.follow = Follow(self.total_steps) if follows else None
         self.meter = Meter()
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
@@ -137,14 +147,19 @@ class Training:
         self._began = time.perf_counter()
         yield self._started()
         self.model.train()
-        while self.progress.step < self.total_steps and not self.stop_early:
+        while self.progress.step < self.last_step and not self.stop_early:
             for event in self._stretch():
                 yield event
                 if isinstance(event, Interrupted):
                     return
-        early = self.progress.step < self.total_steps
+        early = self.progress.step < self.last_step
         self._settle()
         yield Finished(self.progress.step, self.progress.best_step, early, self.seconds())
+
+    @property
+    def last_step(self) -> int:
+        """How many steps the run takes, as far as is known now."""
+        return self.total_steps if self.follow is None else self.progress.ends_at or self.total_steps
 
     def _started(self) -> Started:
         n = sum(p.numel() for p in self.model.parameters())
@@ -157,7 +172,7 @@ class Training:
         every_step = self.device.type == "cpu"  # reading whether all was finite is free there
         for step, pieces in self.feed.run(self.progress.step, self.total_steps):
             rate = self._step(step, pieces)
-            last = step + 1 == self.total_steps
+            last = step + 1 == self.last_step
             look = last or (step + 1) % self.settings.log_every == 0
             check = last or (step + 1) % self.validate_every == 0
             if (every_step or look or check) and self._broken(thorough=look or check):
@@ -173,7 +188,7 @@ class Training:
                     yield self._validate()
             if look or check:
                 yield Reached(step + 1)
-            if self.stop_early:
+            if self.stop_early or step + 1 >= self.last_step:
                 return
             signal = self.interrupt.requested(self.comms)
             if signal:
@@ -205,6 +220,8 @@ class Training:
         for stepper in self.steppers:
             first, end = stepper.player.span
             own = learning_rate_factor(s.schedule, step - first, (end or self.total_steps) - first, s.lr_warmup)
+            if self.follow is not None:
+                own = self.follow.factor(step, falls_from=self.progress.falls_from, ends_at=self.progress.ends_at)
             rate = stepper.set_rate(own * self.progress.lr_factor * self.plateau.factor)
             if stepper.player.plays_at(step):
                 rates.append(rate)
@@ -267,12 +284,37 @@ class Training:
         elif settled:
             self.progress = replace(self.progress, since_best=self.progress.since_best + 1)
         self.plateau.observe(self.progress.since_best)
+        self._follow(settled)
         self.good = self.snapshot()
         now = self.progress
         return Validated(
             now.step, now.step / self.feed.plan.steps_per_epoch, metrics, best, now.best_step, now.since_best, settled,
             self.seconds(),
         )
+
+    def _follow(self, settled: bool) -> None:
+        """Where validation stopped improving, go back to the best weights and let the rate fall from there."""
+        now = self.progress
+        if self.follow is None or not settled:
+            return
+        falling = self.follow.latest if now.falls_from is None else now.falls_from
+        if now.step >= falling:
+            if self.follow.waited(now.step, since=max(falling, now.best_step)):
+                self.progress = replace(now, falls_from=falling, ends_at=now.step)
+            return
+        if now.best_loss < now.gain_loss - LEAST_GAIN * self._entries():
+            self.progress = now = replace(now, gain_step=now.best_step, gain_loss=now.best_loss)
+        end = self.follow.over(now.best_step, now.gain_step, now.step)
+        if end is not None:
+            if self.best is not None and self.average is None:
+                self.model.load_state_dict(self.best)
+            self.progress = replace(now, falls_from=now.step, ends_at=end)
+
+    def _entries(self) -> int:
+        """Return how many numbers a row has."""
+        assert self.validation is not None  # else there is nothing to follow
+        x = self.validation.at(0)[0].batch.x
+        return sum(v[0].numel() for v in (x.values() if isinstance(x, dict) else [x]))
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:

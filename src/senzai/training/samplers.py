@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -23,13 +24,17 @@ from ..models.modes import judging
 from ..models.verbs import encode
 from ..parts import Prior, StandardNormal
 from .checkpoint import load_state, load_tensors, save_tensors
-from .densities import Codes, aggregate, fitted, rows_of_log_prob
+from .densities import Codes, affordable_flow_steps, aggregate, fitted, rows_of_log_prob
 from .places import SAMPLERS as FILE
 
 FORMAT = "senzai-samplers-1"
 PRIOR = "prior"
 CANDIDATES = ("mixture", "flow")
-LEAST_ROWS, LEAST_HELD_OUT, LEAST_STEPS = 500, 50, 200
+LEAST_ROWS, LEAST_HELD_OUT, LEAST_STEPS = 100, 20, 200
+FLOW_ROWS = 500
+"""Training rows from which on a flow is tried; a mixture of few components needs fewer."""
+SHARE = 0.3
+"""Part of the work of training that fitting a flow may take."""
 MOST_ROWS = 5_000
 DRAWS = 4
 """Draws per held-out row that a density is judged by."""
@@ -126,7 +131,7 @@ def is_real(q: Distribution) -> bool:
 # --- choosing -------------------------------------------------------------------------------------------------------
 def fit_samplers(
     model: LatentModel, train: Batch, validation: Batch | None, *, sampler: SamplerName = "auto", seed: int = 0,
-    steps: int = LEAST_STEPS,
+    steps: int = LEAST_STEPS, work: float = inf,
 ) -> Samplers:
     """Fit priors to the latents of training rows, and choose by the latents of validation rows.
 
@@ -140,6 +145,7 @@ def fit_samplers(
         sampler: ``auto``, ``none``, or one name.
         seed: Seed of everything random.
         steps: Steps that the model was trained for; after very few it is not worth while.
+        work: Nominal seconds that training took (:func:`training_work`), to which a flow is held in proportion.
 
     Returns:
         The fitted priors, the choice and its reason.
@@ -155,11 +161,28 @@ def fit_samplers(
     held = None if validation is None or not len(validation) else _held_out(model, validation, seed)
     found, failed = {}, []
     for name in CANDIDATES if sampler == "auto" else (sampler,):
+        how: dict[str, int] = {}
+        if name == "flow" and sampler == "auto":
+            how["steps"] = affordable_flow_steps(codes.z.shape[1], SHARE * work) if len(codes) >= FLOW_ROWS else 0
+            if not how["steps"]:
+                failed.append(_no_flow(codes))
+                continue
         try:
-            found[name] = aggregate(model, train, seed) if name == "aggregate" else fitted(name, codes, seed)
+            found[name] = aggregate(model, train, seed) if name == "aggregate" else fitted(name, codes, seed, **how)
         except SenzaiError as err:
             failed.append(f"{name} could not be fitted: {_first_part(err)}")
     return _choose(model, found, held, failed, forced=None if sampler == "auto" else sampler)
+
+
+def _no_flow(codes: Codes) -> str:
+    if len(codes) < FLOW_ROWS:
+        return f"a flow is tried from {FLOW_ROWS} training rows on"
+    return f"a flow over {codes.z.shape[1]} latents was not tried: it would take too long beside this training"
+
+
+def training_work(model: LatentModel, rows: int, steps: int) -> float:
+    """Return the nominal seconds of training: a step of ``rows`` rows costs its calls and six products a parameter."""
+    return steps * (2e-3 + 2e-10 * rows * sum(p.numel() for p in model.parameters()))
 
 
 def _not_worth_while(train: Batch, validation: Batch | None, steps: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import cos, pi
 from typing import Protocol
 
@@ -49,6 +50,7 @@ def one_cycle(done: float) -> float:
 
 
 COURSES.add("plateau")(constant)  # the factor falls in `Plateau`, at validations
+COURSES.add("follow")(one_cycle)  # where nothing is validated, there is nothing to follow
 
 
 class Plateau:
@@ -62,6 +64,57 @@ class Plateau:
         """Look at the number of validations since the best one."""
         if self.active and since_best > 0 and since_best % self.wait == 0:
             self.factor = max(0.01, self.factor / 2)
+
+
+@dataclass(frozen=True)
+class Follow:
+    """A length that follows validation: a short rise, the full rate as long as validation improves, then a fall.
+
+    Nothing better for a while (``WAIT`` steps, or a share of the steps so far) ends the full rate: the run goes back to
+    its best weights, and the rate falls along a cosine for half as many steps as led to them. A run that improves to
+    the end falls in the last third of its budget. A fall that brings nothing for as long ends the run.
+
+    Args:
+        budget: Steps that a run takes at most.
+
+    Example:
+        >>> course = Follow(900)
+        >>> course.over(best=300, gain=290, step=350), course.over(best=300, gain=250, step=400)
+        (None, 550)
+        >>> [round(course.factor(s, falls_from=400, ends_at=550), 2) for s in (0, 100, 400, 475, 549)]
+        [0.01, 1.0, 1.0, 0.5, 0.0]
+    """
+
+    budget: int
+
+    RISE, WAIT, SHARE, FALL = 100, 150, 0.2, 0.5
+
+    def over(self, best: int, gain: int, step: int) -> int | None:
+        """Return the step at which the run ends if the rate falls now, or ``None`` while it should not.
+
+        Args:
+            best: Step of the best validation.
+            gain: Step of the last one that was better by an amount that matters.
+            step: Steps so far.
+        """
+        if not self.waited(step, since=gain) or step >= self.latest:
+            return None
+        return min(self.budget, step + max(self.WAIT // 2, round(self.FALL * best)))
+
+    def waited(self, step: int, since: int) -> bool:
+        """Whether nothing happened for so long that nothing more is expected."""
+        return step - since >= max(self.WAIT, self.SHARE * step)
+
+    @property
+    def latest(self) -> int:
+        """The step from which on the rate falls, whatever validation says."""
+        return self.budget - round(self.budget * self.FALL / (1 + self.FALL))
+
+    def factor(self, step: int, *, falls_from: int | None, ends_at: int | None) -> float:
+        """Return the factor on the learning rate at a 0-based step."""
+        first, end = (self.latest, self.budget) if falls_from is None or ends_at is None else (falls_from, ends_at)
+        rise = min(1.0, (step + 1) / min(self.RISE, max(1, self.budget // 10)))
+        return rise * 0.5 * (1 + cos(pi * min(1.0, max(0, step - first) / max(1, end - first))))
 
 
 def learning_rate_factor(name: str, step: int, total: int, warmup: int) -> float:

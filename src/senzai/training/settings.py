@@ -27,7 +27,8 @@ class TrainSettings(BaseModel):
         lr: Learning rate; by default 1.5e-3 at 64 rows a batch, growing with the root of the batch size.
             ``encoder_lr`` and ``decoder_lr`` set the two sides apart.
         weight_decay: Decoupled weight decay of matrices (AdamW); biases and scales are left alone.
-        schedule: Course of the learning rate: constant, cosine, one_cycle or plateau.
+        schedule: Course of the learning rate: constant, cosine, one_cycle, plateau or follow. With ``follow`` the
+            length follows validation too, and ``steps`` or ``epochs`` are the most a run takes.
         lr_warmup: Steps over which the learning rate rises from zero.
         clip: Largest gradient norm.
         ema: Decay of averaged weights, which are then validated and saved.
@@ -55,7 +56,7 @@ class TrainSettings(BaseModel):
     encoder_lr: Positive | None = None
     decoder_lr: Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "cosine", "one_cycle", "plateau"] = "cosine"
+    schedule: Literal["constant", "cosine", "one_cycle", "plateau", "follow"] = "cosine"
     lr_warmup: Annotated[int, Field(ge=0)] = 0
     clip: Positive | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -90,12 +91,17 @@ class TrainSettings(BaseModel):
     def proposed(self, defaults: Mapping[str, Any]) -> TrainSettings:
         """Return the settings with what the data propose, where the user set nothing; epochs rule out proposed steps.
 
+        A length that the user set is the length: a proposed schedule that would follow validation is one cycle then.
+
         Example:
             >>> TrainSettings.parse({"epochs": 3}).proposed({"steps": 100, "batch_size": 64}).batch_size
             64
         """
         mine = self.model_fields_set | ({"steps"} if self.epochs is not None else set())
-        return self.model_copy(update={k: v for k, v in defaults.items() if k not in mine})
+        told = {k: v for k, v in defaults.items() if k not in mine}
+        if told.get("schedule") == "follow" and "steps" in mine:
+            told["schedule"] = "one_cycle"
+        return self.model_copy(update=told)
 
     def chosen_batch_size(self, n_rows: int) -> int:
         """Return the batch size: given, or a power of two from 32 to 512 so that an epoch has a hundred steps or so."""

@@ -141,7 +141,7 @@ class TableKind(Kind):
         rows = 512 if n >= 20_000 else 256 if n >= 5000 else 128
         return Proposal(
             family="mixed", family_settings=sorts | spikes, encoder="table", encoder_settings=sorts,
-            training={"batch_size": rows, "steps": max(1000, min(4000, 800 + n // 16)), "schedule": "one_cycle",
+            training={"batch_size": rows, "steps": max(2000, min(6000, 1200 + 3 * n // 32)), "schedule": "follow",
                       "lr": round(3e-3 * (rows / 64) ** 0.5, 5)},
             reason="Proposed because every column has a likelihood of its own.",
         )
