@@ -2,7 +2,7 @@
 
 Every method is fitted on all rows of a set and scores them; labels only judge. Sets of more than 2,000 rows are cut to
 2,000 random ones, the same for all. Halves are every other set in the order of their names. ``fresh`` are sets made of
-classes of the digits of scikit-learn, on which nothing was chosen.
+classes of the digits of scikit-learn.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -17,8 +18,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from senzai.core.errors import SettingError, ShapeError
-from senzai.estimators import VAEDensity, VAEDetector, VAEImputer, VAEResampler, VAESynthesizer, VAETransformer
+from senzai.core.batch import Batch
+from senzai.core.errors import InputError, SettingError, ShapeError
+from senzai.estimators import VAEDensity, VAEDetector, VAEImputer, VAEResampler, VAESynthesizer, VAETransformer, kept
 
 QUICK = {"steps": 50, "n_latent": 2, "settings": {"hidden": [16]}, "random_state": 0}
 
@@ -53,8 +55,6 @@ def test_a_seed_repeats_everything_and_another_does_not(two_groups):
 
 
 def test_the_random_state_of_the_caller_is_left_alone(two_groups):
-    import torch
-
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
     coder = VAETransformer(**QUICK).fit(two_groups[0])
@@ -181,3 +181,85 @@ def test_a_rare_class_gets_rows_of_its_own_kind():
     assert len(some) == 205
     with pytest.raises(SettingError, match="sampling_strategy"):
         VAEResampler(steps=30, sampling_strategy={"never": 5}).fit(x, y)
+
+
+@pytest.fixture(scope="module")
+def three_clusters():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(700, 4)) * 0.3 + 3.0 * rng.integers(-1, 2, 700)[:, None]
+
+
+@pytest.mark.parametrize("kind", [VAESynthesizer, VAEDensity])
+def test_rows_are_drawn_also_by_a_sampler_that_was_fitted_to_the_latents(three_clusters, kind):
+    small = {"hidden": [8], "sampler": "mixture"}
+    made = kind(steps=30, n_latent=2, random_state=0, settings=small).fit(three_clusters)
+    assert made.run_.samplers.chosen == "mixture"
+    new = np.asarray(made.sample(40, random_state=0))
+    assert new.shape == (40, 4)
+    assert np.isfinite(new).all()
+    np.testing.assert_array_equal(new, np.asarray(made.sample(40, random_state=0)))
+    made.partial_fit(three_clusters[:50])
+    assert np.isfinite(np.asarray(made.sample(2, random_state=0))).all()
+
+
+def test_a_detector_goes_on_with_the_threshold_of_the_new_model():
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    det = VAEDetector(steps=30, n_latent=2, random_state=0, contamination=0.2).fit(x[:200])
+    before = det.threshold_
+    det.partial_fit(x[200:])
+    assert set(det.predict(x[:50])) <= {-1, 1}
+    assert det.decision_scores_.shape == det.labels_.shape == (100,)
+    assert det.threshold_ != before
+    assert (-det.score_samples(x) > det.threshold_).mean() == pytest.approx(0.2, abs=0.01)  # of all rows ever given
+    np.testing.assert_allclose(-det.score_samples(x[200:]), det.decision_scores_, atol=1e-9)
+    np.testing.assert_allclose(det.explain(x[:9]).sum(1), -det.score_samples(x[:9]), atol=1e-9)
+    first = VAEDetector(steps=30, n_latent=2, random_state=0).partial_fit(x[:100])  # the first call fits
+    assert first.decision_scores_.shape == (100,)
+
+
+def test_a_sample_of_all_calls_gives_each_row_the_same_chance(monkeypatch):
+    monkeypatch.setattr(kept, "MOST", 100)
+    rng = np.random.default_rng(0)
+    share = []
+    for _ in range(60):
+        some = None
+        for i in range(4):  # 300, 100, 100 and 100 rows
+            rows = Batch(torch.full((300 if i == 0 else 100, 1), float(i)))
+            some = kept.Kept.of(rows, rng).joined(some)
+        share.append([float((some.rows.tensor == i).double().mean()) for i in range(4)])
+    found = np.array(share)
+    assert np.abs(found.mean(0) - [0.5, 1 / 6, 1 / 6, 1 / 6]).max() < 5 * found.std() / 60**0.5 / 2
+
+
+def test_what_cannot_be_learned_leaves_the_model_as_exact_as_it_was(two_groups):
+    coder = VAETransformer(**QUICK).fit(two_groups[0])
+    codes = coder.transform(two_groups[0])
+    with pytest.raises(SettingError):
+        coder.set_params(steps=-5).partial_fit(two_groups[0])
+    np.testing.assert_array_equal(coder.transform(two_groups[0]), codes)
+
+
+@pytest.fixture(scope="module")
+def mixed_frame():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({"a": rng.normal(size=80), "k": rng.choice(["u", "v"], 80), "on": rng.random(80) < 0.5})
+
+
+@pytest.mark.parametrize("kind", [VAETransformer, VAEDensity, VAEDetector, VAEImputer])
+def test_a_row_of_nothing_but_holes_is_a_row_like_the_average(mixed_frame, kind):
+    """A row alone may look like numbers, to pandas all holes are; it is read as the table it was fitted on."""
+    made = kind(steps=20, n_latent=2, random_state=0).fit(mixed_frame)
+    empty = pd.DataFrame([[np.nan] * 3], columns=list(mixed_frame))
+    verb = next(v for v in ("transform", "score_samples") if hasattr(made, v))
+    found = pd.DataFrame(getattr(made, verb)(empty))
+    assert found.notna().all().all()
+    if kind is VAEDetector:
+        assert made.predict(empty).tolist() == [1]
+
+
+@pytest.mark.parametrize("kind", [VAETransformer, VAEDensity, VAEDetector, VAESynthesizer, VAEResampler])
+def test_holes_in_an_array_are_refused_with_a_way_out(kind):
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    x[7] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        kind(steps=2).fit(x, np.arange(50) % 2)

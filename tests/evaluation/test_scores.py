@@ -208,7 +208,7 @@ def test_a_reference_that_was_saved_scores_held_out_rows_with_other_draws(mixed)
 def test_of_new_rows_no_more_are_flagged_than_was_asked_also_by_scores_that_are_joined():
     """Five scores of independent kinds, joined among held-out rows."""
     r = torch.Generator().manual_seed(0)
-    n, new, repeats = 40, 200, 60
+    n, new, repeats = 20, 100, 150
     shares = []
     for _ in range(repeats):
         every = torch.randn(5, n + new, generator=r)

@@ -86,12 +86,12 @@ LIST = (
     ),
     Fault(
         "p-values that can be zero", VERBS,
-        edit("evaluation.scores:p_values", "(1 + at_least)", "at_least"),
+        edit("evaluation.rarity:p_values", "(1 + at_least)", "at_least"),
         (f"{SCORES}test_p_values_of_held_out_rows_are_uniform",),
     ),
     Fault(
         "equal scores that count as less strange", VERBS,
-        edit("evaluation.scores:p_values", 'side="left"', 'side="right"'),
+        edit("evaluation.rarity:p_values", 'side="left"', 'side="right"'),
         (f"{SCORES}test_equal_scores_are_not_stranger",),
     ),
     Fault(
@@ -101,12 +101,12 @@ LIST = (
     ),
     Fault(
         "scores that depend on the neighbours in the file", VERBS,
-        edit("evaluation.scores:SameForAll._repeated", "(*shape[:row_dim], 1, *shape[row_dim + 1 :])", "shape"),
+        edit("evaluation.evidence:SameForAll._repeated", "(*shape[:row_dim], 1, *shape[row_dim + 1 :])", "shape"),
         (f"{SCORES}test_a_row_is_scored_alone[reconstruction]",),
     ),
     Fault(
         "strange numbers measured by their quantiles", VERBS,
-        edit("evaluation.scores:_piece", "inputs, back = units(inputs), units(back)", "inputs, back = inputs, back"),
+        edit("evaluation.evidence:Evidence._place", "self.units(inputs), self.units(back)", "inputs, back"),
         (f"{UNITS}test_the_greatest_value_is_as_far_as_in_the_data",),
     ),
     Fault(
@@ -121,7 +121,7 @@ LIST = (
     ),
     Fault(
         "ranks where logarithms of p-values are meant", VERBS,
-        edit("evaluation.scores:rarity_among", "-torch.log1p(-rank.clamp(max=1) * n / (n + 1))", "rank.clamp(max=1)"),
+        edit("evaluation.rarity:rarity_among", "-torch.log1p(-_rank(v, h) * n / (n + 1))", "_rank(v, h)"),
         (f"{UNITS}test_a_rarity_is_the_logarithm_of_a_p_value_and_has_no_jumps",),
     ),
     Fault(

@@ -70,21 +70,38 @@ class VAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is publ
 
     # --- input ------------------------------------------------------------------------------------------------------
     def _checked(self, X: Any, *, reset: bool) -> Any:
-        """Return a table as it is, anything else as an array of numbers, after scikit-learn's checks."""
-        if is_table(X):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            if len(X) == 0:
-                raise InputError("An estimator needs at least one row, but got 0 sample(s). Give data.")
-            return X
+        """Return a table as it is, anything else as an array of numbers, after scikit-learn's checks.
+
+        What a fitted estimator is given is a table if that was: one of its rows alone may look like numbers.
+
+        Raises:
+            InputError: scikit-learn finds a fault in the data.
+        """
+        like_table = is_table(X) if reset else self.run_.schema.kind == "table" and hasattr(X, "columns")
         finite: Any = "allow-nan" if self._allow_nan else True
-        X, _ = filled(X, "X", missing="keep")  # scikit-learn would take what lies under a mask for data
-        return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=finite, ensure_min_samples=1)
+        try:
+            if like_table:
+                validate_data(self, X, reset=reset, skip_check_array=True)
+                if len(X) == 0:
+                    raise InputError("An estimator needs at least one row, but got 0 sample(s). Give data.")
+                return X
+            X, _ = filled(X, "X", missing="keep")  # scikit-learn would take what lies under a mask for data
+            return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=finite, ensure_min_samples=1)
+        except ValueError as err:
+            if isinstance(err, InputError):
+                raise
+            said = str(err).split("\n")[0].rstrip(". ")
+            way = " Fill the holes in first (VAEImputer), or leave such rows out." if "NaN" in said else ""
+            raise InputError(f"{said}.{way or ' Give numbers in rows and columns, as in fit.'}") from err
 
     def _opened(self, X: Any) -> Dataset:
         """Return data as the fitted run reads them."""
         check_is_fitted(self, "run_")
+        return self._read(self._checked(X, reset=False))
+
+    def _read(self, data: Any) -> Dataset:
         run: Run = self.run_
-        return run.dataset(_as_floats(self._checked(X, reset=False)))
+        return run.dataset(_as_floats(data))
 
     # --- fitting ----------------------------------------------------------------------------------------------------
     def _seed(self) -> int:
@@ -135,9 +152,13 @@ class VAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is publ
         if not hasattr(self, "run_"):
             return self.fit(X, y)
         data = self._checked(X, reset=False)
-        self.run_.model.float()
-        steps = self.steps or 100
-        self._keep(_exact(train_on(self.run_, _as_floats(data), steps=steps, seed=self._seed())))
+        run: Run = self.run_
+        run.model.float()  # as it was trained; nothing is lost on the way
+        try:
+            more = train_on(run, _as_floats(data), steps=self.steps or 100, seed=self._seed())
+        finally:
+            run.model.double()
+        self._keep(_exact(more))
         return self
 
 
@@ -160,5 +181,8 @@ def _as_floats(X: Any) -> Any:
 
 
 def _exact(run: Run) -> Run:
+    """Let a run compute in double precision: its model, and what it draws latents from."""
     run.model.double()
+    for sampler in run.samplers.fitted.values():
+        sampler.double()
     return run

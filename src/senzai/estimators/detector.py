@@ -7,13 +7,15 @@ from typing import Any, final
 import numpy as np
 from sklearn.base import OutlierMixin
 
+from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..data import Dataset
 from ..evaluation.scores import make_reference, score
 from ..evaluation.units import units_of
 from .base import VAEEstimator
+from .kept import Kept
 
-REFERENCE_ROWS = 2000
+LEAST_HELD = 5
 
 
 @final
@@ -63,33 +65,54 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
         """Train without labels, score the training rows, and set the threshold; ``y`` is ignored."""
         if not 0 < self.contamination <= 0.5:
             raise SettingError(f"`0 < contamination <= 0.5` must hold, but got {self.contamination!r}.")
-        self._keep(self._fit_run(self._checked(X, reset=True)))
-        dataset = self._opened(X)
-        self._compare_with(dataset)
-        self.decision_scores_ = self._strangeness(dataset)
-        self.offset_ = float(np.percentile(-self.decision_scores_, 100 * self.contamination))
-        self.threshold_ = -self.offset_
-        self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
+        data = self._checked(X, reset=True)
+        self._keep(self._fit_run(data))
+        dataset = self._read(data)
+        parts = dataset.split_indices()
+        self._rng, self._kept = np.random.default_rng(0), dict[str, Kept]()
+        self._learn(dataset, {"train": parts["train"], "held": parts["validation"]})
+        self._flag(self.decision_scores_)
         return self
 
-    def _compare_with(self, dataset: Dataset) -> None:
-        """Keep what rows are compared with: training rows, and those held out (all, where there are too few)."""
-        parts = dataset.split_indices()
-        held = parts["validation"] if len(parts["validation"]) >= 5 else np.arange(len(dataset))
-        rng = np.random.default_rng(0)
-        train, judged = (
-            dataset.batch(np.sort(rng.permutation(index)[:REFERENCE_ROWS])) for index in (parts["train"], held)
-        )
-        units = units_of(self.run_.model, dataset.schema.table)
-        self.run_.reference = make_reference(self.run_.model, train, judged, units=units, k=self.k)
+    def partial_fit(self, X: Any, y: Any = None) -> VAEDetector:
+        """Train on more rows; the first call fits. Scores and threshold are those of the model as it is then.
 
-    def _strangeness(self, dataset: Dataset) -> Any:
-        found = score(self.run_.model, dataset.batch(), self.method, reference=self.run_.reference, k=self.k)
+        Rows are compared with a random sample of those of all calls, which also gives the threshold; rows that the
+        first call held out stay held out. ``decision_scores_`` and ``labels_`` are those of the rows of the last call.
+        """
+        first = not hasattr(self, "run_")
+        super().partial_fit(X, y)
+        if not first:
+            dataset = self._opened(X)
+            self._learn(dataset, {"train": np.arange(len(dataset))})
+            self._flag(self._strangeness(self._kept["all"].rows))
+        return self
+
+    def _learn(self, dataset: Dataset, parts: dict[str, Any]) -> None:
+        """Keep some of the rows, compare with those of all calls, and score those of this one."""
+        for name, index in {**parts, "all": np.arange(len(dataset))}.items():
+            if len(index):
+                self._kept[name] = Kept.of(dataset.batch(index), self._rng).joined(self._kept.get(name))
+        held = self._kept.get("held")
+        judged = self._kept["all"] if held is None or len(held.rows) < LEAST_HELD else held
+        model = self.run_.model
+        units = units_of(model, dataset.schema.table)
+        self.run_.reference = make_reference(model, self._kept["train"].rows, judged.rows, units=units, k=self.k)
+        self.decision_scores_ = self._strangeness(dataset.batch())
+
+    def _flag(self, scores: Any) -> None:
+        """Set the threshold by scores of rows of all calls."""
+        self.offset_ = float(np.percentile(-scores, 100 * self.contamination))
+        self.threshold_ = -self.offset_
+        self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
+
+    def _strangeness(self, rows: Batch) -> Any:
+        found = score(self.run_.model, rows, self.method, reference=self.run_.reference, k=self.k)
         return found.values.double().numpy()
 
     def score_samples(self, X: Any) -> Any:
         """Return minus the score of each row: lower is stranger, ``(n,)``."""
-        return -self._strangeness(self._opened(X))
+        return -self._strangeness(self._opened(X).batch())
 
     def decision_function(self, X: Any) -> Any:
         """Return ``score_samples`` minus the offset: negative for anomalies, ``(n,)``."""

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .base import VAEEstimator, is_table
+from .base import VAEEstimator
 
 
 @final
@@ -60,7 +60,7 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, VAEEstimator):  # type:
         """Return the rows with their holes filled."""
         check_is_fitted(self, "run_")
         data = self._checked(X, reset=False)
-        if is_table(data):
+        if hasattr(data, "columns"):
             filled = self.run_.impute(data, draws=1 if self.draw else None, k=self.k, seed=self.seed_)
             return filled[0] if self.draw else filled
         out = np.array(data, dtype=np.float64)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..core.errors import SettingError
 
 BODY = 0.75
-"""Share of held-out scores that are taken as they are. The others may hold anomalies; they only tell how scores grow."""
+"""Share of held-out scores that are taken as they are; the others, some perhaps anomalies, tell how scores grow."""
 FOLDS = 20
 
 
@@ -19,7 +19,8 @@ def rarity_among(values: Tensor, held: Tensor) -> Tensor:
 
     Up to the upper quartile :math:`a` the share of held-out scores tells p. Beyond it
 
-    .. math:: -\log p = -\log \frac{1 + \#\{h_i > a\}}{n + 1} + \frac{(s - a)\log 2}{\mathrm{median}(h_i - a | h_i > a)},
+    .. math::
+        -\log p = -\log \frac{1 + \#\{h_i > a\}}{n + 1} + \frac{(s - a)\log 2}{\mathrm{median}(h_i - a | h_i > a)},
 
     an exponential tail: it goes on growing at the same pace beyond the largest, and the median keeps a few anomalies
     among the held-out rows from stretching the scale that they are measured with.

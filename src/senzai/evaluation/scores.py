@@ -179,7 +179,7 @@ def score(
     References:
         Variational Autoencoder based Anomaly Detection using Reconstruction Probability (An and Cho, 2015).
         Statistical Methods for Research Workers (Fisher, 1932), section 21.1: p-values joined.
-        Efficient Algorithms for Mining Outliers (Ramaswamy, Rastogi and Shim, 2000): the distance to the k-th neighbour.
+        Efficient Algorithms for Mining Outliers (Ramaswamy, Rastogi and Shim, 2000): distance to the k-th neighbour.
 
     Args:
         model: Trained model.
