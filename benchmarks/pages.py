@@ -234,12 +234,12 @@ def imputation_table(r: dict[str, Any]) -> str:
 
 
 def adbench_table(r: dict[str, Any]) -> str:
-    """Return means over sets, one line per method; in halves, and leads of ours with their standard errors over sets."""
+    """Return means over sets, one line per method, and in halves; leads of ours with standard errors over sets."""
     names = {"senzai": "senzai, `auto`", "vae": "VAE of PyOD", "pca": "PCA", "ecod": "ECOD",
              "iforest": "isolation forest", "knn": "kNN"}
     n = len(r["sets"])
-    lines = [f"| | AUROC, {n} sets | lead | average precision, {n} sets | lead | AUROC, halves | average precision, halves "
-             "| AUROC, digits |", f"|{'---|' * 8}"]
+    lines = [f"| | AUROC, {n} sets | lead | average precision, {n} sets | lead | AUROC, halves "
+             "| average precision, halves | AUROC, digits |", f"|{'---|' * 8}"]
     for key, name in names.items():
         m, digits = r["mean"][key], r["fresh"]["mean"][key]["auroc"]
         spread = f" ({min(m['by_seed']):.3f} to {max(m['by_seed']):.3f})" if len(m["by_seed"]) > 1 else ""
