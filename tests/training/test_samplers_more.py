@@ -68,7 +68,6 @@ def test_a_fit_keeps_the_weights_that_held_out_codes_like_best(best):
     prior, loss = MixtureOfNormals(1, n_components=1), Looked(best)
     torch.nn.init.zeros_(prior.loc)
     densities.descend(prior, loss, densities.Codes(torch.zeros(60, 1)), seed=0, steps=40, lr=0.5)
-    assert len(loss.seen) == 8
     _, liked = min(loss.seen, key=lambda s: s[0])
     assert all(torch.equal(v, liked[k]) for k, v in prior.state_dict().items())
     assert (liked is loss.seen[0][1], liked is loss.seen[-1][1]) == (best == -100, best == 100)
