@@ -258,7 +258,7 @@ def test_the_runs_own_data_are_gone(cli, copy_of):
     run = copy_of()
     spec = json.loads((run / "spec.json").read_text())
     (run / "spec.json").write_text(json.dumps({**spec, "source": "gone.npy"}))
-    cli.refuses("evaluate", run, said=("gone.npy", "Give the data"))
+    cli.refuses("evaluate", run, said=("gone.npy", "give the data"))
 
 
 # --- places ---------------------------------------------------------------------------------------------------------

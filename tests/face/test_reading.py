@@ -104,6 +104,12 @@ def test_other_data_are_read_by_options_of_their_own(tmp_path):
         run.dataset(source, options={"sheeet": 1})
 
 
+def test_an_encoding_set_for_other_data_does_not_spoil_utf_8(tmp_path):
+    run = fit(latin(tmp_path / "t.csv"), encoding="latin-1", **FAST)
+    (tmp_path / "new.csv").write_text((tmp_path / "t.csv").read_text("latin-1"), "utf-8")
+    assert run.impute(tmp_path / "new.csv")["naïve"].tolist() == run.impute(tmp_path / "t.csv")["naïve"].tolist()
+
+
 def test_later_data_need_no_label(tmp_path):
     run = fit(archive(tmp_path / "t.npz"), key="foo", label="cls", **FAST)
     np.savez(tmp_path / "new.npz", foo=R.normal(size=(7, 3)))

@@ -47,14 +47,17 @@ class Dialect:
     notes: tuple[str, ...] = ()
 
 
-def sniff(path: Path, *, encoding: str | None, delimiter: str | None, quote: str, header: bool | None) -> Dialect:
-    """Find out how a text table is written.
+def sniff(
+    path: Path, *, encoding: str | None, delimiter: str | None, quote: str, header: bool | None, sure: bool = True
+) -> Dialect:
+    """Find out how a text table is written; an encoding that is not ``sure`` gives way where all bytes are UTF-8.
 
     Raises:
         InputError: It is empty, cut off, or in several encodings.
     """
     bytes_ = encodings.scan(path)
-    found = encodings.known(encoding) if encoding else encodings.encoding_of(path, bytes_)
+    named = encoding if encoding and (sure or not bytes_.utf8) else None
+    found = encodings.known(named) if named else encodings.encoding_of(path, bytes_)
     text = _start(path, found)
     whole = bytes_.size <= SNIFFED // 4
     if not text.strip():

@@ -83,29 +83,33 @@ def framed(table: Any) -> Any:
 
     frame = table.to_pandas().reset_index(drop=True)
     at = {str(name): i for i, name in enumerate(frame.columns)}
+    kinds, exact = frame.dtypes.tolist(), {}
     for name, cells in zip(table.column_names, table.columns, strict=True):
         i = at.get(name)
         if i is None:  # the row names of a pandas frame
             continue
-        if types.is_integer(cells.type) and cells.null_count and frame.dtypes.iloc[i].kind == "f":
+        if types.is_integer(cells.type) and cells.null_count and kinds[i].kind == "f":
             kind: Any = pd.api.types.pandas_dtype(str(cells.type).replace("uint", "UInt").replace("int", "Int"))
-            frame.isetitem(i, kind.__from_arrow__(cells))
+            exact[i] = pd.Series(kind.__from_arrow__(cells))
         elif types.is_decimal(cells.type):
-            frame.isetitem(i, pd.arrays.ArrowExtensionArray(cells))
-    return frame
+            exact[i] = pd.Series(pd.arrays.ArrowExtensionArray(cells))
+    if not exact:
+        return frame
+    columns = {i: exact[i] if i in exact else frame.iloc[:, i] for i in range(len(kinds))}
+    return pd.DataFrame(columns).set_axis(frame.columns, axis=1)
 
 
 def without_nested(frame: Any) -> tuple[Any, list[str]]:
     """Return a frame without columns of lists, structures or bytes, and the names of those."""
-    bad = [i for i, kind in enumerate(frame.dtypes) if _is_nested(frame.iloc[:, i], kind)]
+    bad = [i for i, kind in enumerate(frame.dtypes.tolist()) if _is_nested(frame, i, kind)]
     names = [str(frame.columns[i]) for i in bad]
     return (frame.iloc[:, [i for i in range(len(frame.columns)) if i not in set(bad)]] if bad else frame), names
 
 
-def _is_nested(series: Any, kind: Any) -> bool:
+def _is_nested(frame: Any, i: int, kind: Any) -> bool:
     if hasattr(kind, "pyarrow_dtype"):
         return cannot_hold(kind.pyarrow_dtype)
-    return str(kind) == "object" and any(isinstance(v, NESTED) for v in series)
+    return str(kind) == "object" and any(isinstance(v, NESTED) for v in frame.iloc[:, i])
 
 
 def said(names: Iterable[str]) -> tuple[str, ...]:

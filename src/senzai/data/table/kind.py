@@ -68,7 +68,10 @@ class TableKind(Kind):
         y = None
         if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], str):
             source, y = source
-        found = open_source(source, set_, None if schema is None else schema.table)
+        found = open_source(
+            source, set_, None if schema is None else schema.table,
+            sure=schema is None or set_.encoding != schema.reading.get("encoding"),
+        )
         if found.whole is not None:
             names, notes = named(columns.names_of(found.whole.columns), found.origin)
             found = _replaced(found, found.whole.set_axis(list(names), axis=1), notes, found.whole.columns)

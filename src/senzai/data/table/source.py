@@ -110,8 +110,15 @@ def _suffix(path: Path) -> str:
     return within if within in (*TEXTS, *JSON) else path.suffix.lower()
 
 
-def open_source(source: Any, options: TableOptions, table: Table | None) -> Source:
-    """Return a source ready to be read; ``table`` is what a model knows about its columns."""
+def open_source(source: Any, options: TableOptions, table: Table | None, *, sure: bool = True) -> Source:
+    """Return a source ready to be read.
+
+    Args:
+        source: What the user has.
+        options: What the user set.
+        table: What a model knows about its columns.
+        sure: Whether the encoding was set for this very source, and not for the data of the model.
+    """
     if is_url(source):
         shown = databases.without_password(str(source)).rpartition("@")[2]
         read, part = databases.of_url(str(source), options)
@@ -119,7 +126,7 @@ def open_source(source: Any, options: TableOptions, table: Table | None) -> Sour
         return made if options.in_memory is False else _gathered(made)
     path = sources.existing(source)
     if path is not None:
-        return _from_file(path, options, table)
+        return _from_file(path, options, table, sure=sure)
     frame: Any = source
     if is_arrow(frame):
         return _of_arrow(frame, "the Arrow table", "table")
@@ -156,12 +163,12 @@ def _in_memory(frame: Any, origin: str, form: str, notes: tuple[str, ...] = ()) 
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
-def _from_file(path: Path, options: TableOptions, table: Table | None) -> Source:
+def _from_file(path: Path, options: TableOptions, table: Table | None, *, sure: bool) -> Source:
     suffix, origin = _suffix(need_regular(path)), repr(str(path))
     if suffix not in SUFFIXES:
         raise InputError(f"A table is a file with the suffix {', '.join(SUFFIXES)}, but got {path.name!r}. Convert it.")
     if suffix in TEXTS:
-        return _from_text(path, options, table)
+        return _from_text(path, options, table, sure=sure)
     large = path.stat().st_size > IN_MEMORY_BYTES if options.in_memory is None else not options.in_memory
     if suffix in SQLITE:
         query, part = databases.of_sqlite(path, options)
@@ -193,10 +200,11 @@ def _gathered(source: Source) -> Source:
 
 
 # --- text -----------------------------------------------------------------------------------------------------------
-def _from_text(path: Path, options: TableOptions, table: Table | None) -> Source:
+def _from_text(path: Path, options: TableOptions, table: Table | None, *, sure: bool) -> Source:
     need_no_holes(path)
     dialect = csvs.sniff(
-        path, encoding=options.encoding, delimiter=options.delimiter, quote=options.quote, header=options.header
+        path, encoding=options.encoding, delimiter=options.delimiter, quote=options.quote, header=options.header,
+        sure=sure,
     )
     large = dialect.size > IN_MEMORY_BYTES if options.in_memory is None else not options.in_memory
     names, notes = named(dialect.names, repr(str(path)))
