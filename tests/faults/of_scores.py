@@ -23,7 +23,7 @@ LIST = (
     Fault(
         "a rarity that stops at the largest held-out score", VERBS,
         edit("evaluation.rarity:rarity_among", "start + (v - a) / scale", "start + (v.clamp(max=h[-1]) - a) / scale"),
-        (f"{UNITS}test_of_an_exponential_score_the_rarity_is_known_also_far_beyond_the_largest[40]",),
+        (f"{UNITS}test_of_an_exponential_score_the_rarity_is_known_also_far_beyond_the_largest[2000]",),
     ),
     Fault(
         "a tail half as long as it is", VERBS,

@@ -49,9 +49,7 @@ def _bytes(x: Tensor) -> Any:
     return array.view(np.dtype((np.void, array.dtype.itemsize * array.shape[1]))).ravel().tolist()
 
 
-def nearest(
-    x: Tensor, known: Tensor, spread: Tensor, own: Tensor, ranks: range
-) -> tuple[Tensor, Tensor]:
+def nearest(x: Tensor, known: Tensor, spread: Tensor, own: Tensor, ranks: range) -> tuple[Tensor, Tensor]:
     r"""Return the mean distance :math:`\sum_j |x_j - b_j| / s_j` to some of the nearest rows, and each place's share.
 
     Args:
@@ -85,6 +83,6 @@ def nearest(
 
 def _ranked(distance: Tensor, first: int, last: int) -> Tensor:
     """Return which rows have the ranks from ``first`` up to ``last``, ``(N, last - first)``, in no order."""
-    ends = sorted({first, last - 1})
+    ends = sorted({first, last - 1} if first else {last - 1})
     at = np.argpartition(distance.cpu().numpy(), ends, axis=1)[:, first:last]
     return torch.from_numpy(np.ascontiguousarray(at)).to(distance.device)
