@@ -175,7 +175,7 @@ def test_separate_rates_reach_their_sides(make, train):
         moved = (p.detach() - before[name]).abs().max().item()  # the first step of Adam is the rate itself
         assert moved == pytest.approx(1e-2 if name.startswith("posterior") else 1e-4, rel=1e-2), name
     alone = make(encoder_lr=0.5).steppers[0].optimiser.groups
-    assert sorted({g["lr"] for g in alone}) == [0.01, 0.5]
+    assert sorted({g.lr for g in alone}) == [0.01, 0.5]
 
 
 def test_weight_decay_shrinks_matrices_only(make):

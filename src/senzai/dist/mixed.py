@@ -120,7 +120,7 @@ def _run(places: Tensor) -> tuple[int, int] | None:
     if isinstance(known, bool):
         first, n = int(places[0]), len(places)
         known = (first, n) if torch.equal(places, torch.arange(first, first + n, device=places.device)) else None
-        places._run = known  # type: ignore[attr-defined]
+        places._run = known  # type: ignore[attr-defined]  # kept with the tensor it is about
     return known
 
 

@@ -17,7 +17,7 @@ from ..core.errors import InputError, OutputError, SettingError
 from ..core.files import replacing_folder, user_path, write_json, write_text
 from ..core.random import derive
 from ..core.row_noise import RowKeys
-from ..data import KINDS, Dataset, Schema, open_data
+from ..data import Dataset, Schema, open_data
 from ..data.lengths import ended
 from ..data.schema import Condition
 from ..data.sources import is_at_hand
@@ -30,6 +30,7 @@ from ..training.listeners import as_text, read_history
 from ..training.places import SAMPLERS, refuse_existing
 from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
 from . import given as conditional
+from . import ways
 from .card import write_card
 from .rows import RowVerbs, like
 
@@ -210,8 +211,6 @@ class Run(RowVerbs):
         For a table, ``attrs["changes"]`` of the frame lists the columns that change, the largest change first: from
         which value to which, and how likely these are where the column has categories.
         """
-        from . import ways
-
         return ways.interpolate(self, a, b, steps=steps)
 
     def traverse(self, data: object, *, dim: int, values: tuple[float, ...] | None = None) -> Any:
@@ -220,8 +219,6 @@ class Run(RowVerbs):
         By default seven values that suit the space of the latents: -3 to 3 for real ones. For a table,
         ``attrs["changes"]`` lists the columns that change, as in :meth:`interpolate`.
         """
-        from . import ways
-
         return ways.traverse(self, data, dim=dim, values=values)
 
     def log_likelihood(
@@ -278,9 +275,7 @@ class Run(RowVerbs):
             budget: Seconds there are for the measures; what would not fit is left out, and said.
             announce: Told the seconds each part is expected to take, before they are spent.
         """
-        from ..evaluation import chosen as chosen_measures
-        from ..evaluation import evaluate as evaluate_batch
-        from ..evaluation import likelihood_figures
+        from .. import evaluation
         from .judging import extras_of, joined
 
         dataset = self.dataset(data)
@@ -293,13 +288,13 @@ class Run(RowVerbs):
             against=None if against is None else self.dataset(against), features=tuple(features), seed=seed,
             sampler=self.samplers.under(self.model),
         )
-        found = evaluate_batch(
+        found = evaluation.evaluate(
             self.model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step(), base=only is None,
-            measures=chosen_measures(only, also), extras=extras, budget=budget, announce=announce,
+            measures=evaluation.chosen(only, also), extras=extras, budget=budget, announce=announce,
         )
         if only is None and self.samplers.chosen != PRIOR:
             model = self.samplers.under(self.model)
-            figures = likelihood_figures(
+            figures = evaluation.likelihood_figures(
                 model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step()
             )
             found["sampler"] = {"name": self.samplers.chosen, **figures}
@@ -364,9 +359,6 @@ class Run(RowVerbs):
     def discrete_step(self) -> float | None:
         """Distance of neighbouring values where the data are discrete, for densities that treat them as continuous."""
         return 1.0 if self.schema.values in ("binary", "levels", "count") else None
-
-    def _kind(self) -> Any:
-        return KINDS[self.schema.kind]
 
     # --- saving -----------------------------------------------------------------------------------------------------
     def save(self, path: str | Path) -> Path:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ..data import KINDS
 from ..data.lengths import ended
-from ..evaluation.changes import along
 from ..models import verbs
 from ..models.base import Latents
 
@@ -37,6 +36,8 @@ def traverse(run: Trained, data: object, *, dim: int, values: tuple[float, ...] 
 
 def _rows(run: Trained, z: Latents, c: Tensor | None, lengths: Tensor | None) -> Any:
     """Decode latents to rows; a pandas frame of a table says in ``attrs["changes"]`` what changes along them."""
+    from ..evaluation.changes import along
+
     rows = ended(KINDS[run.schema.kind].decode(verbs.decode(run.model, z, c=c), run.schema), lengths)
     if run.schema.table is not None and hasattr(rows, "attrs"):
         rows.attrs["changes"] = [found.document() for found in along(run.model, z, c, run.schema.table)]
