@@ -14,11 +14,11 @@ from .card import write_card
 from .scoring import kept_reference, write_reference
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .trained import Trained
 
 
-def save(run: Run, target: Path) -> Path:
-    """Write a run to a new folder, or nothing; see :meth:`Run.save`."""
+def save(run: Trained, target: Path) -> Path:
+    """Write a run to a new folder, or nothing; see :meth:`senzai.Run.save`."""
     refuse_existing(target)
     run.heard, run.reference = run.history, kept_reference(run)
     with replacing_folder(target) as tmp:
