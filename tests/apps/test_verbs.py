@@ -78,6 +78,16 @@ def test_resume_trains_for_longer(cli, copy_of):
     assert found.keys() >= FIT
 
 
+def test_info_tells_of_a_run_that_is_to_replace_this_one(cli, copy_of):
+    run = copy_of()
+    shutil.copytree(run, run / ".senzai-new", ignore=shutil.ignore_patterns("weights.safetensors"))
+    assert cli.json("info", run)["replacement"] == {"step": 20}
+    assert cli.json("info", run)["state"] == "finished"
+    told = cli.text("info", run)
+    assert "to replace this one is unfinished, at step 20" in told
+    assert "senzai resume" in told
+
+
 def wait_for(path: Path, process: subprocess.Popen) -> None:
     while not path.exists():
         assert process.poll() is None, process.communicate()

@@ -47,8 +47,13 @@ LIST = (
     ),
     Fault(
         "a state that is not rescued", CHECKPOINT,
-        edit("training.listeners:Present.on", "and not self.place.held()", "and False"),
+        edit("face.train:_rescuing", "if place.held() or not place.main:", "if True:"),
         (f"{PLACES}test_a_folder_that_is_removed_ends_the_run_and_its_state_is_kept_beside",),
+    ),
+    Fault(
+        "a checkpoint written into another run's folder", CHECKPOINT,
+        edit("training.listeners:Present.on", "and not self.place.held()", "and False"),
+        (f"{PLACES}test_a_run_does_not_write_into_another_that_took_its_place",),
     ),
     Fault(
         "a signal that is forgotten after the last step", CHECKPOINT,
@@ -62,7 +67,7 @@ LIST = (
     ),
     Fault(
         "a saved run without its history", VERBS,
-        edit("face.run:Run.save", "if history:", "if False:"),
+        edit("face.saving:save", "if run.heard:", "if False:"),
         (f"{SAVING}test_a_run_from_a_folder_is_saved_elsewhere_with_all_it_has",),
     ),
     Fault(

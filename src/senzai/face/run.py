@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import InputError, OutputError, SettingError
-from ..core.files import replacing_folder, user_path, write_json, write_text
+from ..core.files import user_path, write_json
 from ..core.random import derive
 from ..core.row_noise import RowKeys
 from ..data import Dataset, Schema, open_data
@@ -26,9 +26,9 @@ from ..models.base import Classifies, LatentModel
 from ..models.probed import Probed
 from ..models.structured import Structured
 from ..training import bundle
-from ..training.listeners import as_text, read_history
-from ..training.places import SAMPLERS, refuse_existing
-from ..training.samplers import PRIOR, Samplers, load_samplers, save_samplers
+from ..training.listeners import read_history
+from ..training.places import SAMPLERS
+from ..training.samplers import PRIOR, Samplers, load_samplers
 from . import given as conditional
 from . import ways
 from .card import write_card
@@ -367,23 +367,10 @@ class Run(RowVerbs):
         Raises:
             OutputError: The folder exists or cannot be written.
         """
-        from .scoring import kept_reference, write_reference
+        from .saving import save
 
-        target = user_path(path, output=True)
-        refuse_existing(target)
-        history, reference = self.history, kept_reference(self)
-        with replacing_folder(target) as tmp:
-            bundle.save_spec(tmp, self.spec)
-            save_samplers(tmp, self.samplers, self.model)
-            if history:
-                write_text(tmp / bundle.HISTORY, as_text(history))
-            if reference is not None:
-                write_reference(tmp, reference)
-            write_json(tmp / bundle.METRICS, self.metrics)
-            write_card(tmp, target.name, self.spec, self.schema, self.metrics)
-            bundle.save_weights(tmp, self.model)
-        self.heard, self.reference, self.folder = history, reference, target
-        return target
+        self.folder = save(self, user_path(path, output=True))
+        return self.folder
 
 
 def load(path: str | Path) -> Run:

@@ -12,6 +12,7 @@ from ..core.batch import Batch
 from ..data import Dataset, Schema
 from ..models.base import LatentModel
 from ..training.bundle import Spec
+from ..training.samplers import Samplers
 
 if TYPE_CHECKING:
     from ..evaluation.scores import Reference
@@ -25,6 +26,15 @@ class Trained(Protocol):
     folder: Path | None
     metrics: dict[str, Any]
     reference: Reference | None
+    heard: list[dict[str, Any]]
+
+    @property
+    def samplers(self) -> Samplers:
+        """What samples are drawn from."""
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Progress, validations and warnings of training."""
 
     @property
     def schema(self) -> Schema:

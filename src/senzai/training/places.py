@@ -132,8 +132,7 @@ def reopened(folder: Path, *, main: bool) -> Iterator[Place]:
         OutputError: Another process trains in it.
     """
     with _kept(Place(folder, folder, main=main)) as place:
-        if (folder / NEW / SPEC).is_file():
-            place.work = folder / NEW
+        place.work = unfinished(folder) or folder
         yield place
 
 

@@ -44,6 +44,7 @@ def _about_data(source: str, settings: list[str]) -> tuple[Document, list[str]]:
 def _about_run(folder: Path) -> tuple[Document, list[str]]:
     from ...recipes import RECIPES
     from ...training import bundle
+    from ...training.places import unfinished
 
     spec = bundle.read_spec(folder)
     finished = (folder / bundle.WEIGHTS).exists()
@@ -56,6 +57,8 @@ def _about_run(folder: Path) -> tuple[Document, list[str]]:
         "libraries": spec.libraries,
         "files": {str(p.relative_to(folder)): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()},
     }
+    if (new := unfinished(folder)) is not None:
+        document["replacement"] = {"step": _step(new)}
     return document, _run_in_words(document, spec)
 
 
@@ -92,7 +95,10 @@ def _run_in_words(document: Document, spec: Spec) -> list[str]:
     for name, found in document["metrics"].items():
         shown = {k: number(v) for k, v in found.items() if isinstance(v, int | float)}
         lines += [f"[bold]{plain(name)}[/]", table(shown)]
-    if document["state"] == "unfinished":
+    if "replacement" in document:
+        at = document["replacement"]["step"] or 0
+        lines.append(f"A run that is to replace this one is unfinished, at step {at}.")
+    if document["state"] == "unfinished" or "replacement" in document:
         lines += ["[bold]Next[/]", f"  senzai resume {plain(document['path'])}"]
     return [*lines, "[bold]Files[/]", table({k: f"{v:,} bytes" for k, v in document["files"].items()})]
 
