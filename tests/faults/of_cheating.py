@@ -62,7 +62,7 @@ LIST = (
     Fault(
         "a density that keeps the weights that were liked least", SAMPLERS,
         edit("training.densities:descend", "score < best", "score > best",
-             "best, since, kept = inf", "best, since, kept = -inf"),
+             "kept = inf", "kept = -inf"),
         (f"{CHOSEN}test_a_fit_keeps_the_weights_that_held_out_codes_like_best",),
     ),
     # --- draws -------------------------------------------------------------------------------------------------------
