@@ -144,6 +144,8 @@ def say_sampler(document: Document, *, quiet: bool) -> None:
 
 def trained(document: Document, data: str) -> list[str]:
     """Return what to say after training."""
+    from ...data.table.databases import without_password
+
     out, bound = document["out"], document["validation_elbo"]
     facts = {
         "took": f"{document['seconds']:.1f} s, {document['steps']:,} steps, {document['epochs']:.1f} epochs, "
@@ -154,7 +156,7 @@ def trained(document: Document, data: str) -> list[str]:
     facts["run"] = str(out)
     if document.get("report"):
         facts["report"] = str(document["report"])
-    where, source = plain(out), plain(data)
+    where, source = plain(out), plain(without_password(data))
     new = "new.csv" if document["kind"] == "table" else "new.npy"
     return [
         "[bold]Trained[/]", table(facts), "[bold]Next[/]",
