@@ -275,7 +275,7 @@ class Run(RowVerbs):
             budget: Seconds there are for the measures; what would not fit is left out, and said.
             announce: Told the seconds each part is expected to take, before they are spent.
         """
-        from .. import evaluation
+        from ..evaluation import chosen, evaluate, likelihood_figures
         from .judging import extras_of, joined
 
         dataset = self.dataset(data)
@@ -288,13 +288,13 @@ class Run(RowVerbs):
             against=None if against is None else self.dataset(against), features=tuple(features), seed=seed,
             sampler=self.samplers.under(self.model),
         )
-        found = evaluation.evaluate(
+        found = evaluate(
             self.model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step(), base=only is None,
-            measures=evaluation.chosen(only, also), extras=extras, budget=budget, announce=announce,
+            measures=chosen(only, also), extras=extras, budget=budget, announce=announce,
         )
         if only is None and self.samplers.chosen != PRIOR:
             model = self.samplers.under(self.model)
-            figures = evaluation.likelihood_figures(
+            figures = likelihood_figures(
                 model, dataset.batch(index), k=k, seed=seed, discrete_step=self.discrete_step()
             )
             found["sampler"] = {"name": self.samplers.chosen, **figures}
