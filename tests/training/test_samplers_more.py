@@ -63,11 +63,12 @@ class Looked:
         return off + 0 * codes.z.sum(1)
 
 
-@pytest.mark.parametrize("best", [-100.0, 6.0, 100.0])
-def test_a_fit_keeps_the_weights_that_held_out_codes_like_best(best):
+@pytest.mark.parametrize(("best", "looks"), [(-100.0, 3), (6.0, 5), (100.0, 8)])
+def test_a_fit_keeps_the_weights_that_held_out_codes_like_best(best, looks):
     prior, loss = MixtureOfNormals(1, n_components=1), Looked(best)
     torch.nn.init.zeros_(prior.loc)
     densities.descend(prior, loss, densities.Codes(torch.zeros(60, 1)), seed=0, steps=40, lr=0.5)
+    assert len(loss.seen) == looks, "two looks that bring nothing end it"
     _, liked = min(loss.seen, key=lambda s: s[0])
     assert all(torch.equal(v, liked[k]) for k, v in prior.state_dict().items())
     assert (liked is loss.seen[0][1], liked is loss.seen[-1][1]) == (best == -100, best == 100)

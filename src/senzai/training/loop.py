@@ -188,12 +188,14 @@ class Training:
                     yield self._validate()
             if look or check:
                 yield Reached(step + 1)
-            if self.stop_early or step + 1 >= self.last_step:
+            if self.stop_early:
                 return
             signal = self.interrupt.requested(self.comms)
             if signal:
                 self.meter.gather(self.comms)
                 yield self._recover() if self.meter.failed() else Interrupted(step + 1, signal)
+                return
+            if step + 1 >= self.last_step:
                 return
 
     def _step(self, step: int, pieces: list[Piece]) -> float:
