@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from .core.errors import TrainingError as TrainingError
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UserError as UserError
-    from .face.fit import fit as fit
     from .face import load as load
+    from .face.fit import fit as fit
     from .face.fit import resume as resume
 
 __version__ = "0.1.0"
