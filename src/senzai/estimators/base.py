@@ -90,9 +90,8 @@ class VAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is publ
         except ValueError as err:
             if isinstance(err, InputError):
                 raise
-            said = str(err).split("\n")[0].rstrip(". ")
-            way = " Fill the holes in first (VAEImputer), or leave such rows out." if "NaN" in said else ""
-            raise InputError(f"{said}.{way or ' Give numbers in rows and columns, as in fit.'}") from err
+            said = str(err).split("\n")[0].rstrip(".: ")
+            raise InputError(f"{said}. {_way_out(str(err))}") from err
 
     def _opened(self, X: Any) -> Dataset:
         """Return data as the fitted run reads them."""
@@ -186,3 +185,12 @@ def _exact(run: Run) -> Run:
     for sampler in run.samplers.fitted.values():
         sampler.double()
     return run
+
+
+def _way_out(said: str) -> str:
+    """Return what helps against what scikit-learn says of data."""
+    if "NaN" in said.split("\n")[0]:
+        return "Fill the holes in first (VAEImputer), or leave such rows out."
+    if "Reshape your data" in said:
+        return "Reshape your data: X.reshape(1, -1) for one row, X.reshape(-1, 1) for one column."
+    return "Give numbers in rows and columns, as in fit."
