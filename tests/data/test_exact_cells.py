@@ -90,7 +90,7 @@ def test_whole_numbers_with_holes_keep_every_digit(tmp_path, make, suffix, strea
 def test_whole_numbers_of_databases_and_frames_keep_every_digit(tmp_path, make):
     data = open_data(make(tmp_path))
     assert cells(data.source.whole, "id") == IDS
-    assert str(data.source.whole["id"].dtype) == "Int64"
+    assert str(data.source.whole["id"].dtype) in ("Int64", "int64[pyarrow]")
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "jsonl", "csv", "xlsx"])
@@ -135,8 +135,8 @@ def test_parts_of_a_table_are_joined_without_loss():
 def test_decimals_are_modelled_as_numbers_and_come_back_as_decimals():
     data = open_data(ARROW)
     types = {c.name: (c.type, c.dtype) for c in data.schema.table.columns}
-    assert types["money"] == ("real", "decimal128(10, 2)[pyarrow]")
-    assert types["steps"] == ("ordinal", "decimal128(5, 1)[pyarrow]")
+    assert types["money"] == ("real", "arrow: decimal128(10, 2)")
+    assert types["steps"] == ("ordinal", "arrow: decimal128(5, 1)")
     assert types["two"][0] == "boolean"
     assert types["one"][0] == "constant"
     made = data.decode(data.batch().x)

@@ -155,7 +155,8 @@ class _Survey:
         """Give features that lie far from zero, for how little they vary, the middle of their values to count from."""
         span, size = self.high - self.low, np.maximum(np.abs(self.low), np.abs(self.high))
         coarse = (span > 0) & np.isfinite(span) & (size * 2.0**-23 > COARSE * span)
-        middle = np.where(coarse, np.float32(self.low / 2 + self.high / 2), 0.0).reshape(-1)
+        with np.errstate(over="ignore", invalid="ignore"):  # where nothing was seen, or the middle is no single
+            middle = np.where(coarse, np.float32(self.low / 2 + self.high / 2), 0.0).reshape(-1)
         return tuple(float(m) for m in middle) if middle.any() else ()
 
     def _reach(self) -> float:
