@@ -84,6 +84,7 @@ class Facts:
         reconstruction_sharpness: High-frequency energy of reconstructions over that of the data.
         sample_sharpness: The same of samples.
         samples_frechet: Frechet distance of samples to data, over the total variance of the data.
+        samples_frechet_se: Its standard error.
         reconstructions_frechet: The same of reconstructions.
         variety: Effective number of different samples over that of as many reconstructions.
         memorisation: Chance that a sample is nearer to a training row than a held-out row is.
@@ -125,6 +126,7 @@ class Facts:
     reconstruction_sharpness: float | None = None
     sample_sharpness: float | None = None
     samples_frechet: float | None = None
+    samples_frechet_se: float | None = None
     reconstructions_frechet: float | None = None
     variety: float | None = None
     memorisation: float | None = None

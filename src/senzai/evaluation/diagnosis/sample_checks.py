@@ -32,10 +32,10 @@ def blurred(facts: Facts) -> Finding | None:
     needs=("samples_frechet", "reconstructions_frechet"),
 )
 def holes(facts: Facts) -> Finding | None:
-    """Samples are much farther from the data than reconstructions."""
+    """Samples are much farther from the data than reconstructions, by more than twice the error of their distance."""
     far, near = facts.samples_frechet or 0.0, facts.reconstructions_frechet or 0.0
     extra = far - near
-    if extra <= HOLES or far <= WORSE * near:
+    if extra <= max(HOLES, 2 * (facts.samples_frechet_se or 0.0)) or far <= WORSE * near:
         return None
     gains = {name: gain for name, gain in facts.told.gains.items() if gain[0] > 2 * gain[1]}
     best = max(gains, key=lambda name: gains[name][0], default="mixture")

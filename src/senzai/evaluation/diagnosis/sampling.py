@@ -50,8 +50,9 @@ def compared(case: Case) -> dict[str, Any]:
     mean, directions = axes(x)
     shown = [(v - mean) @ directions for v in (x, a, b)]
     width = float(np.median(nearest_pairs(shown[0])))
+    far = frechet_distance(shown[1], shown[0], seed=case.seed, repeats=20 if len(some) >= 4 else 0)
     found: dict[str, Any] = {
-        "samples_frechet": frechet_distance(shown[1], shown[0], repeats=0).value,
+        "samples_frechet": far.value, "samples_frechet_se": far.se if far.se == far.se else 0.0,
         "reconstructions_frechet": frechet_distance(shown[2], shown[0], repeats=0).value,
         "variety": effective_number(shown[1], width) / max(effective_number(shown[2], width), 1e-12),
     }
