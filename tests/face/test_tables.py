@@ -200,7 +200,8 @@ def test_given_columns_have_their_value_and_move_the_others(run):
 
 def test_a_hopeless_condition_is_refused(run, monkeypatch):
     monkeypatch.setattr("senzai.face.given.MOST", 2**13)
-    with pytest.raises(SettingError, match=r"effective sample size of 10.*condition=COLUMN"):
+    monkeypatch.setattr("senzai.face.given.HOPELESS", 8000.0)  # of 8,192 draws: out of reach however the fit went
+    with pytest.raises(SettingError, match=r"effective sample size of 8000, but 8,192 draws.*condition=COLUMN"):
         run.sample(5, seed=0, given={"a": float(WHOLE["a"].max()), "b": float(WHOLE["b"].min()), "n": 0, "k": "rare"})
 
 

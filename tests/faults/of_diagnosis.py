@@ -60,7 +60,7 @@ LIST = (
     ),
     Fault(
         "an error of two means in the place of a paired one", BOUNDS,
-        edit("face.comparing:compare_rows", "se = mean_se(d) if", "se = mean_se(s.log_p) if"),
+        edit("face.comparing:below_best", "mean_se(d) if name", "mean_se(values) if name"),
         (f"{VERBS}test_the_better_run_is_named_with_paired_errors",),
     ),
     Fault(

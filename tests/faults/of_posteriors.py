@@ -15,7 +15,7 @@ LIST = (
     # --- flows -------------------------------------------------------------------------------------------------------
     Fault(
         "a flow's density with the determinant added", POSTERIORS,
-        edit("dist.flow:Flow.log_prob", "return log_q - log_det", "return log_q + log_det"),
+        edit("dist.flow:Flow.log_prob", "(log_q - log_det)", "(log_q + log_det)"),
         (f"{FLOWS}test_draws_score_themselves_as_their_density_does[planar]",),
     ),
     Fault(

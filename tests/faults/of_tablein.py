@@ -72,8 +72,8 @@ LIST = (
     ),
     Fault(
         "ten decimals in JSON", SCHEMA,
-        edit("data.table.writing:_json", 'value.item() if hasattr(value, "item") else value',
-             "round(value, 10) if isinstance(value, float) else value"),
+        edit("data.table.writing:_json_cell", "json.dumps(plain,",
+             "json.dumps(round(plain, 10) if isinstance(plain, float) else plain,"),
         (f"{CELLS}test_numbers_in_json_lines_come_back_to_the_last_digit",),
     ),
     Fault(
@@ -83,7 +83,8 @@ LIST = (
     ),
     Fault(
         "times in Excel without their zone", SCHEMA,
-        edit("data.table.writing:Writer._excel", "plain.isoformat()", "plain.tz_localize(None).to_pydatetime()"),
+        edit("data.table.writing:excel_cell", "return plain.isoformat()",
+             "return plain.tz_localize(None).to_pydatetime()"),
         (f"{CELLS}test_times_with_a_zone_do_not_shift_through_excel",),
     ),
     Fault(
