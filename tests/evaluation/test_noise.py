@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from senzai.parts.priors.two_stage import TwoStagePrior
 
 from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
 from senzai.core.row_noise import TILE, RowNoise
 from senzai.distributions import draw
 from senzai.evaluation import log_likelihood
+from senzai.parts.priors.two_stage import TwoStagePrior
 
 K = TILE + 40
 

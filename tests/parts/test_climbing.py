@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from senzai.parts.posteriors.gradients import slopes
-from senzai.parts.posteriors.hamiltonian import log_momentum
 from torch.distributions import MultivariateNormal
 
 from senzai.core.batch import Batch
@@ -17,6 +15,8 @@ from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.parts import HamiltonianPosterior, Likelihood, RiemannianPosterior, SemiAmortisedPosterior, StandardNormal
 from senzai.parts.base import diagonal
+from senzai.parts.posteriors.gradients import slopes
+from senzai.parts.posteriors.hamiltonian import log_momentum
 
 B, D, LATENT = 3, 4, 2
 

@@ -6,7 +6,6 @@ from math import log
 
 import pytest
 import torch
-from senzai.parts.posteriors.collapse_free import scale_bounds
 
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
@@ -14,6 +13,7 @@ from senzai.distributions.ops import closed
 from senzai.models import Flat
 from senzai.nn import MLPEncoder
 from senzai.parts import BatchNormedNormal, CommittedNormal, LearnedNormal, StandardNormal
+from senzai.parts.posteriors.collapse_free import scale_bounds
 
 
 def rates(q):

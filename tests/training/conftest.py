@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from senzai.parts.likelihoods.decoded import Likelihood
-from senzai.parts.posteriors.amortised import Posterior
-from senzai.parts.priors.normal import StandardNormal
 
 from senzai.core.random import forked
 from senzai.data.rows import MemoryRows
@@ -19,6 +16,9 @@ from senzai.distributions import BernoulliFamily, NormalFamily
 from senzai.models.flat import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.objectives import ELBO
+from senzai.parts.likelihoods.decoded import Likelihood
+from senzai.parts.posteriors.amortised import Posterior
+from senzai.parts.priors.normal import StandardNormal
 from senzai.training.events import Event
 from senzai.training.feed import Feed, Plan
 from senzai.training.listeners import drive

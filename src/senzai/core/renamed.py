@@ -73,7 +73,7 @@ class _Loader(Loader):
 
 
 class OldNames(MetaPathFinder):
-    """Finds modules by the names they had, after every other finder has failed."""
+    """Finds modules by the names they had; first, since a renamed room's folder would be searched for them otherwise."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -94,4 +94,4 @@ class OldNames(MetaPathFinder):
 def install() -> None:
     """Let old names be found in this process."""
     if not any(isinstance(f, OldNames) for f in sys.meta_path):
-        sys.meta_path.append(OldNames())
+        sys.meta_path.insert(0, OldNames())
