@@ -22,7 +22,7 @@ from .covering import ROOT, Cover, record_all
 from .looking import forked, prepare
 from .sites import Mutant, sample
 
-ROOMS = ("data", "dist", "evaluation", "objectives", "training")
+ROOMS = ("data", "distributions", "evaluation", "objectives", "training")
 EQUAL = HERE / "equal_mutants.json"
 ENOUGH = 60.0  # seconds of tests that look at one change
 MOST = 600  # and their number

@@ -19,8 +19,8 @@ from coverage import CoverageData
 ROOT = Path(__file__).resolve().parents[2]
 # Not asked: planted faults, the documentation and the house rules (none is about values), and slow tests as ever.
 FOLDERS = (
-    "src", "tests/data", "tests/dist", "tests/objectives", "tests/training", "tests/evaluation", "tests/nn",
-    "tests/models", "tests/parts", "tests/testing", "tests/report", "tests/estimators", "tests/face", "tests/clinic",
+    "src", "tests/data", "tests/distributions", "tests/objectives", "tests/training", "tests/evaluation", "tests/nn",
+    "tests/models", "tests/parts", "tests/testing", "tests/report", "tests/estimators", "tests/runs", "tests/clinic",
     "tests/apps",
 )  # fmt: skip
 
