@@ -31,11 +31,11 @@ Verdict = dict[str, Any]
 
 
 def asked(cover: Cover, mutant: Mutant) -> tuple[list[str], float]:
-    """Return the tests that look at a change and the seconds they need: of its room first, then the fastest."""
+    """Return the tests that look at a change and the seconds they need: its room's first, then the fastest."""
     room = Path(mutant.file).relative_to("src/senzai").parts[0]
     near = (mutant.file, f"tests/{room}/")
-    tests = cover.tests_of(ROOT / mutant.file, range(mutant.lines[0], mutant.lines[1] + 1))
-    tests.sort(key=lambda t: not t.startswith(near))
+    groups = cover.tests_of(ROOT / mutant.file, range(mutant.lines[0], mutant.lines[1] + 1))
+    tests = [t for g in groups for t in sorted(g, key=lambda t: (not t.startswith(near), cover.seconds[t], t))]
     chosen, seconds = [], 0.0
     for test in tests[:MOST]:
         if chosen and seconds + cover.seconds[test] > ENOUGH:

@@ -74,11 +74,11 @@ class Cover:
         for data in self.data:
             data.read()
 
-    def tests_of(self, file: Path, lines: Iterable[int]) -> list[str]:
-        """Return the tests that run one of the lines, the fastest first.
+    def tests_of(self, file: Path, lines: Iterable[int]) -> tuple[list[str], list[str]]:
+        """Return the tests that run one of the lines, and those that a fixture which runs one may serve.
 
         A line that only an import runs is asked of all tests that run anything of the file. What a fixture runs is
-        asked of all tests of the fixture's file, since the fixture may serve them all.
+        asked of all tests of the fixture's file too.
         """
         by_line: dict[int, set[str]] = defaultdict(set)
         for data in self.data:
@@ -87,8 +87,8 @@ class Cover:
         found = set().union(*(by_line.get(n, ()) for n in lines)) or set().union(*by_line.values())
         shared = {c.split("::")[0] for c in found if c.endswith("|setup")}
         direct = {c.rsplit("|", 1)[0] for c in found}
-        tests = [t for t in self.seconds if t in direct or t.split("::")[0] in shared]
-        return sorted(tests, key=lambda t: (self.seconds[t], t))
+        served = [t for t in self.seconds if t not in direct and t.split("::")[0] in shared]
+        return [t for t in self.seconds if t in direct], served
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from senzai.data import open_data
+from senzai.data import Column, open_data
+from senzai.data.sources import is_pair
+from senzai.data.table.series import as_numbers
 from senzai.data.table.survey import Facts
 
 R = np.random.default_rng(0)
@@ -42,3 +44,33 @@ def test_an_array_of_another_length_is_no_label(tmp_path):
     data = open_data(tmp_path / "d.npz")
     assert data.schema.label is None
     assert len(data.batch()) == 6
+
+
+# --- columns as numbers -----------------------------------------------------------------------------------------------
+def test_values_between_the_counted_ones_are_counted_too():
+    """Learned in fives of a tenth from 0.5; what comes later may lie between, or be no whole number of tenths."""
+    column = Column(name="c", type="real", ticks="decimal", scale=1, origin=5, step=5)
+    found = as_numbers(pd.Series([0.5, 1.25, np.nan, 2.0]), column)
+    np.testing.assert_allclose(found, [0, 1.5, np.nan, 3], rtol=1e-12)
+
+
+# --- conditions of a table that is streamed ---------------------------------------------------------------------------
+def test_combinations_of_a_condition_are_those_of_all_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr("senzai.data.table.kind.ROWS", 10)
+    frame = pd.DataFrame({"x": R.normal(size=120), "c": np.repeat(["u", "v", "w"], 40), "d": [0.5, 1.5] * 60})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    schemas = [
+        open_data(tmp_path / "t.csv", options={"condition": ["c", "d"], "in_memory": whole}).schema
+        for whole in (True, False)
+    ]
+    assert schemas[0].condition == schemas[1].condition
+    assert schemas[0].condition is not None
+
+
+def test_labels_may_be_a_column_beside_a_table_of_numbers():
+    x = R.normal(size=(6, 2))
+    y = np.array([[4], [7], [7], [4], [4], [7]])
+    batch = open_data((x, y)).batch()
+    assert batch.y.tolist() == [0, 1, 1, 0, 0, 1]
+    assert batch.tensor.shape == (6, 2)
+    assert not is_pair((x, np.c_[y, y]))

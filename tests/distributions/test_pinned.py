@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
-from senzai.core.spec import make
+from senzai.core.random import Noise
+from senzai.core.spec import from_spec, make, registry, to_spec
 from senzai.distributions import point
+from senzai.distributions.variates import poisson_variate
 
 
 @pytest.mark.parametrize("curvature", [1.0, 4.0])
@@ -22,3 +27,24 @@ def test_centres_stay_within_six_radii_of_curvature(curvature):
         centre = point(family.distribution(raw, (2,)))
         distance = 2 * torch.atanh(math.sqrt(curvature) * centre.norm()) / math.sqrt(curvature)
         assert float(distance) == pytest.approx(far, rel=1e-5)
+
+
+@pytest.mark.parametrize("mean", [10.0, 14.5, 40.0])
+def test_large_poisson_draws_follow_their_probabilities(mean):
+    n = 400_000
+    drawn = poisson_variate(torch.full((n,), mean, dtype=torch.float64), Noise.seeded(0), 0).numpy()
+    low, high = stats.poisson(mean).ppf([1e-4, 1 - 1e-4]).astype(int)
+    counts = np.bincount(np.clip(drawn, low, high).astype(int), minlength=high + 1)[low:]
+    shares = stats.poisson(mean).pmf(np.arange(low, high + 1))
+    shares[0], shares[-1] = stats.poisson(mean).cdf(low), stats.poisson(mean).sf(high - 1)
+    assert stats.chisquare(counts, n * shares).pvalue > 1e-4
+
+
+def test_settings_of_families_stay_as_they_were_made():
+    families = [cls for cls in registry("family").values() if cls.__module__.startswith("senzai.")]
+    made = [cls() for cls in families if not any(f.default is dataclasses.MISSING for f in dataclasses.fields(cls))]
+    assert len(made) > 20
+    for family in made:
+        assert from_spec(to_spec(family)) == family
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            family.floor = 2.0

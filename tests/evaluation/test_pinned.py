@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import stats
+from torch.distributions import Normal
 
 from senzai.core.batch import Batch
 from senzai.distributions import MixedFamily
 from senzai.evaluation import Case, quality
-from senzai.evaluation.diagnosis import Facts, sampling
+from senzai.evaluation.dependence import marginal_log_prob
+from senzai.evaluation.diagnosis import Facts, Told, latent_checks, sampling
 from senzai.evaluation.diagnosis.data_checks import gap_of
+from senzai.evaluation.latents import two_means
+from senzai.models import Group
 
 
 def test_numbers_are_cut_at_deciles():
@@ -31,3 +36,58 @@ def test_the_distance_of_samples_has_an_error_from_four_rows_on(made):
     x = (torch.rand(4, 6) < 0.4).float()
     found = sampling.compared(Case(made(), Batch(x)))
     assert found["samples_frechet_se"] > 0
+
+
+def bergsma(counts):
+    """Bergsma (2013), equations 3 and 4, on SciPy's chi-square."""
+    counts, n = counts[counts.sum(1) > 0][:, counts.sum(0) > 0], counts.sum()
+    phi = stats.chi2_contingency(counts, correction=False).statistic / n
+    r, c = counts.shape
+    phi = max(0.0, phi - (r - 1) * (c - 1) / (n - 1))
+    r, c = (k - (k - 1) ** 2 / (n - 1) for k in (r, c))
+    return np.sqrt(phi / (min(r, c) - 1))
+
+
+def test_association_is_bergsmas():
+    rng = np.random.default_rng(0)
+    for shape in ((2, 2), (3, 5), (6, 4)):
+        counts = rng.integers(1, 30, shape)
+        counts[0, 0] += 60
+        found = quality.cramers_v(counts / counts.sum(), int(counts.sum()))
+        assert found == pytest.approx(bergsma(counts), rel=1e-12)
+
+
+# --- latents ----------------------------------------------------------------------------------------------------------
+def test_two_means_of_an_enumeration_weigh_its_draws():
+    """Two draws of three classes: each half of the draws, weighed, is one value of the mean."""
+    z, log_mix = torch.randn(6, 4, 3), torch.randn(6, 4).log_softmax(0)
+    found = two_means(Group("z", z, None, None), log_mix).numpy()
+    for i in range(2):
+        expect = sum(2 * np.exp(log_mix[k].numpy())[:, None] * z[k].numpy() for k in (i, i + 2, i + 4))
+        np.testing.assert_allclose(found[i], expect, rtol=1e-5, atol=1e-6)
+
+
+class Seen(Normal):
+    """A normal distribution that keeps how many values it was asked for at once."""
+
+    def log_prob(self, value):
+        self.blocks.append(len(value))
+        return super().log_prob(value)
+
+
+def test_marginals_are_taken_in_blocks_that_fit_the_memory():
+    q, z = Seen(torch.randn(5, 3), 1.0), torch.randn(2, 4, 3)
+    whole = None
+    for memory, blocks in ((0.5, [8]), (3 * 32 * 15 / 2**30, [3, 3, 2]), (1e-9, [1] * 8)):
+        q.blocks = []
+        found = marginal_log_prob([q], z, memory)
+        whole = found if whole is None else whole
+        assert q.blocks == blocks
+        torch.testing.assert_close(found, whole)
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("end", "share"), [(0, None), (100, None), (480, 0.04), (900, 0.0)])
+def test_a_warm_up_is_too_long_by_what_it_leaves(end, share):
+    found = latent_checks.unfinished(Facts(told=Told(settled_after=end, total_steps=500)))
+    assert (found.value if found else None) == (None if share is None else pytest.approx(share))
