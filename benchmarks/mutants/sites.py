@@ -25,8 +25,7 @@ OPERATED = {
 BINARY = {"arith_expr", "term", "expr", "and_expr", "xor_expr", "shift_expr", "power"}
 TYPES = {"None", "int", "str", "float", "bool", "bytes", "list", "dict", "set", "tuple", "object", "complex", "type"}
 TYPING_DECORATORS = {"final", "override", "overload"}
-SIMPLE = {"simple_stmt"}
-COMPOUND = {"if_stmt", "while_stmt", "for_stmt", "with_stmt", "try_stmt", "funcdef", "classdef", "decorated", "async_stmt"}
+COMPOUND = {"if_stmt", "while_stmt", "for_stmt", "with_stmt", "try_stmt", "funcdef", "classdef", "decorated"}
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def is_annotation(node: Any) -> bool:
 def is_type(node: Any) -> bool:
     """Say whether an operand of ``|`` is a type, by its name."""
     names = re.findall(r"\w+", re.sub(r"\[.*", "", node.get_code(include_prefix=False), flags=re.DOTALL))
-    return bool(names) and (names[-1] in TYPES or names[-1][:1].isupper() and not names[-1].isupper())
+    return bool(names) and (names[-1] in TYPES or (names[-1][:1].isupper() and not names[-1].isupper()))
 
 
 def is_message(node: Any) -> bool:
@@ -130,10 +129,10 @@ def is_left_out(node: Any) -> bool:
 def statement_lines(node: Any) -> tuple[int, int]:
     """Return the first and the last line of the statement around a node, or of the header of a compound one."""
     for parent, child in [(node, node), *ancestors(node)]:
-        if parent.type in SIMPLE:
+        if parent.type == "simple_stmt":
             return parent.start_pos[0], parent.get_last_leaf().start_pos[0]
         if parent.type in COMPOUND:
-            first = child if parent.type == "decorated" or child is not node and parent.type == "try_stmt" else parent
+            first = child if parent.type == "decorated" or (child is not node and parent.type == "try_stmt") else parent
             ends = [c.start_pos[0] for c in parent.children if c.type == "operator" and c.value == ":"]
             after = [e for e in ends if e >= node.start_pos[0]]
             return min(first.start_pos[0], node.start_pos[0]), after[0] if after else node.end_pos[0]
@@ -183,7 +182,7 @@ def mutant_of(root: Path, file: str, operator: str, occurrence: int, node: Any) 
     except (SyntaxError, SyntaxWarning):
         return None
     lines = [x for x in difflib.ndiff(text.splitlines(), new.splitlines()) if x[:2] in ("- ", "+ ")]
-    before, after = ("\n".join(x[2:].strip() for x in lines if x[0] == sign) for sign in "-+")
+    before, after = ("\n".join(x[2:].strip() for x in lines if x[0] == sign).strip() for sign in "-+")
     if " ".join(before.split()) == " ".join(after.split()):
         return None
     place = node.start_pos[0]

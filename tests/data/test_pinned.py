@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from senzai.data import Column, open_data
 from senzai.data.sources import is_pair
+from senzai.data.table import encodings, exact
 from senzai.data.table.series import as_numbers
 from senzai.data.table.survey import Facts
+from senzai.data.table.writing import excel_cell
 
 R = np.random.default_rng(0)
 
@@ -17,7 +21,8 @@ R = np.random.default_rng(0)
 # --- columns seen piece by piece --------------------------------------------------------------------------------------
 PIECES = {
     "words then numbers": (["a", "b"], [1, 2], "text"), "whole then parts": ([1, 2], [0.5, 1e-9], "float"),
-    "nothing then whole": ([None, None], [3, 4], "int"), "whole then words": ([1, 2], ["a", "b"], "text"),
+    "nothing then whole": ([None, None], [3, 4], "int"), "whole then nothing": ([3, 4], [None, None], "int"),
+    "nothing": ([None], [None], "float"), "whole then words": ([1, 2], ["a", "b"], "text"),
 }
 
 
@@ -74,3 +79,29 @@ def test_labels_may_be_a_column_beside_a_table_of_numbers():
     assert batch.y.tolist() == [0, 1, 1, 0, 0, 1]
     assert batch.tensor.shape == (6, 2)
     assert not is_pair((x, np.c_[y, y]))
+
+
+# --- cells ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("most", "dtype"), [(2**62, "int64"), (2**63 - 1, "int64"), (2**63, "uint64"), (2**64, object)]
+)
+def test_whole_numbers_have_the_type_that_holds_them(most, dtype):
+    for values, name in (([0, most], dtype), ([0, most, None], str(dtype).replace("int", "Int").replace("uI", "UI"))):
+        found = exact.series_of(values)
+        assert found.dtype == (object if dtype is object else name)
+        assert found.tolist()[1] == most
+
+
+@pytest.mark.parametrize(("micro", "kept"), [(0, True), (999, False), (1000, True), (1998, False), (999_000, True)])
+def test_excel_has_milliseconds_and_no_more(micro, kept):
+    for when in (datetime.datetime(2026, 1, 2, 3, 4, 5, micro), datetime.time(3, 4, 5, micro)):
+        assert excel_cell(when) == (when if kept else when.isoformat())
+
+
+def test_words_are_collected_until_there_are_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr("senzai.data.table.encodings.SAMPLE", 20)
+    words = [f"caf\u00e9{i}" for i in range(10)]
+    (tmp_path / "t.csv").write_text("\n".join(["a", *words, *words]), encoding="utf-8")
+    found, mixture = encodings._words(tmp_path / "t.csv")
+    assert found.decode().split() == words[:3], "seven bytes each, and one between"
+    assert mixture is None

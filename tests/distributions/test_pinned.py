@@ -29,6 +29,10 @@ def test_centres_stay_within_six_radii_of_curvature(curvature):
         assert float(distance) == pytest.approx(far, rel=1e-5)
 
 
+def test_steps_on_the_sphere_go_from_pole_to_pole():
+    assert make("family/von_mises_fisher").space((3,)).steps(3) == pytest.approx((-0.95, 0, 0.95), abs=1e-6)
+
+
 @pytest.mark.parametrize("mean", [10.0, 14.5, 40.0])
 def test_large_poisson_draws_follow_their_probabilities(mean):
     n = 400_000

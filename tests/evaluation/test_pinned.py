@@ -14,6 +14,7 @@ from senzai.evaluation import Case, quality
 from senzai.evaluation.dependence import marginal_log_prob
 from senzai.evaluation.diagnosis import Facts, Told, latent_checks, sampling
 from senzai.evaluation.diagnosis.data_checks import gap_of
+from senzai.evaluation.interventions import agreement
 from senzai.evaluation.latents import two_means
 from senzai.models import Group
 
@@ -65,6 +66,14 @@ def test_two_means_of_an_enumeration_weigh_its_draws():
     for i in range(2):
         expect = sum(2 * np.exp(log_mix[k].numpy())[:, None] * z[k].numpy() for k in (i, i + 2, i + 4))
         np.testing.assert_allclose(found[i], expect, rtol=1e-5, atol=1e-6)
+
+
+def test_agreement_of_latents_up_to_order():
+    """Three of three in another order agree fully; one that the other lacks is one of five; none is none."""
+    table, all_ = np.eye(3)[[1, 2, 0]], np.ones(3)
+    assert agreement(table, all_, all_) == 1
+    assert agreement(table, all_, np.array([1.0, 1.0, 0.0])) == pytest.approx(4 / 5)
+    assert agreement(table, 0 * all_, 0 * all_) == 0
 
 
 class Seen(Normal):
