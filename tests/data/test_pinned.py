@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from senzai.data import Column, open_data
+from senzai.data import Column, Table, fingerprint, open_data
 from senzai.data.sources import is_pair
 from senzai.data.table import encodings, exact
+from senzai.data.table.kind import cuts_of
 from senzai.data.table.series import as_numbers
 from senzai.data.table.survey import Facts
 from senzai.data.table.writing import excel_cell
@@ -105,3 +106,42 @@ def test_words_are_collected_until_there_are_enough(tmp_path, monkeypatch):
     found, mixture = encodings._words(tmp_path / "t.csv")
     assert found.decode().split() == words[:3], "seven bytes each, and one between"
     assert mixture is None
+
+
+# --- fingerprints -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("n", "seen"), [(256, {0, 1, 2, 255}), (512, {0, 2}), (513, {0, 3})])
+def test_of_many_large_files_evenly_spaced_ones_are_read(tmp_path, monkeypatch, n, seen):
+    monkeypatch.setattr(fingerprint, "WHOLE_BYTES", 100)
+    paths = [tmp_path / f"{i:03d}" for i in range(n)]
+    for path in paths:
+        path.write_bytes(b"a")
+    before, changed = fingerprint.of_files(paths, tmp_path), set()
+    for i in (0, 1, 2, 3, n - 1):
+        paths[i].write_bytes(b"b")
+        changed |= {i} if fingerprint.of_files(paths, tmp_path) != before else set()
+        paths[i].write_bytes(b"a")
+    assert changed == seen | ({3} if n == 256 else set())
+
+
+# --- dates that are numbers -------------------------------------------------------------------------------------------
+def test_python_numbers_that_are_dates_come_back_as_python_numbers():
+    days = [int(f"{t:%Y%m%d}") for t in pd.date_range("2015-01-01", periods=120, freq="19D")]
+    frame = pd.DataFrame({"c": pd.Series(days, dtype=object), "x": R.normal(size=120)})
+    data = open_data(frame)
+    found = data.schema.table.columns[0]
+    assert (found.type, found.objects) == ("date", "whole")
+    back = data.decode(data.batch().x)["c"].tolist()
+    assert back == days
+    assert {type(v) for v in back} == {int}
+
+
+# --- cut points of steps ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("n", "first"), [(4, 0.5e-4 / 4 / (0.75 + 0.5e-4)), (1000, 1e-7)])
+def test_cuts_are_logits_of_cumulative_shares(n, first):
+    """The first level has a probability of its own: of the others' it has half a ten-thousandth over all levels."""
+    column = Column(name="c", type="ordinal", sort="steps", levels=tuple(range(n)), shares=(1 / n,) * n, spike=0)
+    (cuts,) = cuts_of(Table(columns=(column,)))
+    below = np.r_[0.5e-4 / n, np.full(n - 1, 1 / n + 0.5e-4 / n)].cumsum()
+    below = below[:-1] / below[-1]
+    assert cuts[0] == pytest.approx(np.log(first / (1 - first)), rel=1e-6)
+    np.testing.assert_allclose(cuts[1:], np.log(below / (1 - below))[1:], rtol=1e-6, atol=1e-3)

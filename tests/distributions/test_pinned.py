@@ -52,3 +52,7 @@ def test_settings_of_families_stay_as_they_were_made():
         assert from_spec(to_spec(family)) == family
         with pytest.raises(dataclasses.FrozenInstanceError):
             family.floor = 2.0
+
+
+def test_steps_of_a_normal_latent_go_three_deviations_each_way():
+    assert make("family/normal").space((2,)).steps(3) == (-3, 0, 3)

@@ -10,11 +10,11 @@ from torch.distributions import Normal
 
 from senzai.core.batch import Batch
 from senzai.distributions import MixedFamily
-from senzai.evaluation import Case, quality
+from senzai.evaluation import Annealing, Case, bidirectional, quality
 from senzai.evaluation.dependence import marginal_log_prob
-from senzai.evaluation.diagnosis import Facts, Told, latent_checks, sampling
+from senzai.evaluation.diagnosis import Facts, Told, gather, latent_checks, sampling
 from senzai.evaluation.diagnosis.data_checks import gap_of
-from senzai.evaluation.interventions import agreement
+from senzai.evaluation.interventions import agreement, similarity
 from senzai.evaluation.latents import two_means
 from senzai.models import Group
 
@@ -100,3 +100,30 @@ def test_marginals_are_taken_in_blocks_that_fit_the_memory():
 def test_a_warm_up_is_too_long_by_what_it_leaves(end, share):
     found = latent_checks.unfinished(Facts(told=Told(settled_after=end, total_steps=500)))
     assert (found.value if found else None) == (None if share is None else pytest.approx(share))
+
+
+def test_the_usual_bracket_is_of_fifty_rows_and_five_hundred_draws(made):
+    model, settings = made(), Annealing(2, 1, 1)
+    usual, told = (bidirectional(model, settings=settings, **given) for given in ({}, {"n": 50, "k": 500}))
+    assert torch.equal(usual.importance, told.importance)
+    assert torch.equal(usual.lower, told.lower)
+
+
+def test_a_history_is_missed_where_there_is_none(made):
+    case = Case(made(), Batch((torch.rand(20, 6) < 0.4).float()))
+    assert "history" in gather(case).missing
+    assert "history" not in gather(case, Told(history=({"kind": "train", "step": 1, "loss": 1.0},))).missing
+
+
+def test_a_latent_that_does_not_move_is_like_none():
+    a = np.c_[np.arange(5.0), np.ones(5)]
+    np.testing.assert_allclose(similarity(a, -a[:, :1] ** 3), [[1], [0]], atol=1e-12)
+
+
+@pytest.mark.parametrize(("low", "vanished"), [(5, False), (6, True), (20, True)])
+def test_a_rate_has_vanished_when_all_of_the_last_fifth_is_low(low, vanished):
+    rates = [4.0] * (30 - low) + [0.01] * low
+    lines = tuple({"kind": "train", "step": 10 * i, "rate": r} for i, r in enumerate(rates))
+    found = latent_checks.vanishing(Facts(told=Told(history=lines, settled_after=20, total_steps=300)))
+    assert (found is not None) == vanished
+    assert found is None or found.value == pytest.approx(0.01 / 4)

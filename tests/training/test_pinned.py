@@ -13,11 +13,12 @@ from torch import nn
 
 from senzai.core.random import forked
 from senzai.objectives import ELBO
-from senzai.training.comms import Comms
+from senzai.training.comms import Comms, process_group
 from senzai.training.events import Finished, Progressed, Started
 from senzai.training.feed import Piece
 from senzai.training.progress_bar import ProgressBar
 from senzai.training.settings import TrainSettings
+from senzai.training.signals import Interrupt
 from senzai.training.step import Stepper
 
 
@@ -69,6 +70,14 @@ def test_gradients_are_averaged_once_a_step_when_the_last_piece_is_in(make_model
     assert both == pytest.approx(2 * alone, rel=1e-5), "what is averaged over two was doubled before"
 
 
+def test_one_process_alone_needs_no_group(monkeypatch):
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda *given: pytest.fail("a group of one was made"))
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with process_group() as comms:
+        assert comms == Comms()
+
+
 # --- the bar ----------------------------------------------------------------------------------------------------------
 def test_the_bar_stays_when_training_has_ended():
     out = io.StringIO()
@@ -79,3 +88,16 @@ def test_the_bar_stays_when_training_has_ended():
     assert "distortion 3.25 + rate 1.50 nats · 1,234 rows/s" in out.getvalue()
     last = out.getvalue().rpartition("1,234 rows/s")[2]
     assert "\x1b[2K" not in last, "the line was taken away again"
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("mine", "other", "found"), [(0, 0, 0), (2, 0, 2), (15, 0, 15), (0, 2, 2), (0, 15, 15), (15, 2, 2), (2, 15, 2)]
+)
+def test_processes_agree_on_the_signal_that_any_received(monkeypatch, mine, other, found):
+    told = torch.tensor([float(other == 2), float(other == 15)])
+    monkeypatch.setattr(Two, "sum", lambda self, values: values + told)
+    interrupt = Interrupt()
+    interrupt.signal = mine
+    assert interrupt.requested(Two(world=2)) == found
+    assert interrupt.answered == (found > 0)
