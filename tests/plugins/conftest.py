@@ -108,7 +108,7 @@ def here(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(plugins, "PLUGINS", plugins.Plugins())
     yield site
     for registry, kept in zip(ALL, before, strict=True):
-        for name in [n for n in dict.keys(registry) if n not in kept]:  # noqa: SIM118  (looking loads nothing here)
+        for name in [n for n in dict.keys(registry) if n not in kept]:
             del registry[name]
         registry.update(kept)
     for name in set(sys.modules) - modules:

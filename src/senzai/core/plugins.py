@@ -1,4 +1,4 @@
-"""Packages of other people that add to senzai: found by their entry points, loaded when a registry is first looked into.
+"""Packages of other people that add to senzai: found by entry points, loaded when a registry is first looked into.
 
 A package names a module, or a function in one, in its ``pyproject.toml``::
 

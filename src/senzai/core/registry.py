@@ -1,4 +1,4 @@
-"""A dictionary with manners: duplicates raise, unknown names suggest the nearest one, plug-ins are loaded when asked."""
+"""A dictionary with manners: duplicates raise, unknown names suggest the nearest, plug-ins are loaded when asked."""
 
 from __future__ import annotations
 
@@ -133,7 +133,9 @@ class Registry(dict[str, T]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an entry, or ``default`` where there is none."""
-        return self[name] if name in self else default
+        if name not in self:
+            return default
+        return self[name]
 
 
 def _registering() -> str:

@@ -15,8 +15,9 @@ from .frames import to_frame
 from .kind import KINDS, Kind, Opened
 from .lengths import with_ends
 from .options import ArrayOptions, Options
+from .proposal import Proposal
 from .rows import Rows
-from .schema import Proposal, Schema
+from .schema import Schema
 from .table.source import is_table
 
 
@@ -29,7 +30,7 @@ class ArrayKind(Kind):
         >>> kind = KINDS["array"]
         >>> opened = kind.read(np.array([[0, 1], [1, 0], [1, 1]]), kind.options())
         >>> schema = kind.infer(opened, kind.options())
-        >>> schema.values, kind.propose(schema).family
+        >>> schema.values, kind.propose(schema).likelihood.name
         ('binary', 'bernoulli')
         >>> kind.decode(kind.rows(opened, schema).take(np.array([2])).x, schema)
         array([[1, 1]])

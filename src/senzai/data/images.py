@@ -18,8 +18,9 @@ from .folder import Pictures, read_folder
 from .kind import KINDS, Kind, Opened
 from .labels import encode_labels
 from .options import ImageOptions, Options
+from .proposal import Choice, Proposal
 from .rows import Rows, StreamedRows
-from .schema import Proposal, Schema
+from .schema import Schema
 
 
 @final
@@ -30,7 +31,7 @@ class ImageKind(Kind):
         >>> kind = KINDS["images"]
         >>> opened = kind.read(np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8), kind.options())
         >>> schema = kind.infer(opened, kind.options())
-        >>> schema.event_shape, schema.n_levels, kind.propose(schema).network
+        >>> schema.event_shape, schema.n_levels, kind.propose(schema).encoder.name
         ((1, 8, 8), 256, 'mlp')
     """
 
@@ -120,7 +121,7 @@ class ImageKind(Kind):
         conv = min(sides) >= least
         plain = deciding.propose(schema)
         why = f"Images of {sides[0]} x {sides[1]} are {'large enough' if conv else 'too small'} for convolutions."
-        return replace(plain, network="conv" if conv else "mlp", reason=f"{plain.reason} {why}")
+        return replace(plain, encoder=Choice("conv" if conv else "mlp"), reason=f"{plain.reason} {why}")
 
 
 def _image_options(options: Options) -> ImageOptions:

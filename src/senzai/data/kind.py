@@ -18,8 +18,9 @@ from senzai.core.registry import Registry
 
 from . import conditioning
 from .options import Options
+from .proposal import Proposal
 from .rows import Array, Rows
-from .schema import Form, Proposal, Schema
+from .schema import Form, Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

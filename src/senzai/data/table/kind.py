@@ -20,8 +20,9 @@ from ..deciding import label_of, one_tensor
 from ..fingerprint import WHOLE_BYTES
 from ..kind import KINDS, Kind, Opened
 from ..options import Options, TableOptions
+from ..proposal import Choice, Proposal
 from ..rows import Rows
-from ..schema import Condition, Proposal, Schema
+from ..schema import Condition, Schema
 from ..sources import existing
 from . import amounts, codec, writing
 from . import labels as columns
@@ -143,7 +144,7 @@ class TableKind(Kind):
         n = schema.n_rows
         rows = 512 if n >= 20_000 else 256 if n >= 5000 else 128
         return Proposal(
-            family="mixed", family_settings=sorts | spikes, encoder="table", encoder_settings=sorts,
+            likelihood=Choice("mixed", sorts | spikes), encoder=Choice("table", sorts), decoder=Choice("mlp"),
             training={"batch_size": rows, "steps": max(2000, min(6000, 1200 + 3 * n // 32)), "schedule": "follow",
                       "lr": round(3e-3 * (rows / 64) ** 0.5, 5)},
             reason="Proposed because every column has a likelihood of its own.",
