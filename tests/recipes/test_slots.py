@@ -81,7 +81,8 @@ def test_a_setting_with_a_dot_is_of_one_network_and_one_without_of_both():
     both, one = made(dropout=0.3), made(dropout=0.3, hidden=(8, 4), encoder__dropout=0.1, decoder__skip=True)
     told = [(arguments_of(m.posterior.encoder), arguments_of(m.likelihood.decoder)) for m in (both, one)]
     assert [(e["dropout"], d["dropout"]) for e, d in told] == [(0.3, 0.3), (0.1, 0.3)]
-    assert [(e["hidden"], d["hidden"], d["skip"]) for e, d in told] == [((256, 256), (256, 256), False), ((8, 4), (4, 8), True)]
+    widths = [(e["hidden"], d["hidden"], d["skip"]) for e, d in told]
+    assert widths == [((256, 256), (256, 256), False), ((8, 4), (4, 8), True)]
 
 
 @pytest.mark.parametrize(

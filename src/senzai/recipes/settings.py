@@ -101,6 +101,7 @@ class Settings(dict[str, Any]):
         for name in self:
             if name in self.asked:
                 continue
-            if name.partition(".")[0] not in names:
-                raise SettingError(f"Unknown setting {name!r}.{suggestion(name, names)} Known: {', '.join(names)}.")
+            slot = name.partition(".")[0]
+            if slot not in names:
+                raise SettingError(f"Unknown setting {name!r}.{suggestion(slot, names)} Known: {', '.join(names)}.")
             raise SettingError(f"The recipe {recipe!r} with these parts has no use for {name!r}. Leave it out.")

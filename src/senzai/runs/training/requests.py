@@ -67,7 +67,8 @@ def sort_settings(source: object, kind: str | None, settings: Mapping[str, Any])
         elif name.partition(".")[0] in settable:
             model[name] = value
         else:
-            raise SettingError(f"Unknown setting {name!r}.{suggestion(name, known)} Known: {', '.join(known)}.")
+            near = suggestion(name.partition(".")[0], known)
+            raise SettingError(f"Unknown setting {name!r}.{near} Known: {', '.join(known)}.")
     return Request(chosen, data, model, TrainSettings.parse(training))
 
 
