@@ -243,7 +243,7 @@ def _guessed(entry: str, defined: Any) -> tuple[Subject, ...]:
         return _families(entry, defined)
     others = [] if role == "recipe" else ["vae", *(r for r in sorted(RECIPES) if r != "vae")]
     tries = [Example(), *(Example(r, settings={}) for r in others)]
-    if _chosen(role, name):
+    if role != "recipe" and _chosen(role, name):
         tries += [Example(r) for r in others[1:]]
     said = ""
     for given in tries:
