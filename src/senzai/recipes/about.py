@@ -59,7 +59,7 @@ def families(recipes: Registry[Recipe] = RECIPES) -> dict[str, list[Recipe]]:
         ['vae', 'beta-vae']
     """
     found: dict[str, list[Recipe]] = {}
-    plain_first = sorted(recipes.values(), key=lambda r: not r.make.__module__.endswith(".basic"))
+    plain_first = sorted(recipes.values(), key=lambda r: not str(r.make.__module__).endswith(".basic"))
     for r in plain_first:
         found.setdefault(family_of(r), []).append(r)
     return found
@@ -67,7 +67,7 @@ def families(recipes: Registry[Recipe] = RECIPES) -> dict[str, list[Recipe]]:
 
 def family_of(recipe: Recipe) -> str:
     """Return the first line of the file that a recipe is written in."""
-    module = inspect.getdoc(sys.modules[recipe.make.__module__]) or "Others"
+    module = inspect.getdoc(sys.modules.get(recipe.make.__module__)) or "Others"
     return module.splitlines()[0].rstrip(".")
 
 
