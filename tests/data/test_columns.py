@@ -205,7 +205,7 @@ def test_a_frequent_value_has_a_probability_of_its_own():
     assert np.array_equal(back["zero"] == 0, zero == 0)
     np.testing.assert_allclose(back["middle"], middle, rtol=1e-9)
     assert np.array_equal(back["grades"], grades)
-    assert data.propose().family_settings["spikes"] == (low.spike, inside.spike, 7, None)
+    assert data.propose().likelihood.settings["spikes"] == (low.spike, inside.spike, 7, None)
     run = fit(pd.DataFrame({"zero": zero, "x": R.normal(size=400)}), **FEW)
     made = run.sample(400, seed=0)["zero"]
     assert (made == 0).mean() == pytest.approx((zero == 0).mean(), abs=0.15)

@@ -267,7 +267,8 @@ def settings(spec: Spec, fit: Mapping[str, Any]) -> Section:
         blocks.append(Table("Samples", [("drawn from", sampler["chosen"]), ("why", sampler["why"])]))
     whole = [(k.replace("_", " "), shown(v)) for k, v in spec.training.model_dump().items()]
     blocks.append(Table("All training settings", whole, folded=True))
-    blocks.append(Table("Versions", [("senzai", spec.senzai), *spec.libraries.items()], folded=True))
+    versions = [("senzai", spec.senzai), *spec.libraries.items(), *spec.plugins.items()]
+    blocks.append(Table("Versions", versions, folded=True))
     return Section("settings", "Settings", ["Together with the data, these make the same model again."], blocks)
 
 

@@ -349,6 +349,7 @@ class Run(RowVerbs):
             "data": self.spec.data_schema, "training": self.spec.training.model_dump(mode="json"),
             "n_parameters": sum(p.numel() for p in self.model.parameters()), "metrics": self.metrics,
             "senzai": self.spec.senzai, "libraries": self.spec.libraries,
+            "plugins": self.spec.plugins,
         }
 
     def _conditioned(self, given: Mapping[str, object] | None) -> Schema:
