@@ -7,7 +7,7 @@ from typing import Any as _Any
 from ..core.errors import RunInterrupted as RunInterrupted
 from .fit import fit as fit
 from .fit import resume as resume
-from .further import train_on as train_on
+from .continuing import train_on as train_on
 from .run import Run as Run
 from .run import load as load
 

@@ -14,6 +14,7 @@ from .verbs.compare import Comparison, compare_rows
 from .verbs.diagnose import DRAWS, ROWS, diagnose
 from .fit import fit
 from .run import Run
+from .verbs.registry import verb
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def plain_setting(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+@verb("cure", group="Judge", takes="own rows", answers="document", steered=False)
 def cure(
     run: Run, data: object = None, *, out: str | Path | None = None, before: Diagnosis | None = None,
     seed: int = 0, rows: int = ROWS, k: int = DRAWS, factors: object = None, reading: Mapping[str, Any] | None = None,

@@ -23,10 +23,12 @@ from ..training.loop import Training
 from .training.feeds import feeds
 from .verbs.evaluate import some_rows
 from .run import Run
+from .verbs.registry import verb
 
 BETAS = (0.1, 0.3, 1.0, 3.0, 10.0)
 
 
+@verb("rate_distortion", group="Judge", takes="own rows", answers="document", steered=False)
 def rate_distortion(
     run: Run, data: object = None, *, betas: Sequence[float] = BETAS, steps: int = 300, rows: int = 2000,
     seed: int = 0,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from .files import refuse_existing
+from .loading import run_for
 from .options import Factors, Json, Overwrite, OwnData, Reading, RunFolder, Seed, place
 from .output import Document, plain, reply, table
 from .settings import parse_set
@@ -52,9 +53,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure how good a model is on rows it was not trained on, in nats a row."""
-    from ...runs import load
-
-    model = load(run)
+    model = run_for("evaluate", run)
     found = model.evaluate(
         data_of(model, data, settings), split=split, k=k, rows=rows, seed=seed,
         only=None if only is None else names(only), also=names(also), features=names(features), against=against,
@@ -167,11 +166,9 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a report that opens in any browser: how training went, what the model learned, how good it is."""
-    from ...runs import load
-
     if output is not None:
         refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("report", run)
     dataset = data_of(model, data, settings)
     from ...report import write_report
 
@@ -200,10 +197,9 @@ def diagnose(
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a model: what was measured, why it is wrong, and which setting to change."""
-    from ...runs import load
     from .diagnosing import diagnosed, side_by_side
 
-    model = load(run)
+    model = run_for("diagnose", run)
     reading = parse_set(settings or [])
     source = model.source(data)
     options: dict[str, Any] = {"rows": rows, "k": k, "seed": seed, "factors": factors}

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from torch import nn
+
 from ...core.errors import InputError, SettingError
 from ...core.random import derive
 from ...core.row_noise import RowKeys
-from ...data import Dataset
+from ...data import Dataset, Schema
 from ...data.table import codec
 from ...data.table.rows import column_named
 from ...models import verbs
+from .fitness import needs_latents
+from .registry import verb
 
 if TYPE_CHECKING:
-    from ..protocol import Trained
+    from ...training.trained import Trained
 
 PIECE = 50_000
 """Rows that are looked at at once."""
@@ -31,8 +35,7 @@ def rows_like(run: Trained, dataset: Dataset, column: str, value: object) -> np.
     import pandas as pd
 
     table = dataset.schema.table
-    if table is None:
-        raise SettingError("Rows are added for a value of a column, so the data must be a table.")
+    assert table is not None  # else the verb does not fit
     found = column_named(table, column)
     codes, _ = codec.encode(pd.Series([value], dtype=object, name=found.name), found, table)
     at = [str(c.name) for c in table.modelled].index(str(found.name))
@@ -52,13 +55,21 @@ def _same(dataset: Dataset, index: np.ndarray[Any, Any], at: int, code: float) -
     return np.asarray(index[same.numpy()])
 
 
-def augment(run: Trained, data: object, column: str, value: object, n: int, *, seed: int) -> Any:
-    """Return ``n`` new rows with a value in a column; see :meth:`Run.augment`."""
+def cannot_augment(schema: Schema, model: nn.Module) -> str | None:
+    """Ask for latents, and for a table."""
+    if schema.table is None:
+        return "Rows are added for a value of a column, so the data must be a table. Fit a table, or sample new rows."
+    return needs_latents(schema, model)
+
+
+@verb("augment", group="Use", takes="own rows", answers="rows", unfit=cannot_augment, steered=False)
+def augment(run: Trained, data: object, column: str, value: object, n: int, *, seed: int = 0) -> Any:
+    """Make more rows with a rare value, drawn around training rows that have it."""
     from .given import put
 
     if n < 1:
         raise SettingError(f"`n >= 1` must hold, but got n={n!r}.")
-    dataset = run.dataset(data)
+    dataset = run.dataset(run.source(data))
     rows = rows_like(run, dataset, column, value)
     rng = np.random.default_rng(derive(seed, "augment"))
     seeds = np.concatenate([rng.permutation(rows) for _ in range(-(-n // len(rows)))])[:n]
