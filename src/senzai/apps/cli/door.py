@@ -44,6 +44,12 @@ class Door(TyperGroup):
         except RunInterrupted as err:
             raise _Stopped(err) from err
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of this name: one of these, or one made of a verb that was registered elsewhere."""
+        from .outside import command_for
+
+        return super().get_command(ctx, cmd_name) or command_for(cmd_name)
+
     def _run(self, words: list[str], as_json: bool) -> int:
         try:
             done = super().main(args=words, prog_name="senzai", standalone_mode=False)
@@ -141,6 +147,7 @@ _verb("Use", complete.augment, 'senzai augment runs/people --column income --val
 _verb("Look", look.info, "senzai info runs/digits", "senzai info rows.csv")
 _verb("Look", look.recipes, "senzai recipes")
 _verb("Look", look.kinds, "senzai kinds --json")
+_verb("Look", look.verbs, "senzai verbs")
 
 
 def main() -> NoReturn:
