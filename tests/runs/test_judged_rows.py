@@ -31,7 +31,7 @@ def numbers(batch):
 
 def evaluated(run, monkeypatch):
     heard = []
-    monkeypatch.setattr(evaluation, "evaluate", lambda model, batch, **o: heard.append((batch, o["extras"])) or
+    monkeypatch.setattr(judging, "measured", lambda model, batch, **o: heard.append((batch, o["extras"])) or
                         {"n": len(batch), "seed": 0})
     run.evaluate(DATA, rows=100, only=["map"], factors=np.c_[np.arange(N)])
     ((batch, extras),) = heard

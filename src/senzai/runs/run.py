@@ -14,7 +14,7 @@ import numpy as np
 from ..core.batch import Batch
 from ..core.errors import InputError, SettingError, UnknownNameError
 from ..core.files import user_path
-from ..data import Dataset, Schema, open_data
+from ..data import KINDS, Dataset, Kind, Schema, open_data
 from ..data.sources import is_at_hand
 from ..models.base import LatentModel
 from ..training import bundle
@@ -81,6 +81,11 @@ class Run(Methods):
     def schema(self) -> Schema:
         """What the training data are."""
         return Schema.model_validate(self.spec.data_schema)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its data, which knows how they are read, shown and written."""
+        return KINDS[self.schema.kind]
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -150,7 +155,7 @@ class Run(Methods):
         try:
             found = verb_named(name)
         except UnknownNameError as err:
-            raise AttributeError(f"A run has neither an attribute nor a verb {name!r}. {err}", name=name, obj=self) from None
+            raise AttributeError(f"A run has neither an attribute nor a verb {name!r}. {err}") from None
         method = partial(self.do, name)
         method.__doc__ = found.run.__doc__ or found.summary
         return method

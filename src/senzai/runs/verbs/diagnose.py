@@ -14,9 +14,9 @@ from ...evaluation import Case
 from ...evaluation.diagnosis import Diagnosis, Told, examine, gather
 from ...objectives.base import Objective
 from ...training.trained import Trained
+from ..watching import beta_of
 from .evaluate import EvaluateSettings, extras_of
 from .registry import verb
-from ..watching import beta_of
 
 ROWS, DRAWS = 500, 64
 

@@ -15,7 +15,7 @@ from ...core.errors import InputError, SettingError
 from ...core.files import user_path
 from ...core.random import derive
 from ...core.registry import suggestion
-from ...data import Dataset, Schema
+from ...data import KINDS, Dataset, Schema
 from ...data.limits import guarded, need_no_holes, need_regular, need_sound_archive
 from ...evaluation import Extras, chosen, likelihood_figures
 from ...evaluation import evaluate as measured
@@ -102,7 +102,8 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         other=None if against is None else some_rows(against, np.arange(len(against)), OTHER_ROWS, seed=seed),
         factors=None if factors is None else read_factors(factors, len(dataset))[index],
         anomaly=None if anomaly is None else class_number(anomaly, schema),
-        features=tuple(asked.features), noise=schema.kind != "images", sampler=run.samplers.under(run.model),
+        features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
+        sampler=run.samplers.under(run.model),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ...data import Dataset
-from ...data.table.writing import to_polars
+from ...data.frame_files import to_polars
 
 
 def in_form_of(dataset: Dataset, z: Tensor, names: list[str] | None = None) -> Any:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...data import Schema
+from ...data import KINDS, Schema
 from ...data.schema import Condition
 from ...models.base import Classifies, LatentModel
 from ...models.probed import Probed
@@ -23,7 +23,7 @@ def sample(
     given: Mapping[str, object] | None = None, sampler: str = "auto",
 ) -> Any:
     """Make new rows in the form of the training data."""
-    with_noise = run.schema.kind != "images" if noise is None else noise
+    with_noise = KINDS[run.schema.kind].shows == "draws" if noise is None else noise
     chosen = secrets.randbits(62) if seed is None else seed
     model, schema = run.samplers.under(run.model, sampler), with_label_as_condition(run.schema, run.model, given)
     return conditional.sample(model, schema, n, given or {}, seed=chosen, noise=with_noise, temperature=temperature)
