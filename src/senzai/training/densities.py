@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, inf, pi
@@ -15,6 +14,7 @@ from torch.distributions import Independent, Normal
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
+from ..core.quiet import quiet
 from ..core.random import GLOBAL, Noise, derive, forked, using
 from ..distributions.numeric import positive_raw
 from ..models.base import LatentModel
@@ -109,8 +109,7 @@ def em(z: Any, n: int, form: str, seed: int, start: Any = None) -> Any:
         weights_init=getattr(start, "weights_", None), means_init=getattr(start, "means_", None),
         precisions_init=getattr(start, "precisions_", None),
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a held-out score judges it
+    with quiet(ConvergenceWarning):  # a held-out score judges it
         return model.fit(z)
 
 

@@ -78,14 +78,15 @@ def _step(folder: Path) -> int | None:
 
 
 def _run_in_words(document: Document, spec: Spec) -> list[str]:
+    from ...data import Schema
     from .describing import VALUES, likelihood, number, shape
 
-    data = document["data"]
+    data = Schema.model_validate(document["data"])
     facts: dict[str, object] = {
         "state": document["state"] + (f" at step {document['step']}" if document["step"] else ""),
         "recipe": f"{spec.recipe} ({document['title'] or 'not known to this version'})",
-        "data": f"{data['n_rows']:,} rows of the kind {data['kind']}, each of shape {shape(data['event_shape'])}, "
-        f"{VALUES[data['values']].format(data['n_levels'])}",
+        "data": f"{data.n_rows:,} rows of the kind {data.kind}, each of shape {shape(data.event_shape)}, "
+        f"{VALUES[data.values].format(data.n_levels)}",
         "source": spec.source, "likelihood": likelihood(spec),
         "settings": ", ".join(f"{k}={v}" for k, v in spec.settings.items()) or "all defaults",
     }
