@@ -16,6 +16,7 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.quiet import quiet
 from ..core.random import GLOBAL, Noise, derive, forked, using
+from ..core.registry import Registry
 from ..distributions.numeric import positive_raw
 from ..models.base import LatentModel
 from ..models.modes import judging
@@ -38,10 +39,12 @@ class Codes:
     Args:
         z: Latents of the topmost group, ``(N, d)``.
         c: Condition of each row.
+        of: The model and the rows, where these are all of their codes.
     """
 
     z: Tensor
     c: Tensor | None = None
+    of: tuple[LatentModel, Batch] | None = None
 
     def __len__(self) -> int:
         return len(self.z)
@@ -217,15 +220,25 @@ def two_stage(codes: Codes, seed: int) -> Prior:
     return moved(inner, likelihood_loss, codes, seed=seed, steps=2000, lr=3e-3)
 
 
-FITS: dict[str, Callable[..., Prior]] = {
-    "mixture": mixture, "flow": flow, "flow_matching": flow_matching, "two_stage": two_stage,
-}
+def aggregate_of(codes: Codes, seed: int) -> Prior:
+    """Return the mixture of the posteriors of rows; see :func:`aggregate`."""
+    assert codes.of is not None  # whole codes are fitted to
+    return aggregate(*codes.of, seed=seed)
+
+
+SAMPLERS: Registry[Callable[..., Prior]] = Registry("sampler")
+"""What is fitted to codes after training, by name: called with the codes and a seed, returns a prior over them."""
+for _name, _fit in (
+    ("mixture", mixture), ("flow", flow), ("flow_matching", flow_matching), ("two_stage", two_stage),
+    ("aggregate", aggregate_of),
+):
+    SAMPLERS.add(_name)(_fit)
 
 
 def fitted(name: str, codes: Codes, seed: int, **how: Any) -> Prior:
     """Return the density of a name, fitted to codes, with random numbers of its own; ``how`` goes to its fit."""
     with GLOBAL, forked(derive(seed, "sampler", name)):  # half the time of one that is steered
-        return FITS[name](codes, derive(seed, "sampler", name), **how).eval()
+        return SAMPLERS[name](codes, derive(seed, "sampler", name), **how).eval()
 
 
 def affordable_flow_steps(width: int, work: float) -> int:
