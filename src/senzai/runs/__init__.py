@@ -16,7 +16,7 @@ if _TYPE_CHECKING:
     from .verbs.compare import compare as compare
 
 _JUDGING = {"compare": "verbs.compare", "cure": "curing"}
-"""What judges runs, and its module: those who train or use one load neither."""
+"""Functions that judge runs, and their modules, which training and using a run do not load."""
 
 
 def __getattr__(name: str) -> _Any:

@@ -30,7 +30,7 @@ class Methods(ABC):
         return self.do("reconstruct", data, seed=seed)
 
     def predict(self, data: object, *, seed: int | None = None) -> Any:
-        """Return what a model was fitted to predict.
+        """Return predictions: of classes, or of a part of each row.
 
         For a model with a classifier: the probability of each class of each row, ``(N, n_classes)``, classes in the
         order of ``run.schema.label.classes``; labels among the data are not looked at. For a model of a part of a row
@@ -68,7 +68,7 @@ class Methods(ABC):
         )
 
     def interpolate(self, a: object, b: object, *, steps: int = 8) -> Any:
-        """Return the way from ``a`` to ``b`` (one row each) through the latent space, ``steps`` rows.
+        """Return the path from ``a`` to ``b`` (one row each) through the latent space, ``steps`` rows.
 
         For a table, ``attrs["changes"]`` of the frame lists the columns that change, the largest change first: from
         which value to which, and how likely these are where the column has categories.
@@ -123,7 +123,7 @@ class Methods(ABC):
             rows: Use at most so many rows, chosen by ``seed``; ``None`` uses all.
             only: Measures to take instead of everything else, by name (``senzai.evaluation.MEASURES``).
             also: Measures to take besides the usual ones: ``ais``, ``bdmc``, ``gaps``, ``imputation`` …
-            against: Another data set of the same shape, which the model should find strange.
+            against: Another data set of the same shape, of which the model should say that it is anomalous.
             factors: Known factors of all rows of ``data``, a table or a file.
             anomaly: The class whose rows are anomalies.
             features: What samples are compared in: ``pca``, ``random``, ``entries``, ``denoising``, ``classifier``, or
@@ -182,7 +182,9 @@ class Methods(ABC):
         self, data: object, *, method: str = "auto", shares: bool = False, contamination: float | None = None,
         false_alarm: float | None = None, k: int = 16, seed: int = 0, reference: object = None,
     ) -> Any:
-        """Return how strange each row is, ``(N,)``, higher is stranger; see ``senzai.evaluation.scores.score``.
+        """Return the anomaly score of each row, ``(N,)``; higher is more anomalous.
+
+        See ``senzai.evaluation.scores.score``.
 
         With any of the following, a frame with the column ``score`` and what was asked for.
 

@@ -1,4 +1,4 @@
-"""The run: a trained model with the schema of its data, and the verbs people use it by."""
+"""The run: a trained model with the schema of its data, and its verbs."""
 
 from __future__ import annotations
 

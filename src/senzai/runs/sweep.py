@@ -33,7 +33,7 @@ def rate_distortion(
     run: Run, data: object = None, *, betas: Sequence[float] = BETAS, steps: int = 300, rows: int = 2000,
     seed: int = 0,
 ) -> tuple[RatePoint, ...]:
-    """Measure what a rate buys in distortion: the run is trained on for a little with each weight of the rate.
+    """Measure distortion against rate: the run is trained on for a few steps with each weight of the rate.
 
     The run itself stays as it is. Points that were trained on for too little lie above the curve of their family.
 

@@ -37,7 +37,7 @@ def score(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write how strange each row is; higher is stranger."""
+    """Write the anomaly score of each row; higher is more anomalous."""
     from ...data.frame_files import Writer
     from ...runs.verbs import score as scoring
 

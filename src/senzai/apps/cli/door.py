@@ -1,4 +1,4 @@
-"""The list of verbs, and the one place where whatever goes wrong becomes a message and an exit code."""
+"""The list of commands, and the one place where an error becomes a message and an exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[
 
 
 class _Stopped(Exception):
-    """Carries what the parser would take for a bare Ctrl-C, and answer in its own way, past the parser."""
+    """Carries an interrupted run past the parser, which would treat it as a bare Ctrl-C."""
 
     def __init__(self, cause: RunInterrupted) -> None:
         super().__init__(str(cause))
@@ -151,6 +151,6 @@ _verb("Look", look.verbs, "senzai verbs")
 
 
 def main() -> NoReturn:
-    """Run the command line on the words of this process."""
+    """Run the command line on the arguments of this process."""
     app()
     raise SystemExit(0)

@@ -39,7 +39,7 @@ def evaluate(
         Option("--features", metavar="NAMES", help="Compare samples in pca, random, entries, denoising, classifier."),
     ] = "pca",
     against: Annotated[
-        str | None, Option("--against", metavar="DATA", help="Other data that the model should find strange.")
+        str | None, Option("--against", metavar="DATA", help="Other data, which should get higher anomaly scores.")
     ] = None,
     factors: Factors = None,
     anomaly: Annotated[
@@ -78,7 +78,7 @@ def names(text: str | None) -> tuple[str, ...]:
 
 
 def _announce(seconds: dict[str, float]) -> None:
-    """Say on stderr how long it will take, before it does."""
+    """Say on stderr beforehand how long it will take."""
     from .output import console
 
     whole = sum(seconds.values())
@@ -186,7 +186,7 @@ def diagnose(
     k: Annotated[int, Option("--k", min=2, help="Draws per row of the likelihood.")] = 64,
     factors: Factors = None,
     cure: Annotated[
-        bool, Option("--cure", help="Train again with the first remedy, show both, and name the better.")
+        bool, Option("--cure", help="Train again with the first remedy, compare both runs, and name the better one.")
     ] = False,
     out: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""Verbs that look without changing anything: info, recipes, kinds, verbs."""
+"""Commands that show and change nothing: info, recipes, kinds, verbs."""
 
 from __future__ import annotations
 

@@ -137,15 +137,15 @@ def predict(
 
 def interpolate(
     run: RunFolder,
-    a: Annotated[str, Argument(metavar="A", help=f"Where to begin. {ROW}", show_default=False)],
-    b: Annotated[str, Argument(metavar="B", help="Where to end, likewise.", show_default=False)],
+    a: Annotated[str, Argument(metavar="A", help=f"Start. {ROW}", show_default=False)],
+    b: Annotated[str, Argument(metavar="B", help="End, likewise.", show_default=False)],
     output: File,
     settings: Reading = None,
     steps: Annotated[int, Option("--steps", min=2, help="Rows on the way, both ends included.")] = 8,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write the way from one row to another through the latent space."""
+    """Write the path from one row to another through the latent space."""
     refuse_existing(output, overwrite)
     model = run_for("interpolate", run)
     first, last = (row_of(model, end, parse_set(settings or [])) for end in (a, b))
@@ -166,7 +166,7 @@ def traverse(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write one row with one latent dimension moved, to see what it stands for."""
+    """Write one row with one latent dimension set to several values, to see what it does."""
     from ...distributions.spaces import Real
 
     refuse_existing(output, overwrite)

@@ -1,1 +1,1 @@
-"""What people do with a run: each verb is registered by a module of its own; see :mod:`senzai.runs.verbs.registry`."""
+"""Verbs of a run: each is registered by a module of its own; see :mod:`senzai.runs.verbs.registry`."""

@@ -1,4 +1,4 @@
-"""More rows like those of a rare class, made from training rows only."""
+"""Augment: more rows with a rare value, made from training rows only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a run: what is judged, and what the run knows besides."""
+"""Diagnosis of a run: what is measured, and what is known from its training."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def diagnose(
 def case_of(
     run: Trained, dataset: Dataset, *, split: str | None, rows: int, k: int, seed: int, factors: object = None
 ) -> tuple[Case, Told]:
-    """Return what is judged, and what the run knows besides."""
+    """Return what is measured, and what is known from training."""
     whole = run.part(dataset, split)
     if not len(whole):
         raise SettingError("A diagnosis needs rows, but the part that was chosen has none. Choose another `split`.")
@@ -66,7 +66,7 @@ def case_of(
 
 
 def told_of(run: Trained, n_train: int | None) -> Told:
-    """Return what a run knows besides its model."""
+    """Return what is known from the training of a run."""
     fitted = run.metrics.get("fit", {})
     steps = fitted.get("steps")
     objective: Objective = run.spec.make_objective()

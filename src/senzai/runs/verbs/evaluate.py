@@ -1,4 +1,4 @@
-"""What a run knows beside the rows that are judged: training rows, other data, factors, which class is strange."""
+"""Evaluation of a run: its settings, and what measures need beside the rows: training rows, other data, factors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EvaluateSettings:
         rows: Rows to use at most; ``None`` uses all.
         only: Measures to take instead of everything else.
         also: Measures to take besides the usual ones.
-        against: Another data set of the same shape, which the model should find strange.
+        against: Another data set of the same shape, of which the model should say that it is anomalous.
         factors: Known factors of all rows, a table or a file.
         anomaly: The class whose rows are anomalies.
         features: What samples are compared in.

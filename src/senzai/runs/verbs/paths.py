@@ -1,4 +1,4 @@
-"""Ways through the latent space as rows of the user, with what changes along them."""
+"""Interpolate and traverse: paths through the latent space as rows of the user, and what changes along them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @verb("interpolate", group="Use", takes="two rows", answers="rows", unfit=needs_latents, steered=False)
 def interpolate(run: Trained, a: object, b: object, *, steps: int = 8) -> Any:
-    """Give the way from one row to another through the latent space."""
+    """Give the path from one row to another through the latent space."""
     first, second = run.dataset(a).batch([0]), run.dataset(b).batch([0])
     z, c = verbs.between(run.model, first, second, steps=steps)
     if first.lengths is None and second.lengths is None:
@@ -31,7 +31,7 @@ def interpolate(run: Trained, a: object, b: object, *, steps: int = 8) -> Any:
 
 @verb("traverse", group="Use", takes="one row", answers="rows", unfit=needs_latents, steered=False)
 def traverse(run: Trained, data: object, *, dim: int, values: tuple[float, ...] | None = None) -> Any:
-    """Give one row with one latent dimension moved, to see what it stands for."""
+    """Give one row with one latent dimension set to several values, to see what it does."""
     places = None if values is None else torch.tensor([float(v) for v in values])
     row = run.dataset(data).batch([0])
     z, c = verbs.moved(run.model, row, dim=dim, values=places)

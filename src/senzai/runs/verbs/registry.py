@@ -1,4 +1,4 @@
-"""The registry of verbs: what can be done with a run, for which runs it is fit, and who may do it at once.
+"""The registry of verbs: what can be done with a run, which runs it fits, and how several threads share it.
 
 A verb is a function of a run and what it is given. :class:`senzai.Run` has it as a method, and the command line as a
 command; both go through :func:`hold`, which says why a verb does not fit a run before any work, and holds the run's
@@ -54,7 +54,7 @@ def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]
 
 
 def fits_every_run(schema: Schema, model: nn.Module) -> None:
-    """Say nothing against any run."""
+    """Accept every run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +220,7 @@ def do(run: Trained, name: str, *inputs: Any, **settings: Any) -> Any:
 
 @contextmanager
 def hold(runs: Iterable[Trained]) -> Iterator[None]:
-    """Hold the locks of runs inside the block; always in one order, so that nobody waits for each other."""
+    """Hold the locks of runs inside the block; always in one order, so that two threads never block each other."""
     with ExitStack() as held:
         for run in sorted(set(runs), key=id):
             held.enter_context(run.lock)

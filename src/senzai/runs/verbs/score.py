@@ -1,4 +1,4 @@
-"""Anomaly scores of a user's rows, their reasons, and who is flagged."""
+"""Anomaly scores of a user's rows, the share of each column, and flags."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _need_share(alpha: float, n: int) -> None:
     "score", group="Use", takes="rows", answers="scores", unfit=needs_latents, settings=ScoreSettings, steered=False
 )
 def scores(run: Trained, data: object, asked: ScoreSettings) -> Any:
-    """Say how strange each row is; higher is stranger."""
+    """Give the anomaly score of each row; higher is more anomalous."""
     dataset = run.dataset(data)
     parts = list(pieces(run, dataset, asked))
     found = Scores(torch.cat([p.values for p in parts]), torch.cat([p.shares for p in parts]))
