@@ -22,9 +22,9 @@ LEAST_HELD = 5
 class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-learn: untyped
     r"""Finds rows that are unlike the others.
 
-    As in scikit-learn, ``score_samples`` and ``decision_function`` are *lower* for more anomalous rows and ``predict`` gives
-    -1 for them; ``decision_scores_`` and ``labels_`` of the training rows are PyOD's: higher is more anomalous, 1 is an
-    anomaly.
+    As in scikit-learn, ``score_samples`` and ``decision_function`` are *lower* for more anomalous rows and ``predict``
+    gives -1 for them; ``decision_scores_`` and ``labels_`` of the training rows are PyOD's: higher is more anomalous, 1
+    is an anomaly.
 
     Args:
         recipe: Name of a recipe.
