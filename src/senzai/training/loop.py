@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..core.errors import TrainingError
 from ..core.random import Noise, derive, using
+from ..core.steering import steered
 from ..models.base import LatentModel
 from ..objectives.base import Objective
 from . import autopsy
@@ -78,7 +79,8 @@ class Training:
     ) -> None:
         model.check()
         objective.check(model)
-        objective.equip(model)
+        with steered(settings.seed):
+            objective.equip(model)
         model.aux.to(feed.device)
         self.model, self.feed, self.validation = model, feed, validation
         self.settings = settings = settings.resolved(feed.plan.batch_size)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.batch import Batch
-from ..core.random import Noise, derive, reseed, using
+from ..core.random import GLOBAL, Noise, derive, reseed, using
 from ..models.base import LatentModel
 from ..nn.precision import using_precision
 from ..objectives.base import Player, Terms
@@ -159,9 +159,9 @@ class Stepper:
         Dropout draws for the piece as a whole: with it, cutting a batch otherwise gives other numbers.
         """
         seed = derive(self.settings.seed, "step", self.player.name, step)
-        reseed(derive(seed, "dropout", piece.offset), device=self.device)
         noise = Noise.seeded(seed, device=self.device, offset=piece.offset, total=piece.total)
-        with using(noise), using_precision(self.dtype):
+        with GLOBAL, using(noise), using_precision(self.dtype):  # another thread may train as well
+            reseed(derive(seed, "dropout", piece.offset), device=self.device)
             yield
 
     def _update(self, fine: Tensor) -> None:
