@@ -306,6 +306,6 @@ def test_a_page_shows_what_samples_are_drawn_from(rng, make_run):
     fitted = Samplers({"mixture": prior}, "mixture", "Samples come from the mixture: a test.")
     run = replace(run, samplers=fitted, metrics={"fit": {"steps": 3, "sampler": fitted.facts()}})
     text = build_report(run, dataset)
-    assert "a code drawn from the prior" in plain
-    assert "a code drawn from the mixture" in text
+    assert "latents drawn from the prior" in plain
+    assert "latents drawn from the mixture" in text
     assert "Samples come from the mixture: a test." in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, cast, final
+from typing import Any, ClassVar, Literal, cast, final
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class ImageKind(Kind):
     title: ClassVar[str] = "pictures: folders of png, jpeg, webp, bmp; image arrays; idx files as of MNIST"
     suffixes: ClassVar[tuple[str, ...]] = (*pictures.SUFFIXES, ".npy", ".npz")
     options: ClassVar[type[Options]] = ImageOptions
+    shows: ClassVar[Literal["draws", "mean"]] = "mean"
 
     def accepts(self, source: object, options: Mapping[str, Any]) -> bool:
         """Whether the source is a folder, an image file, or an array that looks like images."""

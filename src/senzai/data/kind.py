@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from senzai.core.batch import Data
 from senzai.core.later import Tensor
@@ -67,6 +67,8 @@ class Kind(ABC):
     """Suffixes of the files it reads."""
     options: ClassVar[type[Options]]
     """What a user may set."""
+    shows: ClassVar[Literal["draws", "mean"]] = "draws"
+    """What new rows are shown as: draws of p(x | z), or its mean where noise of single entries would hide the row."""
 
     @abstractmethod
     def accepts(self, source: object, options: Mapping[str, Any]) -> bool:

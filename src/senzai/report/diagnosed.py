@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .blocks import Block, Empty, Listing, Section, Table
+from .blocks import Block, Empty, Listing, Section, TableBlock
 from .numbers import number, plural
 
 WHY = "The root cause stands first. Each threshold has its source; see docs/diagnosing.md."
@@ -24,7 +24,7 @@ def section(metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) ->
     if found is None:
         words = "This run was not diagnosed: senzai diagnose RUN names what is wrong, and which setting to change."
         return Section("diagnosis", "Diagnosis", ["Warnings of training:"] if warned else [], [*blocks, Empty(words)])
-    tables: list[Block] = [Table(title(f), rows(f)) for f in found["findings"]]
+    tables: list[Block] = [TableBlock(title(f), rows(f)) for f in found["findings"]]
     if not tables:
         tables = [Empty(f"Nothing is wrong as far as {plural(len(found['well']), 'check')} can tell.")]
     unjudged = [f"Not judged: {name.replace('_', ' ')}. {why}" for name, why in found["not_judged"].items()]

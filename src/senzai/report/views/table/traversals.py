@@ -6,46 +6,51 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..evaluation.changes import Change
-from .blocks import Block, Cell, Empty, Section, Way, Ways
-from .findings import CHANGED, PLACES, Findings
-from .numbers import number, own, short
-from .sections import NO_AXIS, NO_PAIR, rate_of, traversal_words, way_words
+from ....evaluation.changes import Change, along
+from ... import words
+from ...blocks import Block, Cell, Section, Way, Ways
+from ...findings import PLACES, Findings, Path, Traversal
+from ...numbers import number, own, short
+from .values import details_of
 
+CHANGED = 8
 ENDS = (0, PLACES // 2, PLACES - 1)
 STEPS = (0, 2, 4, 6, 8)
 SHARES = ("from", "25 %", "50 %", "75 %", "to")
 
 
 def traversals(found: Findings) -> Section:
-    """What each of the most used latents stands for."""
-    ways = [
-        Way(f"z{t.name}", rate_of(found, t.name), [number(float(t.values[i]), 2) for i in ENDS], rows(t.changes, ENDS))
+    """Return what each of the most used latents changes."""
+    made = [
+        Way(f"z{t.name}", words.rate_of(found, t.name), [number(float(t.values[i]), 2) for i in ENDS],
+            rows(changes(found, t), ENDS))
         for t in found.traversals
     ]
-    words = [*traversal_words(found), what_is_shown("each latent")]
-    return Section("traversals", "Traversals", words, block(ways, 400, NO_AXIS))
+    blocks: list[Block] = [Ways(made, 400)]
+    return words.traversals(found, [*words.traversal_words(found), what_is_shown("each latent")], blocks)
 
 
-def between(found: Findings) -> Section:
-    """What changes from one row to another."""
-    ways = [Way(f"row {p.ends[0]} to row {p.ends[1]}", "", SHARES, rows(p.changes, STEPS)) for p in found.paths]
-    words = [*way_words(), what_is_shown("each way")]
-    return Section("between", "Interpolations", words, block(ways, 620, NO_PAIR))
+def interpolations(found: Findings) -> Section:
+    """Return what changes from one row to another."""
+    made = [
+        Way(f"row {p.ends[0]} to row {p.ends[1]}", "", SHARES, rows(changes(found, p), STEPS)) for p in found.paths
+    ]
+    blocks: list[Block] = [Ways(made, 620)]
+    return words.interpolations(found, [*words.interpolation_words(found), what_is_shown("each line")], blocks)
+
+
+def changes(found: Findings, way: Traversal | Path) -> list[Change]:
+    """Return the columns that change most."""
+    return along(found.model, way.z, way.c, details_of(found.schema), most=CHANGED)
 
 
 def what_is_shown(each: str) -> str:
     """Say what the rows and their colours are."""
     return (
-        f"The {CHANGED} columns that change most along {each}, those that change most first: what is expected of "
-        "numbers, and the likeliest category with its probability. Tinted cells differ from the first: blue is less, "
+        f"The {CHANGED} columns that change most along {each}, largest change first: the expected value of numbers, "
+        "the most probable category with its probability. Tinted cells differ from the first step: blue is less, "
         "orange is more or another category."
     )
-
-
-def block(ways: list[Way], least: int, why: str) -> list[Block]:
-    """Return ways, or the reason why there are none."""
-    return [Ways(ways, least)] if ways else [Empty(why)]
 
 
 def rows(changes: Sequence[Change], steps: Sequence[int]) -> list[tuple[str, list[Cell]]]:
