@@ -34,7 +34,7 @@ def test_sections_hold_the_numbers_their_floors_and_what_is_missing():
     assert rows["frechet[pca-2]"] == "12.3 ± 0.7 (89 rows); real rows: 1.5 ± 0.7 (89 rows)"
     assert rows["samples"] == "89"
     left_out = found["not-measured"].blocks[0].items
-    assert any("labels read off the codes" in line and "It needs labels." in line for line in left_out)
+    assert any("Labels read off the codes" in line and "It needs labels." in line for line in left_out)
     assert sections({}) == []
 
 

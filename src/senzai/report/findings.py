@@ -75,7 +75,7 @@ class Held:
         if not self.own:
             return "rows of the data given for this report"
         names = {"test": "held-out test rows", "validation": "validation rows"}
-        return names.get(self.part, "rows of the data, training rows among them")
+        return names.get(self.part, "rows of the data, including training rows")
 
 
 @dataclass(frozen=True)

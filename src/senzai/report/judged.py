@@ -36,7 +36,7 @@ def sections(numbers: Mapping[str, Any]) -> list[Section]:
     found += [_part(f"judged-{name}", name, (name,), measured) for name in rest]
     kept = [s for s in found if s is not None]
     if missed:
-        lines = [f"{MEASURES[n].title if n in MEASURES else n}: {why}" for n, why in missed.items()]
+        lines = [f"{heading_of(n)}: {why}" for n, why in missed.items()]
         kept.append(Section("not-measured", "Not measured", ["And the reason for each."], [Listing(lines)]))
     return kept
 
@@ -48,11 +48,12 @@ def _part(key: str, title: str, names: tuple[str, ...], measured: Mapping[str, A
     blocks: list[Block] = []
     for name in here:
         blocks += _blocks(name, measured[name])
-    return Section(key, title, ["Values with their standard errors; see docs/evaluating.md for each."], blocks)
+    words = ["Values with their standard errors. The page “Evaluating” of the documentation defines each."]
+    return Section(key, title, words, blocks)
 
 
 def _blocks(name: str, found: Mapping[str, Any]) -> list[Block]:
-    heading = MEASURES[name].title if name in MEASURES else name
+    heading = heading_of(name)
     if of := found.get("of"):
         heading += f" ({plural(int(of['n']), 'row')}, {of.get('split', 'all')})"
     rows = table_rows(found)
@@ -65,6 +66,17 @@ def _blocks(name: str, found: Mapping[str, Any]) -> list[Block]:
     if found.get("note"):
         blocks.append(Empty(str(found["note"])))
     return blocks
+
+
+def heading_of(name: str) -> str:
+    """Return what a measure measures, as a heading.
+
+    Example:
+        >>> heading_of("gaps")
+        'Amortisation and approximation gap'
+    """
+    title = MEASURES[name].title if name in MEASURES else name
+    return title[:1].upper() + title[1:]
 
 
 def table_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -99,7 +111,8 @@ def curve(found: Mapping[str, Any]) -> Chart:
     )
     note = "if it still rises at the right, more draws would raise the estimate"
     says = "The importance-weighted bound against the number of draws per row"
-    drawn = figure([trace], x={"type": "log", "title": "draws k"}, y={"title": "nats"})
+    ticks = {"type": "log", "title": "draws k", "tickvals": list(found["k"]), "nticks": 0}
+    drawn = figure([trace], x=ticks, y={"title": "nats"})
     return Chart(drawn, "Bound against draws", note, says=says)
 
 

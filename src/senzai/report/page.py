@@ -114,7 +114,9 @@ def all_sections(run: RunLike, found: Findings | None, judged: Judged, dataset: 
     folder = "path/to/this/run" if run.folder is None else str(run.folder)
     parts += [] if judged.here else judged_sections(judged.numbers)
     parts.append(diagnosed.section(run.metrics, run.history))
-    return [*parts, sections.decisions(run.schema), sections.settings(run.spec, fit), sections.use(folder)]
+    infers = isinstance(run.model, LatentModel)
+    last = sections.use(folder, infers=infers, scores=infers or judged.get("log_likelihood") is not None)
+    return [*parts, sections.decisions(run.schema), sections.settings(run.spec, fit), last]
 
 
 def why_unseen(dataset: Dataset | None) -> str:

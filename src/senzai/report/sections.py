@@ -49,7 +49,7 @@ def latent_map(found: Findings, view: View) -> Section:
     )
     of = "" if found.mapped.total == len(xy) else f" of {count(found.mapped.total)}"
     words = [f"Posterior means of {count(len(xy))}{of} {found.mapped.name}.", how]
-    words += [choice_words(len(known))] if by_column else colour_words(found, names)
+    words += [choice_words(len(known), codes.distortion is not None)] if by_column else colour_words(found, names)
     return Section("map", "Latent space", words, [Charts([chart], 500)])
 
 
@@ -64,11 +64,12 @@ def colour_words(found: Findings, names: Sequence[Any] | None) -> list[str]:
     return words
 
 
-def choice_words(n: int) -> str:
+def choice_words(n: int, costs: bool) -> str:
     """Say what the map can be coloured by."""
+    or_cost = ", or the distortion of a row (one draw)" if costs else ""
     some = f"the {colouring.MOST} of {count(n)} columns that it separates best" if n > colouring.MOST else "any column"
-    return (f"The menu above the map chooses what it is coloured by: {some}, or the distortion of a row (one draw). At "
-            "first it is the column that the map separates best. Missing values are grey.")
+    return (f"The menu above the map chooses what it is coloured by: {some}{or_cost}. At first it is the column that "
+            "the map separates best. Missing values are grey.")
 
 
 def rates(found: Findings, judged: Judged) -> Section:
@@ -120,17 +121,21 @@ def settings(spec: Spec, fit: Mapping[str, Any]) -> Section:
     return Section("settings", "Settings", ["With the same data, these settings reproduce the model."], blocks)
 
 
-def use(folder: str) -> Section:
-    """Return how to use the run in Python."""
-    text = f"""import senzai
+def use(folder: str, *, infers: bool, scores: bool) -> Section:
+    """Return how to use the run in Python.
 
-run = senzai.load({folder!r})
-
-new = run.sample(100, seed=0)      # new rows
-codes = run.encode(data)           # latent codes
-back = run.reconstruct(data)       # reconstructions
-logp = run.log_likelihood(data)    # nats per row; low values are unusual rows
-"""
+    Args:
+        folder: Where it is saved.
+        infers: Whether the model has codes of rows.
+        scores: Whether it has a likelihood of rows.
+    """
+    lines = ["new = run.sample(100, seed=0)      # new rows"]
+    if infers:
+        lines.append("codes = run.encode(data)           # latent codes")
+        lines.append("back = run.reconstruct(data)       # reconstructions")
+    if scores:
+        lines.append("logp = run.log_likelihood(data)    # nats per row; low values are unusual rows")
+    text = "\n".join(["import senzai", "", f"run = senzai.load({folder!r})", "", *lines, ""])
     return Section("use", "Use", ["Data go in and come out in the form that the model was trained on."], [Code(text)])
 
 

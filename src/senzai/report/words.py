@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from ..models.base import LatentModel
 from .blocks import Block, Empty, Section
 from .findings import PLACES, ROW_DRAWS, Findings
 from .numbers import number, plural
 
 NO_AXIS = "The latents of this model have no single axis to move along."
 NO_PAIR = "This takes at least two rows."
+
+
+def sample_words(found: Findings, what: str) -> str:
+    """Say what new rows are: ``48 new pictures, not selected, from latents drawn from the prior.``."""
+    latent = isinstance(found.model, LatentModel)
+    of = f"from latents drawn from the {found.source}" if latent else "drawn from the model"
+    return f"{what}, not selected, {of}."
 
 
 def reconstruction_words(found: Findings, what: str) -> list[str]:

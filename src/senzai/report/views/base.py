@@ -109,7 +109,7 @@ class View:
         if found.samples is None:
             return [Section("samples", "Samples", [], [Empty(found.missing["samples"])])]
         n = min(SEEN, len(Batch(found.samples)))
-        said = f"{plural(n, 'new row')}, not selected, from latents drawn from the {found.source}."
+        said = words.sample_words(found, plural(n, "new row"))
         return [Section("samples", "Samples", [said], [self._cards(found.samples, dict.fromkeys(range(n), ""), found)])]
 
 

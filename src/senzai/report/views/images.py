@@ -131,11 +131,10 @@ class ImageView(View):
             said = words.reconstruction_words(found, "Top: the original. Bottom: its reconstruction.")
             parts.append(words.reconstructions(said, [Pairs(_pairs(found, dark), pixelated)]))
         if isinstance(found.samples, Tensor):
-            how = "" if found.noisy else " Each is the expected picture of its code, without noise of single pixels."
-            n = plural(len(found.samples), "new picture")
-            new = f"{n}, not selected, from latents drawn from the {found.source}.{how}"
+            how = "" if found.noisy else " Each is the expected picture, without noise of single pixels."
+            new = words.sample_words(found, plural(len(found.samples), "new picture"))
             wall = Wall(_pictures(dark, found.samples, "sample"), pixelated)
-            parts.append(Section("samples", "Samples", [new], [wall]))
+            parts.append(Section("samples", "Samples", [new + how], [wall]))
         return parts
 
     def latent_sections(self, found: Findings) -> list[Section]:

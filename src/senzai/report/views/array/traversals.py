@@ -69,7 +69,8 @@ def heat(grid: Grid, panels: list[Panel], axis: str, *, centred: bool) -> Chart:
         {"domain": [i * share + gap, (i + 1) * share - gap], "nticks": 3, "showgrid": False, "fixedrange": True}
         for i in range(len(panels))
     ]
-    plainly = {"zeroline": False, "tickfont": SMALL, "title": {"text": axis, "font": SMALL, "standoff": 8}}
+    title = {"text": axis, "font": {**SMALL, "size": 12}, "standoff": 8}
+    plainly = {"zeroline": False, "tickfont": SMALL, "title": title}
     layout = {f"xaxis{i + 2}": {**plainly, **other} for i, other in enumerate(others)}
     titles = [
         {"x": (i + 0.5) * share, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center",

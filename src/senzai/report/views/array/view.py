@@ -59,7 +59,7 @@ class ArrayView(View):
             words.traversals(found, [*words.traversal_words(found), change],
                              _panels(grid, moved, "value", centred=True)),
             words.interpolations(found, [*words.interpolation_words(found), scale],
-                                 _panels(grid, between, "share of the way", centred=grid.standardised)),
+                                 _panels(grid, between, "position on the line", centred=grid.standardised)),
         ]
 
 

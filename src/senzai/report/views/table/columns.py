@@ -22,8 +22,8 @@ SHOWN = 24
 LEVELS = 14
 BINS = 28
 MAPPED = 40
-SCALE = [[0, "rgba(0,0,0,0)"], [1, "var(--model)"]]
-APART = [[0, "var(--model)"], [0.5, "rgba(0,0,0,0)"], [1, "var(--real)"]]
+SCALE = [[0, "var(--paper)"], [1, "var(--model)"]]
+APART = [[0, "var(--below)"], [0.5, "var(--paper)"], [1, "var(--above)"]]
 MARGIN = {"l": 34, "r": 6, "t": 4, "b": 40}
 
 
@@ -67,7 +67,8 @@ def levels(name: str, note: str, column: Column, real: Any, made: Any) -> Chart:
         go.Scatter(x=at, y=shares[1], mode="markers", name="model", **text, marker={
             "color": MODEL, "size": 9, "symbol": "line-ew", "line": {"color": MODEL, "width": 3}}),
     ]
-    axis = {"tickvals": at, "ticktext": labels, "tickangle": -40 if len(order) > 3 else 0, "nticks": 0}
+    narrow = len(order) * max(map(len, labels)) > 20
+    axis = {"tickvals": at, "ticktext": labels, "tickangle": -40 if narrow else 0, "nticks": 0}
     made_figure = figure(data, x=axis, y={"tickformat": ".0%", "nticks": 3, "rangemode": "tozero"}, bargap=0.25,
                          margin=MARGIN)
     return Chart(made_figure, name, note, height=170, says=f"Shares of the values of {name}, data and model")

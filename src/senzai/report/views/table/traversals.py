@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ....evaluation.changes import Change, along
 from ... import words
 from ...blocks import Block, Cell, Section, Way, Ways
-from ...findings import PLACES, Findings, Path, Traversal
+from ...findings import PLACES, Findings, Floats, Path, Traversal
 from ...numbers import number, own, short
 from .values import details_of
 
@@ -48,8 +49,8 @@ def what_is_shown(each: str) -> str:
     """Say what the rows and their colours are."""
     return (
         f"The {CHANGED} columns that change most along {each}, largest change first: the expected value of numbers, "
-        "the most probable category with its probability. Tinted cells differ from the first step: blue is less, "
-        "orange is more or another category."
+        "the most probable category with its probability. Tinted cells differ from the first step, the stronger "
+        "the more: blue is less, orange is more or another category."
     )
 
 
@@ -59,18 +60,38 @@ def rows(changes: Sequence[Change], steps: Sequence[int]) -> list[tuple[str, lis
 
 
 def cells(change: Change, steps: Sequence[int]) -> list[Cell]:
-    """Return the values of one column, tinted by how far they are from the first of them.
+    """Return the values of one column, tinted by how far they are from the first; fully by one standard deviation.
 
     Example:
         >>> [cell.moved for cell in cells(Change("age", 1.0, (20, 30, 40)), (0, 1, 2))]
         [0.0, 0.5, 1.0]
+        >>> [cell.moved for cell in cells(Change("age", 0.2, (20, 30, 40)), (0, 1, 2))]
+        [0.0, 0.1, 0.2]
     """
-    made = []
     values = [change.values[i] for i in steps]
-    plain = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values) and change.sure is None
-    span = float(np.ptp(np.array(values, dtype=float))) if plain else 0.0
-    for i, value in zip(steps, values, strict=True):
-        moved = (float(value) - float(values[0])) / span if span else float(value != values[0])
+    strength, at = min(1.0, change.size), numbers(change, values)
+    span = 0.0 if at is None else float(np.ptp(at))
+    made = []
+    for k, (i, value) in enumerate(zip(steps, values, strict=True)):
+        moved = (at[k] - at[0]) / span if at is not None and span else float(value != values[0])
         note = "" if change.sure is None else f"{100 * change.sure[i]:.0f} %"
-        made.append(Cell(short(own(value)), note, round(moved, 2)))
+        made.append(Cell(short(own(value)), note, round(float(strength * moved), 2)))
     return made
+
+
+def numbers(change: Change, values: Sequence[Any]) -> Floats | None:
+    """Return values as numbers, days as their count; nothing where they are categories.
+
+    Example:
+        >>> days = ("2024-01-01T00:00:00", "2024-01-03T00:00:00")
+        >>> found = numbers(Change("day", 1.0, days), days)
+        >>> float(found[1] - found[0]) / 86400
+        2.0
+    """
+    if change.sure is not None or any(isinstance(v, bool) or v is None for v in values):
+        return None
+    try:
+        days = all(isinstance(v, str) for v in values)
+        return np.array(values, dtype="datetime64[s]" if days else float).astype(float)
+    except (TypeError, ValueError):
+        return None
