@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log, prod
+from math import log
 from typing import Any
 
 import numpy as np
@@ -71,11 +71,11 @@ def judged(model: LatentModel, metrics: Numbers, held: Held | None, schema: Sche
         return Judged(found, False, part.get(str(found.get("split")), "rows that were given"))
     if held is None or not len(held.batch):
         return Judged({})
-    n = int(min(ROWS, max(16, VALUES // (K * max(1, prod(schema.event_shape))))))
-    step = 1.0 if schema.values in ("binary", "levels", "count") else None
+    n = int(min(ROWS, max(16, VALUES // (K * max(1, schema.size)))))
+    whole = all(f.support in ("binary", "levels", "count") for f in schema.fields.values())
     try:
         with using(Noise.seeded(derive(seed, "report"), device=held.batch.device)):
-            found = evaluate(model, held.batch.take(slice(0, n)), k=K, seed=seed, discrete_step=step)
+            found = evaluate(model, held.batch.take(slice(0, n)), k=K, seed=seed, discrete_step=1.0 if whole else None)
     except SenzaiError:  # nothing of it can be measured on such rows
         return Judged({})
     return Judged(found, True, held.name)

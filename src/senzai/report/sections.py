@@ -98,8 +98,11 @@ def decisions(schema: Schema) -> Section:
     """Return what was decided about the data."""
     items = list(schema.reasons)
     blocks: list[Block] = [Listing(items)] if items else [Empty("No decisions were recorded.")]
-    rows = [("rows", count(schema.n_rows)), ("shape of a row", " × ".join(map(str, schema.event_shape))),
-            ("values", schema.values), ("dtype", schema.dtype), ("fingerprint", schema.fingerprint)]
+    rows = [("rows", count(schema.n_rows))]
+    for name, field in schema.fields.items():
+        of = "" if len(schema.fields) == 1 else f" of {name}"
+        rows += [(f"shape{of or ' of a row'}", " × ".join(map(str, field.shape))), (f"values{of}", field.support)]
+    rows += [("dtype", schema.dtype), ("fingerprint", schema.fingerprint)]
     blocks.append(TableBlock("Data", [(k, v) for k, v in rows if v]))
     words = ["What was decided about the data, and why. Every decision can be overridden."]
     return Section("data", "Data", words, blocks)

@@ -16,7 +16,7 @@ from ..core.files import user_path
 from ..core.random import derive, forked
 from ..data import Dataset, Schema, open_data
 from ..data.sources import is_at_hand
-from ..data.table.databases import without_password
+from ..data.addresses import without_password
 from ..models.base import LatentModel
 from ..objectives.base import Objective
 from ..recipes import Frame, build

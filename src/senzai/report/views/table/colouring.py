@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ....data import Column, Schema
-from ....data.table import codec
+from ....data import Schema
+from ....data.table import Column, codec, details_of
 from ...blocks import Colouring
 from ...colouring import LEVELS, by_levels, by_numbers
 from ...findings import Findings, Floats
 from ...numbers import own, short
-from .values import details_of, known
+from .values import known
 
 
 def colourings(found: Findings) -> list[Colouring]:

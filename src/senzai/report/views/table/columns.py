@@ -8,15 +8,15 @@ import numpy as np
 import plotly.graph_objects as go
 from torch import Tensor
 
-from ....data import Column, Schema
-from ....data.table import codec
+from ....data import Schema
+from ....data.table import Column, codec, details_of
 from ....evaluation import quality
 from ...blocks import Chart, Charts, Section
 from ...figures import Trace, figure, plain
 from ...findings import Findings, Floats
 from ...numbers import label, number, plural, short
 from ..array.columns import LEGEND, MODEL, REAL, outlines
-from .values import cut, decoded, details_of, known
+from .values import cut, decoded, known
 
 SHOWN = 24
 LEVELS = 14

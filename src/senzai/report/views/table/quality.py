@@ -22,7 +22,7 @@ from ...findings import Findings, Floats
 from ...numbers import number, plural, short
 from ..array.columns import REAL
 from .columns import MAPPED
-from .values import cell, column_of, completed, cut, details_of, family_of, holed, training_rows
+from .values import cell, column_of, completed, cut, family_of, holed, training_rows
 
 OUTLIERS = 10
 LEAST = 60
@@ -118,7 +118,7 @@ def outliers(found: Findings) -> Section:
     title, held, schema = "Outliers", found.held, found.schema
     train = training_rows(found, 1000)
     try:
-        units = units_of(found.model, details_of(schema))
+        units = units_of(found.model, schema)
         reference = make_reference(found.model, held.batch if train is None else train, held.batch, units=units)
         scores = score(found.model, held.batch, "auto", reference=reference)
     except SenzaiError as err:

@@ -12,7 +12,6 @@ from ... import words
 from ...blocks import Block, Cell, Section, Way, Ways
 from ...findings import PLACES, Findings, Floats, Path, Traversal
 from ...numbers import number, own, short
-from .values import details_of
 
 CHANGED = 8
 ENDS = (0, PLACES // 2, PLACES - 1)
@@ -42,7 +41,7 @@ def interpolations(found: Findings) -> Section:
 
 def changes(found: Findings, way: Traversal | Path) -> list[Change]:
     """Return the columns that change most."""
-    return along(found.model, way.z, way.c, details_of(found.schema), most=CHANGED)
+    return along(found.model, way.z, way.c, found.schema, most=CHANGED)
 
 
 def what_is_shown(each: str) -> str:

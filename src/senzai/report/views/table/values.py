@@ -1,4 +1,4 @@
-"""Columns of a table and their values as the user has them: the one place here that knows how a schema keeps them."""
+"""Values of a table as the user has them, and the rows that are compared."""
 
 from __future__ import annotations
 
@@ -10,21 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ....core.batch import Batch
-from ....data import Column, Schema
-from ....data.column import Table
-from ....data.table import amounts, codec, cuts_of
+from ....data import Schema
+from ....data.table import Column, amounts, codec, cuts_of, details_of
 from ....distributions import MixedFamily
 from ....evaluation.statistics import random_rows
 from ...findings import Findings
 from ...numbers import label, own
 
 Known = NDArray[np.bool_]
-
-
-def details_of(schema: Schema) -> Table:
-    """Return the columns of a table's schema."""
-    assert schema.table is not None  # a schema of this kind has them
-    return schema.table
 
 
 def family_of(found: Findings) -> MixedFamily:

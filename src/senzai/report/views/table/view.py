@@ -9,13 +9,14 @@ from torch import Tensor
 
 from ....core.batch import Batch, Data
 from ....data import Schema
+from ....data.table import details_of
 from ....evaluation import quality as measures
 from ...blocks import Block, Colouring, Empty, Section, TableBlock
 from ...findings import Findings, Scope
 from ...numbers import count, plural, short
 from ..base import VIEWS, View
 from . import colouring, columns, quality, traversals
-from .values import cell, details_of, family_of
+from .values import cell, family_of
 
 
 @final
