@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from senzai.face import cure
+from senzai.runs import cure
 from senzai.testing.clinic import HEALTHY, SICK, Patient
 
 from .common import machine, write

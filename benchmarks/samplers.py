@@ -24,7 +24,7 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
 import senzai
-from senzai.face.after import after_fit
+from senzai.runs.training.after_fit import after_fit
 
 OUT = Path(__file__).parent / "results" / "samplers.json"
 SAMPLERS = ("mixture", "flow", "flow_matching", "two_stage", "aggregate")

@@ -16,9 +16,9 @@ import torch
 from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
 from senzai.evaluation import log_likelihood
-from senzai.face import Run, fit
 from senzai.nn.products import linear
 from senzai.objectives import ELBO
+from senzai.runs import Run, fit
 from senzai.training.events import Event, Reached
 from senzai.training.listeners import Listener
 from senzai.training.loop import Training

@@ -12,7 +12,7 @@ import torch
 
 import senzai
 from senzai.core.random import forked
-from senzai.face.fit import make
+from senzai.runs.fit import make
 from senzai.training.feed import Feed, Plan
 from senzai.training.listeners import drive
 from senzai.training.loop import Training

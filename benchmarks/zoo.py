@@ -17,8 +17,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from senzai.evaluation import evaluate
-from senzai.face import Run, fit
 from senzai.recipes import RECIPES
+from senzai.runs import Run, fit
 
 from .common import RESULTS
 

@@ -19,7 +19,7 @@ import torch
 
 from senzai.evaluation.features import Features, classifier_features
 from senzai.evaluation.samples import frechet_distance, sharpness
-from senzai.face import fit
+from senzai.runs import fit
 
 from ..common import need_data
 from . import Row

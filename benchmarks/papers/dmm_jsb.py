@@ -18,7 +18,7 @@ import numpy as np
 
 from senzai.evaluation import elbo, log_likelihood
 from senzai.evaluation.statistics import ratio_of_means
-from senzai.face import fit
+from senzai.runs import fit
 
 from ..common import need_data
 from . import Row

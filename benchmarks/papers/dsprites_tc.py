@@ -14,7 +14,7 @@ import numpy as np
 
 from senzai.evaluation.disentanglement import mutual_information_gap
 from senzai.evaluation.interventions import Table, factor_vae_score
-from senzai.face import fit
+from senzai.runs import fit
 
 from ..common import need_data
 from . import Row

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from senzai.face import Run, fit
+from senzai.runs import Run, fit
 
 from ..common import binarised_mnist, grey_mnist, need_data
 from . import Row

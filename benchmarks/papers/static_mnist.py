@@ -16,7 +16,7 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.evaluation import elbo, log_likelihood
-from senzai.face import Run, fit, load, resume
+from senzai.runs import Run, fit, load, resume
 
 from ..common import kept, static_mnist
 from . import Row

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from senzai.face import fit
+from senzai.runs import fit
 from senzai.training.events import Event, Progressed
 from senzai.training.loop import Training
 

@@ -28,6 +28,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from .core.renamed import install as install_old_names
+
 if TYPE_CHECKING:
     from .core.errors import BundleError as BundleError
     from .core.errors import CombinationError as CombinationError
@@ -41,11 +43,13 @@ if TYPE_CHECKING:
     from .core.errors import TrainingError as TrainingError
     from .core.errors import UnknownNameError as UnknownNameError
     from .core.errors import UserError as UserError
-    from .face import load as load
-    from .face.fit import fit as fit
-    from .face.fit import resume as resume
+    from .runs import load as load
+    from .runs.fit import fit as fit
+    from .runs.fit import resume as resume
 
 __version__ = "0.1.0"
+
+install_old_names()
 
 # Large tensors on huge pages (Linux; nothing elsewhere): with many draws a row, a quarter of a step may go into
 # page faults. Torch reads this once, at its first allocation, so it is set here; a value of the user's own stays.
@@ -74,7 +78,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    room = "face" if name.islower() else "core.errors"
+    room = "runs" if name.islower() else "core.errors"
     value = getattr(importlib.import_module(f"{__name__}.{room}"), name)
     globals()[name] = value
     return value

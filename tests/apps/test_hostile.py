@@ -17,7 +17,7 @@ import senzai
 from senzai.apps.cli import output
 from senzai.core import terminal
 from senzai.core.files import user_path, write_json
-from senzai.face.watching import say as warn
+from senzai.runs.watching import say as warn
 from senzai.training.progress_bar import ProgressBar
 
 EVIL = "\x1b[31mred\x1b[0m\r\x07\x9b2J\u202egnp.\u2066x\u2028y\x7f"

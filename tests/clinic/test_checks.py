@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from senzai.core.batch import Batch
-from senzai.dist import NormalFamily, NormalFixedFamily
+from senzai.distributions import NormalFamily, NormalFixedFamily
 from senzai.evaluation import Case, Extras
 from senzai.evaluation.diagnosis import CHECKS, Facts, Finding, Remedy, Told, examine, gather, ranked
 from senzai.evaluation.diagnosis.fitting import dominating, predictive, structure

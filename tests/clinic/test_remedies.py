@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from senzai.face import fit
-from senzai.face.diagnosing import hidden_of, told_of
+from senzai.runs import fit
+from senzai.runs.verbs.diagnose import hidden_of, told_of
 
 X = np.random.default_rng(0).normal(size=(60, 4))
 

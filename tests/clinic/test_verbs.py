@@ -11,11 +11,11 @@ import senzai
 from senzai.apps.cli.door import app
 from senzai.core.errors import SenzaiError, SettingError
 from senzai.evaluation.diagnosis import Finding, Remedy
-from senzai.face import compare, cure
-from senzai.face.comparing import named
-from senzai.face.curing import treated
-from senzai.face.watching import Watch
 from senzai.report.diagnosed import section
+from senzai.runs import compare, cure
+from senzai.runs.curing import treated
+from senzai.runs.verbs.compare import named
+from senzai.runs.watching import Watch
 from senzai.testing.clinic import USUAL, factors
 from senzai.training.events import Progressed, Recovered, Started
 from senzai.training.listeners import History, read_history

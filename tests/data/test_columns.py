@@ -12,7 +12,7 @@ from senzai.core.errors import InputError
 from senzai.data import Column, open_data
 from senzai.data.table import codec, identifiers, survey
 from senzai.data.table.survey import Facts
-from senzai.face import fit
+from senzai.runs import fit
 
 R = np.random.default_rng(0)
 N = 120

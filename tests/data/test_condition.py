@@ -9,7 +9,7 @@ import torch
 from senzai.core.errors import InputError, SettingError, ShapeError
 from senzai.data import KINDS, open_data
 from senzai.data.schema import Schema
-from senzai.face import fit, load
+from senzai.runs import fit, load
 
 RNG = np.random.default_rng(0)
 LABELS = np.repeat(["low", "mid", "high"], [20, 30, 50])

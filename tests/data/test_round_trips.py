@@ -20,7 +20,7 @@ from pyarrow import feather
 
 from senzai.core.errors import InputError
 from senzai.data import KINDS, open_data
-from senzai.face import fit, load
+from senzai.runs import fit, load
 
 N = 48
 FEW = {"steps": 2, "hidden": [4], "n_latent": 1, "batch_size": 16, "log_every": 1, "validate_every": 2}

@@ -9,7 +9,7 @@ from torch.distributions import Normal
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.spec import registry
-from senzai.dist import BernoulliFamily, NormalFixedFamily
+from senzai.distributions import BernoulliFamily, NormalFixedFamily
 from senzai.evaluation import bits_per_dim, dequantise, dequantised, dimensions, is_discrete
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from senzai.core.batch import Batch
-from senzai.dist import FullNormalFamily, NormalFamily
+from senzai.distributions import FullNormalFamily, NormalFamily
 from senzai.evaluation import elbo, log_likelihood
 from senzai.models.base import Group, Inference, LatentModel
 from senzai.parts import LearnedNormal, MixtureOfNormals, StandardNormal

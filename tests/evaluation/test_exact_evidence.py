@@ -12,8 +12,8 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import scale
 
 from senzai.core.batch import Batch
-from senzai.dist import NormalFamily
-from senzai.dist.numeric import positive_raw
+from senzai.distributions import NormalFamily
+from senzai.distributions.numeric import positive_raw
 from senzai.evaluation import elbo, log_likelihood
 from senzai.parts import Posterior
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from senzai.core.batch import Batch
-from senzai.dist import FullNormalFamily, NormalFamily
+from senzai.distributions import FullNormalFamily, NormalFamily
 from senzai.evaluation import dequantised, elbo, evaluate, log_likelihood
 
 KEYS = {

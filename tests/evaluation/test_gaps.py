@@ -9,7 +9,7 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.core.errors import SettingError
-from senzai.dist import NormalFamily
+from senzai.distributions import NormalFamily
 from senzai.evaluation import convergence, elbo, inference_gaps, log_likelihood, rate_distortion
 from senzai.evaluation.curves import grouped_bound
 

@@ -8,9 +8,9 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError
-from senzai.dist import FullNormalFamily, NormalFamily
-from senzai.dist.mixtures import broadcast_log_prob
-from senzai.dist.numeric import positive_raw
+from senzai.distributions import FullNormalFamily, NormalFamily
+from senzai.distributions.mixtures import broadcast_log_prob
+from senzai.distributions.numeric import positive_raw
 from senzai.evaluation import active_units, aggregate_log_prob, elbo, mutual_information, pairwise_log_prob
 from senzai.evaluation.latents import variance_of_means
 from senzai.models import Group, Inference

@@ -7,7 +7,7 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.core.errors import SettingError
-from senzai.dist import FullNormalFamily, NormalOptimalFamily
+from senzai.distributions import FullNormalFamily, NormalOptimalFamily
 from senzai.evaluation import chunks, elbo, log_likelihood
 from senzai.evaluation.likelihood import effective_sample_size, log_estimate_se
 from senzai.models import Flat

@@ -10,7 +10,7 @@ from sklearn.preprocessing import scale
 
 from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
-from senzai.dist import NormalFamily, NormalOptimalFamily
+from senzai.distributions import NormalFamily, NormalOptimalFamily
 from senzai.evaluation import elbo, log_likelihood
 from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder

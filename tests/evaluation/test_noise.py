@@ -6,9 +6,9 @@ import torch
 from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
 from senzai.core.row_noise import TILE, RowNoise
-from senzai.dist import draw
+from senzai.distributions import draw
 from senzai.evaluation import log_likelihood
-from senzai.parts.two_stage import TwoStagePrior
+from senzai.parts.priors.two_stage import TwoStagePrior
 
 K = TILE + 40
 

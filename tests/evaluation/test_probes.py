@@ -11,7 +11,7 @@ from sklearn.manifold import trustworthiness
 
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, InputError
-from senzai.dist import FullNormalFamily, NormalFamily
+from senzai.distributions import FullNormalFamily, NormalFamily
 from senzai.evaluation import (
     clustering,
     codebook_use,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from senzai.dist import MixedFamily
+from senzai.distributions import MixedFamily
 from senzai.evaluation import quality
 
 FAMILY = MixedFamily(sorts=("normal", "category", "steps", "binary"), sizes=(0, 3, 4, 2), cuts=((-1.0, 0.0, 1.0),))

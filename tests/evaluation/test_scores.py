@@ -10,7 +10,7 @@ from scipy import stats
 from senzai.core.batch import Batch
 from senzai.core.errors import SettingError
 from senzai.core.random import forked, using
-from senzai.dist import MixedFamily, NormalFamily, elementwise
+from senzai.distributions import MixedFamily, NormalFamily, elementwise
 from senzai.evaluation import evidence
 from senzai.evaluation.evidence import SameForAll
 from senzai.evaluation.neighbours import Known, nearest

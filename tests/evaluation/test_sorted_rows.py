@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from senzai.core.batch import Batch
-from senzai.dist import NormalFamily
+from senzai.distributions import NormalFamily
 from senzai.evaluation import Case, Extras, Rendered, Table, classifier_two_sample_test, diversity, quality
 from senzai.evaluation import measures as room
 from senzai.evaluation.diagnosis import fitting, sampling
@@ -65,7 +65,7 @@ def test_sets_of_different_sizes_are_cut_at_random(rng):
 
 
 def test_distances_to_training_rows_are_those_of_all_kinds(rng):
-    from senzai.dist import MixedFamily
+    from senzai.distributions import MixedFamily
 
     family = MixedFamily(sorts=("normal",) * 3, sizes=(0,) * 3)
     rows, train = torch.from_numpy(kinds(rng, 4000)).float(), torch.from_numpy(kinds(rng, 800)).float()

@@ -12,7 +12,7 @@ import senzai
 from senzai.core.batch import Batch
 from senzai.core.errors import BundleError
 from senzai.core.random import forked
-from senzai.dist import NormalFamily
+from senzai.distributions import NormalFamily
 from senzai.evaluation.marginals import Marginals, middle_and_spread, quantile
 from senzai.evaluation.rarity import joined, rarity_among
 from senzai.evaluation.scores import METHODS, Reference, make_reference, score

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from .plants import BOUNDS, CHECKPOINT, LIKELIHOODS, LOOP, RATE, SCHEMA, VERBS, Fault, edit
 
-FAMILIES = "tests/dist/test_families.py::"
-FULL = "tests/dist/test_full.py::"
-OPTIMAL = "tests/dist/test_optimal.py::"
+FAMILIES = "tests/distributions/test_families.py::"
+FULL = "tests/distributions/test_full.py::"
+OPTIMAL = "tests/distributions/test_optimal.py::"
 ARRAYS = "tests/data/test_arrays.py::"
 IMAGES = "tests/data/test_images.py::"
 SCHEMAS = "tests/data/test_schema.py::"
@@ -22,7 +22,7 @@ MODES = "tests/evaluation/test_modes_more.py::"
 GROUPS = "tests/objectives/test_groups_more.py::"
 STATISTICS = "tests/evaluation/test_statistics_more.py::"
 USE = "tests/models/test_verbs_more.py::"
-FEEDS = "tests/face/test_feeds_more.py::"
+FEEDS = "tests/runs/test_feeds_more.py::"
 DRAWS = "tests/models/test_base_more.py::"
 FLAT = "tests/models/test_flat.py::"
 OBJECTIVE = "tests/objectives/test_elbo.py::"
@@ -41,51 +41,52 @@ LIST = (
     Fault(
         "the sign of a Bernoulli's logits", LIKELIHOODS,
         edit(
-            "dist.binary:bernoulli_log_prob",
+            "distributions.binary:bernoulli_log_prob",
             "F.softplus(logits, threshold=40).neg_(), x", "F.softplus(-logits, threshold=40).neg_(), x",
         ),
         (f"{SCIPY}[bernoulli]",),
     ),
     Fault(
         "a normal density without log sqrt(2 pi)", LIKELIHOODS,
-        edit("dist.location:normal_log_prob", "(scale.log() + LOG_SQRT_2PI)", "scale.log()"),
+        edit("distributions.location:normal_log_prob", "(scale.log() + LOG_SQRT_2PI)", "scale.log()"),
         (f"{SCIPY}[log_normal]", f"{OPTIMAL}test_the_value_is_the_profiled_one"),
     ),
     Fault(
         "a normal's variance where its scale belongs", LIKELIHOODS,
         edit(
-            "dist.continuous:NormalFamily.distribution", "positive(scale, self.floor)",
+            "distributions.continuous:NormalFamily.distribution", "positive(scale, self.floor)",
             "positive(scale, self.floor).square()",
         ),
         (f"{SCIPY}[normal]",),
     ),
     Fault(
         "one degree of freedom too few", LIKELIHOODS,
-        edit("dist.location:student_t_log_prob", "0.5 * (df + 1) * torch.log1p", "0.5 * df * torch.log1p"),
+        edit("distributions.location:student_t_log_prob", "0.5 * (df + 1) * torch.log1p", "0.5 * df * torch.log1p"),
         (f"{SCIPY}[student_t]",),
     ),
     Fault(
         "a continuous Bernoulli that is a Bernoulli", LIKELIHOODS,
         edit(
-            "dist.binary:continuous_bernoulli_log_prob", " - log_decay(steep.abs())", "",
+            "distributions.binary:continuous_bernoulli_log_prob", " - log_decay(steep.abs())", "",
             " - log_sinhc(0.5 * gentle)", "",
         ),
         (f"{SCIPY}[continuous_bernoulli]",),
     ),
     Fault(
         "end bins of pixels without the tails", LIKELIHOODS,
-        edit("dist.logistic:discretised_logistic_log_prob", "x < 0.5, x > n - 1.5", "x < -1.0, x > n + 1.0"),
+        edit("distributions.logistic:discretised_logistic_log_prob", "x < 0.5, x > n - 1.5", "x < -1.0, x > n + 1.0"),
         (f"{SCIPY}[discretised_logistic]",),
     ),
     Fault(
         "mixture weights that are not normalised", LIKELIHOODS,
-        edit("dist.logistic:DiscretisedLogisticMixture.log_prob", "F.log_softmax(self.logits, -1)", "self.logits"),
+        edit("distributions.logistic:DiscretisedLogisticMixture.log_prob", "F.log_softmax(self.logits, -1)",
+             "self.logits"),
         (f"{SCIPY}[discretised_logistic_mixture]",),
     ),
     Fault(
         "mean and dispersion exchanged", LIKELIHOODS,
         edit(
-            "dist.counts:NegativeBinomial.log_prob", "self.log_mean, self.log_dispersion)",
+            "distributions.counts:NegativeBinomial.log_prob", "self.log_mean, self.log_dispersion)",
             "self.log_dispersion, self.log_mean)",
         ),
         (f"{SCIPY}[negative_binomial]",),
@@ -93,30 +94,31 @@ LIST = (
     Fault(
         "a zero-inflation gate that is inverted", LIKELIHOODS,
         edit(
-            "dist.zero_inflated:zero_inflated_log_prob", "F.logsigmoid(-gate) + log_p", "F.logsigmoid(gate) + log_p",
+            "distributions.zero_inflated:zero_inflated_log_prob", "F.logsigmoid(-gate) + log_p",
+                                                                                "F.logsigmoid(gate) + log_p",
             "torch.logaddexp(F.logsigmoid(gate), counted)", "torch.logaddexp(F.logsigmoid(-gate), counted)",
         ),
         (f"{SCIPY}[zero_inflated_negative_binomial]",),
     ),
     Fault(
         "a Poisson without log x!", LIKELIHOODS,
-        edit("dist.numeric:poisson_log_prob", " - 0.5 * (2 * math.pi * safe).log()", ""),
+        edit("distributions.numeric:poisson_log_prob", " - 0.5 * (2 * math.pi * safe).log()", ""),
         (f"{SCIPY}[poisson]",),
     ),
     Fault(
         "cut points of ordered classes that are not cumulative", LIKELIHOODS,
-        edit("dist.categories:Ordinal.__init__", "self.gaps.cumsum(-1)", "self.gaps"),
+        edit("distributions.categories:Ordinal.__init__", "self.gaps.cumsum(-1)", "self.gaps"),
         (f"{SCIPY}[ordinal]",),
     ),
     Fault(
         "a scale without the units of the data", LIKELIHOODS,
-        edit("dist.continuous:scaled", "scale * unit.scale", "scale"),
+        edit("distributions.continuous:scaled", "scale * unit.scale", "scale"),
         (f"{FAMILIES}test_units_change_the_scale_and_the_density[normal]",),
     ),
     Fault(
         "a marginal that ignores its mask", LIKELIHOODS,
         edit(
-            "dist.ops:Observed.elementwise",
+            "distributions.ops:Observed.elementwise",
             "torch.where(self.observed, log_p, torch.zeros((), dtype=log_p.dtype, device=log_p.device))", "log_p",
         ),
         (f"{FAMILIES}test_a_marginal_sums_over_what_was_observed[normal]",),
@@ -124,7 +126,7 @@ LIST = (
     Fault(
         "a NaN in a hole that reaches the gradient", LIKELIHOODS,
         edit(
-            "dist.ops:Observed.elementwise",
+            "distributions.ops:Observed.elementwise",
             "torch.where(self.observed, x, stand_in(self.base).detach().to(x.dtype))", "x",
         ),
         (f"{FAMILIES}test_nothing_depends_on_what_stands_in_a_hole[normal-nan]",),
@@ -132,17 +134,17 @@ LIST = (
     # --- rate --------------------------------------------------------------------------------------------------------
     Fault(
         "the KL the other way round", RATE,
-        edit("dist.ops:closed", "kl_divergence(q, p)", "kl_divergence(p, q)"),
+        edit("distributions.ops:closed", "kl_divergence(q, p)", "kl_divergence(p, q)"),
         (f"{KL}[diagonal]",),
     ),
     Fault(
         "the KL twice", RATE,
-        edit("dist.ops:closed", "kl_divergence(q, p)", "2 * kl_divergence(q, p)"),
+        edit("distributions.ops:closed", "kl_divergence(q, p)", "2 * kl_divergence(q, p)"),
         (f"{KL}[diagonal]",),
     ),
     Fault(
         "the KL of a full covariance without its log-determinant", RATE,
-        edit("dist.ops:_kl_full_diagonal", "(log_det + spread", "(spread"),
+        edit("distributions.ops:_kl_full_diagonal", "(log_det + spread", "(spread"),
         (f"{KL}[full to diagonal]",),
     ),
     Fault(
@@ -238,7 +240,7 @@ LIST = (
     Fault(
         "one draw repeated k times", BOUNDS,
         edit(
-            "parts.posteriors:proposal", "draw_scored(q, (n_samples,), grad=torch.is_grad_enabled())",
+            "parts.base:latent_draws", "draw_scored(q, (n_samples,), grad=torch.is_grad_enabled())",
             "draw_scored(q, (1,), grad=torch.is_grad_enabled())[0].repeat(n_samples, 1, 1), None",
         ),
         (f"{EVIDENCE}test_bounds_of_a_wrong_posterior_rise_with_k_towards_the_evidence",),
@@ -296,12 +298,12 @@ LIST = (
     ),
     Fault(
         "a draw without gradient", BOUNDS,
-        edit("dist.ops:_draw[Normal]", "p.scale, eps)", "p.scale, eps).detach()"),
+        edit("distributions.ops:_draw[Normal]", "p.scale, eps)", "p.scale, eps).detach()"),
         (f"{FAMILIES}test_draws_carry_the_gradient_of_the_quantile[normal]",),
     ),
     Fault(
         "one noise for all rows", BOUNDS,
-        edit("dist.ops:_draw[Normal]", "p.scale, eps)", "p.scale, eps[:, :1] if eps.ndim == 3 else eps)"),
+        edit("distributions.ops:_draw[Normal]", "p.scale, eps)", "p.scale, eps[:, :1] if eps.ndim == 3 else eps)"),
         (f"{FAMILIES}test_a_row_draws_the_same_numbers_alone[normal]",),
     ),
     # --- loop --------------------------------------------------------------------------------------------------------
@@ -387,7 +389,7 @@ LIST = (
     ),
     Fault(
         "the test rows in place of the validation rows", LOOP,
-        edit("face.feeds:feeds", 'held = parts["validation"]', 'held = parts["test"]'),
+        edit("runs.training.feeds:feeds", 'held = parts["validation"]', 'held = parts["test"]'),
         (f"{FEEDS}test_a_pass_has_the_rows_of_its_part_once[memory-20]",),
     ),
     Fault(

@@ -8,10 +8,10 @@ HONEST = "tests/evaluation/test_no_cheating.py::"
 HOLES = "tests/evaluation/test_holes.py::"
 SORTED = "tests/evaluation/test_sorted_rows.py::"
 ERRORS = "tests/evaluation/test_coverage.py::"
-COMPARED = "tests/face/test_comparing_more.py::"
-KEPT = "tests/face/test_evaluating_more.py::"
-ROWS = "tests/face/test_judged_rows.py::"
-STARTED = "tests/face/test_initialised.py::"
+COMPARED = "tests/runs/test_comparing_more.py::"
+KEPT = "tests/runs/test_evaluating_more.py::"
+ROWS = "tests/runs/test_judged_rows.py::"
+STARTED = "tests/runs/test_initialised.py::"
 CHOSEN = "tests/training/test_samplers_more.py::"
 DISENTANGLED, VOTED = "evaluation.disentanglement:", "evaluation.interventions:"
 
@@ -107,41 +107,42 @@ LIST = (
     # --- which rows --------------------------------------------------------------------------------------------------
     Fault(
         "held-out rows among the training rows that samples are compared with", BOUNDS,
-        edit("face.judging:training_rows", 'dataset.split_indices()["train"]', "np.arange(len(dataset))"),
+        edit("runs.verbs.evaluate:training_rows", 'dataset.split_indices()["train"]', "np.arange(len(dataset))"),
         (f"{ROWS}test_training_rows_are_training_rows",),
     ),
     Fault(
         "factors of other rows than those that were drawn", BOUNDS,
-        edit("face.judging:extras_of", "len(dataset))[index]", "len(dataset))[: len(index)]"),
+        edit("runs.verbs.evaluate:extras_of", "len(dataset))[index]", "len(dataset))[: len(index)]"),
         (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[evaluate]",),
     ),
     Fault(
         "an evaluation of the first rows", BOUNDS,
-        edit("face.run:Run.evaluate",
+        edit("runs.run:Run.evaluate",
              'np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, rows, replace=False)',
              "whole[:rows]"),
         (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[evaluate]",),
     ),
     Fault(
         "a diagnosis of the first rows", BOUNDS,
-        edit("face.diagnosing:case_of", 'np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[:rows]',
+        edit("runs.verbs.diagnose:case_of",
+             'np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[:rows]',
              "whole[:rows]"),
         (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[diagnose]",),
     ),
     Fault(
         "runs compared on the first rows", BOUNDS,
-        edit("face.comparing:shared_rows",
+        edit("runs.verbs.compare:shared_rows",
              'np.random.default_rng(derive(seed, "compared rows")).permutation(kept)[:rows]', "kept[:rows]"),
         (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[compare]",),
     ),
     Fault(
         "a sweep judged on training rows", BOUNDS,
-        edit("face.sweep:rate_distortion", "run.part(dataset)", 'run.part(dataset, "train")'),
+        edit("runs.sweep:rate_distortion", "run.part(dataset)", 'run.part(dataset, "train")'),
         (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[sweep]",),
     ),
     Fault(
         "some rows that are the first ones", BOUNDS,
-        edit("face.judging:some_rows",
+        edit("runs.verbs.evaluate:some_rows",
              'np.random.default_rng(derive(seed, "some rows")).choice(index, most, replace=False)', "index[:most]"),
         (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[sweep]",
          f"{ROWS}test_training_rows_are_training_rows"),
@@ -215,7 +216,7 @@ LIST = (
     ),
     Fault(
         "a model started from the first rows", SAMPLERS,
-        edit("face.fit:make", "rng.choice(rows, ROWS_TO_INITIALISE, replace=False)", "rows[:ROWS_TO_INITIALISE]"),
+        edit("runs.fit:make", "rng.choice(rows, ROWS_TO_INITIALISE, replace=False)", "rows[:ROWS_TO_INITIALISE]"),
         (f"{STARTED}test_of_many_rows_those_that_a_model_is_started_from_are_of_all_kinds",),
     ),
     # --- errors and comparisons --------------------------------------------------------------------------------------
@@ -242,22 +243,22 @@ LIST = (
     ),
     Fault(
         "ten runs compared as if the best had been known", BOUNDS,
-        edit("face.comparing:below_best", "len(log_p) * (len(log_p) - 1) / 2", "len(log_p) - 1"),
+        edit("runs.verbs.compare:below_best", "len(log_p) * (len(log_p) - 1) / 2", "len(log_p) - 1"),
         (f"{COMPARED}test_equal_runs_are_told_apart_in_one_comparison_of_twenty_at_most[10-200-False]",),
     ),
     Fault(
         "runs compared as if few rows were many", BOUNDS,
-        edit("face.comparing:below_best", "stdtrit(len(d) - 1,", "stdtrit(1e9,"),
+        edit("runs.verbs.compare:below_best", "stdtrit(len(d) - 1,", "stdtrit(1e9,"),
         (f"{COMPARED}test_the_interval_of_two_runs_is_that_of_the_paired_test",),
     ),
     Fault(
         "a part of an evaluation that relabels all of it", BOUNDS,
-        edit("face.judging:joined", "if whole or not before else before", ""),
+        edit("runs.verbs.evaluate:joined", "if whole or not before else before", ""),
         (f"{KEPT}test_part_of_an_evaluation_neither_relabels_nor_drops_what_was_there",),
     ),
     Fault(
         "a part of an evaluation without its own rows", BOUNDS,
-        edit("face.judging:joined", "plain if of == mine else", "plain if True else"),
+        edit("runs.verbs.evaluate:joined", "plain if of == mine else", "plain if True else"),
         (f"{KEPT}test_part_of_an_evaluation_neither_relabels_nor_drops_what_was_there",),
     ),
 )

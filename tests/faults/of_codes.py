@@ -5,7 +5,7 @@ from __future__ import annotations
 from .plants import CODES, Fault, edit
 
 QUANTISERS = "tests/parts/test_quantisers.py::"
-CHAINED = "tests/parts/test_chained.py::"
+CHAINED = "tests/parts/test_autoregressive.py::"
 MODEL = "tests/models/test_quantised.py::"
 LOOP = "tests/training/test_codes.py::"
 
@@ -13,7 +13,7 @@ LIST = (
     Fault(
         "a codebook that moves while the step is under way", CODES,
         edit(
-            "parts.codebooks:Codebook.observe", "self.usage.observe(codes)",
+            "parts.quantisers.codebooks:Codebook.observe", "self.usage.observe(codes)",
             "self.usage.observe(codes); self.vectors.mul_(1.01)",
         ),
         (f"{QUANTISERS}test_running_means_move_as_computed_by_hand",),
@@ -21,7 +21,7 @@ LIST = (
     Fault(
         "running means without their smoothing", CODES,
         edit(
-            "parts.codebooks:smoothed", "(counts + epsilon) / (n + len(counts) * epsilon) * n",
+            "parts.quantisers.codebooks:smoothed", "(counts + epsilon) / (n + len(counts) * epsilon) * n",
             "counts.clamp_min(epsilon)",
         ),
         (f"{QUANTISERS}test_smoothing_keeps_the_sum_and_lets_no_count_be_zero",),
@@ -29,7 +29,7 @@ LIST = (
     Fault(
         "sums of one process only", CODES,
         edit(
-            "parts.codebooks:Codebook.settle", "new, candidates = total(self.moved)",
+            "parts.quantisers.codebooks:Codebook.settle", "new, candidates = total(self.moved)",
             "new, candidates = self.moved.clone()",
         ),
         (f"{QUANTISERS}test_pieces_of_a_step_move_a_codebook_as_the_whole_does[cuts0-True]",),
@@ -37,57 +37,57 @@ LIST = (
     Fault(
         "sums that are emptied before they are used", CODES,
         edit(
-            "parts.codebooks:Codebook.settle", "share = self.usage.settle(total)",
+            "parts.quantisers.codebooks:Codebook.settle", "share = self.usage.settle(total)",
             "share = self.usage.settle(total); self.moved.zero_()",
         ),
         (f"{QUANTISERS}test_running_means_move_as_computed_by_hand",),
     ),
     Fault(
         "dead codes that stay dead", CODES,
-        edit("parts.codebooks:Codebook.settle", "counts < self.revive * mean", "counts < 0 * mean"),
+        edit("parts.quantisers.codebooks:Codebook.settle", "counts < self.revive * mean", "counts < 0 * mean"),
         (f"{QUANTISERS}test_dead_codes_start_anew_where_data_are[False]",),
     ),
     Fault(
         "candidates from the first rows of every piece", CODES,
-        edit("parts.codebooks:Codebook._candidates", " - noise.offset", ""),
+        edit("parts.quantisers.codebooks:Codebook._candidates", " - noise.offset", ""),
         (f"{QUANTISERS}test_pieces_of_a_step_move_a_codebook_as_the_whole_does[cuts0-True]",),
     ),
     Fault(
         "a commitment that grows with the batch", CODES,
         edit(
-            "parts.quantisers:commitment_of", "(x - q.detach()).square().flatten(1).sum(-1)",
+            "parts.quantisers.vector:commitment_of", "(x - q.detach()).square().flatten(1).sum(-1)",
             "(x - q.detach()).square().sum().expand(len(x))",
         ),
         (f"{QUANTISERS}test_the_terms_of_a_row_do_not_know_the_size_of_its_batch[vq]",),
     ),
     Fault(
         "a commitment that pulls the codebook", CODES,
-        edit("parts.quantisers:commitment_of", "q.detach()", "q"),
+        edit("parts.quantisers.vector:commitment_of", "q.detach()", "q"),
         (f"{QUANTISERS}test_commitment_moves_vectors_and_the_codebook_term_the_codebook",),
     ),
     Fault(
         "a gradient that does not pass the rounding", CODES,
-        edit("parts.quantisers:straight_through", "x + (q - x).detach()", "q + 0 * x"),
+        edit("parts.quantisers.vector:straight_through", "x + (q - x).detach()", "q + 0 * x"),
         (f"{QUANTISERS}test_straight_through_is_the_value_of_one_and_the_gradient_of_the_other",),
     ),
     Fault(
         "a rotation without its reflection", CODES,
-        edit("parts.quantisers:rotated", "x - 2 * (x * r)", "x - 1 * (x * r)"),
+        edit("parts.quantisers.vector:rotated", "x - 2 * (x * r)", "x - 1 * (x * r)"),
         (f"{QUANTISERS}test_the_rotation_is_the_published_one",),
     ),
     Fault(
         "residuals that are not taken", CODES,
-        edit("parts.quantisers:ResidualVQ.forward", "rest - q.detach(), total + q", "rest, total + q"),
+        edit("parts.quantisers.vector:ResidualVQ.forward", "rest - q.detach(), total + q", "rest, total + q"),
         (f"{QUANTISERS}test_residual_codes_are_greedy",),
     ),
     Fault(
         "digits of a code in another base", CODES,
-        edit("parts.grids:FSQ.embed", "% self.sizes", "% self.sizes.flip(0)"),
+        edit("parts.quantisers.scalar:FSQ.embed", "% self.sizes", "% self.sizes.flip(0)"),
         (f"{QUANTISERS}test_codes_and_points_of_a_grid_are_one_to_one[fsq of three]",),
     ),
     Fault(
         "a perplexity in bits", CODES,
-        edit("parts.codebooks:perplexity", "torch.exp(", "torch.exp2("),
+        edit("parts.quantisers.codebooks:perplexity", "torch.exp(", "torch.exp2("),
         (f"{QUANTISERS}test_perplexity_of_counts_made_by_hand",),
     ),
     Fault(
@@ -108,14 +108,14 @@ LIST = (
     Fault(
         "a transformer that sees the code it predicts", CODES,
         edit(
-            "parts.code_priors:TransformerCodes.logits", "torch.cat([first, self.codes(codes[:, :-1])], 1)",
+            "parts.priors.codes:TransformerCodes.logits", "torch.cat([first, self.codes(codes[:, :-1])], 1)",
             "self.codes(codes)",
         ),
         (f"{CHAINED}test_a_prior_over_codes_is_normalised_at_any_temperature[<lambda>2]",),
     ),
     Fault(
         "attention that looks ahead", CODES,
-        edit("parts.code_priors:_Layer.forward", "is_causal=True", "is_causal=False"),
+        edit("parts.priors.codes:_Layer.forward", "is_causal=True", "is_causal=False"),
         (f"{CHAINED}test_a_prior_over_codes_is_normalised_at_any_temperature[<lambda>2]",),
     ),
     Fault(
@@ -138,7 +138,8 @@ LIST = (
     ),
     Fault(
         "draws that all start from nothing", CODES,
-        edit("dist.autoregressive:Autoregressive.decode", "one = self.entry(x.view(*rows, *self.event_shape), i)",
+        edit("distributions.autoregressive:Autoregressive.decode",
+             "one = self.entry(x.view(*rows, *self.event_shape), i)",
              "one = self.entry(torch.zeros_like(x).view(*rows, *self.event_shape), i)"),
         (f"{CHAINED}test_draws_are_as_frequent_as_they_are_likely[<lambda>1]",),
     ),

@@ -57,18 +57,18 @@ LIST = (
     ),
     Fault(
         "a spike that its neighbours' density gives", LIKELIHOODS,
-        edit("dist.inflated:Inflated.log_prob", "if self.discrete else own", "if True else own"),
-        ("tests/dist/test_mixed.py::test_a_value_has_a_probability_of_its_own",),
+        edit("distributions.inflated:Inflated.log_prob", "if self.discrete else own", "if True else own"),
+        ("tests/distributions/test_mixed.py::test_a_value_has_a_probability_of_its_own",),
     ),
     Fault(
         "a spike that is never drawn", LIKELIHOODS,
-        edit("dist.inflated:Inflated.from_noise", "u < torch.sigmoid(self.gate)", "u < 0"),
-        ("tests/dist/test_mixed.py::test_a_spike_is_drawn_as_often_as_it_should_be_and_starts_at_its_share",),
+        edit("distributions.inflated:Inflated.from_noise", "u < torch.sigmoid(self.gate)", "u < 0"),
+        ("tests/distributions/test_mixed.py::test_a_spike_is_drawn_as_often_as_it_should_be_and_starts_at_its_share",),
     ),
     Fault(
         "a rest that starts with the spike in it", LIKELIHOODS,
-        edit("dist.mixed:MixedFamily._start_spiked", "weight * ~there)", "weight)"),
-        ("tests/dist/test_mixed.py::test_a_spike_is_drawn_as_often_as_it_should_be_and_starts_at_its_share",),
+        edit("distributions.mixed:MixedFamily._start_spiked", "weight * ~there)", "weight)"),
+        ("tests/distributions/test_mixed.py::test_a_spike_is_drawn_as_often_as_it_should_be_and_starts_at_its_share",),
     ),
     Fault(
         "JSON with six digits", SCHEMA,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from .plants import LIKELIHOODS, POSTERIORS, SCHEMA, VERBS, Fault, edit
 
 UNITS = "tests/data/test_units_more.py::"
-VARIATES = "tests/dist/test_variates.py::"
-GIVEN = "tests/face/test_given.py::"
-ONE_ROW = "tests/face/test_one_row.py::"
-THREADS = "tests/face/test_threads.py::"
+VARIATES = "tests/distributions/test_variates.py::"
+GIVEN = "tests/runs/test_given.py::"
+ONE_ROW = "tests/runs/test_one_row.py::"
+THREADS = "tests/runs/test_threads.py::"
 FLOWS = "tests/parts/test_flows.py::"
 
 LIST = (
@@ -29,30 +29,30 @@ LIST = (
     ),
     Fault(
         "Poisson densities in single precision", LIKELIHOODS,
-        edit("dist.numeric:poisson_log_prob", "x.double(), log_rate.double()", "x, log_rate"),
+        edit("distributions.numeric:poisson_log_prob", "x.double(), log_rate.double()", "x, log_rate"),
         (f"{VARIATES}test_densities_of_large_counts_are_those_of_scipy",),
     ),
     Fault(
         "negative binomial densities in single precision", LIKELIHOODS,
         edit(
-            "dist.counts:negative_binomial_log_prob", "x.double(), log_mean.double(), log_dispersion.double()",
+            "distributions.counts:negative_binomial_log_prob", "x.double(), log_mean.double(), log_dispersion.double()",
             "x, log_mean, log_dispersion",
         ),
         (f"{VARIATES}test_densities_of_large_counts_are_those_of_scipy",),
     ),
     Fault(
         "the mode for all rows where one overflows", VERBS,
-        edit("dist.ops:_finite", "torch.where(known, mean, p.mode)", "p.mode"),
+        edit("distributions.ops:_finite", "torch.where(known, mean, p.mode)", "p.mode"),
         (f"{VARIATES}test_a_row_is_shown_the_same_beside_one_that_overflows",),
     ),
     Fault(
         "rejection that takes its numbers from the neighbours' source", VERBS,
-        edit("dist.variates:poisson_variate", "noise.apart()", "noise"),
+        edit("distributions.variates:poisson_variate", "noise.apart()", "noise"),
         (f"{VARIATES}test_a_slow_row_does_not_move_the_numbers_of_others",),
     ),
     Fault(
         "Poisson variates without the quick rejection", LIKELIHOODS,
-        edit("dist.variates:_proposed", "height.log() <=", "height.log() - 0.3 <="),
+        edit("distributions.variates:_proposed", "height.log() <=", "height.log() - 0.3 <="),
         (f"{VARIATES}test_poisson_variates_follow_the_poisson",),
     ),
     Fault(
@@ -62,23 +62,23 @@ LIST = (
     ),
     Fault(
         "rows given the same that lose their places", VERBS,
-        edit("face.given:_resampled", "[order.argsort()]", ""),
+        edit("runs.verbs.given:_resampled", "[order.argsort()]", ""),
         (f"{GIVEN}test_every_row_may_be_given_its_own_values_of_any_column",),
     ),
     Fault(
         "conditions that mix when a further column is given", VERBS,
-        edit("face.given:_resampled", "tuple(repr(values[i]) for values in told.values())", '("all",)'),
+        edit("runs.verbs.given:_resampled", "tuple(repr(values[i]) for values in told.values())", '("all",)'),
         (f"{GIVEN}test_conditions_stay_with_their_rows_beside_a_further_column",),
     ),
     Fault(
         "a temperature that pulls given latents to the origin", VERBS,
-        edit("face.given:resample", "z = model.sample_prior(piece, rows)",
+        edit("runs.verbs.given:resample", "z = model.sample_prior(piece, rows)",
              "z = tuple(temperature * g for g in model.sample_prior(piece, rows))"),
         (f"{GIVEN}test_a_temperature_narrows_around_the_modes_whether_or_not_something_is_given",),
     ),
     Fault(
         "a row of a file that loses its length", VERBS,
-        edit("face.ways:traverse", "None if row.lengths is None else", "None if row.lengths is not None else"),
+        edit("runs.verbs.paths:traverse", "None if row.lengths is None else", "None if row.lengths is not None else"),
         (f"{ONE_ROW}test_ways_of_sequences_end_where_their_rows_do",),
     ),
     Fault(
@@ -103,7 +103,7 @@ LIST = (
     ),
     Fault(
         "gates that close altogether", POSTERIORS,
-        edit("parts.autoregressive:GatedAutoregressive.forward",
+        edit("parts.flow_steps:GatedAutoregressive.forward",
              "logit.clamp_min(-CLOSED) - F.softsign((-CLOSED - logit).clamp_min(0))", "logit"),
         (f"{FLOWS}test_points_that_were_not_drawn_have_a_density_in_single_precision",),
     ),

@@ -50,27 +50,27 @@ LIST = (
     ),
     Fault(
         "a warning at every look", LOOP,
-        edit("face.watching:Watch._warn", "self.warned.add(finding.name)", "pass"),
+        edit("runs.watching:Watch._warn", "self.warned.add(finding.name)", "pass"),
         (f"{VERBS}test_a_warning_comes_once_and_while_training_runs",),
     ),
     Fault(
         "a run that goes on and warns again", LOOP,
-        edit("face.watching:Watch.on", 'h["name"] for h in self.lines', 'h["step"] for h in self.lines'),
+        edit("runs.watching:Watch.on", 'h["name"] for h in self.lines', 'h["step"] for h in self.lines'),
         (f"{VERBS}test_a_run_that_goes_on_does_not_warn_again",),
     ),
     Fault(
         "an error of two means in the place of a paired one", BOUNDS,
-        edit("face.comparing:below_best", "mean_se(d) if name", "mean_se(values) if name"),
+        edit("runs.verbs.compare:below_best", "mean_se(d) if name", "mean_se(values) if name"),
         (f"{VERBS}test_the_better_run_is_named_with_paired_errors",),
     ),
     Fault(
         "rows that another run was trained on", BOUNDS,
-        edit("face.comparing:shared_rows", 'index -= set(map(int, theirs.split_indices()["train"]))', "pass"),
+        edit("runs.verbs.compare:shared_rows", 'index -= set(map(int, theirs.split_indices()["train"]))', "pass"),
         (f"{VERBS}test_rows_that_one_run_was_trained_on_are_left_out",),
     ),
     Fault(
         "a cure that keeps the second whatever it is", BOUNDS,
-        edit("face.curing:judged", 'kept = "after" if improved else "before"', 'kept = "after"',
+        edit("runs.curing:judged", 'kept = "after" if improved else "before"', 'kept = "after"',
              'kept = "after" if comparison.best == "after" else "before"', "pass"),
         (f"{VERBS}test_a_remedy_that_makes_it_worse_is_not_kept",),
     ),

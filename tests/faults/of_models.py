@@ -7,7 +7,7 @@ from .plants import MODELS, Fault, edit
 ZOO = "tests/models/test_zoo.py::"
 EXACT = "tests/models/test_hierarchies.py::"
 LABELS = "tests/models/test_labels.py::"
-RUNS = "tests/face/test_zoo_recipes.py::"
+RUNS = "tests/runs/test_zoo_recipes.py::"
 MISSING = "tests/data/test_labels_missing.py::"
 
 LIST = (
@@ -137,7 +137,7 @@ LIST = (
     Fault(
         "weights that are kept for the lower layer's sake alone", MODELS,
         edit("objectives.labels:Layerwise.held_out", "together(first, self.upper)", "first"),
-        ("tests/face/test_zoo_recipes.py::test_the_weights_that_are_kept_are_good_for_both_layers",),
+        ("tests/runs/test_zoo_recipes.py::test_the_weights_that_are_kept_are_good_for_both_layers",),
     ),
     Fault(
         "a lower layer that moves on under the upper one", MODELS,
@@ -174,7 +174,7 @@ EXACT_STEPS = f"{SEQUENCES}test_with_the_exact_posterior_every_draw_weighs_the_e
 LIST += (
     Fault(
         "padding that is scored", MODELS,
-        edit("dist.sequence:Sequence.log_prob", "torch.where(self.valid, log_p,",
+        edit("distributions.sequence:Sequence.log_prob", "torch.where(self.valid, log_p,",
              "torch.where(self.valid | True, log_p,"),
         (f"{EXACT_STEPS}[lengths1]",),
     ),
@@ -198,7 +198,7 @@ LIST += (
     ),
     Fault(
         "rates summed over padding", MODELS,
-        edit("dist.sequence:summed", "torch.where(valid, values,", "torch.where(valid | True, values,"),
+        edit("distributions.sequence:summed", "torch.where(valid, values,", "torch.where(valid | True, values,"),
         (f"{SEQUENCES}test_what_stands_behind_the_end_changes_nothing[7-0.0-state_space]",),
     ),
     Fault(

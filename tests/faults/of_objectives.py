@@ -9,7 +9,7 @@ MATCH = "tests/objectives/test_matching.py::"
 EVERY = "tests/objectives/test_every_objective.py::"
 CRITICS = "tests/objectives/test_critics.py::"
 IMAGES = "tests/objectives/test_image_terms.py::"
-KEPT = "tests/parts/test_committed.py::"
+KEPT = "tests/parts/test_collapse_free.py::"
 SKIPS = "tests/nn/test_skips.py::"
 DREG = f"{IW}test_doubly_reparameterised_gradients_are_the_same_in_the_mean_and_vary_less"
 
@@ -197,12 +197,13 @@ LIST = (
     ),
     Fault(
         "a floor of the rate that a large variance gets under", OBJECTIVES,
-        edit("parts.committed:CommittedNormal.forward", "2 * scale.log() - scale.square()", "2 * scale.log()"),
+        edit("parts.posteriors.collapse_free:CommittedNormal.forward", "2 * scale.log() - scale.square()",
+             "2 * scale.log()"),
         (f"{KEPT}test_the_rate_is_delta_plus_half_a_softplus",),
     ),
     Fault(
         "moments of the batch when nothing is trained", OBJECTIVES,
-        edit("parts.committed:BatchNormedNormal._moments", "if not self.training", "if False"),
+        edit("parts.posteriors.collapse_free:BatchNormedNormal._moments", "if not self.training", "if False"),
         (f"{KEPT}test_afterwards_running_moments_are_used_and_rows_are_their_own",),
     ),
     Fault(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from .plants import CHECKPOINT, VERBS, Fault, edit
 
-PLACES = "tests/face/test_places.py::"
-SAVING = "tests/face/test_saving.py::"
-FEW = "tests/face/test_few_rows.py::"
+PLACES = "tests/runs/test_places.py::"
+SAVING = "tests/runs/test_saving.py::"
+FEW = "tests/runs/test_few_rows.py::"
 
 LIST = (
     Fault(
@@ -47,7 +47,7 @@ LIST = (
     ),
     Fault(
         "a state that is not rescued", CHECKPOINT,
-        edit("face.train:_rescuing", "if place.held() or not place.main:", "if True:"),
+        edit("runs.training.train:_rescuing", "if place.held() or not place.main:", "if True:"),
         (f"{PLACES}test_a_folder_that_is_removed_ends_the_run_and_its_state_is_kept_beside",),
     ),
     Fault(
@@ -67,17 +67,18 @@ LIST = (
     ),
     Fault(
         "a saved run without its history", VERBS,
-        edit("face.saving:save", "if run.heard:", "if False:"),
+        edit("runs.saving:save", "if run.heard:", "if False:"),
         (f"{SAVING}test_a_run_from_a_folder_is_saved_elsewhere_with_all_it_has",),
     ),
     Fault(
         "few rows with nothing to compare with", VERBS,
-        edit("face.train:keeps_reference", "and held_out(schema)", "and len(dataset) >= 20 and held_out(schema)"),
+        edit("runs.training.train:keeps_reference", "and held_out(schema)",
+             "and len(dataset) >= 20 and held_out(schema)"),
         (f"{FEW}test_few_rows_are_scored_by_a_run_that_was_loaded",),
     ),
     Fault(
         "parcels that stay after a kill", VERBS,
-        edit("face.parcel:parcel_folder", "shutil.rmtree(old, ignore_errors=True)", "pass"),
-        ("tests/face/test_devices.py::test_parcels_that_a_kill_left_go_with_the_next_start",),
+        edit("runs.training.parcel:parcel_folder", "shutil.rmtree(old, ignore_errors=True)", "pass"),
+        ("tests/runs/test_devices.py::test_parcels_that_a_kill_left_go_with_the_next_start",),
     ),
 )

@@ -6,7 +6,7 @@ from .plants import SCHEMA, VERBS, Fault, edit
 
 TEXTS = "tests/data/test_text_tables.py::"
 CELLS = "tests/data/test_exact_cells.py::"
-READING = "tests/face/test_reading.py::"
+READING = "tests/runs/test_reading.py::"
 AS_FIT = f"{READING}test_every_verb_reads_as_fit_did"
 
 LIST = (

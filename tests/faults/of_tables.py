@@ -6,31 +6,31 @@ from .plants import LIKELIHOODS, SCHEMA, VERBS, Fault, edit
 
 TABLES = "tests/data/test_tables.py::"
 CONDITION = "tests/data/test_condition.py::"
-MIXED = "tests/dist/test_mixed.py::"
+MIXED = "tests/distributions/test_mixed.py::"
 IMPUTE = "tests/models/test_impute.py::"
 SCORES = "tests/evaluation/test_scores.py::"
 UNITS = "tests/evaluation/test_units.py::"
-FACE = "tests/face/test_tables.py::"
+FACE = "tests/runs/test_tables.py::"
 
 LIST = (
     Fault(
         "steps without their scale", LIKELIHOODS,
-        edit("dist.steps:Steps.log_prob", "(below - self.loc) / self.scale", "(below - self.loc)"),
+        edit("distributions.steps:Steps.log_prob", "(below - self.loc) / self.scale", "(below - self.loc)"),
         (f"{MIXED}test_every_column_has_its_own_density",),
     ),
     Fault(
         "columns in the order of their sorts", LIKELIHOODS,
-        edit("dist.mixed:Mixed._join", "return taken(", "return (lambda x, places: x)("),
+        edit("distributions.mixed:Mixed._join", "return taken(", "return (lambda x, places: x)("),
         (f"{MIXED}test_every_column_has_its_own_density",),
     ),
     Fault(
         "filled-up categories that can be drawn", LIKELIHOODS,
-        edit("dist.mixed:MixedFamily._plain", "raw.masked_fill(~g.real, -1e30)", "raw"),
+        edit("distributions.mixed:MixedFamily._plain", "raw.masked_fill(~g.real, -1e30)", "raw"),
         (f"{MIXED}test_every_column_has_its_own_density",),
     ),
     Fault(
         "a start that counts placeholders", LIKELIHOODS,
-        edit("dist.mixed:MixedFamily.start", "weight[:, g.columns]", "torch.ones_like(weight[:, g.columns])"),
+        edit("distributions.mixed:MixedFamily.start", "weight[:, g.columns]", "torch.ones_like(weight[:, g.columns])"),
         (f"{MIXED}test_a_start_is_the_marginal_of_what_was_observed",),
     ),
     Fault(
@@ -131,13 +131,13 @@ LIST = (
     ),
     Fault(
         "given columns that change nothing else", VERBS,
-        edit("face.given:resample", "log_w.append(p.log_prob(row.tensor.to(device)))",
+        edit("runs.verbs.given:resample", "log_w.append(p.log_prob(row.tensor.to(device)))",
              "log_w.append(0 * p.log_prob(row.tensor.to(device)))"),
         (f"{FACE}test_resampling_gives_the_exact_posterior_of_a_small_case",),
     ),
     Fault(
         "rare rows made from test rows", VERBS,
-        edit("face.augment:rows_like", 'run.part(dataset, "train") if', 'run.part(dataset, "all") if'),
+        edit("runs.verbs.augment:rows_like", 'run.part(dataset, "train") if', 'run.part(dataset, "all") if'),
         (f"{FACE}test_more_rows_of_a_rare_class_come_from_training_rows_only",),
     ),
 )

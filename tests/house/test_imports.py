@@ -37,13 +37,14 @@ def test_a_wrong_import_would_be_noticed(root, package, tmp_path, planted):
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
     if planted == "core -> dist":
         with (copy / "core" / "errors.py").open("a") as file:
-            file.write("\nfrom senzai.dist import family as family\n")
+            file.write("\nfrom senzai.distributions import family as family\n")
     else:
         (copy / "cellar").mkdir()
         (copy / "cellar" / "__init__.py").write_text('"""Cellar: a room that no plan knows."""\n')
     done = lint_imports(tmp_path, root / "pyproject.toml")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert ("senzai.core is not allowed to import senzai.dist" if "core" in planted else "cellar") in done.stdout
+    said = "senzai.core is not allowed to import senzai.distributions" if "core" in planted else "cellar"
+    assert said in done.stdout
 
 
 def test_every_room_says_in_one_sentence_what_may_enter(package, sources):
@@ -79,11 +80,11 @@ main()
 def test_public_names_exist(package):
     import senzai
 
-    has_face = (package / "face" / "__init__.py").exists()
+    has_runs = (package / "runs" / "__init__.py").exists()
     assert sorted(senzai.__all__) == senzai.__all__
     assert set(senzai.__all__) <= set(dir(senzai))
     for name in senzai.__all__:
-        if has_face or not name.islower():
+        if has_runs or not name.islower():
             assert getattr(senzai, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = senzai.nothing
@@ -115,3 +116,21 @@ def test_torch_is_asked_for_huge_pages_unless_the_user_decided(given, kept):
     env = {k: v for k, v in os.environ.items() if k != "THP_MEM_ALLOC_ENABLE"} | given
     code = "import os, sys, senzai; assert 'torch' not in sys.modules; print(os.environ['THP_MEM_ALLOC_ENABLE'])"
     assert python(code, env=env).stdout.strip() == kept
+
+
+def test_old_module_names_work_with_a_warning_that_says_the_new_one():
+    done = python(
+        "import importlib, sys, warnings, senzai\n"
+        "from senzai.core.renamed import RENAMED\n"
+        "for old, new in (*RENAMED.items(), ('dist.mixed', 'distributions.mixed')):\n"
+        "    with warnings.catch_warnings(record=True) as heard:\n"
+        "        warnings.simplefilter('always')\n"
+        "        found = importlib.import_module(f'senzai.{old}')\n"
+        "    assert any(f'`senzai.{old}` is called `senzai.{new}` now' in str(w.message) for w in heard), old\n"
+        "    assert found is importlib.import_module(f'senzai.{new}'), old\n"
+        "    assert found.__name__ == found.__spec__.name == f'senzai.{new}', old\n"
+        "try: import senzai.fase\n"
+        "except ModuleNotFoundError as err: print(err)"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No module named 'senzai.fase'" in done.stdout

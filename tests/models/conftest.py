@@ -9,7 +9,7 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
-from senzai.dist import BernoulliFamily, FullNormalFamily, NormalFamily
+from senzai.distributions import BernoulliFamily, FullNormalFamily, NormalFamily
 from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.parts import LearnedNormal, Likelihood, MixtureOfNormals, Posterior, StandardNormal

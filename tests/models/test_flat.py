@@ -9,7 +9,7 @@ import torch
 from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
 from senzai.core.spec import from_spec, to_spec
-from senzai.dist import BernoulliFamily, NormalFamily, NormalOptimalFamily
+from senzai.distributions import BernoulliFamily, NormalFamily, NormalOptimalFamily
 from senzai.models import Flat
 from senzai.nn import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
 from senzai.parts import Likelihood, Posterior, StandardNormal

@@ -14,14 +14,14 @@ from torch.distributions import MultivariateNormal
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError
 from senzai.core.random import Noise, using
-from senzai.dist import FullNormalFamily, NormalFamily, NormalFixedFamily
-from senzai.dist.numeric import positive_raw
+from senzai.distributions import FullNormalFamily, NormalFamily, NormalFixedFamily
+from senzai.distributions.numeric import positive_raw
 from senzai.models import Flat, Stacked, TopDown
 from senzai.nn import Levels, MLPDecoder, MLPEncoder
 from senzai.objectives import ELBO
 from senzai.parts import Concatenated, Conditional, Likelihood, Merged, Posterior, StandardNormal
+from senzai.parts.base import diagonal
 from senzai.parts.conditionals import merged
-from senzai.parts.priors import diagonal
 
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny_models as zoo

@@ -8,7 +8,7 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.core.errors import SettingError
-from senzai.dist import NormalFamily, NormalFixedFamily
+from senzai.distributions import NormalFamily, NormalFixedFamily
 from senzai.models import Flat
 from senzai.models.impute import conditional_draws, conditional_mean, weighted
 from senzai.nn import MLPDecoder, MLPEncoder

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
-from senzai.dist import BernoulliFamily, NormalFamily, NormalOptimalFamily
+from senzai.distributions import BernoulliFamily, NormalFamily, NormalOptimalFamily
 from senzai.models import Flat, Probed, SemiSupervised, Structured, verbs
 from senzai.models.structured import places
 from senzai.nn import MLPDecoder

@@ -14,7 +14,7 @@ from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, forked, using
 from senzai.core.spec import from_spec, to_spec
-from senzai.dist import BernoulliFamily, NormalFamily
+from senzai.distributions import BernoulliFamily, NormalFamily
 from senzai.evaluation import evaluate, log_likelihood
 from senzai.models import Flat, Quantised, verbs
 from senzai.nn import MLPDecoder, MLPEncoder, SpatialDecoder

@@ -13,15 +13,15 @@ from torch.distributions import MultivariateNormal
 
 from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
-from senzai.dist import NormalFamily
-from senzai.dist.numeric import positive_raw
+from senzai.distributions import NormalFamily
+from senzai.distributions.numeric import positive_raw
 from senzai.evaluation import elbo, log_likelihood
 from senzai.models import VRNN, StateSpace, verbs
 from senzai.nn import MLPDecoder, Recurrent
 from senzai.nn.recurrent import backwards, valid_steps
 from senzai.objectives import ELBO
 from senzai.parts import Combined, Conditional, Likelihood
-from senzai.parts.priors import diagonal
+from senzai.parts.base import diagonal
 
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny_models as zoo

@@ -7,7 +7,7 @@ from itertools import product
 import torch
 
 from senzai.core.batch import Batch
-from senzai.dist import BernoulliFamily, FullNormalFamily, NormalFamily
+from senzai.distributions import BernoulliFamily, FullNormalFamily, NormalFamily
 from senzai.models import VRNN, Flat, Probed, SemiSupervised, Stacked, StateSpace, Structured, TopDown, VeryDeep
 from senzai.nn import ConvBlocks, FeatureMap, Levels, MLPBlocks, MLPDecoder, MLPEncoder, Recurrent
 from senzai.parts import (

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from senzai.core.batch import Batch
-from senzai.dist import BernoulliFamily, NormalFamily
+from senzai.distributions import BernoulliFamily, NormalFamily
 from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder, native_bf16, using_precision
 from senzai.parts import Likelihood, Posterior, StandardNormal

@@ -8,12 +8,11 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
-from senzai.dist import BernoulliFamily, NormalFamily
+from senzai.distributions import BernoulliFamily, NormalFamily
 from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.parts import Likelihood, Posterior, StandardNormal
-from senzai.parts.likelihoods import AnyLikelihood
-from senzai.parts.posteriors import AnyPosterior
+from senzai.parts.base import AnyLikelihood, AnyPosterior
 
 
 @pytest.fixture

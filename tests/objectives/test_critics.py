@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
-from senzai.dist import BernoulliFamily, CategoricalFamily, NormalFamily
-from senzai.dist.ops import expected
+from senzai.distributions import BernoulliFamily, CategoricalFamily, NormalFamily
+from senzai.distributions.ops import expected
 from senzai.models import Flat
 from senzai.nn import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
 from senzai.nn.critics import RowCritic

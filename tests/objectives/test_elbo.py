@@ -6,7 +6,7 @@ import torch
 from senzai.core.errors import SettingError
 from senzai.core.random import Noise, using
 from senzai.core.spec import from_spec, to_spec
-from senzai.dist import FullNormalFamily, NormalFamily
+from senzai.distributions import FullNormalFamily, NormalFamily
 from senzai.objectives import ELBO, Constant, Cyclical, Linear, Monotone
 from senzai.parts import LearnedNormal, MixtureOfNormals
 

@@ -10,8 +10,8 @@ from scipy.signal import correlate2d
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
-from senzai.dist import NormalFamily
-from senzai.dist.ops import expected
+from senzai.distributions import NormalFamily
+from senzai.distributions.ops import expected
 from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.nn.similarity import WEIGHTS, ms_ssim, spectral_distance

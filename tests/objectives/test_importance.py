@@ -10,7 +10,7 @@ import torch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
 from senzai.core.spec import from_spec, to_spec
-from senzai.dist import FullNormalFamily
+from senzai.distributions import FullNormalFamily
 from senzai.objectives import ELBO, ImportanceWeighted, Renyi
 from senzai.objectives.importance import grouped_bound
 from senzai.objectives.renyi import renyi_bound

@@ -9,7 +9,7 @@ from torch.distributions import kl_divergence
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
-from senzai.dist import NormalFamily
+from senzai.distributions import NormalFamily
 from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.objectives import ELBO, LatentMatching

@@ -11,7 +11,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
-from senzai.dist import FullNormalFamily, NormalFixedFamily, factors
+from senzai.distributions import FullNormalFamily, NormalFixedFamily, factors
 from senzai.objectives import (
     DIP,
     ELBO,

@@ -9,14 +9,14 @@ from torch.distributions import MultivariateNormal
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
-from senzai.dist import NormalFixedFamily
+from senzai.distributions import NormalFixedFamily
 from senzai.evaluation import elbo, mutual_information
 from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.parts import HamiltonianPosterior, Likelihood, RiemannianPosterior, SemiAmortisedPosterior, StandardNormal
-from senzai.parts.momenta import log_momentum
-from senzai.parts.priors import diagonal
-from senzai.parts.slopes import slopes
+from senzai.parts.base import diagonal
+from senzai.parts.posteriors.gradients import slopes
+from senzai.parts.posteriors.hamiltonian import log_momentum
 
 B, D, LATENT = 3, 4, 2
 

@@ -8,12 +8,12 @@ from torch.distributions import Independent, Normal
 
 from senzai.core.batch import Batch
 from senzai.core.errors import SettingError
-from senzai.dist.bends import Affine, Planar, Radial, Sylvester, solve_tanh
-from senzai.dist.flow import Flow
-from senzai.dist.ops import draw, draw_scored, point
+from senzai.distributions.flow import Flow
+from senzai.distributions.flow_steps import Affine, Planar, Radial, Sylvester, solve_tanh
+from senzai.distributions.ops import draw, draw_scored, point
 from senzai.nn import MLPEncoder
 from senzai.parts import IAFPosterior, PlanarPosterior, RadialPosterior, SplinePosterior, SylvesterPosterior
-from senzai.parts.autoregressive import GatedStep
+from senzai.parts.flow_steps import GatedStep
 
 B, D = 4, 3
 X = Batch(torch.linspace(-1, 1, B * 5).reshape(B, 5).double())

@@ -13,7 +13,7 @@ from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError, ShapeError
 from senzai.core.random import Noise, using
 from senzai.core.spec import from_spec, to_spec
-from senzai.dist import NormalFamily, closed, draw
+from senzai.distributions import NormalFamily, closed, draw
 from senzai.models import Flat
 from senzai.nn import ConvEncoder, MLPEncoder
 from senzai.parts import (
@@ -157,7 +157,7 @@ def test_rejection_sampling_is_exact_in_one_dimension(n_tries):
     assert 0 < se < 0.02
     assert abs(estimate - log(accepted)) < 5 * se
     assert (density.sum() * cell).item() == pytest.approx(1, abs=1e-6)
-    from senzai.dist.vectors import Resampled
+    from senzai.distributions.vectors import Resampled
 
     exact = Resampled(partial(prior.log_accept, None), torch.tensor(accepted).double().log(), n_tries, 1)
     torch.testing.assert_close(exact.log_prob(z).exp().detach(), density, rtol=1e-6, atol=1e-12)

@@ -6,8 +6,8 @@ import torch
 from senzai.core.batch import Batch
 from senzai.core.errors import SettingError
 from senzai.core.spec import registry
-from senzai.dist import BernoulliFamily, NormalFamily, StudentTFamily, point
-from senzai.dist.numeric import positive
+from senzai.distributions import BernoulliFamily, NormalFamily, StudentTFamily, point
+from senzai.distributions.numeric import positive
 from senzai.nn import ConvDecoder, MLPDecoder
 from senzai.parts import Likelihood
 

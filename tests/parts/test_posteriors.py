@@ -12,7 +12,7 @@ from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError
 from senzai.core.random import Noise, using
 from senzai.core.spec import from_spec, make, registry, to_spec
-from senzai.dist import BernoulliFamily, NormalFixedFamily
+from senzai.distributions import BernoulliFamily, NormalFixedFamily
 from senzai.evaluation import elbo, log_likelihood
 from senzai.models import Flat, verbs
 from senzai.nn import MLPDecoder, MLPEncoder
@@ -150,7 +150,7 @@ def finite_difference(function, parameter, direction, step=1e-5):
 
 def test_gradients_agree_with_finite_differences(name, model, batch):
     if name in BIASED + IMPLICIT:
-        pytest.skip("its gradient is not that of its value at fixed noise: see test_placed")
+        pytest.skip("its gradient is not that of its value at fixed noise: see test_manifold_priors")
 
     def loss():
         return with_noise(bound, model, batch).mean()

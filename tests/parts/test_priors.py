@@ -6,7 +6,7 @@ from torch.distributions import kl_divergence
 
 from senzai.core.errors import SettingError
 from senzai.core.spec import from_spec, to_spec
-from senzai.dist import closed, draw, factors
+from senzai.distributions import closed, draw, factors
 from senzai.parts import LearnedNormal, MixtureOfNormals, StandardNormal
 
 PRIORS = [StandardNormal(3), LearnedNormal(3), MixtureOfNormals(3, n_components=4)]

@@ -11,8 +11,8 @@ import torch
 from senzai.core.errors import SettingError
 from senzai.core.random import Noise, using
 from senzai.parts import FSQ, LFQ, VQ, Codebook, ResidualVQ, perplexity
-from senzai.parts.codebooks import Usage, smoothed, spread_out
-from senzai.parts.quantisers import rotated, straight_through
+from senzai.parts.quantisers.codebooks import Usage, smoothed, spread_out
+from senzai.parts.quantisers.vector import rotated, straight_through
 
 
 def alone(x):

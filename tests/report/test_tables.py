@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from senzai.face import fit
 from senzai.report.page import build_report
+from senzai.runs import fit
 
 R = np.random.default_rng(0)
 N = 160

@@ -13,17 +13,15 @@ from senzai.core.errors import CombinationError
 from senzai.core.examples import example
 from senzai.core.random import current_noise
 from senzai.core.spec import REGISTRIES, part
-from senzai.dist import Observed
-from senzai.dist.ops import marginal
+from senzai.distributions import Observed
+from senzai.distributions.ops import marginal
 from senzai.evaluation import RowNoise
 from senzai.models.base import Group, Inference, LatentModel
 from senzai.models.flat import Flat
 from senzai.objectives.base import Objective, Terms
 from senzai.objectives.elbo import ELBO
 from senzai.objectives.warmup import Warmup
-from senzai.parts.likelihoods import AnyLikelihood
-from senzai.parts.posteriors import AnyPosterior
-from senzai.parts.priors import Prior, diagonal
+from senzai.parts.base import AnyLikelihood, AnyPosterior, Prior, diagonal
 from senzai.recipes.registry import Recipe
 
 SICK: dict[str, tuple[str, object]] = {}

@@ -13,7 +13,7 @@ from senzai.core.errors import CombinationError, SettingError, UnknownNameError
 from senzai.core.examples import example, examples_of
 from senzai.core.spec import REGISTRIES
 from senzai.models.flat import Flat
-from senzai.parts.likelihoods import Likelihood
+from senzai.parts.likelihoods.decoded import Likelihood
 from senzai.recipes import RECIPES
 from senzai.recipes.basic import vae
 from senzai.testing import DATA, EXAMS, NotAsked, cases, entries, exam, exam_of, examine, subjects, transcript

@@ -12,13 +12,13 @@ import torch
 
 from senzai.core.random import forked
 from senzai.data.rows import MemoryRows
-from senzai.dist import BernoulliFamily, NormalFamily
+from senzai.distributions import BernoulliFamily, NormalFamily
 from senzai.models.flat import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.objectives import ELBO
-from senzai.parts.likelihoods import Likelihood
-from senzai.parts.posteriors import Posterior
-from senzai.parts.priors import StandardNormal
+from senzai.parts.likelihoods.decoded import Likelihood
+from senzai.parts.posteriors.amortised import Posterior
+from senzai.parts.priors.normal import StandardNormal
 from senzai.training.events import Event
 from senzai.training.feed import Feed, Plan
 from senzai.training.listeners import drive

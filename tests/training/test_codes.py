@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from senzai.core.random import forked
-from senzai.dist import BernoulliFamily
+from senzai.distributions import BernoulliFamily
 from senzai.models import Quantised
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.objectives import CodeBound

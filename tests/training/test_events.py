@@ -11,16 +11,7 @@ import torch
 from rich.console import Console
 
 from senzai.core.errors import MissingExtraError
-from senzai.training.events import (
-    Failed,
-    Finished,
-    Interrupted,
-    Progressed,
-    Reached,
-    Recovered,
-    Started,
-    Validated,
-)
+from senzai.training.events import Failed, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
 from senzai.training.listeners import Checkpointer, EarlyStopping, History, TensorBoard, read_history
 from senzai.training.progress_bar import ProgressBar
 

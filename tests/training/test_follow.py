@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from senzai.core.random import forked
-from senzai.face.requests import lengthened
+from senzai.runs.training.requests import lengthened
 from senzai.training.checkpoint import load_checkpoint
 from senzai.training.events import Finished, Interrupted, Progressed, Validated
 from senzai.training.listeners import Checkpointer, drive

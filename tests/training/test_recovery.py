@@ -13,13 +13,13 @@ import torch
 from senzai.core.errors import InputError, TrainingError
 from senzai.core.random import forked
 from senzai.data.rows import MemoryRows
-from senzai.dist import NormalFamily
+from senzai.distributions import NormalFamily
 from senzai.models.flat import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.objectives import ELBO, Objective, Terms
-from senzai.parts.likelihoods import Likelihood
-from senzai.parts.posteriors import Posterior
-from senzai.parts.priors import StandardNormal
+from senzai.parts.likelihoods.decoded import Likelihood
+from senzai.parts.posteriors.amortised import Posterior
+from senzai.parts.priors.normal import StandardNormal
 from senzai.training.checkpoint import load_checkpoint, peek
 from senzai.training.events import Failed, Finished, Progressed, Recovered, Started, Validated
 from senzai.training.listeners import Checkpointer, History, drive, read_history

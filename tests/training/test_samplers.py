@@ -9,8 +9,8 @@ from torch.distributions import MultivariateNormal, Normal
 from senzai.core.batch import Batch
 from senzai.core.errors import BundleError, CombinationError, UnknownNameError
 from senzai.core.random import Noise
-from senzai.dist import FullNormalFamily, NormalFamily, NormalFixedFamily, draw
-from senzai.dist.numeric import positive_raw
+from senzai.distributions import FullNormalFamily, NormalFamily, NormalFixedFamily, draw
+from senzai.distributions.numeric import positive_raw
 from senzai.evaluation import likelihood_figures, log_likelihood
 from senzai.models import Flat
 from senzai.models.verbs import sample

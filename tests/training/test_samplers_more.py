@@ -7,8 +7,8 @@ import torch
 from torch.distributions import Normal
 
 from senzai.core.batch import Batch
-from senzai.dist import NormalFamily, NormalFixedFamily
-from senzai.dist.numeric import positive_raw
+from senzai.distributions import NormalFamily, NormalFixedFamily
+from senzai.distributions.numeric import positive_raw
 from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.parts import Likelihood, MixtureOfNormals, Posterior, StandardNormal

@@ -13,7 +13,7 @@ import torch
 
 from ..core.errors import OutputError
 from ..data import open_data
-from ..face import fit
+from ..runs import fit
 
 if TYPE_CHECKING:
     from ..data import Dataset

@@ -36,8 +36,8 @@ class Noise:
         generator: Where the numbers come from; ``None`` is torch's global generator.
         offset: Position of the first local row in the global batch.
         total: Rows of the global batch; ``None`` means the local rows are all there are.
-        point: Draw nothing: every draw is the point that stands for its distribution (see ``senzai.dist.point``), every
-            standard number the middle of its distribution.
+        point: Draw nothing: every draw is the point that stands for its distribution
+            (see ``senzai.distributions.point``), every standard number the middle of its distribution.
         spread: Factor on normal numbers: the temperature of what is drawn from them.
 
     Example:

@@ -26,7 +26,8 @@ class Column(BaseModel):
         type: What it is.
         reason: Why, in one sentence.
         dtype: pandas' name for its dtype.
-        sort: How it is distributed in the model (see :class:`senzai.dist.MixedFamily`); empty where it is not modelled.
+        sort: How it is distributed in the model (see :class:`senzai.distributions.MixedFamily`); empty where it is
+            not modelled.
         levels: Its values in their order: categories, ordered values, False and True; or its one value.
         shares: Share of the observed rows that each level has.
         other: Whether the last level stands for values that are too rare, or that were never seen.

@@ -15,7 +15,7 @@ from ..core.errors import InputError
 from ..core.random import Noise, using
 from ..data import KINDS, Dataset
 from ..data.masks import filled
-from ..face import Run, fit, train_on
+from ..runs import Run, fit, train_on
 
 ROWS_TO_HOLD_OUT = 40
 """Rows from which a tenth is held out to choose the best step; with fewer all rows train."""

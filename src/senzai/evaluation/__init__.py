@@ -1,7 +1,7 @@
 """Evaluation: figures about a trained model and data, with standard errors; what is judged is read, never trained."""
 
 from ..core.row_noise import RowNoise as RowNoise
-from ..dist.mixtures import pairwise_log_prob as pairwise_log_prob
+from ..distributions.mixtures import pairwise_log_prob as pairwise_log_prob
 from .annealing import AnnealedEstimate as AnnealedEstimate
 from .annealing import Annealing as Annealing
 from .annealing import annealed_log_likelihood as annealed_log_likelihood

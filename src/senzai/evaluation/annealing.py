@@ -13,7 +13,7 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.random import Noise, derive, using
 from ..core.row_noise import RowNoise
-from ..dist.spaces import Real
+from ..distributions.spaces import Real
 from ..models.base import Group, Inference, LatentModel
 from ..models.modes import judging
 from .likelihood import LikelihoodEstimate, effective_sample_size, log_estimate_se
@@ -115,7 +115,7 @@ def annealed_log_likelihood(
         CombinationError: Latents are discrete, enumerated, or without a density.
 
     Example:
-        >>> from senzai.dist import NormalFamily, NormalFixedFamily
+        >>> from senzai.distributions import NormalFamily, NormalFixedFamily
         >>> from senzai.models import Flat
         >>> from senzai.nn import MLPDecoder, MLPEncoder
         >>> from senzai.parts import Likelihood, Posterior, StandardNormal

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
-from ..dist.ops import elementwise
+from ..distributions.ops import elementwise
 from ..models.base import Group, Inference, LatentModel
 from ..models.modes import judging
 from ..nn.inputs import as_float
@@ -81,7 +81,7 @@ def elbo(model: LatentModel, batch: Batch, *, n_samples: int = 1, seed: int = 0,
         Both parts with their details.
 
     Example:
-        >>> from senzai.dist import NormalFamily, NormalFixedFamily
+        >>> from senzai.distributions import NormalFamily, NormalFixedFamily
         >>> from senzai.models import Flat
         >>> from senzai.nn import MLPDecoder, MLPEncoder
         >>> from senzai.parts import Likelihood, Posterior, StandardNormal

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.random import Noise, derive, using
-from ..dist.ops import draw
+from ..distributions.ops import draw
 from ..models.base import LatentModel
 from ..models.modes import judging
 from .annealing import Annealing, Latents, Path, annealed_log_likelihood, backward

@@ -13,9 +13,9 @@ from torch.distributions import Bernoulli, Categorical, Distribution, Independen
 
 from ..data.column import Column, Table
 from ..data.table.codec import decode as decode_column
-from ..dist import MixedFamily
-from ..dist.mixed import Mixed
-from ..dist.ops import expected
+from ..distributions import MixedFamily
+from ..distributions.mixed import Mixed
+from ..distributions.ops import expected
 from ..models.base import LatentModel, Latents
 from ..models.modes import judging
 from .vectors import vectors

@@ -10,7 +10,7 @@ import torch
 from ..core.batch import Batch
 from ..models.base import LatentModel
 from ..models.verbs import encode
-from ..parts.codebooks import code_counts, perplexity
+from ..parts.quantisers.codebooks import code_counts, perplexity
 
 
 def code_figures(model: LatentModel, batch: Batch, *, rate: float) -> dict[str, Any]:

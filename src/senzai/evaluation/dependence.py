@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
-from ..dist.ops import factors
+from ..distributions.ops import factors
 from ..models.base import Group, LatentModel
 from ..models.modes import judging
 from .chunks import chunks

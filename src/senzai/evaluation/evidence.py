@@ -13,8 +13,8 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import Noise, using
-from ..dist import elementwise
-from ..dist.ops import expected
+from ..distributions import elementwise
+from ..distributions.ops import expected
 from ..models.base import LatentModel
 from ..models.modes import judging
 from ..nn.inputs import as_float

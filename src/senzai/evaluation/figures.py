@@ -69,7 +69,7 @@ def evaluate(
         by name, and ``not_measured`` why something is not there.
 
     Example:
-        >>> from senzai.dist import BernoulliFamily, NormalFamily
+        >>> from senzai.distributions import BernoulliFamily, NormalFamily
         >>> from senzai.models import Flat
         >>> from senzai.nn import MLPDecoder, MLPEncoder
         >>> from senzai.parts import Likelihood, Posterior, StandardNormal

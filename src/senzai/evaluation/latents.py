@@ -13,8 +13,8 @@ from torch.distributions import Distribution
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
-from ..dist.flow import Flow
-from ..dist.mixtures import pairwise_log_prob
+from ..distributions.flow import Flow
+from ..distributions.mixtures import pairwise_log_prob
 from ..models.base import Group, LatentModel
 from ..models.modes import judging
 from .chunks import Chunk, chunks

@@ -134,7 +134,7 @@ def log_likelihood(
         The estimate with its errors.
 
     Example:
-        >>> from senzai.dist import NormalFamily, NormalFixedFamily
+        >>> from senzai.distributions import NormalFamily, NormalFixedFamily
         >>> from senzai.models import Flat
         >>> from senzai.nn import MLPDecoder, MLPEncoder
         >>> from senzai.parts import Likelihood, Posterior, StandardNormal

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..dist import MixedFamily
+from ..distributions import MixedFamily
 from .marginals import spread_of
 from .statistics import random_rows
 from .vectors import vectors

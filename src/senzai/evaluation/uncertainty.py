@@ -13,7 +13,7 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError, InputError
 from ..core.random import derive, using
 from ..core.row_noise import RowNoise
-from ..dist.ops import draw, expected
+from ..distributions.ops import draw, expected
 from ..models.base import LatentModel
 from ..models.modes import judging
 from .chunks import chunks

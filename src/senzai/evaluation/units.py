@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ..data.column import Column, Table
-from ..dist import MixedFamily
+from ..distributions import MixedFamily
 from ..models.base import LatentModel
-from ..parts.likelihoods import Likelihood
+from ..parts.likelihoods.decoded import Likelihood
 from .vectors import middles, vectors
 
 

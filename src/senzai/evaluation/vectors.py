@@ -7,7 +7,7 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 
-from ..dist import Family, MixedFamily
+from ..distributions import Family, MixedFamily
 
 MOST_CODES = 64
 """Categories beyond this many share the last place: they would be at equal distances anyway."""

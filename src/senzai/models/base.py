@@ -20,11 +20,11 @@ from torch.distributions import Categorical, Distribution
 from ..core.batch import Batch, Data
 from ..core.errors import CombinationError
 from ..core.random import current_noise, using
-from ..dist.ops import closed, draw, expected, factorised, factors
-from ..dist.sequence import Sequence, rate_of_entries
-from ..dist.spaces import Space
+from ..distributions.ops import closed, draw, expected, factorised, factors
+from ..distributions.sequence import Sequence, rate_of_entries
+from ..distributions.spaces import Space
 from ..nn.inputs import DataInitialised, as_float
-from ..parts.priors import Prior
+from ..parts.base import Prior
 
 Latents: TypeAlias = tuple[Tensor, ...]
 """One tensor per group, top-down."""

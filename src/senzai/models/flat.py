@@ -9,12 +9,11 @@ from torch.distributions import Distribution
 
 from ..core.batch import Batch
 from ..core.spec import part
-from ..dist.ops import draw, marginal
-from ..dist.spaces import Space, check_spaces
+from ..distributions.ops import draw, marginal
+from ..distributions.spaces import Space, check_spaces
 from ..nn.inputs import as_float
-from ..parts.likelihoods import AnyLikelihood
-from ..parts.posteriors import AnyPosterior, Joint, Proposal, fits
-from ..parts.priors import Prior
+from ..parts.base import AnyLikelihood, AnyPosterior, Joint, LatentDraws, Prior
+from ..parts.posteriors.amortised import fits
 from .base import Group, Inference, LatentModel
 
 
@@ -36,7 +35,7 @@ class Flat(LatentModel):
 
     Example:
         >>> import torch
-        >>> from senzai.dist import BernoulliFamily, NormalFamily
+        >>> from senzai.distributions import BernoulliFamily, NormalFamily
         >>> from senzai.nn import MLPDecoder, MLPEncoder
         >>> from senzai.parts import Likelihood, Posterior, StandardNormal
         >>> model = Flat(
@@ -69,7 +68,7 @@ class Flat(LatentModel):
         return p if batch.observed is None else marginal(p, batch.observed)
 
     @staticmethod
-    def _group(found: Proposal, p: Distribution) -> Group:
+    def _group(found: LatentDraws, p: Distribution) -> Group:
         log_p = None if found.log_r is None else p.log_prob(found.z) + found.log_r
         return Group("z", found.z, found.q, p, log_q=found.log_q, log_p=log_p)
 

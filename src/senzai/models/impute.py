@@ -12,7 +12,7 @@ from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.random import Noise, derive, using
 from ..core.row_noise import RowKeys, RowNoise
-from ..dist.ops import draw, expected
+from ..distributions.ops import draw, expected
 from .base import Inference, LatentModel
 from .modes import judging
 

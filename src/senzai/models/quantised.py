@@ -12,13 +12,13 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.random import current_noise
 from ..core.spec import part
-from ..dist.ops import draw, marginal
-from ..dist.spaces import Space
-from ..parts.code_priors import CodePrior
-from ..parts.codebooks import Total
-from ..parts.coders import Coder
-from ..parts.likelihoods import AnyLikelihood
-from ..parts.quantisers import CodeSpace, Quantisation, Quantiser
+from ..distributions.ops import draw, marginal
+from ..distributions.spaces import Space
+from ..parts.base import AnyLikelihood
+from ..parts.priors.codes import CodePrior
+from ..parts.quantisers.codebooks import Total
+from ..parts.quantisers.coders import Coder
+from ..parts.quantisers.vector import CodeSpace, Quantisation, Quantiser
 from .base import Books, Group, Inference, LatentModel, Latents
 
 INITIAL_ROWS = 512
@@ -51,7 +51,7 @@ class Quantised(LatentModel):
         CombinationError: The parts do not fit one another.
 
     Example:
-        >>> from senzai.dist import BernoulliFamily
+        >>> from senzai.distributions import BernoulliFamily
         >>> from senzai.nn import MLPDecoder, MLPEncoder
         >>> from senzai.parts import Likelihood, SetCoder, UniformCodes, VQ
         >>> model = Quantised(

@@ -15,13 +15,11 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import CopiedRows, current_noise, using
 from ..core.spec import part
-from ..dist.bases import pick
-from ..dist.ops import draw, marginal
-from ..dist.unfold import unfold
+from ..distributions.bases import pick
+from ..distributions.ops import draw, marginal
+from ..distributions.unfold import unfold
+from ..parts.base import AnyLikelihood, AnyPosterior, Prior
 from ..parts.classifiers import Classifier
-from ..parts.likelihoods import AnyLikelihood
-from ..parts.posteriors import AnyPosterior
-from ..parts.priors import Prior
 from .base import Classifies, Group, Inference, LatentModel
 
 Latents = tuple[Tensor, ...]

@@ -15,12 +15,10 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import CopiedRows, current_noise, using
 from ..core.spec import part
-from ..dist.ops import draw, expected, marginal
-from ..dist.unfold import unfold
+from ..distributions.ops import draw, expected, marginal
+from ..distributions.unfold import unfold
 from ..nn.inputs import DataInitialised
-from ..parts.likelihoods import AnyLikelihood
-from ..parts.posteriors import AnyPosterior
-from ..parts.priors import Prior, diagonal
+from ..parts.base import AnyLikelihood, AnyPosterior, Prior, diagonal
 from .base import Classifies, Group, Inference, LatentModel
 
 Latents = tuple[Tensor, ...]

@@ -14,14 +14,13 @@ from ..core.arguments import at_least
 from ..core.batch import Batch
 from ..core.examples import example
 from ..core.spec import part
-from ..dist.ops import draw, marginal
-from ..dist.sequence import Sequence
+from ..distributions.ops import draw, marginal
+from ..distributions.sequence import Sequence
 from ..nn.inputs import DataInitialised, Standardise
 from ..nn.precision import network_precision
 from ..nn.recurrent import Recurrent, flat_steps, valid_steps
+from ..parts.base import AnyLikelihood, diagonal
 from ..parts.conditionals import AnyConditional, moments_of
-from ..parts.likelihoods import AnyLikelihood
-from ..parts.priors import diagonal
 from .base import Group, Inference, LatentModel
 
 Latents = tuple[Tensor, ...]

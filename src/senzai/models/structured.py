@@ -14,9 +14,9 @@ from ..core.errors import CombinationError, SettingError
 from ..core.examples import example
 from ..core.random import Noise, current_noise, using
 from ..core.spec import part
-from ..dist.around import Around
-from ..dist.bases import open_uniform
-from ..dist.ops import Observed, Shape, _draw, draw, elementwise, expected, marginal, point
+from ..distributions.bases import open_uniform
+from ..distributions.ops import Observed, Shape, _draw, draw, elementwise, expected, marginal, point
+from ..distributions.wrapping import Around
 from ..nn.inputs import Scaling, Standardise, as_float
 from .base import Inference, LatentModel
 

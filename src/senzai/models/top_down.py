@@ -11,13 +11,12 @@ from torch.distributions import Distribution
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.spec import part
-from ..dist.ops import draw, marginal
+from ..distributions.ops import draw, marginal
 from ..nn.levels import Levels
 from ..nn.listed import ModulesOf
+from ..parts.base import AnyLikelihood, AnyPosterior, Prior
 from ..parts.conditionals import Rung, beside
-from ..parts.likelihoods import AnyLikelihood
-from ..parts.posteriors import AnyPosterior, fits
-from ..parts.priors import Prior
+from ..parts.posteriors.amortised import fits
 from .base import Group, Inference, LatentModel
 
 Latents = tuple[Tensor, ...]

@@ -15,8 +15,8 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError, ShapeError
 from ..core.random import Noise, derive, using
 from ..core.row_noise import RowKeys, RowNoise
-from ..dist.ops import draw, expected
-from ..dist.spaces import Real, Space
+from ..distributions.ops import draw, expected
+from ..distributions.spaces import Real, Space
 from .base import Classifies, Inference, LatentModel, Latents
 from .modes import judging
 from .structured import Structured

@@ -11,12 +11,11 @@ from torch.distributions import Distribution
 
 from ..core.batch import Batch
 from ..core.spec import part
-from ..dist.continuous import NormalFamily
-from ..dist.ops import draw, marginal
+from ..distributions.continuous import NormalFamily
+from ..distributions.ops import draw, marginal
 from ..nn.deep import DeepBlocks
 from ..nn.precision import network_precision
-from ..parts.likelihoods import AnyLikelihood
-from ..parts.posteriors import full_precision
+from ..parts.base import AnyLikelihood, full_precision
 from .base import Group, Inference, LatentModel
 
 Latents = tuple[Tensor, ...]

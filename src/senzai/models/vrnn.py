@@ -14,15 +14,14 @@ from ..core.batch import Batch
 from ..core.examples import example
 from ..core.random import LaterRows, Noise, current_noise, using
 from ..core.spec import part
-from ..dist.ops import Shape, _draw, draw, expected, point
-from ..dist.sequence import Sequence
+from ..distributions.ops import Shape, _draw, draw, expected, point
+from ..distributions.sequence import Sequence
 from ..nn.inputs import Scaling, as_float
 from ..nn.layers import hidden_layers
 from ..nn.precision import network_precision
 from ..nn.recurrent import StepInputs, observed_entries, valid_steps
+from ..parts.base import AnyLikelihood, diagonal
 from ..parts.conditionals import AnyConditional, moments_of
-from ..parts.likelihoods import AnyLikelihood
-from ..parts.priors import diagonal
 from .base import Group, Inference, LatentModel
 from .state_space import initialise_steps, of_steps
 

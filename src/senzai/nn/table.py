@@ -99,7 +99,7 @@ class TableEncoder(Encoder):
 
     Args:
         event: Shape of one row, ``(n_columns,)``.
-        sorts: Sort of each column, as in :class:`senzai.dist.MixedFamily`.
+        sorts: Sort of each column, as in :class:`senzai.distributions.MixedFamily`.
         sizes: Number of values of each column, 0 for numbers.
         cuts: Cut points of the columns of steps.
         hidden: Widths of the hidden layers, at least one.

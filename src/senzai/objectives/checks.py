@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch.distributions import Distribution
 
 from ..core.errors import CombinationError
-from ..dist.ops import factors
+from ..distributions.ops import factors
 from ..models.base import LatentModel
 from ..models.flat import Flat
 

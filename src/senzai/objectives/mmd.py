@@ -14,7 +14,7 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.random import current_noise, using
 from ..core.spec import part
-from ..dist.ops import draw
+from ..distributions.ops import draw
 from ..models.base import Inference, LatentModel
 from .checks import check_real, need_vectors
 from .regularised import Regularised, need_weights

@@ -13,7 +13,7 @@ from ..core.errors import SettingError
 from ..core.examples import example
 from ..core.random import current_noise, using
 from ..core.spec import part
-from ..dist.ops import expected
+from ..distributions.ops import expected
 from ..models.base import LatentModel
 from ..models.flat import Flat
 from .base import Objective, Terms

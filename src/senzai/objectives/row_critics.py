@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.spec import part
-from ..dist.ops import expected
+from ..distributions.ops import expected
 from ..models.base import Inference, LatentModel
 from ..models.flat import Flat
 from ..nn.critics import RowCritic, check_critic, units_of

@@ -14,10 +14,10 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.examples import example
 from ..core.spec import part
-from ..dist.ops import expected, marginal
+from ..distributions.ops import expected, marginal
 from ..models.base import Inference, LatentModel
 from ..nn.critics import check_critic
-from ..parts.likelihoods import Likelihood
+from ..parts.likelihoods.decoded import Likelihood
 from .base import Player, Terms
 from .checks import need_images
 from .code_critics import CRITIC, codes_of, critic_of

@@ -13,7 +13,7 @@ from ..core.spec import part
 from ..nn.inputs import Encoder
 from ..nn.layers import hidden_layers, linear_out
 from ..nn.precision import network_precision
-from .posteriors import full_precision
+from .base import full_precision
 
 
 def check_classes(n_classes: int) -> int:

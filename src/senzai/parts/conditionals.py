@@ -12,12 +12,11 @@ from torch.distributions import Distribution, Independent, Normal
 from ..core.arguments import at_least
 from ..core.errors import CombinationError, SettingError
 from ..core.spec import part
-from ..dist.family import Family
-from ..dist.numeric import broadcast_shapes, positive_raw
+from ..distributions.family import Family
+from ..distributions.numeric import broadcast_shapes, positive_raw
 from ..nn.layers import calmed, hidden_layers, linear_out, size_of
 from ..nn.precision import network_precision
-from .posteriors import full_precision
-from .priors import Prior, check_width, diagonal
+from .base import Prior, check_width, diagonal, full_precision
 
 
 def beside(given: tuple[Tensor, ...]) -> Tensor:
@@ -58,7 +57,7 @@ class Conditional(AnyConditional):
             whatever is given: a level of latents that begins anywhere sends its neighbours gradients of any size.
 
     Example:
-        >>> from senzai.dist import NormalFamily
+        >>> from senzai.distributions import NormalFamily
         >>> p = Conditional(5, 2, NormalFamily(), (8,))
         >>> p(torch.zeros(7, 3, 4), torch.zeros(3, 1)).batch_shape
         torch.Size([7, 3])

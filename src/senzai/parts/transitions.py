@@ -15,9 +15,8 @@ from ..core.spec import part
 from ..nn.layers import hidden_layers
 from ..nn.precision import network_precision
 from ..nn.products import Linear
+from .base import check_width, diagonal, full_precision
 from .conditionals import AnyConditional
-from .posteriors import full_precision
-from .priors import check_width, diagonal
 
 FLOOR = 1e-4
 

@@ -19,19 +19,19 @@ import torch
 from ..core.errors import CombinationError, SettingError
 from ..core.registry import suggestion
 from ..core.spec import make, registry
-from ..dist.family import Family
-from ..dist.ops import marginal
+from ..distributions.family import Family
+from ..distributions.ops import marginal
 from ..nn.inputs import Decoder, Encoder, Scaling
 from ..objectives.base import Objective
 from ..objectives.warmup import Constant, Warmup
+from ..parts.base import AnyLikelihood, AnyPosterior, Prior
 from ..parts.classifiers import check_classes
-from ..parts.code_priors import CodePrior
-from ..parts.coders import Coder
 from ..parts.conditionals import Conditional
-from ..parts.likelihoods import AnyLikelihood, Likelihood, decoded_shape
-from ..parts.posteriors import AnyPosterior, Posterior
-from ..parts.priors import Prior
-from ..parts.quantisers import Quantiser
+from ..parts.likelihoods.decoded import Likelihood, decoded_shape
+from ..parts.posteriors.amortised import Posterior
+from ..parts.priors.codes import CodePrior
+from ..parts.quantisers.coders import Coder
+from ..parts.quantisers.vector import Quantiser
 
 NETWORK_SETTINGS = (
     "hidden", "width", "residual", "n_stages", "activation", "dropout", "norm", "skip", "spectral",

@@ -13,8 +13,8 @@ from ..models.very_deep import VeryDeep
 from ..nn.levels import Levels
 from ..objectives.warmup import Share
 from ..parts.conditionals import Concatenated, Merged
-from ..parts.likelihoods import Likelihood, calm
-from ..parts.posteriors import Posterior
+from ..parts.likelihoods.decoded import Likelihood, calm
+from ..parts.posteriors.amortised import Posterior
 from .frame import Frame
 from .registry import Made, recipe
 

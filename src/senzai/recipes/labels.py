@@ -11,7 +11,7 @@ from ..models.stacked import Stacked
 from ..models.structured import Structured, places
 from ..objectives.labels import Layerwise, ProbedBound, SemiSupervisedBound
 from ..parts.classifiers import Classifier, Probe
-from ..parts.likelihoods import calm
+from ..parts.likelihoods.decoded import calm
 from .frame import Frame
 from .registry import Made, recipe
 

@@ -13,7 +13,7 @@ from ..core.errors import SenzaiError
 from ..data import Column, Dataset, Schema
 from ..data import column as data_columns
 from ..data.table import amounts, codec
-from ..dist import MixedFamily
+from ..distributions import MixedFamily
 from ..evaluation import quality
 from ..evaluation.scores import make_reference, score
 from ..evaluation.statistics import random_rows

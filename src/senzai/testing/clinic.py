@@ -14,7 +14,7 @@ import numpy as np
 from ..evaluation.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
-    from ..face import Run
+    from ..runs import Run
 
 Rows = np.ndarray[Any, Any]
 
@@ -48,7 +48,7 @@ class Patient:
 
     def admit(self) -> tuple[Run, Any]:
         """Fit the model; return the run and its rows."""
-        from ..face import fit
+        from ..runs import fit
 
         rows = self.data()
         settings = {k: v for k, v in {**USUAL, **self.settings}.items() if v is not None}
@@ -144,7 +144,7 @@ def one_large_column() -> Rows:
 
 def narrowed(run: Run) -> None:
     """Let samples come from the middle of the prior only."""
-    from ..parts.priors import LearnedNormal
+    from ..parts.priors.normal import LearnedNormal
     from ..training.samplers import Samplers
 
     prior = LearnedNormal(USUAL["n_latent"])

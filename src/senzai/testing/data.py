@@ -85,7 +85,7 @@ def _mixed(n: int, event: tuple[int, ...]) -> Tensor:
 
 
 DATA: Registry[Data] = Registry("small data")
-"""Small data by name; the kinds of values of ``senzai.dist.Support``, and pictures."""
+"""Small data by name; the kinds of values of ``senzai.distributions.Support``, and pictures."""
 
 for _name, _data in {
     "real": Data((4,), "normal", _real, shared=("scale",)),

@@ -15,7 +15,7 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import Noise, forked, using
 from ..core.row_noise import RowNoise
-from ..dist.ops import Observed, draw
+from ..distributions.ops import Observed, draw
 from ..evaluation import log_likelihood
 from ..models.base import Inference
 from ..models.modes import judging

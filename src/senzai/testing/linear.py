@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from ..core.random import forked
-from ..dist import FullNormalFamily, NormalFamily
-from ..dist.numeric import positive_raw
+from ..distributions import FullNormalFamily, NormalFamily
+from ..distributions.numeric import positive_raw
 from ..models import Flat
 from ..nn import MLPDecoder, MLPEncoder
 from ..parts import Likelihood, Posterior, StandardNormal

@@ -85,7 +85,8 @@ def noise(subject: Subject) -> Iterator[str]:
         if gap is not None:
             yield (
                 f"the loss of {player.name} for a row changes by {gap:.3g} with the piece it is computed in, which the "
-                "draws do. Draw with `senzai.dist.draw` from standard noise, or register how the distribution is drawn"
+                "draws do. Draw with `senzai.distributions.draw` from standard noise, or register how the "
+                "distribution is drawn"
             )
 
 

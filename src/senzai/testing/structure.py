@@ -18,9 +18,7 @@ from ..core.random import forked
 from ..core.spec import arguments_of, from_spec, make, name_of, to_spec
 from ..models import verbs
 from ..models.base import Inference, LatentModel
-from ..parts.likelihoods import AnyLikelihood
-from ..parts.posteriors import AnyPosterior
-from ..parts.priors import Prior
+from ..parts.base import AnyLikelihood, AnyPosterior, Prior
 from ..recipes.frame import PROVIDED
 from .exam import NotAsked, exam
 from .looking import differ, first_step, frozen_others, inferred, same_bits, terms_of

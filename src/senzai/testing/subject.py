@@ -14,7 +14,7 @@ from ..core.errors import SettingError, UnknownNameError, UserError
 from ..core.examples import Example, examples_of
 from ..core.random import forked
 from ..core.spec import REGISTRIES, name_of, registry, to_spec
-from ..dist.family import Family
+from ..distributions.family import Family
 from ..models.base import LatentModel
 from ..objectives.base import Objective
 from ..recipes import RECIPES, Frame

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
-from ..dist.ops import elementwise
+from ..distributions.ops import elementwise
 from ..models.base import LatentModel
 from ..nn.inputs import as_float
 from ..objectives.base import Player, Terms

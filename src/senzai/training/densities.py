@@ -16,11 +16,11 @@ from torch.distributions import Independent, Normal
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import Noise, derive, forked, using
-from ..dist.numeric import positive_raw
+from ..distributions.numeric import positive_raw
 from ..models.base import LatentModel
 from ..models.modes import judging
 from ..parts import FlowMatchingPrior, FlowPrior, FullMixture, MixtureOfNormals, MovedPrior, Prior, TwoStagePrior
-from ..parts.priors import _FLOOR
+from ..parts.base import FLOOR
 from .adamw import AdamW, Group
 
 MIXTURES = {"diag": (1, 5, 10, 20, 40), "full": (1, 2, 5, 10)}
@@ -128,10 +128,10 @@ def as_prior(found: Any, loc: Tensor, scale: Tensor) -> Prior:
         if isinstance(prior, FullMixture):
             tril = scale.double().unsqueeze(1) * torch.linalg.cholesky(covariances)
             rows, columns = torch.tril_indices(d, d, -1)
-            prior.log_diagonal.copy_((tril.diagonal(dim1=1, dim2=2) - _FLOOR).clamp_min(1e-6).log())
+            prior.log_diagonal.copy_((tril.diagonal(dim1=1, dim2=2) - FLOOR).clamp_min(1e-6).log())
             prior.below.copy_(tril[:, rows, columns])
         else:
-            prior.raw_scale.copy_(positive_raw(scale * covariances.sqrt(), _FLOOR))
+            prior.raw_scale.copy_(positive_raw(scale * covariances.sqrt(), FLOOR))
     return prior
 
 
@@ -261,5 +261,5 @@ def aggregate(model: LatentModel, batch: Batch, seed: int = 0) -> Prior:
     prior = MixtureOfNormals(q.event_shape[0], n_components=len(some))
     with torch.no_grad():
         prior.loc.copy_(q.base_dist.loc)
-        prior.raw_scale.copy_(positive_raw(q.base_dist.scale, _FLOOR))
+        prior.raw_scale.copy_(positive_raw(q.base_dist.scale, FLOOR))
     return prior.eval()

@@ -36,7 +36,8 @@ def score(
 ) -> None:
     """Write how strange each row is; higher is stranger."""
     from ...data.table.writing import Writer
-    from ...face import load, scoring
+    from ...runs import load
+    from ...runs.verbs import score as scoring
 
     refuse_existing(output, overwrite)
     model = load(run)
@@ -72,7 +73,8 @@ def impute(
     as_json: Json = False,
 ) -> None:
     """Write the data with missing entries filled in; what was there stays as it is."""
-    from ...face import filling, load
+    from ...runs import load
+    from ...runs.verbs import impute as filling
 
     refuse_existing(output, overwrite)
     model = load(run)
@@ -114,7 +116,7 @@ def augment(
     as_json: Json = False,
 ) -> None:
     """Write more rows with a rare value, drawn around training rows that have it and no others."""
-    from ...face import load
+    from ...runs import load
 
     refuse_existing(output, overwrite)
     model = load(run)

@@ -15,7 +15,7 @@ from .settings import parse_set
 
 if TYPE_CHECKING:
     from ...data import Dataset
-    from ...face import Run
+    from ...runs import Run
 
 
 def evaluate(
@@ -52,7 +52,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure how good a model is on rows it was not trained on, in nats a row."""
-    from ...face import load
+    from ...runs import load
 
     model = load(run)
     found = model.evaluate(
@@ -167,7 +167,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a report that opens in any browser: how training went, what the model learned, how good it is."""
-    from ...face import load
+    from ...runs import load
 
     if output is not None:
         refuse_existing(output, overwrite)
@@ -200,7 +200,7 @@ def diagnose(
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a model: what was measured, why it is wrong, and which setting to change."""
-    from ...face import load
+    from ...runs import load
     from .diagnosing import diagnosed, side_by_side
 
     model = load(run)
@@ -211,7 +211,7 @@ def diagnose(
     if not cure:
         reply(as_json, {"run": str(run), **found.document()}, *diagnosed(found.document()))
         return
-    from ...face import cure as again
+    from ...runs import cure as again
 
     target = out or run.with_name(f"{run.name}-cured")
     refuse_existing(target, False)
@@ -235,8 +235,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Say which run is better: paired differences on the same held-out rows, with error bars."""
-    from ...face import compare as compare_runs
-    from ...face import load
+    from ...runs import compare as compare_runs
+    from ...runs import load
     from .diagnosing import compared
 
     reading = parse_set(settings or [])

@@ -64,7 +64,7 @@ def _about_run(folder: Path) -> tuple[Document, list[str]]:
 
 def _parameters(folder: Path) -> int:
     """Return the number of parameters; loading them checks that weights and spec belong together."""
-    from ...face import load
+    from ...runs import load
 
     return sum(p.numel() for p in load(folder).model.parameters())
 

@@ -15,7 +15,7 @@ from .settings import parse_set, read_config
 
 if TYPE_CHECKING:
     from ...data import Dataset
-    from ...face import Run
+    from ...runs import Run
     from ...training.bundle import Spec
 
 
@@ -50,9 +50,9 @@ def fit(
     if folder is None:
         raise SettingError("A run needs a folder to be kept in. Name one: --out runs/NAME")
     teller = _Teller(silent=quiet or as_json)
-    from ... import face
+    from ... import runs
 
-    run = face.fit(
+    run = runs.fit(
         data, recipe=recipe or top.get("recipe", "vae"), out=folder, kind=kind or top.get("kind"), settings=chosen,
         overwrite=overwrite, progress=False if quiet else None, tensorboard=tensorboard, devices=devices,
         announce=teller.hear,
@@ -96,9 +96,9 @@ def resume(
             f"A run goes on with its own settings; only epochs and steps can be raised, but got {', '.join(wrong)}. "
             "Train a new run for other settings: senzai fit"
         )
-    from ... import face
+    from ... import runs
 
-    done = face.resume(run, data=data, progress=False if quiet else None, **more)
+    done = runs.resume(run, data=data, progress=False if quiet else None, **more)
     source = data or done.spec.source
     report = None if no_report else write_report(done, done.dataset(source), run / "report.html")
     document = {**done.metrics["fit"], "report": report}

@@ -16,7 +16,7 @@ from .output import plain, reply
 from .settings import parse_given, parse_set
 
 if TYPE_CHECKING:
-    from ...face import Run
+    from ...runs import Run
 
 ROW = "First row of data, or DATA:ROW for another one (counted from 0)."
 
@@ -42,7 +42,8 @@ def sample(
     """Make new rows in the form of the training data."""
     import secrets
 
-    from ...face import load, streams
+    from ...runs import load
+    from ...runs.verbs import stream as streams
 
     refuse_existing(output, overwrite)
     chosen = secrets.randbelow(2**31) if seed is None else seed
@@ -73,7 +74,8 @@ def encode(
     overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write the latent code of each row: the posterior's mean, or a draw with --seed."""
-    from ...face import load, streams
+    from ...runs import load
+    from ...runs.verbs import stream as streams
 
     refuse_existing(output, overwrite)
     model = load(run)
@@ -93,7 +95,8 @@ def reconstruct(
     overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write each row as the model sees it, after its way through the latent code."""
-    from ...face import load, streams
+    from ...runs import load
+    from ...runs.verbs import stream as streams
 
     refuse_existing(output, overwrite)
     model = load(run)
@@ -113,8 +116,8 @@ def predict(
     overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write the probability of each class of each row, or rows with the part predicted that the model is about."""
-    from ...face import load
     from ...models.structured import Structured
+    from ...runs import load
 
     refuse_existing(output, overwrite)
     model = load(run)
@@ -142,7 +145,7 @@ def interpolate(
     as_json: Json = False,
 ) -> None:
     """Write the way from one row to another through the latent space."""
-    from ...face import load
+    from ...runs import load
 
     refuse_existing(output, overwrite)
     model = load(run)
@@ -165,8 +168,8 @@ def traverse(
     as_json: Json = False,
 ) -> None:
     """Write one row with one latent dimension moved, to see what it stands for."""
-    from ...dist.spaces import Real
-    from ...face import load
+    from ...distributions.spaces import Real
+    from ...runs import load
 
     refuse_existing(output, overwrite)
     model = load(run)

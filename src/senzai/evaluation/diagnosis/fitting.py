@@ -11,7 +11,7 @@ from torch import Tensor
 from ...core.batch import Batch
 from ...core.random import derive, using
 from ...core.row_noise import RowNoise
-from ...dist.ops import draw, elementwise
+from ...distributions.ops import draw, elementwise
 from ...models import verbs
 from ...models.modes import judging
 from ...nn.inputs import as_float

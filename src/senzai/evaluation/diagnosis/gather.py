@@ -14,7 +14,7 @@ from ...core.batch import Batch
 from ...core.errors import SenzaiError
 from ...core.random import derive
 from ...models import verbs
-from ...parts.quantisers import Quantiser
+from ...parts.quantisers.vector import Quantiser
 from ..bits import log_volume
 from ..bounds import elbo
 from ..catalogue import Case

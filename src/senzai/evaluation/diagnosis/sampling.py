@@ -12,14 +12,7 @@ from ...nn.inputs import as_float
 from ..catalogue import Case
 from ..disentanglement import mutual_information_gap
 from ..results import Floats
-from ..samples import (
-    drawn,
-    effective_number,
-    frechet_distance,
-    laplacian_energy,
-    memorisation,
-    nearest_pairs,
-)
+from ..samples import drawn, effective_number, frechet_distance, laplacian_energy, memorisation, nearest_pairs
 
 MOST, AXES = 500, 16
 

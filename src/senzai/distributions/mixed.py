@@ -1,0 +1,400 @@
+"""Columns of different types side by side: each with its own distribution, all in one tensor of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Categorical, Distribution, Normal, constraints
+
+from senzai.core.errors import SettingError
+from senzai.core.examples import example
+from senzai.core.random import Noise
+from senzai.core.spec import part
+
+from .counts import LOG_DISPERSION_LIMIT, LOG_MEAN_LIMIT, NegativeBinomial, log_count, log_dispersion_of
+from .family import Family, Support, Unit, over_event, weighted_mean
+from .inflated import NEAR, Inflated
+from .location import StudentT
+from .numeric import (
+    half_count,
+    need_at_least,
+    need_positive,
+    positive,
+    positive_raw,
+    start_moments,
+    tame,
+    weighted_moments,
+)
+from .ops import Shape, _draw, point, stand_in
+from .steps import WIDE, Steps
+
+SORTS = ("normal", "student_t", "steps", "count", "binary", "category")
+"""How a column can be distributed; a column's raw numbers are, in this order of sorts, side by side."""
+
+
+# --- distribution ---------------------------------------------------------------------------------------------------
+@final
+class Mixed(Distribution):
+    r"""Independent columns, groups of which share a type of distribution.
+
+    .. math:: \log p(x) = \sum_g \sum_{j \in g} \log p_g(x_j)
+
+    Positions of categories and steps are stored as numbers. The distribution has an empty event; make it one row's
+    with ``Independent(mixed, 1)``.
+
+    Args:
+        groups: Columns of each group, ``(d_g,)``, with their elementwise distribution of shape ``(*lead, d_g)``.
+        back: For each column, its place when the groups stand one after the other, ``(d,)``.
+
+    Example:
+        >>> p = Mixed([(torch.tensor([1]), Bernoulli(logits=torch.zeros(3, 1))),
+        ...            (torch.tensor([0]), Normal(torch.zeros(3, 1), 1.0))], torch.tensor([1, 0]))
+        >>> p.log_prob(torch.tensor([0.0, 1.0]))[0]
+        tensor([-0.9189, -0.6931])
+    """
+
+    has_rsample = False
+    support = constraints.real
+
+    def __init__(self, groups: list[tuple[Tensor, Distribution]], back: Tensor) -> None:
+        self.groups, self.back = groups, back
+        lead = groups[0][1].batch_shape[:-1]
+        super().__init__(torch.Size((*lead, len(back))), validate_args=False)
+
+    @property
+    def arg_constraints(self) -> dict[str, constraints.Constraint]:
+        """Nothing: the groups have their own."""
+        return {}
+
+    def _join(self, parts: list[Tensor]) -> Tensor:
+        return taken(parts[0] if len(parts) == 1 else torch.cat(parts, -1), self.back)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density or probability of each entry."""
+        value = value.to(_precision(self.groups[0][1]))
+        found = [p.log_prob(taken(value, columns)) for columns, p in self.groups]
+        return self._join(found)
+
+    def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
+        """Draw every group from the same noise, one after the other."""
+        like = _precision(self.groups[0][1])
+        with torch.no_grad():
+            return self._join([_draw(p, shape, noise).to(like) for _, p in self.groups])
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw without gradient, with the ambient noise."""
+        from senzai.core.random import current_noise
+
+        return self.from_noise(tuple(sample_shape), current_noise())
+
+    @property
+    def mean(self) -> Tensor:
+        """Not defined: categories have none. See :attr:`mode`."""
+        raise NotImplementedError
+
+    @property
+    def mode(self) -> Tensor:
+        """What stands for each entry: the mean of numbers, the median of steps, the likeliest category."""
+        like = _precision(self.groups[0][1])
+        return self._join([_representative(p).to(like) for _, p in self.groups])
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Mixed:
+        """Return the same distribution with a larger batch shape."""
+        lead = tuple(batch_shape)[:-1]
+        return Mixed([(c, p.expand((*lead, len(c)))) for c, p in self.groups], self.back)
+
+
+def taken(x: Tensor, places: Tensor) -> Tensor:
+    """Return the entries at some places of the last dimension; where they lie side by side, as a view, not a copy."""
+    run = _run(places)
+    return x.index_select(-1, places) if run is None else x.narrow(-1, *run)
+
+
+def _run(places: Tensor) -> tuple[int, int] | None:
+    """Return first place and length of places that follow each other; found once for each tensor of places."""
+    known: tuple[int, int] | bool | None = getattr(places, "_run", False)
+    if isinstance(known, bool):
+        first, n = int(places[0]), len(places)
+        known = (first, n) if torch.equal(places, torch.arange(first, first + n, device=places.device)) else None
+        places._run = known  # type: ignore[attr-defined]  # kept with the tensor it is about
+    return known
+
+
+def _representative(p: Distribution) -> Tensor:
+    if isinstance(p, Bernoulli):
+        return (p.logits > 0).to(p.logits.dtype)
+    if isinstance(p, Inflated):
+        return torch.where(p.gate > 0, p.at.to(p.gate), _representative(p.inner).to(p.gate))
+    return p.mode if isinstance(p, Steps | Categorical) else point_of_numbers(p)
+
+
+def point_of_numbers(p: Distribution) -> Tensor:
+    """Return the mean, or where there is none the mode."""
+    mean = p.mean
+    return torch.where(torch.isfinite(mean), mean, p.mode)
+
+
+def _precision(p: Distribution) -> torch.dtype:
+    p = p.inner if isinstance(p, Inflated) else p
+    first = p.logits if isinstance(p, Bernoulli | Categorical) else getattr(p, "loc", getattr(p, "log_mean", None))
+    return torch.float32 if first is None else first.dtype
+
+
+@_draw.register(Mixed)
+def _(p: Mixed, shape: Shape, noise: Noise) -> Tensor:
+    return p.from_noise(shape, noise)
+
+
+@point.register(Mixed)
+def _(p: Mixed) -> Tensor:
+    return p.mode
+
+
+@stand_in.register(Mixed)
+def _(p: Mixed) -> Tensor:
+    return torch.zeros(p.batch_shape, device=p.back.device)
+
+
+# --- family ---------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Layout:
+    """Where the columns of one group are, and where their raw numbers.
+
+    Args:
+        sort: Type of distribution.
+        columns: Columns of the group, ``(d_g,)``.
+        raw: Places of their raw numbers, ``(d_g, n)``.
+        real: True where a place is one and not filling (categories), ``(d_g, n)``; ``None``: everywhere.
+        spike: The value of each that has a probability of its own, ``(d_g,)``; ``None``: of none.
+    """
+
+    sort: str
+    columns: Tensor
+    raw: Tensor
+    real: Tensor | None = None
+    spike: Tensor | None = None
+
+    def to(self, device: torch.device) -> Layout:
+        """Return the same on a device."""
+        real, spike = (None if t is None else t.to(device) for t in (self.real, self.spike))
+        return Layout(self.sort, self.columns.to(device), self.raw.to(device), real, spike)
+
+
+N_RAW = {"normal": 2, "student_t": 3, "steps": 2, "count": 2, "binary": 1}
+
+
+@part("family", "mixed")
+@example(data="mixed", excused={"density": "Its columns have supports of their own; `support` cannot say so."})
+@final
+@dataclass(frozen=True, kw_only=True)
+class MixedFamily(Family):
+    r"""Rows whose columns have different types: the likelihood of tables.
+
+    Sorts of columns: ``normal`` and ``student_t`` (location, scale), ``steps`` (ordered values with known cut points,
+    see :class:`Steps`), ``count`` (negative binomial), ``binary`` (Bernoulli), ``category`` (categorical). Columns of
+    one sort are computed together; categories in groups of about equal size.
+
+    Args:
+        sorts: Sort of each column.
+        sizes: Number of values of each column, 0 for numbers.
+        cuts: Cut points of each column of the sort ``steps``, ascending, in the order of those columns.
+        spikes: For each column, a value that has a probability of its own (see :class:`Inflated`), its log odds being
+            the last raw number, or ``None``; nothing: for no column. Numbers, steps and counts can have one.
+        floor: Least scale.
+
+    Example:
+        >>> family = MixedFamily(sorts=("normal", "category"), sizes=(0, 3), cuts=())
+        >>> family.raw_shape((2,))
+        (5,)
+        >>> family(torch.zeros(4, 5), (2,)).log_prob(torch.tensor([0.0, 2.0])).shape
+        torch.Size([4])
+    """
+
+    sorts: tuple[str, ...]
+    sizes: tuple[int, ...]
+    cuts: tuple[tuple[float, ...], ...] = ()
+    spikes: tuple[float | None, ...] = ()
+    floor: float = 0.1
+    support: ClassVar[Support] = "mixed"
+
+    def __post_init__(self) -> None:
+        need_positive("floor", self.floor)
+        if not self.sorts or len(self.sorts) != len(self.sizes):
+            raise SettingError(
+                f"Every column has a sort and a size, but got {len(self.sorts)} sorts and {len(self.sizes)} sizes."
+            )
+        if unknown := sorted(set(self.sorts) - set(SORTS)):
+            raise SettingError(f"A column is one of {', '.join(SORTS)}, but got {unknown[0]!r}.")
+        for sort, size in zip(self.sorts, self.sizes, strict=True):
+            if sort in ("steps", "category"):
+                need_at_least("sizes", size, 2)
+        stepped = [size for sort, size in zip(self.sorts, self.sizes, strict=True) if sort == "steps"]
+        if [len(c) + 1 for c in self.cuts] != stepped:
+            raise SettingError("Every column of steps has one cut point less than it has values.")
+        if self.spikes and len(self.spikes) != len(self.sorts):
+            raise SettingError(
+                f"Every column has a spike or None, but got {len(self.spikes)} for {len(self.sorts)} columns."
+            )
+        for sort, spike in zip(self.sorts, self.spikes or (), strict=False):
+            if spike is not None and sort in ("binary", "category"):
+                raise SettingError(f"Numbers, steps and counts can have a spike, but a column is of the sort {sort!r}.")
+
+    # --- raw numbers ------------------------------------------------------------------------------------------------
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """How many raw numbers each column has."""
+        pairs = zip(self.sorts, self.sizes, strict=True)
+        spiked = [s is not None for s in self.spikes] or [False] * len(self.sorts)
+        plain = (size if sort == "category" else N_RAW[sort] for sort, size in pairs)
+        return tuple(n + s for n, s in zip(plain, spiked, strict=True))
+
+    def _spike(self, column: int) -> float | None:
+        return self.spikes[column] if self.spikes else None
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        """One name per raw number: the column and the place in it."""
+        return tuple(f"{i}.{j}" for i, n in enumerate(self.widths) for j in range(n))
+
+    def raw_shape(self, event: tuple[int, ...]) -> tuple[int, ...]:
+        """All raw numbers in one row, column after column."""
+        if tuple(event) != (len(self.sorts),):
+            raise SettingError(f"This family has {len(self.sorts)} columns, but the event is {event}.")
+        return (sum(self.widths),)
+
+    @cached_property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The groups of columns."""
+        starts = torch.tensor([0, *self.widths]).cumsum(0)
+        found = []
+        for sort, columns in self._grouped():
+            at = torch.tensor(columns)
+            width = torch.tensor([self.widths[i] for i in columns])
+            offset = torch.arange(int(width.max()))
+            real = offset < width[:, None]
+            raw = starts[at][:, None] + torch.where(real, offset, torch.zeros_like(offset))
+            spikes = [s for s in map(self._spike, columns) if s is not None]
+            spike = torch.tensor(spikes, dtype=torch.float64) if spikes else None
+            found.append(Layout(sort, at, raw, real if sort == "category" else None, spike))
+        return tuple(found)
+
+    def _grouped(self) -> list[tuple[str, list[int]]]:
+        """Columns by sort; categories of about the same size together, so that little is filled up and computed.
+
+        Steps only look their cut points up, in a table that is filled up.
+        """
+        groups: dict[tuple[int, int, bool], list[int]] = {}
+        for i, (sort, size) in enumerate(zip(self.sorts, self.sizes, strict=True)):
+            large = (size - 1).bit_length() // 2 if sort == "category" else 0
+            groups.setdefault((SORTS.index(sort), large, self._spike(i) is not None), []).append(i)
+        return [(SORTS[sort], columns) for (sort, *_), columns in sorted(groups.items())]
+
+    @cached_property
+    def back(self) -> Tensor:
+        """Place of each column when the groups stand one after the other."""
+        return torch.argsort(torch.cat([g.columns for g in self.layouts]))
+
+    @cached_property
+    def _cut_of(self) -> dict[int, tuple[float, ...]]:
+        stepped = [i for i, sort in enumerate(self.sorts) if sort == "steps"]
+        return dict(zip(stepped, self.cuts, strict=True))
+
+    @cached_property
+    def _placed(self) -> dict[Any, Any]:
+        return {}
+
+    def _on(self, like: Tensor) -> tuple[tuple[Layout, ...], list[Tensor | None], Tensor]:
+        """Return layouts, cut points and the way back where ``like`` is and in its precision, made once."""
+        device, key = like.device, (like.device, like.dtype)
+        if key not in self._placed:
+            cuts = [self.table_of_cuts(g.columns.tolist()) if g.sort == "steps" else None for g in self.layouts]
+            self._placed[key] = (
+                tuple(g.to(device) for g in self.layouts), [None if c is None else c.to(like) for c in cuts],
+                self.back.to(device),
+            )
+        placed: tuple[tuple[Layout, ...], list[Tensor | None], Tensor] = self._placed[key]
+        return placed
+
+    def table_of_cuts(self, columns: list[int]) -> Tensor:
+        """Return the cut points of some columns of steps, ``(d, longest)``, filled up out of reach."""
+        rows = [self._cut_of[i] for i in columns]
+        longest = max(len(r) for r in rows)
+        filled = [[*r, *(WIDE + 1.0 + k for k in range(longest - len(r)))] for r in rows]
+        return torch.tensor(filled, dtype=torch.float64)
+
+    # --- distribution -----------------------------------------------------------------------------------------------
+    def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
+        """Return independent columns."""
+        layouts, cuts, back = self._on(raw)
+        groups = []
+        for g, cut in zip(layouts, cuts, strict=True):
+            numbers = taken(raw, g.raw.reshape(-1)).unflatten(-1, tuple(g.raw.shape))
+            groups.append((g.columns, self._group(g, numbers, cut)))
+        return over_event(Mixed(groups, back), event)
+
+    def _group(self, g: Layout, raw: Tensor, cuts: Tensor | None) -> Distribution:
+        if g.spike is not None:
+            inner = self._plain(g, raw[..., :-1], cuts)
+            return Inflated(inner, raw[..., -1], g.spike.to(raw.dtype), discrete=g.sort in ("steps", "count"))
+        return self._plain(g, raw, cuts)
+
+    def _plain(self, g: Layout, raw: Tensor, cuts: Tensor | None) -> Distribution:
+        if g.real is not None:
+            return Categorical(logits=raw.masked_fill(~g.real, -1e30), validate_args=False)
+        numbers = raw.unbind(-1)
+        if g.sort == "binary":
+            return Bernoulli(logits=numbers[0], validate_args=False)
+        if g.sort == "count":
+            return NegativeBinomial(tame(numbers[0], LOG_MEAN_LIMIT), tame(numbers[1], LOG_DISPERSION_LIMIT))
+        loc, scale = numbers[0], positive(numbers[1], self.floor)
+        if cuts is not None:
+            return Steps(loc, scale, cuts)
+        return Normal(loc, scale, validate_args=False) if g.sort == "normal" else StudentT(
+            loc, scale, positive(numbers[2], 2.0)
+        )
+
+    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Each column at its marginal."""
+        x = torch.where(weight > 0, x, torch.zeros_like(x))
+        out = x.new_zeros(sum(self.widths))
+        for g in self.layouts:
+            column, seen = x[:, g.columns], weight[:, g.columns]
+            values = self._start(g, column, seen) if g.spike is None else self._start_spiked(g, column, seen)
+            real = torch.ones_like(g.raw, dtype=torch.bool) if g.real is None else g.real
+            out[g.raw[real]] = values.to(out.dtype)[real]
+        return out
+
+    def _start_spiked(self, g: Layout, x: Tensor, weight: Tensor) -> Tensor:
+        """The value has its share, and the rest starts at the rest's marginal."""
+        assert g.spike is not None
+        least, there = half_count(weight), (x - g.spike.to(x.dtype)).abs() < NEAR
+        share = weighted_mean(there.to(weight.dtype), weight) * (1 - 2 * least) + least
+        inner = self._start(g, x, weight * ~there)
+        return torch.cat([inner, torch.logit(share)[:, None].to(inner)], -1)
+
+    def _start(self, g: Layout, x: Tensor, weight: Tensor) -> Tensor:
+        if g.sort == "category":
+            least = half_count(weight)
+            codes = torch.stack([weighted_mean((x == k).to(weight.dtype), weight) for k in range(g.raw.shape[1])], -1)
+            n = g.real.sum(-1, keepdim=True) if g.real is not None else x.new_tensor(1.0)
+            return (codes * (1 - least)[:, None] + least[:, None] / n).log()
+        if g.sort == "binary":
+            least = half_count(weight)
+            return torch.logit((weighted_mean(x, weight) * (1 - 2 * least) + least).clamp(1e-6, 1 - 1e-6))[:, None]
+        if g.sort == "count":
+            mean, variance = weighted_moments(x, weight)
+            return torch.stack([log_count(x, weight), log_dispersion_of(mean, variance)], -1)
+        if g.sort == "steps":
+            one = positive_raw(torch.ones(x.shape[1], dtype=x.dtype), self.floor)
+            return torch.stack([torch.zeros_like(one), one], -1)
+        mean, sd = start_moments(x, weight)
+        sd = sd.clamp_min(2 * self.floor)
+        if g.sort == "normal":
+            return torch.stack([mean, positive_raw(sd, self.floor)], -1)
+        scale = (sd * 0.9).clamp_min(2 * self.floor)
+        extra = positive_raw(torch.full_like(sd, 8.0), 0.0)
+        return torch.stack([mean, positive_raw(scale, self.floor), extra], -1)

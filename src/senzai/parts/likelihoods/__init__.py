@@ -1,0 +1,5 @@
+"""Likelihoods: ``likelihood(z, c=None) -> p(x | z)``."""
+
+from .autoregressive import MADE as MADE
+from .autoregressive import PixelCNN as PixelCNN
+from .decoded import Likelihood as Likelihood

@@ -1,0 +1,24 @@
+"""Priors over latents: ``prior(c=None) -> p(z)``."""
+
+from .aggregate import ExemplarPrior as ExemplarPrior
+from .aggregate import VampPrior as VampPrior
+from .autoregressive import AutoregressivePrior as AutoregressivePrior
+from .codes import CodePrior as CodePrior
+from .codes import IndependentCodes as IndependentCodes
+from .codes import TransformerCodes as TransformerCodes
+from .codes import UniformCodes as UniformCodes
+from .flow import FlowPrior as FlowPrior
+from .flow_matching import FlowMatchingPrior as FlowMatchingPrior
+from .manifold import BernoulliPrior as BernoulliPrior
+from .manifold import CategoricalPrior as CategoricalPrior
+from .manifold import DirichletPrior as DirichletPrior
+from .manifold import LogisticNormalPrior as LogisticNormalPrior
+from .manifold import UniformSpherePrior as UniformSpherePrior
+from .manifold import WrappedNormalPrior as WrappedNormalPrior
+from .normal import LearnedNormal as LearnedNormal
+from .normal import MixtureOfNormals as MixtureOfNormals
+from .normal import StandardNormal as StandardNormal
+from .resampled import ResampledPrior as ResampledPrior
+from .two_stage import FullMixture as FullMixture
+from .two_stage import MovedPrior as MovedPrior
+from .two_stage import TwoStagePrior as TwoStagePrior

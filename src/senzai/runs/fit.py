@@ -1,0 +1,214 @@
+"""From data to a trained run: open, build, train, save."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.errors import BundleError
+from ..core.files import user_path
+from ..core.random import derive, forked
+from ..data import Dataset, Schema, open_data
+from ..data.sources import is_at_hand
+from ..data.table.databases import without_password
+from ..models.base import LatentModel
+from ..objectives.base import Objective
+from ..recipes import Frame, build
+from ..training import bundle
+from ..training.comms import is_main, process_group
+from ..training.listeners import Listener
+from ..training.places import Place, reopened, reserved
+from .training.after_fit import refuse_sampler
+from .training.launch import launch
+from .training.requests import lengthened, sort_settings
+from .run import Run
+from .training.train import IN_MEMORY, listeners_of, train
+
+ROWS_TO_INITIALISE = 10_000
+
+
+def fit(
+    data: object,
+    *,
+    recipe: str = "vae",
+    out: str | Path | None = None,
+    kind: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: bool | None = None,
+    tensorboard: bool = False,
+    devices: int = 1,
+    listeners: Sequence[Listener] = (),
+    announce: Callable[[Dataset, bundle.Spec], None] | None = None,
+    **more: Any,
+) -> Run:
+    """Train a model on a user's data.
+
+    Args:
+        data: Path, built-in name (``"digits"``), array, tensor, DataFrame, list, or ``(X, y)``.
+        recipe: Name of a recipe; see ``senzai recipes``.
+        out: Folder of the run; ``None`` keeps it in memory (save it later with ``run.save``).
+        kind: Kind of the data, where it should not be detected.
+        settings: Settings by name: of training (``lr``), of the model (``n_latent``), of the kind (``size``).
+        overwrite: Replace the run in ``out``, if there is one, once the new one is finished; other files in the folder
+            stay.
+        progress: Show a progress bar on stderr; by default when stderr is a terminal.
+        tensorboard: Also write TensorBoard logs into the run.
+        devices: Processes to train with (needs ``out``).
+        listeners: Told of every event of training (in one process only), after the run's own.
+        announce: Called before training with the data as they were understood and the spec (in one process only).
+        **more: Further settings by name.
+
+    Returns:
+        The trained run.
+
+    Raises:
+        UserError: Data or settings cannot be used; the message says why and what to do.
+        TrainingError: The loss would not stay finite, or the folder was removed in the meantime.
+        RunInterrupted: A signal came; the run is saved and can be resumed.
+
+    Example:
+        >>> run = fit("digits", steps=2, n_latent=2)
+        >>> run.encode(run.dataset("digits")).shape
+        (1797, 2)
+    """
+    given = {**(settings or {}), **more}
+    request = sort_settings(data, recipe, kind, given)
+    if devices > 1 and "RANK" not in os.environ:
+        return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices)
+    with reserved(out, overwrite=overwrite, main=is_main()) as place:
+        dataset = open_data(data, kind=request.kind, options=request.data)
+        wanted = request.training.proposed(dataset.propose().training)
+        model, objective = make(recipe, dataset, request.model, wanted.seed)
+        refuse_sampler(model, dataset, wanted)
+        spec = bundle.new_spec(
+            recipe=recipe, settings=given, training=wanted, data_schema=dataset.schema.model_dump(mode="json"),
+            source=name_of(data), model=model, objective=objective,
+        )
+        with process_group() as comms:
+            place.create(lambda folder: bundle.save_spec(folder, spec))
+            if announce is not None:
+                announce(dataset, spec)
+            comms.barrier()
+            heard = [*listeners_of(wanted, place, comms, _shown(progress), tensorboard), *listeners]
+            return train(dataset, model, objective, spec, place, comms, heard, fresh=True)
+
+
+def resume(path: str | Path, *, data: object = None, progress: bool | None = None, **more: Any) -> Run:
+    """Go on with a run that was stopped, to the same weights as if it had not been.
+
+    Where a run was being trained to replace the one in the folder, it is that one which goes on.
+
+    Args:
+        path: Folder of the run.
+        data: The same data, where they did not come from a path.
+        progress: As in :func:`fit`.
+        **more: ``epochs`` or ``steps`` may be raised; every other setting is the run's own.
+
+    Raises:
+        BundleError: There is nothing to resume, or the data are not the same.
+        OutputError: Another process trains in the folder.
+    """
+    with reopened(user_path(path), main=is_main()) as place:
+        return _go_on(place, data, more, progress=_shown(progress))
+
+
+def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: bool) -> Run:
+    folder = place.work
+    assert folder is not None  # it was opened
+    begun = (folder / bundle.CHECKPOINT).is_file()
+    if not begun and (folder / bundle.WEIGHTS).is_file():
+        raise BundleError(
+            f"The run {str(folder)!r} is finished, and it was saved from memory, without the state of its optimiser. "
+            "Use it, or train on with senzai.train_on(run, data)."
+        )
+    spec = bundle.read_spec(folder)
+    schema = Schema.model_validate(spec.data_schema)
+    longer = spec.model_copy(update={"training": lengthened(spec.training, more)})
+    request = sort_settings(None, spec.recipe, schema.kind, spec.settings)
+    dataset = open_data(source_of(spec, data), kind=schema.kind, options=request.data)
+    if dataset.schema.fingerprint != schema.fingerprint:
+        raise BundleError(
+            f"Resuming needs the very data of the run ({schema.n_rows} rows, {schema.fingerprint}), but got "
+            f"{dataset.schema.n_rows} rows, {dataset.schema.fingerprint}. Give the same data, or train a new run."
+        )
+    if begun:
+        with forked(0):
+            model, objective = spec.make_model(), spec.make_objective()
+    else:  # killed before the first checkpoint: start again, from the same weights
+        model, objective = make(spec.recipe, dataset, request.model, spec.training.seed)
+    with process_group() as comms:
+        if longer != spec and comms.is_main:
+            bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
+        heard = listeners_of(longer.training, place, comms, progress, tensorboard=False)
+        return train(dataset, model, objective, longer, place, comms, heard, fresh=False)
+
+
+def source_of(spec: bundle.Spec, data: object = None) -> object:
+    """Return the data if given, else what a run was trained on.
+
+    Raises:
+        BundleError: That is not to be had without help.
+    """
+    if data is not None:
+        return data
+    if is_at_hand(spec.source):
+        return spec.source
+    raise BundleError(
+        f"The run was trained on {spec.source!r}, which is not here. "
+        "Put it back, or give the data: senzai.resume(path, data=...)."
+    )
+
+
+def make(
+    recipe: str, dataset: Dataset, settings: Mapping[str, Any], seed: int
+) -> tuple[LatentModel, Objective]:
+    """Return a recipe's model, initialised from training rows, and its objective."""
+    proposal = dataset.propose()
+    rows = dataset.split_indices()["train"]
+    some = rows
+    if len(rows) > ROWS_TO_INITIALISE:  # at random: data are often sorted
+        rng = np.random.default_rng(derive(seed, "rows to initialise"))
+        some = np.sort(rng.choice(rows, ROWS_TO_INITIALISE, replace=False))
+    with forked(derive(seed, "weights")):
+        first = dataset.batch(some)
+        frame = Frame(
+            dataset.schema.event_shape, proposal.family, dict(proposal.family_settings), tuple(proposal.shared),
+            proposal.network, masked=first.mask is not None,
+            n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
+            n_condition=0 if first.c is None else first.c.shape[1], settings=dict(settings),
+            own_encoder=proposal.encoder, encoder_settings=dict(proposal.encoder_settings),
+            n_labelled=n_labelled(dataset, rows),
+        )
+        model, objective = build(recipe, frame)
+        model.initialise(first)
+    return model, objective
+
+
+def n_labelled(dataset: Dataset, rows: np.ndarray[Any, Any]) -> int:
+    """Return how many of some rows have a label."""
+    targets = dataset.rows.targets
+    if targets.y is None:
+        return 0
+    return len(rows) if targets.known is None else int(targets.known[torch.from_numpy(rows)].sum())
+
+
+def name_of(data: object) -> str:
+    """Return what a run calls its data: where they are, if they can be found again."""
+    if isinstance(data, str | Path):
+        lite, _, file = str(data).partition(":///")
+        if lite == "sqlite" and os.path.isfile(file):
+            return f"sqlite:///{Path(file).resolve()}"
+        there = os.path.exists(os.path.expanduser(data))
+        return str(user_path(data).resolve()) if there else without_password(str(data))
+    return f"a {type(data).__name__}{IN_MEMORY}"
+
+
+def _shown(progress: bool | None) -> bool:
+    return sys.stderr.isatty() if progress is None else progress

@@ -1,0 +1,49 @@
+"""Feeds of a run: which rows train and validate, from memory if they fit, in what pieces."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...core.memory import free_memory
+from ...core.random import derive
+from ...data import Dataset
+from ...training.comms import Comms
+from ...training.feed import Feed, Plan
+from ...training.settings import TrainSettings
+
+COPIES = 4
+"""Times its size that rows on disk take while they are brought to memory."""
+VALIDATION_ROWS = 1024
+"""Most rows that are validated at once."""
+
+
+def feeds(
+    dataset: Dataset, settings: TrainSettings, device: torch.device, comms: Comms
+) -> tuple[Feed, Feed | None]:
+    """Return the feeds of training and validation rows."""
+    parts = dataset.split_indices()
+    budget = settings.memory_gb * 1e9 if settings.memory_gb else free_memory() / 3
+    needed = dataset.rows.nbytes * (1 if dataset.rows.in_memory else COPIES)
+    in_memory = needed <= budget and dataset.schema.options.get("in_memory") is not False
+    batch_size = settings.chosen_batch_size(len(parts["train"]))
+
+    def feed(index: Any, rows_at_once: int, accumulate: int) -> Feed:
+        plan = Plan(len(index), rows_at_once, settings.seed, comms.world)
+        return Feed(
+            dataset.rows, index, plan, device=device, in_memory=in_memory, rank=comms.rank, world=comms.world,
+            accumulate=accumulate,
+        )
+
+    train = feed(parts["train"], batch_size, settings.accumulate)
+    held = parts["validation"]
+    if len(held) > settings.max_validation_rows:  # any of them, since data are often sorted
+        chosen = np.random.default_rng(derive(settings.seed, "validation rows"))
+        held = np.sort(chosen.choice(held, settings.max_validation_rows, replace=False))
+    if len(held) == 0:
+        return train, None
+    pieces = ceil(len(held) / VALIDATION_ROWS)  # nearly equal ones, so that no small rest is left out
+    return train, feed(held, ceil(len(held) / pieces), 1)

@@ -1,0 +1,99 @@
+"""Which setting belongs to whom: one flat list of names from the user, three places that understand them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...core.errors import SettingError
+from ...core.registry import suggestion
+from ...data import KINDS, detect_kind
+from ...data.options import names_of
+from ...recipes.frame import names
+from ...training.settings import TrainSettings
+
+SPLIT_SEED = "split_seed"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, sorted.
+
+    Args:
+        recipe: Name of the recipe.
+        kind: Kind of the data.
+        data: Options of the kind.
+        model: Settings of the recipe's parts.
+        training: Settings of the loop.
+    """
+
+    recipe: str
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    training: TrainSettings = field(default_factory=TrainSettings)
+
+
+def sort_settings(source: object, recipe: str, kind: str | None, settings: Mapping[str, Any]) -> Request:
+    """Sort settings by whom they belong to.
+
+    ``seed`` is the seed of training; the division into training, validation and test rows has its own,
+    ``split_seed``, so that runs with several seeds see the same rows.
+
+    Raises:
+        SettingError: Nobody knows a setting; the nearest name is suggested.
+
+    Example:
+        >>> r = sort_settings("digits", "vae", None, {"lr": 0.01, "beta": 2.0, "split_seed": 3})
+        >>> r.kind, r.training.lr, r.model, r.data
+        ('images', 0.01, {'beta': 2.0}, {'seed': 3})
+    """
+    chosen = kind or detect_kind(source, settings)
+    options = set(names_of(KINDS[chosen].options)) - {"seed"}
+    train = set(TrainSettings.model_fields)
+    data: dict[str, Any] = {}
+    model: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    settable = names()
+    known = sorted({*options, *train, *settable, SPLIT_SEED})
+    for name, value in settings.items():
+        if name == SPLIT_SEED:
+            data["seed"] = value
+        elif name.startswith("schema.") and "schema" in options:
+            data["schema"] = {**data.get("schema", {}), name.partition(".")[2]: value}
+        elif name in train:
+            training[name] = value
+        elif name in options:
+            data[name] = value
+        elif name.partition(".")[0] in settable:
+            model[name] = value
+        else:
+            raise SettingError(f"Unknown setting {name!r}.{suggestion(name, known)} Known: {', '.join(known)}.")
+    return Request(recipe, chosen, data, model, TrainSettings.parse(training))
+
+
+def lengthened(training: TrainSettings, more: Mapping[str, Any]) -> TrainSettings:
+    """Return the settings of a run that goes on for more epochs or steps.
+
+    Raises:
+        SettingError: Another setting would change, or the run would become shorter.
+
+    Example:
+        >>> lengthened(TrainSettings(steps=100), {"steps": 200}).steps
+        200
+    """
+    if wrong := sorted(set(more) - {"epochs", "steps"}):
+        raise SettingError(
+            f"A run goes on with its own settings; only epochs and steps can be raised, but got {', '.join(wrong)}. "
+            "Train a new run for other settings."
+        )
+    if not more:
+        return training
+    course = "one_cycle" if training.schedule == "follow" else training.schedule  # its length is known now
+    new = TrainSettings.parse({**training.model_dump(), "epochs": None, "steps": None, "schedule": course, **more})
+    for name in ("epochs", "steps"):
+        old, now = getattr(training, name), getattr(new, name)
+        if old is not None and now is not None and now < old and training.schedule != "follow":
+            raise SettingError(f"A run can be made longer, not shorter: it has {name}={old}, but got {name}={now}.")
+    return new

@@ -1,0 +1,213 @@
+"""Training a run in its place: from a checkpoint on, to its end, and what is done when it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...core.errors import BundleError, CombinationError, OutputError, RunInterrupted, SenzaiError, TrainingError
+from ...core.files import replacing_folder, write_json, write_text
+from ...core.random import forked
+from ...data import Dataset
+from ...models.base import LatentModel
+from ...objectives.base import Objective
+from ...training import bundle
+from ...training.checkpoint import load_checkpoint, peek, save_checkpoint
+from ...training.comms import Comms
+from ...training.events import Finished, Interrupted
+from ...training.listeners import Checkpointer, EarlyStopping, History, Listener, Present, TensorBoard, as_text, drive
+from ...training.loop import Training
+from ...training.places import Place
+from ...training.progress_bar import ProgressBar
+from ...training.samplers import save_samplers
+from ...training.settings import TrainSettings
+from ...training.signals import Interrupt
+from .after_fit import after_fit
+from ..card import write_card
+from .feeds import feeds
+from ..run import Run
+
+IN_MEMORY = " in memory"
+
+
+def train(
+    dataset: Dataset, model: LatentModel, objective: Objective, spec: bundle.Spec, place: Place, comms: Comms,
+    listeners: list[Listener], *, fresh: bool,
+) -> Run:
+    """Train a model in its place, and return the finished run.
+
+    Raises:
+        RunInterrupted: A signal came; the run is saved and can be resumed.
+        TrainingError: The loss would not stay finite, or the folder was taken away.
+    """
+    settings = spec.training
+    device = torch.device("cuda", comms.local_rank) if torch.cuda.is_available() else torch.device("cpu")
+    model.to(device)
+    interrupt = Interrupt()
+    train, validation = feeds(dataset, settings, device, comms)
+    with forked(settings.seed, device=device), interrupt.installed():
+        training = Training(
+            model, objective, train, settings, validation=validation, comms=comms, interrupt=interrupt,
+            columns=dataset.schema.columns or (),
+        )
+        if not fresh and place.work is not None:
+            _continue(training, place.work)
+        with _rescuing(training, spec, place, listeners):
+            last = drive(training, listeners)
+    if isinstance(last, Interrupted):
+        raise RunInterrupted(f"Training was stopped by a signal after step {last.step}. {_advice(place)}", last.signal)
+    run = Run(spec, model.cpu(), folder=place.work)
+    run.heard = heard(listeners)
+    run.metrics["fit"] = summary(training, last, spec, place.folder)
+    if comms.is_main:
+        run.samplers = after_fit(run.model, dataset, settings, last.step)
+        run.metrics["fit"]["sampler"] = run.samplers.facts()
+    if comms.is_main and keeps_reference(dataset, spec):
+        from ..verbs.score import make as make_reference
+
+        with suppress(CombinationError):  # of models whose scores have no features; they say so when they are asked for
+            run.reference = make_reference(run, dataset)  # now, while the training rows are at hand
+    if comms.is_main and place.folder is not None:
+        with _rescuing(training, spec, place, listeners):
+            _finish(run, place)
+    run.folder = place.folder
+    comms.barrier()
+    return run
+
+
+def heard(listeners: list[Listener]) -> list[dict[str, Any]]:
+    """Return the lines of the history, warnings among them."""
+    from ..watching import Watch
+
+    return [line for one in listeners if isinstance(one, Watch) for line in one.lines]
+
+
+def _advice(place: Place) -> str:
+    if place.folder is None:
+        return "It had no folder, so it is lost."
+    kept = f" Until it is finished, {place.folder} is the run that was there before." if place.replaces else ""
+    return f"Continue with: senzai resume {place.folder}{kept and '.'}{kept}"
+
+
+@contextmanager
+def _rescuing(training: Training, spec: bundle.Spec, place: Place, listeners: list[Listener]) -> Iterator[None]:
+    """Save the state of a run elsewhere when its folder was taken away, and say so."""
+    try:
+        yield
+    except (SenzaiError, OSError) as err:
+        if place.held() or not place.main:
+            raise
+        step = training.progress.step
+        try:
+            where = rescue(training, spec, place, heard(listeners))
+            told = f"What was trained is in {str(where)!r}; continue with: senzai resume {where}"
+        except OutputError as no:
+            told = f"What was trained is lost, because it could not be saved beside it: {no}"
+        raise TrainingError(
+            f"The folder of a run must stay where it is while it trains, but {str(place.folder)!r} was removed or "
+            f"renamed before step {step} was saved. {told}"
+        ) from err
+
+
+def rescue(training: Training, spec: bundle.Spec, place: Place, lines: list[dict[str, Any]]) -> Path:
+    """Write the state of a run to a new folder beside the one it had; return that.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    assert place.folder is not None  # else there is nothing to rescue
+    names = (place.folder.with_name(f"{place.folder.name}-rescued{f'-{i}' if i else ''}") for i in count())
+    where = next(name for name in names if not name.exists())
+    with replacing_folder(where) as tmp:
+        bundle.save_spec(tmp, spec)
+        write_text(tmp / bundle.HISTORY, as_text(lines))
+        save_checkpoint(training, tmp / bundle.CHECKPOINT)
+    return where
+
+
+def keeps_reference(dataset: Dataset, spec: bundle.Spec) -> bool:
+    """Whether a run keeps rows that others are compared with: tables, and arrays of numbers that are in memory alone.
+
+    Rows of a file are read again when somebody asks for scores.
+    """
+    schema = dataset.schema
+    alone = schema.kind == "array" and len(schema.event_shape) == 1 and spec.source.endswith(IN_MEMORY)
+    from ..verbs.score import held_out
+
+    return (schema.kind == "table" or alone) and held_out(schema)
+
+
+def _continue(training: Training, folder: Path) -> None:
+    path = folder / bundle.CHECKPOINT
+    if not path.is_file():
+        return
+    at = peek(path)
+    end = training.total_steps if training.follow is None else at.ends_at or training.total_steps
+    if at.done and at.step >= end and bundle.has_weights_of(folder, at.step):
+        raise BundleError(
+            f"The run {str(folder)!r} is finished ({at.step} steps). Use it, or train on with more epochs=... ."
+        )
+    load_checkpoint(training, path)
+
+
+def listeners_of(
+    settings: TrainSettings, place: Place, comms: Comms, progress: bool, tensorboard: bool
+) -> list[Listener]:
+    """Return who listens to a run: first whoever may end it, then what writes, then what shows."""
+    found: list[Listener] = []
+    if settings.patience is not None:
+        found.append(EarlyStopping(settings.patience))
+    if not comms.is_main:
+        return found
+    history = None
+    if place.work is not None:
+        history = History(place.work / bundle.HISTORY, place.held)
+        saver = Checkpointer(place.work / bundle.CHECKPOINT, settings.checkpoint_seconds)
+        found += [Present(place), history, saver]
+    from ..watching import Watch
+
+    found.append(Watch(history))
+    if tensorboard and place.work is not None:
+        found.append(TensorBoard(place.work / "tensorboard"))
+    if progress:
+        found.append(ProgressBar())
+    return found
+
+
+def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path | None) -> dict[str, Any]:
+    """Return what ``fit --json`` prints."""
+    plan, bound = training.feed.plan, training.progress.best_elbo
+    return {
+        "out": None if folder is None else str(folder),
+        "recipe": spec.recipe,
+        "kind": spec.data_schema["kind"],
+        "epochs": last.step / plan.steps_per_epoch,
+        "steps": last.step,
+        "batch_size": plan.batch_size,
+        "seconds": last.seconds,
+        "samples_per_second": training.progress.rows / max(last.seconds, 1e-9),
+        "best_step": last.best_step,
+        "validation_elbo": bound if training.validation is not None and isfinite(bound) else None,
+        "early_stopped": last.early,
+        "recoveries": training.progress.recoveries,
+        "precision": "bf16" if training.dtype is torch.bfloat16 else "fp32",
+    }
+
+
+def _finish(run: Run, place: Place) -> None:
+    assert place.folder is not None and place.work is not None  # noqa: PT018  # the caller knows
+    work = place.work
+    write_json(work / bundle.METRICS, run.metrics)
+    write_card(work, place.folder.name, run.spec, run.schema, run.metrics)
+    save_samplers(work, run.samplers, run.model)
+    from ..verbs.score import save_reference
+
+    save_reference(run)
+    bundle.save_weights(work, run.model, step=run.metrics["fit"]["steps"])  # last: a run with weights is finished
+    place.stand()

@@ -1,0 +1,44 @@
+"""Ways through the latent space as rows of the user, with what changes along them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ...data import KINDS
+from ...data.lengths import ended
+from ...models import verbs
+from ...models.base import Latents
+
+if TYPE_CHECKING:
+    from ..protocol import Trained
+
+
+def interpolate(run: Trained, a: object, b: object, *, steps: int) -> Any:
+    """Return the way from one row to another; see :meth:`Run.interpolate`."""
+    first, second = run.dataset(a).batch([0]), run.dataset(b).batch([0])
+    z, c = verbs.between(run.model, first, second, steps=steps)
+    if first.lengths is None and second.lengths is None:
+        return _rows(run, z, c, None)
+    short, long = (b.tensor.shape[1] if b.lengths is None else int(b.lengths) for b in (first, second))
+    return _rows(run, z, c, torch.linspace(short, long, steps).round().long())
+
+
+def traverse(run: Trained, data: object, *, dim: int, values: tuple[float, ...] | None) -> Any:
+    """Return a row with one latent moved; see :meth:`Run.traverse`."""
+    places = None if values is None else torch.tensor([float(v) for v in values])
+    row = run.dataset(data).batch([0])
+    z, c = verbs.moved(run.model, row, dim=dim, values=places)
+    return _rows(run, z, c, None if row.lengths is None else row.lengths.expand(len(z[0])))
+
+
+def _rows(run: Trained, z: Latents, c: Tensor | None, lengths: Tensor | None) -> Any:
+    """Decode latents to rows; a pandas frame of a table says in ``attrs["changes"]`` what changes along them."""
+    from ...evaluation.changes import along
+
+    rows = ended(KINDS[run.schema.kind].decode(verbs.decode(run.model, z, c=c), run.schema), lengths)
+    if run.schema.table is not None and hasattr(rows, "attrs"):
+        rows.attrs["changes"] = [found.document() for found in along(run.model, z, c, run.schema.table)]
+    return rows

@@ -1,0 +1,170 @@
+"""Anomaly scores of a user's rows, their reasons, and who is flagged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from ...core.errors import InputError, SettingError
+from ...core.random import derive
+from ...core.registry import suggestion
+from ...data import Dataset, Schema
+from ...evaluation.scores import METHODS, Reference, Scores, make_reference, p_values, score, threshold
+from ...evaluation.units import units_of
+from ...training.checkpoint import save_tensors
+
+if TYPE_CHECKING:
+    from ..protocol import Trained
+
+REFERENCE = "reference.safetensors"
+TRAINING_ROWS, HELD_ROWS = 2000, 2000
+KEPT_NUMBERS = 10_000_000
+"""Numbers that are kept of training rows: of very wide tables, fewer rows."""
+NEEDS_NOTHING = ("elbo", "nll", "reconstruction")
+NONE_HELD_OUT = (
+    "Scores are compared with rows that were held out, but none were. Fit with validation=0.1, or use a score "
+    f"that needs none: {', '.join(NEEDS_NOTHING)}."
+)
+CODE = "latent code"
+
+
+def reference_of(run: Trained, data: object = None, scored: Dataset | None = None) -> Reference:
+    """Return what rows are compared with: kept in the run's folder, or made from the training data.
+
+    Args:
+        run: The run.
+        data: Data to make it from.
+        scored: What is being scored; if these are the training data themselves, they are at hand.
+
+    Raises:
+        InputError: It was not kept, and the training data are not there.
+    """
+    if data is None:
+        run.reference = kept_reference(run)
+    if run.reference is None and data is None and not held_out(run.schema):
+        raise InputError(NONE_HELD_OUT)
+    if run.reference is None or data is not None:
+        own = data is None and scored is not None and scored.schema.fingerprint == run.schema.fingerprint
+        run.reference = make(run, scored if own and scored is not None else run.dataset(run.source(data)))
+        save_reference(run)
+    return run.reference
+
+
+def held_out(schema: Schema) -> bool:
+    """Whether some of the rows of a run were held out of training."""
+    return schema.split.validation > 0 or schema.split.test > 0
+
+
+def kept_reference(run: Trained) -> Reference | None:
+    """Return the reference that a run has, in memory or in its folder."""
+    kept = None if run.folder is None else Path(run.folder) / REFERENCE
+    if run.reference is None and kept is not None and kept.is_file():
+        return Reference.of(load_file(kept))
+    return run.reference
+
+
+def save_reference(run: Trained) -> None:
+    """Keep the reference of a run in its folder, where it has both."""
+    if run.reference is not None and run.folder is not None:
+        write_reference(run.folder, run.reference)
+
+
+def write_reference(folder: Path, reference: Reference) -> None:
+    """Write a reference into the folder of a run."""
+    save_tensors(folder / REFERENCE, reference.tensors(), {})
+
+
+def make(run: Trained, dataset: Dataset) -> Reference:
+    """Make the reference from training rows, and from validation rows as those held out."""
+    parts = dataset.split_indices()
+    held = parts["validation"]
+    held = held if len(held) >= 5 else np.concatenate([held, parts["test"]])
+    if not len(held):
+        raise InputError(NONE_HELD_OUT)
+    seed = run.spec.training.seed
+
+    def some(index: Any, n: int) -> Any:
+        rng = np.random.default_rng(derive(seed, "reference"))
+        return dataset.batch(np.sort(rng.choice(index, min(n, len(index)), replace=False)))
+
+    most = max(200, KEPT_NUMBERS // int(np.prod(run.schema.event_shape)))
+    train, held_out = some(parts["train"], min(TRAINING_ROWS, most)), some(held, min(HELD_ROWS, most))
+    return make_reference(run.model, train, held_out, units=units_of(run.model, dataset.schema.table))
+
+
+def pieces(
+    run: Trained, dataset: Dataset, method: str, *, k: int, seed: int, reference: object = None
+) -> Iterator[Scores]:
+    """Yield the scores of each piece of the data."""
+    against = None if method in NEEDS_NOTHING and reference is None else reference_of(run, reference, dataset)
+    for _, batch in run.pieces(dataset):
+        yield score(run.model, batch, method, reference=against, k=k, seed=seed)
+
+
+def table_of(
+    run: Trained, found: Scores, method: str, *, shares: bool, contamination: float | None, false_alarm: float | None,
+    k: int, seed: int,
+) -> Any:
+    """Return scores as a frame: score, p-value and flag where asked for, and the shares of the columns."""
+    import pandas as pd
+
+    out: dict[str, Any] = {"score": found.values.double().numpy()}
+    if contamination is not None or false_alarm is not None:
+        held = reference_of(run).held_scores(run.model, method, k=k, seed=seed)  # as the rows were scored
+        p = p_values(found.values, held)
+        out["p_value"] = p.numpy()
+        if false_alarm is not None:
+            _need_share(false_alarm, len(held))
+            out["anomaly"] = (p <= false_alarm).numpy()
+        elif contamination is not None:
+            out["anomaly"] = (found.values > threshold(held, contamination)).numpy()
+    if shares:
+        names = run.schema.columns or tuple(range(found.shares.shape[1] - 1))
+        for j, name in enumerate([*names, CODE]):
+            out[f"share: {name}"] = found.shares[:, j].double().numpy()
+    return pd.DataFrame(out)
+
+
+def _need_share(alpha: float, n: int) -> None:
+    if not 0 < alpha < 1:
+        raise SettingError(f"`0 < false_alarm < 1` must hold, but got {alpha!r}. It is a share of normal rows.")
+    if alpha < 1 / (n + 1):
+        raise SettingError(
+            f"With {n} held-out rows the least p-value is {1 / (n + 1):.2g}, but got false_alarm={alpha:g}. "
+            "Allow more false alarms, or hold out more rows (validation=...)."
+        )
+
+
+def check(method: str, contamination: float | None, false_alarm: float | None) -> None:
+    """Refuse what cannot be asked for.
+
+    Raises:
+        SettingError: There is no such score, or two thresholds.
+    """
+    if method not in METHODS:
+        near = suggestion(method, list(METHODS))
+        raise SettingError(f"A score is one of {', '.join(METHODS)}, but got {method!r}.{near}")
+    if contamination is not None and false_alarm is not None:
+        raise SettingError("A threshold comes from contamination or from false_alarm, but got both. Leave one out.")
+
+
+def scores(
+    run: Trained, data: object, *, method: str, shares: bool, contamination: float | None, false_alarm: float | None,
+    k: int, seed: int, reference: object,
+) -> Any:
+    """Return scores; see :meth:`Run.score`."""
+    check(method, contamination, false_alarm)
+    dataset = run.dataset(data)
+    parts = list(pieces(run, dataset, method, k=k, seed=seed, reference=reference))
+    found = Scores(torch.cat([p.values for p in parts]), torch.cat([p.shares for p in parts]))
+    if not shares and contamination is None and false_alarm is None:
+        return found.values.double().numpy()
+    made = table_of(
+        run, found, method, shares=shares, contamination=contamination, false_alarm=false_alarm, k=k, seed=seed
+    )
+    return made if dataset.index is None else made.set_axis(dataset.index, axis=0)

@@ -1,0 +1,33 @@
+"""One process of a run on several devices; ``python -m senzai.runs.worker REQUEST``, started by ``torchrun``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from ..core.errors import RunInterrupted, SenzaiError
+from ..core.files import write_json
+from .fit import fit
+from .training.parcel import unpack
+
+
+def main(request: Path) -> int:
+    """Train this process's share; what goes wrong is written beside the request, by the first process if it knows."""
+    facts = json.loads(request.read_text(encoding="utf-8"))
+    try:
+        fit(
+            unpack(facts["data"]), recipe=facts["recipe"], out=facts["out"], kind=facts["kind"],
+            settings=facts["settings"], overwrite=facts["overwrite"],
+        )
+    except (SenzaiError, RunInterrupted) as err:
+        told = request.with_suffix(".error")
+        if os.environ.get("RANK") == "0" or not told.exists():
+            write_json(told, {"type": type(err).__name__, "message": str(err), "exit_code": err.exit_code})
+        return err.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
