@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,8 @@ from ..objectives.base import Player, Terms
 from .adamw import AdamW, Group
 from .comms import Comms
 from .feed import Piece
+from .meter import Fine
 from .settings import TrainSettings
-
-Fine: TypeAlias = bool | Tensor
-"""Whether all was finite: known on a CPU, on an accelerator a tensor that nobody has waited for."""
 
 
 class PlayerLoss(nn.Module):
