@@ -30,6 +30,7 @@ from .numeric import (
     weighted_moments,
 )
 from .ops import Shape, _draw, point, stand_in
+from .side_by_side import SideBySide, side_by_side
 from .steps import WIDE, Steps
 
 SORTS = ("normal", "student_t", "steps", "count", "binary", "category")
@@ -50,6 +51,8 @@ class Mixed(Distribution):
         groups: Columns of each group, ``(d_g,)``, with their elementwise distribution of shape ``(*lead, d_g)``.
         back: For each column, its place when the groups stand one after the other, ``(d,)``.
 
+    What a family makes from raw numbers (:meth:`made`) is scored without its groups, which are made when asked for.
+
     Example:
         >>> p = Mixed([(torch.tensor([1]), Bernoulli(logits=torch.zeros(3, 1))),
         ...            (torch.tensor([0]), Normal(torch.zeros(3, 1), 1.0))], torch.tensor([1, 0]))
@@ -60,10 +63,25 @@ class Mixed(Distribution):
     has_rsample = False
     support = constraints.real
 
-    def __init__(self, groups: list[tuple[Tensor, Distribution]], back: Tensor) -> None:
-        self.groups, self.back = groups, back
-        lead = groups[0][1].batch_shape[:-1]
+    def __init__(
+        self, groups: list[tuple[Tensor, Distribution]], back: Tensor, *, raw: tuple[MixedFamily, Tensor] | None = None
+    ) -> None:
+        self.raw, self.back = raw, back
+        if raw is None:
+            self.groups = groups
+        lead = groups[0][1].batch_shape[:-1] if raw is None else raw[1].shape[:-1]
         super().__init__(torch.Size((*lead, len(back))), validate_args=False)
+
+    @classmethod
+    def made(cls, family: MixedFamily, raw: Tensor) -> Mixed:
+        """Return what a family makes of raw numbers, ``(*lead, n)``."""
+        return cls([], family.back_on(raw), raw=(family, raw))
+
+    @cached_property
+    def groups(self) -> list[tuple[Tensor, Distribution]]:
+        """Columns of each group with their distribution."""
+        assert self.raw is not None  # else they were given
+        return self.raw[0].groups(self.raw[1])
 
     @property
     def arg_constraints(self) -> dict[str, constraints.Constraint]:
@@ -75,6 +93,8 @@ class Mixed(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density or probability of each entry."""
+        if self.raw is not None:
+            return self.raw[0].log_prob(self.raw[1], value)
         value = value.to(_precision(self.groups[0][1]))
         found = [p.log_prob(taken(value, columns)) for columns, p in self.groups]
         return self._join(found)
@@ -105,6 +125,8 @@ class Mixed(Distribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> Mixed:
         """Return the same distribution with a larger batch shape."""
         lead = tuple(batch_shape)[:-1]
+        if self.raw is not None:
+            return Mixed.made(self.raw[0], self.raw[1].expand(*lead, -1))
         return Mixed([(c, p.expand((*lead, len(c)))) for c, p in self.groups], self.back)
 
 
@@ -182,6 +204,16 @@ class Layout:
         """Return the same on a device."""
         real, spike = (None if t is None else t.to(device) for t in (self.real, self.spike))
         return Layout(self.sort, self.columns.to(device), self.raw.to(device), real, spike)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What a family knows about its columns, on one device and in one precision."""
+
+    layouts: tuple[Layout, ...]
+    cuts: list[Tensor | None]
+    back: Tensor
+    order: SideBySide
 
 
 N_RAW = {"normal": 2, "student_t": 3, "steps": 2, "count": 2, "binary": 1}
@@ -304,20 +336,35 @@ class MixedFamily(Family):
         return dict(zip(stepped, self.cuts, strict=True))
 
     @cached_property
-    def _placed(self) -> dict[Any, Any]:
+    def _placed(self) -> dict[Any, Placed]:
         return {}
 
-    def _on(self, like: Tensor) -> tuple[tuple[Layout, ...], list[Tensor | None], Tensor]:
-        """Return layouts, cut points and the way back where ``like`` is and in its precision, made once."""
+    def _on(self, like: Tensor) -> Placed:
+        """Return what is known about columns where ``like`` is and in its precision, made once."""
         device, key = like.device, (like.device, like.dtype)
         if key not in self._placed:
             cuts = [self.table_of_cuts(g.columns.tolist()) if g.sort == "steps" else None for g in self.layouts]
-            self._placed[key] = (
+            self._placed[key] = Placed(
                 tuple(g.to(device) for g in self.layouts), [None if c is None else c.to(like) for c in cuts],
-                self.back.to(device),
+                self.back.to(device), self.order.to(like),
             )
-        placed: tuple[tuple[Layout, ...], list[Tensor | None], Tensor] = self._placed[key]
-        return placed
+        return self._placed[key]
+
+    def back_on(self, like: Tensor) -> Tensor:
+        """Return :attr:`back` where ``like`` is."""
+        return self._on(like).back
+
+    @cached_property
+    def order(self) -> SideBySide:
+        """How columns are scored together."""
+        stepped = [i for i, sort in enumerate(self.sorts) if sort == "steps"]
+        cuts = self.table_of_cuts(stepped) if stepped else torch.zeros(0, 0, dtype=torch.float64)
+        spikes = self.spikes or (None,) * len(self.sorts)
+        return side_by_side(self.sorts, self.sizes, self.widths, spikes, cuts, floor=self.floor)
+
+    def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
+        """Return the log density of each column of ``x``, ``(*lead, d)``, given raw numbers ``(*lead, n)``."""
+        return self._on(raw).order.log_prob(raw, x)
 
     def table_of_cuts(self, columns: list[int]) -> Tensor:
         """Return the cut points of some columns of steps, ``(d, longest)``, filled up out of reach."""
@@ -329,12 +376,16 @@ class MixedFamily(Family):
     # --- distribution -----------------------------------------------------------------------------------------------
     def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
         """Return independent columns."""
-        layouts, cuts, back = self._on(raw)
-        groups = []
-        for g, cut in zip(layouts, cuts, strict=True):
+        return over_event(Mixed.made(self, raw), event)
+
+    def groups(self, raw: Tensor) -> list[tuple[Tensor, Distribution]]:
+        """Return the distribution of each group of columns."""
+        placed = self._on(raw)
+        found = []
+        for g, cut in zip(placed.layouts, placed.cuts, strict=True):
             numbers = taken(raw, g.raw.reshape(-1)).unflatten(-1, tuple(g.raw.shape))
-            groups.append((g.columns, self._group(g, numbers, cut)))
-        return over_event(Mixed(groups, back), event)
+            found.append((g.columns, self._group(g, numbers, cut)))
+        return found
 
     def _group(self, g: Layout, raw: Tensor, cuts: Tensor | None) -> Distribution:
         if g.spike is not None:
