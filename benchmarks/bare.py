@@ -42,7 +42,9 @@ def drawn(h: Tensor) -> tuple[Tensor, Tensor]:
     return loc + torch.randn_like(loc) * log_scale.exp(), rate
 
 
-def bit_steps(data: Tensor, *, batch_size: int, hidden: int = 512, n_latent: int = 16, lr: float = 1e-3) -> Iterator[None]:
+def bit_steps(
+    data: Tensor, *, batch_size: int, hidden: int = 512, n_latent: int = 16, lr: float = 1e-3
+) -> Iterator[None]:
     """Train a VAE of bits with one hidden layer on each side, Adam and the closed-form rate."""
     encoder = nn.Sequential(nn.Linear(data.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 2 * n_latent))
     decoder = nn.Sequential(nn.Linear(n_latent, hidden), nn.ReLU(), nn.Linear(hidden, data.shape[1]))

@@ -122,7 +122,7 @@ def gradients(training, step=0):
     stepper = training.steppers[0]
     stepper._update = lambda fine: None
     with forked(0):
-        sums, norm, fine = stepper(training.feed.at(step), step, None)
+        sums, norm, fine = stepper(training.feed.at(step), step, True)
     assert bool(fine)
     return torch.cat([p.grad.flatten() for p in training.model.parameters() if p.grad is not None]), sums, norm
 

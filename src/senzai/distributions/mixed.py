@@ -1,4 +1,4 @@
-"""Columns of different types side by side: each with its own distribution, all in one tensor of numbers."""
+"""The family of tables: columns of different types, each with its own distribution."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, Normal, constraints
+from torch.distributions import Bernoulli, Categorical, Distribution, Normal
 
 from senzai.core.errors import SettingError
 from senzai.core.examples import example
-from senzai.core.random import Noise
 from senzai.core.spec import part
 
+from .columns import Groups, Mixed, taken
 from .counts import LOG_DISPERSION_LIMIT, LOG_MEAN_LIMIT, NegativeBinomial, log_count, log_dispersion_of
 from .family import Family, Support, Unit, over_event, weighted_mean
 from .inflated import NEAR, Inflated
@@ -29,7 +29,6 @@ from .numeric import (
     tame,
     weighted_moments,
 )
-from .ops import Shape, _draw, point, stand_in
 from .side_by_side import SideBySide, side_by_side
 from .steps import WIDE, Steps
 
@@ -37,151 +36,6 @@ SORTS = ("normal", "student_t", "steps", "count", "binary", "category")
 """How a column can be distributed; a column's raw numbers are, in this order of sorts, side by side."""
 
 
-# --- distribution ---------------------------------------------------------------------------------------------------
-@final
-class Mixed(Distribution):
-    r"""Independent columns, groups of which share a type of distribution.
-
-    .. math:: \log p(x) = \sum_g \sum_{j \in g} \log p_g(x_j)
-
-    Positions of categories and steps are stored as numbers. The distribution has an empty event; make it one row's
-    with ``Independent(mixed, 1)``.
-
-    Args:
-        groups: Columns of each group, ``(d_g,)``, with their elementwise distribution of shape ``(*lead, d_g)``.
-        back: For each column, its place when the groups stand one after the other, ``(d,)``.
-
-    What a family makes from raw numbers (:meth:`made`) is scored without its groups, which are made when asked for.
-
-    Example:
-        >>> p = Mixed([(torch.tensor([1]), Bernoulli(logits=torch.zeros(3, 1))),
-        ...            (torch.tensor([0]), Normal(torch.zeros(3, 1), 1.0))], torch.tensor([1, 0]))
-        >>> p.log_prob(torch.tensor([0.0, 1.0]))[0]
-        tensor([-0.9189, -0.6931])
-    """
-
-    has_rsample = False
-    support = constraints.real
-
-    def __init__(
-        self, groups: list[tuple[Tensor, Distribution]], back: Tensor, *, raw: tuple[MixedFamily, Tensor] | None = None
-    ) -> None:
-        self.raw, self.back = raw, back
-        if raw is None:
-            self.groups = groups
-        lead = groups[0][1].batch_shape[:-1] if raw is None else raw[1].shape[:-1]
-        super().__init__(torch.Size((*lead, len(back))), validate_args=False)
-
-    @classmethod
-    def made(cls, family: MixedFamily, raw: Tensor) -> Mixed:
-        """Return what a family makes of raw numbers, ``(*lead, n)``."""
-        return cls([], family.back_on(raw), raw=(family, raw))
-
-    @cached_property
-    def groups(self) -> list[tuple[Tensor, Distribution]]:
-        """Columns of each group with their distribution."""
-        assert self.raw is not None  # else they were given
-        return self.raw[0].groups(self.raw[1])
-
-    @property
-    def arg_constraints(self) -> dict[str, constraints.Constraint]:
-        """Nothing: the groups have their own."""
-        return {}
-
-    def _join(self, parts: list[Tensor]) -> Tensor:
-        return taken(parts[0] if len(parts) == 1 else torch.cat(parts, -1), self.back)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log density or probability of each entry."""
-        if self.raw is not None:
-            return self.raw[0].log_prob(self.raw[1], value)
-        value = value.to(_precision(self.groups[0][1]))
-        found = [p.log_prob(taken(value, columns)) for columns, p in self.groups]
-        return self._join(found)
-
-    def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
-        """Draw every group from the same noise, one after the other."""
-        like = _precision(self.groups[0][1])
-        with torch.no_grad():
-            return self._join([_draw(p, shape, noise).to(like) for _, p in self.groups])
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw without gradient, with the ambient noise."""
-        from senzai.core.random import current_noise
-
-        return self.from_noise(tuple(sample_shape), current_noise())
-
-    @property
-    def mean(self) -> Tensor:
-        """Not defined: categories have none. See :attr:`mode`."""
-        raise NotImplementedError
-
-    @property
-    def mode(self) -> Tensor:
-        """What stands for each entry: the mean of numbers, the median of steps, the likeliest category."""
-        like = _precision(self.groups[0][1])
-        return self._join([_representative(p).to(like) for _, p in self.groups])
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Mixed:
-        """Return the same distribution with a larger batch shape."""
-        lead = tuple(batch_shape)[:-1]
-        if self.raw is not None:
-            return Mixed.made(self.raw[0], self.raw[1].expand(*lead, -1))
-        return Mixed([(c, p.expand((*lead, len(c)))) for c, p in self.groups], self.back)
-
-
-def taken(x: Tensor, places: Tensor) -> Tensor:
-    """Return the entries at some places of the last dimension; where they lie side by side, as a view, not a copy."""
-    run = _run(places)
-    return x.index_select(-1, places) if run is None else x.narrow(-1, *run)
-
-
-def _run(places: Tensor) -> tuple[int, int] | None:
-    """Return first place and length of places that follow each other; found once for each tensor of places."""
-    known: tuple[int, int] | bool | None = getattr(places, "_run", False)
-    if isinstance(known, bool):
-        first, n = int(places[0]), len(places)
-        known = (first, n) if torch.equal(places, torch.arange(first, first + n, device=places.device)) else None
-        places._run = known  # type: ignore[attr-defined]  # kept with the tensor it is about
-    return known
-
-
-def _representative(p: Distribution) -> Tensor:
-    if isinstance(p, Bernoulli):
-        return (p.logits > 0).to(p.logits.dtype)
-    if isinstance(p, Inflated):
-        return torch.where(p.gate > 0, p.at.to(p.gate), _representative(p.inner).to(p.gate))
-    return p.mode if isinstance(p, Steps | Categorical) else point_of_numbers(p)
-
-
-def point_of_numbers(p: Distribution) -> Tensor:
-    """Return the mean, or where there is none the mode."""
-    mean = p.mean
-    return torch.where(torch.isfinite(mean), mean, p.mode)
-
-
-def _precision(p: Distribution) -> torch.dtype:
-    p = p.inner if isinstance(p, Inflated) else p
-    first = p.logits if isinstance(p, Bernoulli | Categorical) else getattr(p, "loc", getattr(p, "log_mean", None))
-    return torch.float32 if first is None else first.dtype
-
-
-@_draw.register(Mixed)
-def _(p: Mixed, shape: Shape, noise: Noise) -> Tensor:
-    return p.from_noise(shape, noise)
-
-
-@point.register(Mixed)
-def _(p: Mixed) -> Tensor:
-    return p.mode
-
-
-@stand_in.register(Mixed)
-def _(p: Mixed) -> Tensor:
-    return torch.zeros(p.batch_shape, device=p.back.device)
-
-
-# --- family ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Layout:
     """Where the columns of one group are, and where their raw numbers.
@@ -350,10 +204,6 @@ class MixedFamily(Family):
             )
         return self._placed[key]
 
-    def back_on(self, like: Tensor) -> Tensor:
-        """Return :attr:`back` where ``like`` is."""
-        return self._on(like).back
-
     @cached_property
     def order(self) -> SideBySide:
         """How columns are scored together."""
@@ -376,9 +226,9 @@ class MixedFamily(Family):
     # --- distribution -----------------------------------------------------------------------------------------------
     def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
         """Return independent columns."""
-        return over_event(Mixed.made(self, raw), event)
+        return over_event(Mixed.made(self, raw, self._on(raw).back), event)
 
-    def groups(self, raw: Tensor) -> list[tuple[Tensor, Distribution]]:
+    def groups(self, raw: Tensor) -> Groups:
         """Return the distribution of each group of columns."""
         placed = self._on(raw)
         found = []

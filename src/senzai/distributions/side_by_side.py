@@ -1,9 +1,10 @@
-"""Columns of different sorts scored together: one pass over what sorts have in common, however many groups there are."""
+"""Columns of different sorts scored together: one pass over what sorts have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any
 
 import torch
@@ -136,7 +137,7 @@ class SideBySide:
         return found
 
     def _steps(self, x: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-        at = x.long().clamp_(0, self.top).add_(self.start)
+        at = x.long().clamp(0, self.top) + self.start
         lower, upper, width = self.ends.index_select(1, at.reshape(-1)).unflatten(1, at.shape)
         mass = F.logsigmoid((upper - loc) / scale) + F.logsigmoid((loc - lower) / scale)
         return mass + log_one_minus_exp(width / scale)
@@ -171,35 +172,49 @@ def side_by_side(
         cuts: Cut points of the columns of steps, in the order of columns, filled up out of reach.
         floor: Least scale.
     """
-    numbers = [sorted((j for j, s in enumerate(sorts) if s == sort), key=lambda j: spikes[j] is not None) for sort in NUMBERS]
-    groups = packed({j: max(2, sizes[j]) for j, s in enumerate(sorts) if s not in NUMBERS})
-    first = torch.tensor([0, *widths]).cumsum(0).tolist()
+    numbers = [by_spike([j for j, s in enumerate(sorts) if s == sort], spikes) for sort in NUMBERS]
     spiked = [[j for j in columns if spikes[j] is not None] for columns in numbers]
-    normal, t, steps, counts = numbers
-    there = [first[j] for j in (*normal, *t, *steps)] + [first[j] + 1 for j in (*normal, *t, *steps)]
-    there += [first[j] + 2 for j in t] + [first[j] for j in counts] + [first[j] + 1 for j in counts]
-    there += [first[j + 1] - 1 for columns in spiked for j in columns]
-    nothing, beyond = first[-1], first[-1] + 1
-    for columns, width in groups:
-        for j in columns:
-            own = list(range(first[j], first[j + 1]))
-            own = [nothing, *own] if sorts[j] == "binary" else own
-            there += [*own, *[beyond] * (width - len(own))]
-    columns = [j for group in (*numbers, *(c for c, _ in groups)) for j in group]
-    plain = [j for group in numbers for j in group if spikes[j] is None]
-    scored = [*plain, *(j for group in spiked for j in group), *(j for c, _ in groups for j in c)]
+    groups = packed({j: max(2, sizes[j]) for j, s in enumerate(sorts) if s not in NUMBERS})
+    coded = [j for columns, _ in groups for j in columns]
+    first = torch.tensor([0, *widths]).cumsum(0).tolist()
+    there = raw_order(numbers, spiked, first) + codes_order(groups, first, [s == "binary" for s in sorts])
+    scored = [*(j for columns in numbers for j in columns if spikes[j] is None), *chain(*spiked), *coded]
     order = {j: i for i, j in enumerate(j for j, s in enumerate(sorts) if s == "steps")}
-    ends = ends_of(cuts[[order[j] for j in steps]] if steps else cuts)
-    whole = [sort in ("steps", "count") for sort, group in zip(NUMBERS, spiked, strict=True) for _ in group]
-    away = torch.tensor(scored)
+    ends = ends_of(cuts[[order[j] for j in numbers[2]]] if order else cuts)
+    whole = [sort in ("steps", "count") for sort, columns in zip(NUMBERS, spiked, strict=True) for _ in columns]
     return SideBySide(
         there=torch.tensor(there), back=places(there, first[-1]),
-        filling=torch.tensor([0.0, -1e30], dtype=torch.float64), columns=torch.tensor(columns), home=places(scored, len(sorts)), away=away,
+        filling=torch.tensor([0.0, -1e30], dtype=torch.float64),
+        columns=torch.tensor([*chain(*numbers), *coded]), home=places(scored, len(sorts)), away=torch.tensor(scored),
         n=tuple(map(len, numbers)), spiked=tuple(map(len, spiked)), codes=tuple((len(c), k) for c, k in groups),
-        ends=ends.flatten(1), start=torch.arange(len(steps)) * ends.shape[2], top=ends.shape[2] - 1,
-        spike=torch.tensor([spikes[j] for group in spiked for j in group], dtype=torch.float64),
+        ends=ends.flatten(1), start=torch.arange(len(order)) * ends.shape[2], top=ends.shape[2] - 1,
+        spike=torch.tensor([spikes[j] for j in chain(*spiked)], dtype=torch.float64),
         whole=torch.tensor(whole) if len(set(whole)) == 2 else any(whole), floor=floor,
     )
+
+
+def by_spike(columns: Sequence[int], spikes: Sequence[float | None]) -> list[int]:
+    """Return columns, those with a spike last."""
+    return sorted(columns, key=lambda j: spikes[j] is not None)
+
+
+def raw_order(numbers: Sequence[Sequence[int]], spiked: Sequence[Sequence[int]], first: Sequence[int]) -> list[int]:
+    """Return places of raw numbers: locations, scales, tails, logs of means and of dispersions, and gates of spikes."""
+    normal, t, steps, counts = numbers
+    located = [*normal, *t, *steps]
+    parts = (located, 0), (located, 1), (t, 2), (counts, 0), (counts, 1)
+    plain = [first[j] + k for columns, k in parts for j in columns]
+    return plain + [first[j + 1] - 1 for j in chain(*spiked)]
+
+
+def codes_order(groups: Sequence[tuple[Sequence[int], int]], first: Sequence[int], bits: Sequence[bool]) -> list[int]:
+    """Return places of logits, filled up; the first value of a bit has the logit zero."""
+    nothing, beyond, found = first[-1], first[-1] + 1, list[int]()
+    for columns, width in groups:
+        for j in columns:
+            own = [*([nothing] if bits[j] else []), *range(first[j], first[j + 1])]
+            found += [*own, *[beyond] * (width - len(own))]
+    return found
 
 
 def places(order: Sequence[int], n: int) -> Tensor:
@@ -226,7 +241,7 @@ def packed(sizes: dict[int, int]) -> list[tuple[list[int], int]]:
 
 
 def ends_of(cuts: Tensor) -> Tensor:
-    """Return lower and upper end of each value and their distance, ``(3, d, values)``, from cut points ``(d, values - 1)``.
+    """Return lower and upper end of each value and their distance, ``(3, d, values)``, of ``(d, values - 1)`` cuts.
 
     Example:
         >>> ends_of(torch.tensor([[0.0, 2.0]]))[2]

@@ -14,7 +14,7 @@ from torch.distributions import Bernoulli, Categorical, Distribution, Independen
 from ..data.column import Column, Table
 from ..data.table.codec import decode as decode_column
 from ..distributions import MixedFamily
-from ..distributions.mixed import Mixed
+from ..distributions.columns import Mixed
 from ..distributions.ops import expected
 from ..models.base import LatentModel, Latents
 from ..models.modes import judging

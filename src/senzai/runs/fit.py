@@ -24,10 +24,10 @@ from ..training import bundle
 from ..training.comms import is_main, process_group
 from ..training.listeners import Listener
 from ..training.places import Place, reopened, reserved
+from .run import Run
 from .training.after_fit import refuse_sampler
 from .training.launch import launch
 from .training.requests import lengthened, sort_settings
-from .run import Run
 from .training.train import IN_MEMORY, listeners_of, train
 
 ROWS_TO_INITIALISE = 10_000

@@ -39,7 +39,7 @@ class PlayerLoss(nn.Module):
         loss = terms.loss.sum() / total
         named = watched(terms)
         self.names = tuple(named)
-        return loss, torch.stack([v.detach().sum() for v in named.values()])
+        return loss, torch.stack([v.detach() for v in named.values()]).sum(1)
 
 
 def watched(terms: Terms) -> dict[str, Tensor]:
