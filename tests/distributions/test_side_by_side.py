@@ -70,8 +70,8 @@ def oracle(family, raw, x):
             inner = Categorical(logits=a).log_prob(v)
         else:
             ends = torch.tensor([-np.inf, *next(cuts), np.inf], dtype=raw.dtype)[torch.stack([v, v + 1]).long()]
-            inside = torch.sigmoid((ends.nan_to_num(0, 0, 0) - loc) / scale)
-            below, above = torch.where(ends.isinf(), (ends > 0).to(raw), inside)
+            inside = (torch.sigmoid((e.nan_to_num(0, 0, 0) - loc) / scale) for e in ends)
+            below, above = (torch.where(e.isinf(), (e > 0).to(raw), v) for e, v in zip(ends, inside, strict=True))
             inner = (above - below).log()
         if spike is not None:
             own, rest = F.logsigmoid(a[..., -1]), F.logsigmoid(-a[..., -1]) + inner
