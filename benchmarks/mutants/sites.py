@@ -98,7 +98,7 @@ def is_annotation(node: Any) -> bool:
 def is_type(node: Any) -> bool:
     """Say whether an operand of ``|`` is a type, by its name."""
     names = re.findall(r"\w+", re.sub(r"\[.*", "", node.get_code(include_prefix=False), flags=re.DOTALL))
-    return bool(names) and (names[-1] in TYPES or names[-1][:1].isupper() and not names[-1].isupper())
+    return bool(names) and (names[-1] in TYPES or (names[-1][:1].isupper() and not names[-1].isupper()))
 
 
 def is_message(node: Any) -> bool:
@@ -133,7 +133,7 @@ def statement_lines(node: Any) -> tuple[int, int]:
         if parent.type in SIMPLE:
             return parent.start_pos[0], parent.get_last_leaf().start_pos[0]
         if parent.type in COMPOUND:
-            first = child if parent.type == "decorated" or child is not node and parent.type == "try_stmt" else parent
+            first = child if parent.type == "decorated" or (child is not node and parent.type == "try_stmt") else parent
             ends = [c.start_pos[0] for c in parent.children if c.type == "operator" and c.value == ":"]
             after = [e for e in ends if e >= node.start_pos[0]]
             return min(first.start_pos[0], node.start_pos[0]), after[0] if after else node.end_pos[0]

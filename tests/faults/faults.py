@@ -477,7 +477,7 @@ LIST = (
     ),
     Fault(
         "validation rows among the training rows", SCHEMA,
-        edit("data.split:split_indices", "order[n_test + n_validation :]", "order[n_test:]"),
+        edit("data.split:_by_rows", "order[n_test + n_validation :]", "order[n_test:]"),
         (f"{SPLITS}test_a_data_set_splits_as_its_schema_says",),
     ),
     Fault(
