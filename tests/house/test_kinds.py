@@ -33,7 +33,7 @@ def comparisons(tree: ast.AST):
 def modules(tree: ast.AST, name: str):
     """Absolute names of everything a module imports."""
     here = name.removesuffix(".py").split("/")
-    package = here[:-1] if here[-1] != "__init__" else here[:-1]
+    package = here[:-1]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, a.name) for a in node.names)
