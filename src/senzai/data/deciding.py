@@ -132,10 +132,11 @@ def adapt(opened: Opened, schema: Schema, options: Options, **more: JsonValue) -
     changes: dict[str, Any] = {"value_scale": _scale(opened, schema)}
     if changes["value_scale"] != schema.value_scale:
         kept["grid"] = None
+    details = type(old).model_validate({**old.model_dump(), **kept})
     new = [note for note in opened.notes if note not in schema.reasons]
     return schema.but(
         form=opened.form, dtype=opened.dtype, n_rows=opened.n_rows, fingerprint=fingerprint_of(opened),
-        columns=columns, details=old.model_copy(update=kept), reasons=(*schema.reasons, *new), **changes,
+        columns=columns, details=details, reasons=(*schema.reasons, *new), **changes,
     )
 
 

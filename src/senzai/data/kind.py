@@ -45,6 +45,8 @@ class Opened:
         columns: Names of the features, where they have names.
         index: Row names of a DataFrame, given back with results for the same rows.
         lengths: Number of steps of each row, for sequences in one array.
+        groups: Number of the group of each row, where rows are divided by groups.
+        order: Time of each row as an ascending number, where they are divided by time.
         notes: What was chosen while reading, one plain sentence each.
         facts: What else the kind found: plain values that go into its details.
     """
@@ -60,6 +62,8 @@ class Opened:
     columns: tuple[str | int, ...] | None = None
     index: Any = None
     lengths: Any = None
+    groups: Array | None = None
+    order: Array | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 

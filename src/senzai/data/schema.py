@@ -40,6 +40,7 @@ class Split(Frozen):
         validation: Fraction of rows held out for validation.
         test: Fraction of rows held out for the test.
         by: ``rows`` one by one; ``groups`` that stay together; ``time``, the latest rows being the test.
+        column: What says which group or time a row is of.
         gap: With ``by="time"``, rows that are left out between two parts, so that windows do not overlap.
 
     Example:
@@ -51,6 +52,7 @@ class Split(Frozen):
     validation: float = limited(default=0.1, ge=0, lt=1)
     test: float = limited(default=0.1, ge=0, lt=1)
     by: Literal["rows", "groups", "time"] = "rows"
+    column: str | None = None
     gap: int = limited(default=0, ge=0)
 
     @model_validator(mode="after")

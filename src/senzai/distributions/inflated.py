@@ -14,7 +14,7 @@ from senzai.core.random import Noise, current_noise
 from .bases import open_uniform
 from .ops import Shape, _draw, stand_in
 
-NEAR = 1e-4
+NEAR = 1e-6
 """Numbers so near to the value are the value."""
 
 

@@ -29,9 +29,9 @@ from ..training import bundle
 from ..training.listeners import read_history
 from ..training.places import SAMPLERS
 from ..training.samplers import PRIOR, Samplers, load_samplers
+from .card import write_card
 from .verbs import given as conditional
 from .verbs import paths as ways
-from .card import write_card
 from .verbs.rows import RowVerbs, like
 
 if TYPE_CHECKING:

@@ -28,10 +28,10 @@ from ...training.progress_bar import ProgressBar
 from ...training.samplers import save_samplers
 from ...training.settings import TrainSettings
 from ...training.signals import Interrupt
-from .after_fit import after_fit
 from ..card import write_card
-from .feeds import feeds
 from ..run import Run
+from .after_fit import after_fit
+from .feeds import feeds
 
 IN_MEMORY = " in memory"
 
