@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from ..core.registry import Registry
@@ -19,7 +20,7 @@ A part with an argument of another kind adds it beside its class::
 """
 
 for _name in ("n_latent", "event", "n_condition", "n_classes", "n_rows", "masked", "scaling"):
-    PROVIDED.add(_name)(lambda frame, name=_name: getattr(frame, name))  # type: ignore[misc]
+    PROVIDED.add(_name)(attrgetter(_name))
 
 PROVIDED.add("encoder")(lambda frame: frame.encoder())
 PROVIDED.add("posterior")(lambda frame: frame.posterior())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from ..core.errors import BundleError, SenzaiError
 from ..core.files import write_json
 from ..core.plugins import version_of
 from ..core.spec import from_spec, to_spec
+from ..core.steering import steered
 from ..models.base import LatentModel
 from ..objectives.base import Objective
 from .checkpoint import load_state, load_tensors, save_tensors
+from .lock import waited_for
 from .places import CHECKPOINT as CHECKPOINT
 from .places import HISTORY as HISTORY
 from .places import METRICS as METRICS
@@ -27,6 +30,8 @@ from .settings import TrainSettings
 
 FORMAT = 1
 LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
+METRICS_LOCK = ".senzai-metrics-lock"
+"""Apart from the lock of training: a run is evaluated while another is trained to replace it."""
 
 
 class Spec(BaseModel):
@@ -118,6 +123,26 @@ def read_metrics(path: Path) -> dict[str, Any]:
     return found
 
 
+def change_metrics(
+    path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], *, known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Change the numbers measured for a run in its folder, and return them; who measures at the same time waits.
+
+    Args:
+        path: Folder of the run.
+        change: Makes the new numbers of those that are there now, which others may have added since.
+        known: Numbers that are kept where the folder does not have them.
+
+    Raises:
+        OutputError: The folder cannot be written.
+        BundleError: The file is damaged.
+    """
+    with waited_for(path, METRICS_LOCK):
+        found = change({**known, **read_metrics(path)})
+        write_json(path / METRICS, found)
+    return found
+
+
 def read_spec(path: Path) -> Spec:
     """Return the spec of a run folder.
 
@@ -168,7 +193,8 @@ def load_model(path: Path, spec: Spec) -> LatentModel:
         raise BundleError(f"{str(path)!r} was not trained to its end. Finish it with: senzai resume {path}")
     tensors, _ = load_tensors(path / WEIGHTS)
     try:
-        model = spec.make_model()
+        with steered(0):  # its weights are read, not drawn
+            model = spec.make_model()
         load_state(model, tensors)
     except BundleError:
         raise

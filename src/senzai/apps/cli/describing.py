@@ -1,4 +1,4 @@
-"""Data sets and runs in words."""
+"""Descriptions of data sets and runs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def changed(rows: Any, most: int = 8) -> tuple[dict[str, Any], list[str]]:
-    """Return what changes along rows of a table: for a document, and in lines, the largest changes first.
+    """Return what changes along rows of a table, for a document and as lines, the largest changes first.
 
     Example:
         >>> import pandas as pd

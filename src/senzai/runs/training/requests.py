@@ -1,4 +1,4 @@
-"""Which setting belongs to whom: one flat list of names from the user, three places that understand them."""
+"""Sorting settings: one flat list of names from the user, for the data, the model and the loop."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Request:
 
 
 def sort_settings(source: object, kind: str | None, settings: Mapping[str, Any]) -> Request:
-    """Sort settings by whom they belong to.
+    """Sort settings into those of the data, of the model and of the loop.
 
     ``seed`` is the seed of training; the division into training, validation and test rows has its own,
     ``split_seed``, so that runs with several seeds see the same rows.
