@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..core.errors import BundleError, SenzaiError
 from ..core.files import write_json
+from ..core.plugins import version_of
 from ..core.spec import from_spec, to_spec
 from ..core.steering import steered
 from ..models.base import LatentModel
@@ -24,6 +24,8 @@ from .places import HISTORY as HISTORY
 from .places import METRICS as METRICS
 from .places import SPEC, need_run
 from .places import WEIGHTS as WEIGHTS
+from .required import need_packages as need_packages
+from .required import packages_of
 from .settings import TrainSettings
 
 FORMAT = 1
@@ -46,6 +48,7 @@ class Spec(BaseModel):
         model: Expanded tree of parts with their constructor arguments.
         objective: The same for the objective.
         libraries: Versions it was made with.
+        plugins: Packages of other people that it is made of, with their versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +63,7 @@ class Spec(BaseModel):
     model: dict[str, Any]
     objective: dict[str, Any]
     libraries: dict[str, str]
+    plugins: dict[str, str] = {}
 
     def make_model(self) -> LatentModel:
         """Return the model, with fresh weights."""
@@ -83,18 +87,17 @@ def new_spec(
     model: LatentModel, objective: Objective,
 ) -> Spec:
     """Return the spec of a new run."""
+    trees = to_spec(model), to_spec(objective)
     return Spec(
         senzai=_version("senzai"), recipe=recipe, settings=settings, training=training, data_schema=data_schema,
-        source=source, model=to_spec(model), objective=to_spec(objective),
+        source=source, model=trees[0], objective=trees[1],
         libraries={"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
+        plugins=packages_of(recipe, str(data_schema["kind"]), *trees),
     )
 
 
 def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
+    return version_of(package) or "unknown"
 
 
 def save_spec(path: Path, spec: Spec) -> None:
@@ -183,7 +186,9 @@ def load_model(path: Path, spec: Spec) -> LatentModel:
 
     Raises:
         BundleError: The run is unfinished, or weights and spec do not belong together.
+        MissingExtraError: A package that the model is made of is not there.
     """
+    need_packages(spec.plugins)
     if not (path / WEIGHTS).is_file() and (path / CHECKPOINT).is_file():
         raise BundleError(f"{str(path)!r} was not trained to its end. Finish it with: senzai resume {path}")
     tensors, _ = load_tensors(path / WEIGHTS)

@@ -54,7 +54,7 @@ def _about_run(folder: Path) -> tuple[Document, list[str]]:
         "settings": spec.settings, "training": spec.training.model_dump(mode="json"), "source": spec.source,
         "data": spec.data_schema, **(_loaded(folder) if finished else {"n_parameters": None, "verbs": None}),
         "metrics": bundle.read_metrics(folder), "step": _step(folder), "senzai": spec.senzai,
-        "libraries": spec.libraries,
+        "libraries": spec.libraries, "plugins": spec.plugins,
         "files": {str(p.relative_to(folder)): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()},
     }
     if (new := unfinished(folder)) is not None:

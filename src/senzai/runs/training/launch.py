@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def launch(
-    data: object, *, recipe: str, out: str | Path | None, kind: str | None, settings: Mapping[str, Any],
+    data: object, *, recipe: str | None, out: str | Path | None, kind: str | None, settings: Mapping[str, Any],
     overwrite: bool, devices: int,
 ) -> Run:
     """Train with ``devices`` processes and return the run.

@@ -18,5 +18,6 @@ def info(run: Trained) -> dict[str, Any]:
         "recipe": spec.recipe, "settings": spec.settings, "source": spec.source, "data": spec.data_schema,
         "training": spec.training.model_dump(mode="json"),
         "n_parameters": sum(p.numel() for p in run.model.parameters()), "metrics": run.metrics,
-        "senzai": spec.senzai, "libraries": spec.libraries, "verbs": fitting(run.schema, run.model),
+        "senzai": spec.senzai, "libraries": spec.libraries, "plugins": spec.plugins,
+        "verbs": fitting(run.schema, run.model),
     }
