@@ -16,7 +16,6 @@ from . import conditioning, fingerprint
 from .facts import Facts, blocks, survey
 from .kind import Opened
 from .labels import encode_labels, make_label
-from .lengths import steps_mask
 from .options import Options
 from .rows import Array, MemoryRows, Rows, StreamedRows, mapped
 from .schema import Label, Proposal, Schema
@@ -173,11 +172,9 @@ def rows_of(opened: Opened, schema: Schema, arrange: Callable[[Tensor], Tensor])
     parts = [convert(block, start) for start, block in blocks(x)]
     values = torch.cat([v for v, _ in parts])
     lengths = None if opened.lengths is None else torch.from_numpy(np.asarray(opened.lengths))
-    if lengths is None and all(m is None for _, m in parts):
-        return MemoryRows(values, targets)
+    if all(m is None for _, m in parts):
+        return MemoryRows(values, targets, lengths=lengths)
     mask = torch.cat([torch.ones(v.shape, dtype=torch.bool) if m is None else m for v, m in parts])
-    if lengths is not None:
-        mask = mask & steps_mask(lengths, mask)
     return MemoryRows(values, targets, mask, lengths)
 
 

@@ -14,13 +14,10 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import torch
-
 from ..core.errors import CombinationError, SettingError
 from ..core.registry import suggestion
 from ..core.spec import make, registry
 from ..distributions.family import Family
-from ..distributions.ops import marginal
 from ..nn.inputs import Decoder, Encoder, Scaling
 from ..objectives.base import Objective
 from ..objectives.warmup import Constant, Warmup
@@ -32,6 +29,7 @@ from ..parts.posteriors.amortised import Posterior
 from ..parts.priors.codes import CodePrior
 from ..parts.quantisers.coders import Coder
 from ..parts.quantisers.vector import Quantiser
+from .rows import modal_encoder, modal_likelihood, seeing_holes
 
 NETWORK_SETTINGS = (
     "hidden", "width", "residual", "n_stages", "activation", "dropout", "norm", "skip", "spectral",
@@ -86,12 +84,14 @@ class Frame:
         shared: Raw numbers proposed to be learned once.
         network: ``"mlp"`` or ``"conv"``, as proposed.
         masked: Whether rows come with a mask.
+        ragged: Whether rows come with lengths.
         n_condition: Width of the condition.
         n_classes: Number of classes of the label; 0 without one.
         n_rows: Number of training rows.
         own_encoder: Encoder that the data propose, where it is another than the network's.
         encoder_settings: Its settings.
         n_labelled: How many of them have a label.
+        modalities: Fields of the frame of each modality by name, where rows have several.
         feature_shape: Shape of the features that a decoder starts from, where these are no vector.
         settings: What the user set.
     """
@@ -102,12 +102,14 @@ class Frame:
     shared: tuple[str, ...] = ()
     network: str = "mlp"
     masked: bool = False
+    ragged: bool = False
     n_condition: int = 0
     n_classes: int = 0
     n_rows: int = 0
     own_encoder: str | None = None
     encoder_settings: dict[str, Any] = field(default_factory=dict)
     n_labelled: int = 0
+    modalities: dict[str, dict[str, Any]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _posterior: AnyPosterior | None = None
@@ -189,8 +191,8 @@ class Frame:
         """Return the frame of a model whose rows are the codes, ``(width,)``, of the model below it."""
         return self.inner(
             n_latent=n_latent, without=("likelihood", "shared", "network", "posterior"), event=(width,),
-            family="normal", family_settings={}, shared=(), network="mlp", masked=False, n_condition=n_condition,
-            own_encoder=None, encoder_settings={},
+            family="normal", family_settings={}, shared=(), network="mlp", masked=False, ragged=False, modalities={},
+            n_condition=n_condition, own_encoder=None, encoder_settings={},
         )
 
     @property
@@ -262,6 +264,8 @@ class Frame:
 
     def likelihood(self, family: str | None = None, **defaults: Any) -> AnyLikelihood:
         """Return the likelihood: the recipe's, or the family that the data propose, with its decoder."""
+        if self.modalities:
+            return modal_likelihood(self)
         default, own = (self.family, self.family_settings) if family is None else (family, defaults)
         if self.word("likelihood", default) in registry("likelihood"):
             whole: AnyLikelihood = self._part("likelihood", "likelihood", default, own)
@@ -271,16 +275,7 @@ class Frame:
         given = self.get("shared", proposed)
         shared = (given,) if isinstance(given, str) else tuple(given if isinstance(given, list | tuple) else [given])
         decoder = self.decoder(decoded_shape(made, tuple(self.event), shared))
-        return self._seeing_masks(Likelihood(decoder, made, self.event, shared=shared))
-
-    def _seeing_masks(self, likelihood: Likelihood) -> Likelihood:
-        """Refuse a likelihood without known marginals where rows come with a mask."""
-        if self.masked:
-            with torch.no_grad():
-                p = likelihood.eval()(torch.zeros(1, 1, self.n_latent), torch.zeros(1, self.n_condition))
-                marginal(p, torch.ones(1, *self.event, dtype=torch.bool))
-            likelihood.train()
-        return likelihood
+        return seeing_holes(Likelihood(decoder, made, self.event, shared=shared), self)
 
     @property
     def scaling(self) -> Scaling | None:
@@ -290,12 +285,14 @@ class Frame:
 
     def encoder(self) -> Encoder:
         """Return the encoder network."""
+        if self.modalities:
+            return modal_encoder(self)
         network = self.word("network", self.network)
         own = self.own_encoder if network == self.network else None
         fixed = dict(self.encoder_settings) if own else {"scaling": self.scaling}
         encoder: Encoder = make(
-            f"encoder/{own or network}", event=self.event, masked=self.masked, n_condition=self.n_condition,
-            **fixed, **self._network_settings("encoder", own or network),
+            f"encoder/{own or network}", event=self.event, masked=self.masked or self.ragged,
+            n_condition=self.n_condition, **fixed, **self._network_settings("encoder", own or network),
         )
         return encoder
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..core.batch import Batch
+from ..core.batch import Batch, only
 from ..core.random import derive
 from ..data import KINDS, Dataset, Schema
 from ..data.column import Table
@@ -199,7 +199,7 @@ def decoded(
 ) -> tuple[Tensor, tuple[Change, ...]]:
     """Return decoded latents of one row, and what changes along them."""
     changes = () if table is None else tuple(along(model, z, c, table, most=CHANGED))
-    return verbs.decode(model, z, c=c), changes
+    return only(verbs.decode(model, z, c=c)), changes
 
 
 def find_paths(model: LatentModel, held: Held, table: Table | None = None) -> tuple[Path, ...]:
@@ -237,7 +237,7 @@ def measure(
     """Measure everything a page shows but its headline; ``rates`` of the latents are taken where they are known."""
     few = held.batch.take(slice(0, SHOWN_ROWS))
     cost = elbo(model, few, n_samples=ROW_DRAWS, seed=seed)
-    shown = Shown(few, held.index[:SHOWN_ROWS], verbs.reconstruct(model, few), -cost.elbo.numpy())
+    shown = Shown(few, held.index[:SHOWN_ROWS], only(verbs.reconstruct(model, few)), -cost.elbo.numpy())
     codes, mapped = find_codes(model, held.batch, seed=seed), held
     if held.total < ENOUGH and held.own:
         mapped = hold(dataset, trained_on, rows=rows_of(trained_on), seed=seed, part="all")
@@ -247,12 +247,13 @@ def measure(
     if rates is not None and len(rates) == len(codes.names):
         codes = replace(codes, rates=rates)
     noisy = trained_on.kind != "images"
-    compared = verbs.reconstruct(model, held.batch.take(slice(0, COMPARED))) if noisy else shown.reconstructions
+    first = held.batch.take(slice(0, COMPARED))
+    compared = only(verbs.reconstruct(model, first)) if noisy else shown.reconstructions
     n = MAP_ROWS if noisy else SAMPLES
     drawn = derive(seed, "samples")
     c = KINDS[trained_on.kind].condition({}, n, trained_on, seed=drawn)
     source = samplers or Samplers()
-    samples = verbs.sample(source.under(model), n, seed=drawn, c=c, noise=noisy)
+    samples = only(verbs.sample(source.under(model), n, seed=drawn, c=c, noise=noisy))
     moved = find_traversals(model, few.take(slice(0, 1)), codes, trained_on.table)
     paths = find_paths(model, held, trained_on.table)
     return Findings(held, shown, mapped, codes, compared, samples, noisy, moved, paths, source.chosen)

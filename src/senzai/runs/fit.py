@@ -180,7 +180,7 @@ def make(
         first = dataset.batch(some)
         frame = Frame(
             dataset.schema.event_shape, proposal.family, dict(proposal.family_settings), tuple(proposal.shared),
-            proposal.network, masked=first.mask is not None,
+            proposal.network, masked=first.mask is not None, ragged=first.lengths is not None,
             n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
             n_condition=0 if first.c is None else first.c.shape[1], settings=dict(settings),
             own_encoder=proposal.encoder, encoder_settings=dict(proposal.encoder_settings),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.batch import Batch
+from ..core.batch import Batch, cat
 from ..core.errors import InputError, OutputError, SettingError
 from ..core.files import user_path, write_json
 from ..core.random import derive
@@ -154,7 +154,7 @@ class Run(RowVerbs):
         """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``."""
         dataset = self.dataset(data)
         keys = RowKeys()
-        x = torch.cat([verbs.reconstruct(self.model, b, seed=seed, keys=keys) for _, b in self.pieces(dataset)])
+        x = cat([verbs.reconstruct(self.model, b, seed=seed, keys=keys) for _, b in self.pieces(dataset)])
         return ended(dataset.decode(x), dataset.rows.lengths)
 
     def predict(self, data: object, *, seed: int | None = None) -> Any:
@@ -171,7 +171,7 @@ class Run(RowVerbs):
         if isinstance(self.model, Structured):
             keys = RowKeys()
             pieces = [verbs.complete(self.model, b, seed=seed, keys=keys) for _, b in self.pieces(dataset)]
-            return dataset.decode(torch.cat(pieces))
+            return dataset.decode(cat(pieces))
         found = torch.cat([verbs.classify(self.model, b) for _, b in self.pieces(dataset)]).exp()
         assert self.schema.label is not None  # a classifier needs one
         return like(found, dataset, [str(c) for c in self.schema.label.classes])

@@ -107,8 +107,7 @@ class Subject:
         """
         data, settings = self.data, dict(self.example.settings or {})
         proposed: dict[str, Any] = {
-            "event": data.event, "family": data.family, "family_settings": dict(data.settings), "shared": data.shared,
-            "network": data.network, "n_rows": ROWS, **data.proposed,
+            **data.fields(), "n_rows": ROWS,
             "n_labelled": ROWS if self.example.frame.get("n_classes") else 0,
         }
         frame = Bench(**{**proposed, **self.example.frame}, settings={**self.small, **settings})

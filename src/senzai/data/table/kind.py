@@ -125,7 +125,9 @@ class TableKind(Kind):
         targets = labels.encode_labels(opened.labels, schema.label)
         return rows_of(opened.data, _table(schema), names, targets)
 
-    def decode(self, x: Data, schema: Schema, *, soft: bool = False) -> Any:
+    def decode(
+        self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
         """Return a frame: every column in its place, with its name, dtype, levels, rounding and range."""
         frame = frame_of(one_tensor(x), _table(schema))
         return writing.to_polars(frame) if schema.form == "polars" else frame

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.batch import Batch
+from ...core.batch import Batch, only
 from ...core.random import derive, using
 from ...core.row_noise import RowNoise
 from ...distributions.ops import draw, elementwise
@@ -100,7 +100,7 @@ def columns(case: Case, train: Batch, told: Told) -> dict[str, Any]:
     x = as_float(train.tensor).double()
     found: dict[str, Any] = {}
     if train.observed is None:
-        left = (x - verbs.reconstruct(case.model, train).double()).flatten(1).cpu().numpy()
+        left = (x - only(verbs.reconstruct(case.model, train)).double()).flatten(1).cpu().numpy()
         found["structure"] = structure(left)
     with judging(case.model), using(RowNoise.of(case.seed, 1, range(len(train)), range(1), device=train.device)):
         p = case.model.infer(train).likelihood

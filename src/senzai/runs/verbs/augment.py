@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ...core.batch import cat
 from ...core.errors import InputError, SettingError
 from ...core.random import derive
 from ...core.row_noise import RowKeys
@@ -67,7 +68,7 @@ def augment(run: Trained, data: object, column: str, value: object, n: int, *, s
         verbs.reconstruct(run.model, dataset.batch(seeds[i : i + 4096]), seed=own, keys=keys)
         for i in range(0, n, 4096)
     ]
-    frame = dataset.kind.decode(torch.cat(parts), dataset.schema.but(form="pandas"))
+    frame = dataset.kind.decode(cat(parts), dataset.schema.but(form="pandas"))
     table = dataset.schema.table
     assert table is not None
     made = put(frame, {column: [value] * n}, table)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.batch import Batch
+from ...core.batch import Batch, Data
 from ...core.errors import InputError, SettingError
 from ...core.random import Noise, derive, using
 from ...data import KINDS, Schema, Table
@@ -18,7 +18,8 @@ from ...data.conditioning import row_by_row
 from ...data.table import codec
 from ...data.table.rows import column_named
 from ...data.table.writing import to_polars
-from ...distributions.ops import draw, expected, marginal
+from ...distributions.ops import draw, expected
+from ...distributions.within import within
 from ...models import verbs
 from ...models.base import LatentModel
 from ...models.impute import resampled
@@ -87,6 +88,7 @@ def resample(
     kept: list[tuple[Tensor, ...]] = []
     log_w: list[Tensor] = []
     device, made, ess = next(model.parameters()).device, 0, 0.0
+    told = row.to(device)
     with judging(model):
         while made < MOST and ess < wanted:
             for _ in range(max(1, made // piece)):
@@ -94,9 +96,9 @@ def resample(
                 rows = None if c is None else c[torch.arange(made, made + piece) % len(c)]
                 with using(replace(own, spread=temperature)):
                     z = model.sample_prior(piece, rows)
-                p = marginal(model.generate(z, rows), seen.to(device))
+                p = within(model.generate(z, rows), told)
                 kept.append(z)
-                log_w.append(p.log_prob(row.tensor.to(device)))
+                log_w.append(p.log_prob(told.tensor))
                 made += piece
             weight = torch.log_softmax(torch.cat(log_w).double(), 0)
             ess = float((-torch.logsumexp(2 * weight, 0)).exp())
@@ -140,6 +142,7 @@ def sample(
     kind = KINDS[schema.kind]
     conditioned, others = divide(given, schema)
     about: dict[str, Any] = {}
+    x: Data
     if others:
         verbs.check_draws(model, n, temperature)
         x, about = _resampled(model, schema, n, given, seed=seed, noise=noise, temperature=temperature)

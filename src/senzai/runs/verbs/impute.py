@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ...core.batch import only
 from ...core.errors import InputError, SettingError
 from ...core.row_noise import RowKeys
 from ...data import Dataset
@@ -54,13 +55,13 @@ def pieces(
         batch = dataset.batch(np.arange(start, start + len(frame)))
         start += len(frame)
         holes = torch.zeros(0, dtype=torch.long)
-        if batch.observed is not None:
-            holes = (~batch.observed.all(1)).nonzero().squeeze(1)
+        if batch.mask is not None:
+            holes = (~only(batch.mask).all(1)).nonzero().squeeze(1)
         if not len(holes):  # whole rows need no draws, but a constant may be missing that the model does not know
             yield [fill(frame, batch.tensor, table)] * (draws or 1)
             continue
         some = batch.take(holes)
-        drawn = conditional_draws(run.model, some, draws=draws or MEAN_DRAWS, k=k, seed=seed, keys=keys(some))
+        drawn = only(conditional_draws(run.model, some, draws=draws or MEAN_DRAWS, k=k, seed=seed, keys=keys(some)))
         rows = holes.numpy()
         if draws:
             yield [fill(frame, drawn[m], table, rows) for m in range(draws)]
@@ -73,12 +74,12 @@ def _array(run: Trained, dataset: Dataset, *, draws: int | None, k: int, seed: i
     if not isinstance(source, np.ndarray):
         raise SettingError("Missing entries are filled in for tables and arrays. Give one of them.")
     batch = dataset.batch()
-    if batch.observed is None:
+    if batch.mask is None:
         made = [batch.tensor]
     elif draws:
-        made = list(conditional_draws(run.model, batch, draws=draws, k=k, seed=seed))
+        made = list(only(conditional_draws(run.model, batch, draws=draws, k=k, seed=seed)))
     else:
-        made = [conditional_mean(run.model, batch, k=k, seed=seed)]
+        made = [only(conditional_mean(run.model, batch, k=k, seed=seed))]
     out = []
     for x in made if draws is None or len(made) == draws else made * draws:
         new = dataset.kind.decode(x, dataset.schema.but(form="numpy"))

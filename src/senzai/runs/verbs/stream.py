@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ...core.batch import only
 from ...core.random import derive
 from ...core.row_noise import RowKeys
 from ...data import Dataset, Schema
@@ -39,7 +40,7 @@ def reconstructions(run: Trained, dataset: Dataset, *, seed: int | None) -> Iter
     assert table is not None
     keys = RowKeys()
     for start, batch in run.pieces(dataset):
-        yield frame_of(verbs.reconstruct(run.model, batch, seed=seed, keys=keys), table, start=start)
+        yield frame_of(only(verbs.reconstruct(run.model, batch, seed=seed, keys=keys)), table, start=start)
 
 
 def samples(
