@@ -92,9 +92,9 @@ def test_modalities_are_fed_side_by_side(in_memory):
 def test_bytes_decide_how_many_rows_are_taken_at_once(rows):
     whole = memory()
     assert whole.dense_nbytes == N * 6 * 4
-    assert whole.at_once(3 * 6 * 4) == 3
-    assert whole.at_once(0) == 1
-    assert whole.at_once(10**9) == N
+    assert whole.at_once(10, budget=3 * 6 * 4) == 3
+    assert whole.at_once(10, budget=0) == 1
+    assert whole.at_once(10) == 10
     assert ChosenRows(whole, np.arange(4)).dense_nbytes == 4 * 6 * 4
 
 

@@ -227,7 +227,7 @@ def test_what_needs_one_tensor_says_so():
 
 # --- experts of equal weight ----------------------------------------------------------------------------------------
 class Experts(LatentModel):
-    """Two experts of equal weight, at -1 and at 3 for every row: none of the draws stands for the row, their mean does."""
+    """Two experts of equal weight, at -1 and at 3 for every row: what stands for a row is their mean."""
 
     def infer(self, batch, n_samples=1, *, seen=None, z=None):
         loc = torch.tensor([-1.0, 3.0]).view(2, 1, 1).expand(2, len(batch), 1)

@@ -19,6 +19,10 @@ Encode: TypeAlias = Callable[[Array], tuple[Tensor, Tensor | None]]
 """User's values, rows first, to the model's values and their mask (``None`` where everything was observed)."""
 
 
+HELD_BYTES = 2**30
+"""Dense model values that are held beside the training data: rows to start from, to fit samplers to, to judge."""
+
+
 class Known(TypedDict):
     """Fields of a batch that are about labels."""
 
@@ -109,15 +113,14 @@ class Rows(ABC):
         """
         return {}
 
-    def at_once(self, budget: int, least: int = 1) -> int:
-        """Return how many rows fit so many bytes as dense model values, at least ``least``.
+    def at_once(self, most: int, budget: float = HELD_BYTES) -> int:
+        """Return how many rows may be held at once as dense model values: at most ``most``, fewer where rows are large.
 
         Example:
-            >>> MemoryRows(torch.zeros(10, 4)).at_once(100)
+            >>> MemoryRows(torch.zeros(10, 4)).at_once(8, budget=100)
             6
         """
-        each = self.dense_nbytes / max(1, len(self))
-        return max(least, min(len(self), int(budget / max(1.0, each))))
+        return max(1, min(most, int(budget * max(1, len(self)) / max(1, self.dense_nbytes))))
 
 
 def as_index(index: Array) -> Array:

@@ -172,10 +172,10 @@ def make(
     """Return a recipe's model, initialised from training rows, and its objective."""
     proposal = dataset.propose()
     rows = dataset.split_indices()["train"]
-    some = rows
-    if len(rows) > ROWS_TO_INITIALISE:  # at random: data are often sorted
+    some, most = rows, dataset.rows.at_once(ROWS_TO_INITIALISE)
+    if len(rows) > most:  # at random: data are often sorted
         rng = np.random.default_rng(derive(seed, "rows to initialise"))
-        some = np.sort(rng.choice(rows, ROWS_TO_INITIALISE, replace=False))
+        some = np.sort(rng.choice(rows, most, replace=False))
     with forked(derive(seed, "weights")):
         first = dataset.batch(some)
         frame = Frame(

@@ -281,8 +281,9 @@ class Run(RowVerbs):
         dataset = self.dataset(data)
         whole = self.part(dataset, split)
         index = whole
-        if rows is not None and len(whole) > rows:
-            index = np.sort(np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, rows, replace=False))
+        most = len(whole) if rows is None else dataset.rows.at_once(rows)
+        if len(whole) > most:
+            index = np.sort(np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, most, replace=False))
         extras = extras_of(
             self.schema, dataset, index, lambda: self.dataset(self.source()), factors=factors, anomaly=anomaly,
             against=None if against is None else self.dataset(against), features=tuple(features), seed=seed,

@@ -82,8 +82,18 @@ def noise(subject: Subject) -> Iterator[str]:
             )
 
 
+# --- what a row does not have --------------------------------------------------------------------------------------
+@exam("padding", without=["schedule"], after=["terms"])
+def padding(subject: Subject) -> Iterator[str]:
+    """Is what stands behind the end of a row, or in a modality that it has not, without any influence?"""
+    batch = subject.batch(B)
+    if batch.lengths is None and batch.present is None:
+        raise NotAsked("the rows of these data have no end before the last step, and all that there is")
+    yield from _unmoved(subject, batch, _passed(subject, batch), "where a row has nothing")
+
+
 # --- missing values -------------------------------------------------------------------------------------------------
-@exam("masks", without=["schedule"], after=["terms"])
+@exam("masks", without=["schedule"], after=["terms", "padding"])
 def masks(subject: Subject) -> Iterator[str]:
     """Is what stands at an unobserved place without any influence, on weights, losses and gradients?"""
     hidden = subject.other(masked=True)
@@ -138,13 +148,3 @@ def _passed(subject: Subject, batch: Batch) -> dict[str, Tensor]:
             if p.grad is not None:
                 found[f"the gradient of {name} for {player.name}"] = p.grad.clone()
     return found
-
-
-# --- what a row does not have --------------------------------------------------------------------------------------
-@exam("padding", without=["schedule"], after=["terms"])
-def padding(subject: Subject) -> Iterator[str]:
-    """Is what stands behind the end of a row, or in a modality that it has not, without any influence?"""
-    batch = subject.batch(B)
-    if batch.lengths is None and batch.present is None:
-        raise NotAsked("the rows of these data have no end before the last step, and all that there is")
-    yield from _unmoved(subject, batch, _passed(subject, batch), "where a row has nothing")

@@ -63,12 +63,12 @@ def predictive(case: Case, train: Batch) -> dict[str, Any]:
     """
     chosen = random_rows(len(train), ROWS, derive(case.seed, "predicted rows"))
     some = train if chosen is None else train.take(chosen)
+    x = as_float(some.tensor).double()
     noise = RowNoise.of(derive(case.seed, "predictive"), CODES, range(len(some)), range(CODES), device=some.device)
     with judging(case.model), using(noise):
         p = case.model.infer(some, CODES).likelihood
         everything = torch.stack([draw(p, grad=False).double() for _ in range(DRAWS + 1)])  # (draws, codes, rows, ...)
     drawn, other = everything[1:], everything[0]
-    x = as_float(some.tensor).double()
     mask = torch.ones_like(x, dtype=torch.bool) if some.observed is None else some.observed.expand_as(x)
     variance = drawn.var(0)
     kept = mask & torch.isfinite(x) & (variance > 0)

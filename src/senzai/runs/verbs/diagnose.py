@@ -51,7 +51,7 @@ def case_of(
     whole = run.part(dataset, split)
     if not len(whole):
         raise SettingError("A diagnosis needs rows, but the part that was chosen has none. Choose another `split`.")
-    index = np.sort(np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[:rows])
+    index = np.sort(np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[: dataset.rows.at_once(rows)])
     extras = extras_of(
         run.schema, dataset, index, lambda: run.dataset(run.source()), against=None, factors=factors, anomaly=None,
         features=(), seed=seed, sampler=run.samplers.under(run.model),

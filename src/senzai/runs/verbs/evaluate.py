@@ -88,6 +88,7 @@ def joined(before: Mapping[str, Any], found: Mapping[str, Any], *, whole: bool) 
 
 def some_rows(dataset: Dataset, index: Numbers, most: int, *, seed: int) -> Batch:
     """Return at most so many of the rows, chosen at random."""
+    most = dataset.rows.at_once(most)
     if len(index) > most:
         index = np.sort(np.random.default_rng(derive(seed, "some rows")).choice(index, most, replace=False))
     return dataset.batch(index)
