@@ -16,17 +16,17 @@ from senzai.core.errors import CombinationError
 from senzai.core.random import Noise, using
 from senzai.core.row_noise import RowKeys
 from senzai.distributions import BernoulliFamily, NormalFamily, NormalFixedFamily
-from senzai.models import Flat, verbs
+from senzai.models import Flat, Quantised, verbs
 from senzai.models.base import Group, Inference, LatentModel
 from senzai.models.impute import conditional_draws, conditional_mean
 from senzai.nn import MLPDecoder, MLPEncoder, ModalEncoder
 from senzai.objectives import ELBO
-from senzai.parts import MADE, Likelihood, ModalLikelihood, Posterior, StandardNormal
+from senzai.parts import MADE, VQ, Likelihood, ModalLikelihood, Posterior, SetCoder, StandardNormal, UniformCodes
 
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny_models as zoo
 
-NAMES = [n for n in zoo.MAKERS if n != "very_deep_images"]  # its first axis is one channel
+NAMES = [*(n for n in zoo.MAKERS if n != "very_deep_images"), "flat", "quantised"]  # its first axis is one channel
 LENGTHS = torch.tensor([3, 2, 3, 2, 2])
 
 
@@ -35,9 +35,16 @@ def name(request):
     return request.param
 
 
+def codes():
+    coder = SetCoder(MLPEncoder((3,), (8,), activation="tanh"), 2, n_places=3)
+    return Quantised(coder, (VQ(2, n_codes=4),), zoo.decoded(6), UniformCodes(4, 3))
+
+
 @pytest.fixture
 def model(name):
-    return zoo.make(name)
+    own = {"flat": lambda: Flat(StandardNormal(2), zoo.posterior(2), zoo.decoded(2)), "quantised": codes}
+    torch.manual_seed(0)
+    return own[name]().double() if name in own else zoo.make(name)
 
 
 @pytest.fixture
