@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from senzai.core.errors import InputError
-from senzai.data import Column, open_data
-from senzai.data.table import codec, identifiers, survey
+from senzai.data import open_data
+from senzai.data.table import Column, codec, identifiers, survey
 from senzai.data.table.survey import Facts
 from senzai.runs import fit
 
@@ -22,7 +22,7 @@ FEW = {"steps": 3, "hidden": [4], "n_latent": 1, "batch_size": 16, "log_every": 
 
 def column(values, **options):
     data = pd.DataFrame({"c": values, "x": R.normal(size=len(values))})
-    return open_data(data, options=options).schema.table.columns[0]
+    return open_data(data, options=options).schema.details.columns[0]
 
 
 # --- identifiers ------------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ NUMBERS = {
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbered_identifiers_are_new_and_different(name):
     told = pd.Series(NUMBERS[name])
-    made = open_data(pd.DataFrame({"id": told, "x": R.normal(size=len(told))})).schema.table.columns[0]
+    made = open_data(pd.DataFrame({"id": told, "x": R.normal(size=len(told))})).schema.details.columns[0]
     assert made.type == "identifier"
     new = pd.concat([codec.regenerate(made, 150), codec.regenerate(made, 50, start=150)])
     assert new.dtype == told.dtype
@@ -137,7 +137,7 @@ def test_dates_are_read_however_they_are_written(form, tmp_path):
     (tmp_path / "t.csv").write_text("c,x\n" + "".join(f"{c},{x}\n" for c, x in zip(cells, X, strict=True)))
     for source in (tmp_path / "t.csv", pd.DataFrame({"c": cells, "x": X})):
         data = open_data(source)
-        found = data.schema.table.columns[0]
+        found = data.schema.details.columns[0]
         assert (found.type, found.format) == ("date", form)
         assert data.decode(data.batch().x)["c"].astype(str).tolist() == cells
 
@@ -155,7 +155,7 @@ def test_what_is_no_date_is_none():
 def test_offsets_that_differ_are_the_same_moments():
     berlin = pd.date_range("2020-03-20", periods=N, freq="3h", tz="Europe/Berlin")
     data = open_data(pd.DataFrame({"c": [t.isoformat() for t in berlin], "x": X}))
-    assert data.schema.table.columns[0].format == "%Y-%m-%dT%H:%M:%S{+00:00}"
+    assert data.schema.details.columns[0].format == "%Y-%m-%dT%H:%M:%S{+00:00}"
     back = pd.to_datetime(data.decode(data.batch().x)["c"])
     assert back.tolist() == berlin.tz_convert("UTC").tolist()
 
@@ -194,7 +194,7 @@ def test_a_frequent_value_has_a_probability_of_its_own():
     middle = np.where(R.random(400) < 0.3, 1.0, R.normal(size=400))
     grades = np.where(R.random(400) < 0.4, 7, R.integers(0, 12, 400))
     data = open_data(pd.DataFrame({"zero": zero, "middle": middle, "grades": grades, "plain": R.normal(size=400)}))
-    low, inside, step, plain = data.schema.table.columns
+    low, inside, step, plain = data.schema.details.columns
     assert low.spike < min(low.places)
     assert min(inside.places) < inside.spike < max(inside.places)
     assert (step.spike, plain.spike) == (7, None)

@@ -487,17 +487,17 @@ LIST = (
     ),
     Fault(
         "the camera's rotation ignored", SCHEMA,
-        edit("data.pictures:_upright", "way is None", "True"),
+        edit("data.images.pictures:_upright", "way is None", "True"),
         (f"{IMAGES}test_the_camera_rotation_is_applied[.png]",),
     ),
     Fault(
         "transparent pixels on black", SCHEMA,
-        edit("data.pictures:_flat", "(255, 255, 255, 255)", "(0, 0, 0, 255)"),
+        edit("data.images.pictures:_flat", "(255, 255, 255, 255)", "(0, 0, 0, 255)"),
         (f"{IMAGES}test_transparency",),
     ),
     Fault(
         "colours in the order blue, green, red", SCHEMA,
-        edit("data.layout:to_model", "x.permute(0, 3, 1, 2)", "x.flip(3).permute(0, 3, 1, 2)"),
+        edit("data.images.layout:to_model", "x.permute(0, 3, 1, 2)", "x.flip(3).permute(0, 3, 1, 2)"),
         (f"{IMAGES}test_layouts_of_arrays[uint8-shape1-event1-NHWC]",),
     ),
     # --- verbs -------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ LIST = (
     ),
     Fault(
         "JSON with six digits", SCHEMA,
-        edit("data.table.writing:_json_cell", "json.dumps(plain,",
+        edit("data.frame_files:_json_cell", "json.dumps(plain,",
              "json.dumps(round(plain, 6) if isinstance(plain, float) else plain,"),
         (f"{TRIPS}test_every_value_of_a_plain_file_comes_back[.jsonl]",),
     ),

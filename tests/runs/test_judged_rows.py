@@ -7,8 +7,10 @@ import pytest
 
 import senzai
 from senzai import evaluation
-from senzai.runs.verbs import compare as comparing, diagnose as diagnosing, evaluate as judging
 from senzai.runs import sweep
+from senzai.runs.verbs import compare as comparing
+from senzai.runs.verbs import diagnose as diagnosing
+from senzai.runs.verbs import evaluate as judging
 
 N = 600
 DATA = np.c_[np.arange(N), np.random.default_rng(0).normal(size=(N, 2))].astype("float32")  # sorted by the first column

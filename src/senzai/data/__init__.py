@@ -4,10 +4,10 @@ from . import array as _array
 from . import builtin as _builtin
 from . import images as _images
 from . import table as _table
-from .column import Column as Column
-from .column import Table as Table
 from .describe import describe as describe
+from .features import Features as Features
 from .kind import KINDS as KINDS
+from .kind import Claim as Claim
 from .kind import Kind as Kind
 from .kind import Opened as Opened
 from .open import Dataset as Dataset
@@ -15,7 +15,9 @@ from .open import detect_kind as detect_kind
 from .open import open_data as open_data
 from .options import Options as Options
 from .rows import Rows as Rows
+from .schema import Axis as Axis
 from .schema import Condition as Condition
+from .schema import Field as Field
 from .schema import Form as Form
 from .schema import Label as Label
 from .schema import Proposal as Proposal

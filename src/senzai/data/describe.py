@@ -8,7 +8,6 @@ from typing import Any
 from senzai.core.later import torch
 
 from .open import Dataset
-from .split import split_indices
 
 
 def describe(data: Dataset) -> dict[str, Any]:
@@ -55,4 +54,4 @@ def _split(data: Dataset) -> dict[str, int] | None:
     """Rows of each part; ``None`` where there are too few rows to fit."""
     if len(data) < data.schema.split.needs:
         return None
-    return {name: len(index) for name, index in split_indices(len(data), data.schema.split).items()}
+    return {name: len(index) for name, index in data.split_indices().items()}

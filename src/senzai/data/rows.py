@@ -78,12 +78,12 @@ class Rows(ABC):
     """Whether everything is in memory already, so that ``take(all)`` costs one copy."""
     targets: Targets
     """Labels of all rows; always in memory."""
+    groups: Array | None = None
+    """Number of the group of each row, where some must stay together: patient, user, series."""
+    order: Array | None = None
+    """Time of each row as an ascending number, where it has one."""
     lengths: Data | None = None
     """Number of steps of each row, for sequences of different lengths; by modality where there are several."""
-    groups: Array | None = None
-    """Group of each row, where rows of a group must stay together: a patient, a user, a series."""
-    order: Array | None = None
-    """Place of each row in time, where rows have one: numbers or times that can be sorted."""
 
     @abstractmethod
     def __len__(self) -> int:

@@ -96,7 +96,7 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
         held = self._kept.get("held")
         judged = self._kept["all"] if held is None or len(held.rows) < LEAST_HELD else held
         model = self.run_.model
-        units = units_of(model, dataset.schema.table)
+        units = units_of(model, dataset.schema)
         self.run_.reference = make_reference(model, self._kept["train"].rows, judged.rows, units=units, k=self.k)
         self.decision_scores_ = self._strangeness(dataset.batch())
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data import Dataset, Schema
-from ..data.column import Column
+from ..data.table import Column, details_of, table_of
 from .blocks import Colouring
 from .figures import CLASSES
 from .findings import Findings, Floats, label_names
@@ -114,7 +114,7 @@ def by_levels(name: str, codes: NDArray[np.int64], names: Sequence[Any]) -> Colo
 
 # --- all columns ------------------------------------------------------------------------------------------------------
 def _columns(found: Findings, schema: Schema) -> list[Colouring | None]:
-    table, batch = schema.table, found.mapped.batch
+    table, batch = table_of(schema), found.mapped.batch
     names = label_names(found.mapped, schema)
     made: list[Colouring | None] = []
     if names is not None and schema.label is not None:
@@ -131,12 +131,12 @@ def of_column(column: Column, codes: Floats, there: NDArray[np.bool_] | None, sc
     """Return the colouring of a modelled column from the model's numbers, in the user's own values."""
     from ..data.table import codec
 
-    assert schema.table is not None
+    assert table_of(schema) is not None
     seen = np.ones(len(codes), dtype=bool) if there is None else there
     if column.sort in ("category", "binary") or (column.sort == "steps" and isinstance(column.levels[0], str)):
         names = [*codec.level_names(column), codec.OTHER] if column.other else codec.level_names(column)
         return by_levels(str(column.name), np.where(seen, codes, -1).astype(np.int64), names)
-    texts = [short(own(v)) for v in codec.decode(codes, column, schema.table).astype(object).tolist()]
+    texts = [short(own(v)) for v in codec.decode(codes, column, details_of(schema)).astype(object).tolist()]
     return by_numbers(str(column.name), np.where(seen, codes, np.nan), texts, _plain(codes, seen, column))
 
 
@@ -156,9 +156,9 @@ def _left_out(found: Findings, schema: Schema, dataset: Dataset) -> list[Colouri
     import pandas as pd
 
     whole = getattr(dataset.source, "whole", None)
-    if whole is None or schema.table is None:
+    if whole is None or table_of(schema) is None:
         return None
-    dropped = {str(c.name) for c in schema.table.columns if c.type == "dropped"}
+    dropped = {str(c.name) for c in details_of(schema).columns if c.type == "dropped"}
     label = None if schema.label is None else str(schema.label.name)
     made = []
     for i, name in enumerate(whole.columns):

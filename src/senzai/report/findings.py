@@ -13,7 +13,6 @@ from torch import Tensor
 from ..core.batch import Batch, only
 from ..core.random import derive
 from ..data import KINDS, Dataset, Schema
-from ..data.column import Table
 from ..data.split import permutation
 from ..evaluation import elbo
 from ..evaluation.changes import Change, along
@@ -175,7 +174,7 @@ def by_use(codes: Codes) -> NDArray[np.int64]:
 
 
 def find_traversals(
-    model: LatentModel, row: Batch, codes: Codes, table: Table | None = None
+    model: LatentModel, row: Batch, codes: Codes, schema: Schema | None = None
 ) -> tuple[Traversal, ...]:
     """Move one row along the most used latents, from the 1st to the 99th percentile of the rows."""
     groups = verbs.encode(model, row)
@@ -190,25 +189,25 @@ def find_traversals(
             low, *_, high = verbs.spaces_of(model, groups)[group].steps()
         values = np.linspace(low, high, PLACES)
         z, c = verbs.moved(model, row, dim=dim, values=torch.tensor(values, dtype=torch.float32), group=group)
-        found.append(Traversal(codes.names[flat], values, *decoded(model, z, c, table)))
+        found.append(Traversal(codes.names[flat], values, *decoded(model, z, c, schema)))
     return tuple(found)
 
 
 def decoded(
-    model: LatentModel, z: Latents, c: Tensor | None, table: Table | None
+    model: LatentModel, z: Latents, c: Tensor | None, schema: Schema | None
 ) -> tuple[Tensor, tuple[Change, ...]]:
     """Return decoded latents of one row, and what changes along them."""
-    changes = () if table is None else tuple(along(model, z, c, table, most=CHANGED))
+    changes = () if schema is None else tuple(along(model, z, c, schema, most=CHANGED))
     return only(verbs.decode(model, z, c=c)), changes
 
 
-def find_paths(model: LatentModel, held: Held, table: Table | None = None) -> tuple[Path, ...]:
+def find_paths(model: LatentModel, held: Held, schema: Schema | None = None) -> tuple[Path, ...]:
     """Walk in straight lines between pairs of rows, of different labels where there are labels."""
     found = []
     for a, b in pair_up(held.batch, PAIRS):
         first, second = (held.batch.take(slice(i, i + 1)) for i in (a, b))
         z, c = verbs.between(model, first, second, steps=PLACES)
-        found.append(Path((int(held.index[a]), int(held.index[b])), *decoded(model, z, c, table)))
+        found.append(Path((int(held.index[a]), int(held.index[b])), *decoded(model, z, c, schema)))
     return tuple(found)
 
 
@@ -254,8 +253,8 @@ def measure(
     c = KINDS[trained_on.kind].condition({}, n, trained_on, seed=drawn)
     source = samplers or Samplers()
     samples = only(verbs.sample(source.under(model), n, seed=drawn, c=c, noise=noisy))
-    moved = find_traversals(model, few.take(slice(0, 1)), codes, trained_on.table)
-    paths = find_paths(model, held, trained_on.table)
+    moved = find_traversals(model, few.take(slice(0, 1)), codes, trained_on)
+    paths = find_paths(model, held, trained_on)
     return Findings(held, shown, mapped, codes, compared, samples, noisy, moved, paths, source.chosen)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..data import Dataset, Schema
+from ..data import KINDS, Dataset, Schema
+from ..data.table import table_of
 from ..training.bundle import Spec
 from . import colouring, columns, figures, images, ways
 from .blocks import Block, Charts, Code, Colouring, Empty, Listing, Pairs, Picture, Section, Strip, Strips, Table, Wall
@@ -201,7 +202,7 @@ def latent_map(found: Findings, schema: Schema, dataset: Dataset | None = None) 
     if images.is_pictures(schema):
         sprite = images.sprite(Darkroom.of(schema, found.mapped.batch.tensor).develop(found.mapped.batch.tensor))
     by_column: tuple[Colouring, ...] = ()
-    if dataset is not None and schema.table is not None:
+    if dataset is not None and table_of(schema) is not None:
         by_column = colouring.colourings(found, schema, dataset, xy)
     chart = figures.latent_map(
         found.codes, xy, (first, second), names, found.mapped.index.tolist(), sprite, by_column
@@ -217,7 +218,8 @@ def latent_map(found: Findings, schema: Schema, dataset: Dataset | None = None) 
 
 def map_words(offered: Sequence[Colouring], schema: Schema) -> str:
     """Say what the map can be coloured by."""
-    n = 0 if schema.table is None else len(schema.table.modelled)
+    features = KINDS[schema.kind].features(schema)
+    n = 0 if features is None else len(features.names)
     some = f"the {colouring.MOST} of {count(n)} columns that it separates best" if n > colouring.MOST else "any column"
     return (f"Choose above the map what it is coloured by: {some}, or the distortion of a row (one draw). It begins "
             "with the column that it separates best. Missing values are grey.")

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import SenzaiError
-from ..data import Column, Dataset, Schema
-from ..data import column as data_columns
-from ..data.table import amounts, codec
+from ..data import Dataset, Schema
+from ..data.table import Column, amounts, codec, details_of, table_of
+from ..data.table import column as data_columns
 from ..distributions import MixedFamily
 from ..evaluation import quality
 from ..evaluation.scores import make_reference, score
@@ -37,7 +37,7 @@ APART = [[0, "var(--model)"], [0.5, "rgba(0,0,0,0)"], [1, "var(--real)"]]
 def sections(found: Findings, schema: Schema, dataset: Dataset, model: LatentModel) -> list[Section]:
     """Return the sections of a table."""
     family = getattr(getattr(model, "likelihood", None), "family", None)
-    if schema.table is None or not isinstance(family, MixedFamily):
+    if table_of(schema) is None or not isinstance(family, MixedFamily):
         return []
     batch = found.mapped.batch
     made = found.samples
@@ -82,7 +82,7 @@ def cut(value: Any, longest: int) -> str:
 # --- columns ----------------------------------------------------------------------------------------------------------
 def columns(found: Findings, schema: Schema, shapes: Any) -> Section:
     """Every column, the data beside the model, in the user's own values."""
-    table = schema.table
+    table = table_of(schema)
     assert table is not None
     batch = found.mapped.batch
     places = np.argsort(shapes[: len(table.modelled)], kind="stable")[:SHOWN]
@@ -101,7 +101,7 @@ def columns(found: Findings, schema: Schema, shapes: Any) -> Section:
     return Section("samples", "Columns", words, [Charts(charts, 220, LEGEND)])
 
 
-def decoded(codes: Tensor, column: Column, table: data_columns.Table) -> Any:
+def decoded(codes: Tensor, column: Column, table: data_columns.TableDetails) -> Any:
     """Return one column of model values as the user's."""
     if amounts.is_form(column.format):
         column = column.model_copy(update={"format": None, "dtype": "float64"})
@@ -274,7 +274,7 @@ def strange(found: Findings, schema: Schema, dataset: Dataset, model: LatentMode
     own = held.own and len(dataset) >= dataset.schema.split.needs
     train = dataset.batch(some_of(dataset.split_indices()["train"], 1000)) if own else held.batch
     try:
-        reference = make_reference(model, train, held.batch, units=units_of(model, schema.table))
+        reference = make_reference(model, train, held.batch, units=units_of(model, schema))
         scores = score(model, held.batch, "auto", reference=reference)
     except SenzaiError as err:
         return Section("strange", title, [], [Empty(str(err))])
@@ -297,12 +297,12 @@ def strange(found: Findings, schema: Schema, dataset: Dataset, model: LatentMode
 def told(batch: Batch, row: int, j: int, schema: Schema) -> str:
     """Return one cell of a batch as the user has it."""
     column = _column(schema, j)
-    if column is None or schema.table is None or (batch.observed is not None and not bool(batch.observed[row, j])):
+    if column is None or table_of(schema) is None or (batch.observed is not None and not bool(batch.observed[row, j])):
         return "missing"
-    value = decoded(batch.tensor[row : row + 1, j], column, schema.table).iloc[0]
+    value = decoded(batch.tensor[row : row + 1, j], column, details_of(schema)).iloc[0]
     return own(value)
 
 
 def _column(schema: Schema, j: int) -> Column | None:
-    table = schema.table
+    table = table_of(schema)
     return table.modelled[j] if table is not None and j < len(table.modelled) else None

@@ -12,8 +12,8 @@ from .run import Run as Run
 from .run import load as load
 
 if _TYPE_CHECKING:
-    from .verbs.compare import compare as compare
     from .curing import cure as cure
+    from .verbs.compare import compare as compare
 
 _JUDGING = {"compare": "verbs.compare", "cure": "curing"}
 """What judges runs, and its module: those who train or use one load neither."""

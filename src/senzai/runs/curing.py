@@ -10,10 +10,10 @@ from typing import Any
 from ..core.errors import SettingError
 from ..data import Dataset
 from ..evaluation.diagnosis import CHECKS, Diagnosis, Finding
-from .verbs.compare import Comparison, compare_rows
-from .verbs.diagnose import DRAWS, ROWS, diagnose
 from .fit import fit
 from .run import Run
+from .verbs.compare import Comparison, compare_rows
+from .verbs.diagnose import DRAWS, ROWS, diagnose
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from ..core.errors import BundleError
 from ..core.files import user_path
 from ..core.random import derive, forked
 from ..data import Dataset, Schema, open_data
+from ..data.addresses import without_password
 from ..data.sources import is_at_hand
-from ..data.table.databases import without_password
 from ..models.base import LatentModel
 from ..objectives.base import Objective
 from ..recipes import Frame, build
@@ -24,10 +24,10 @@ from ..training import bundle
 from ..training.comms import is_main, process_group
 from ..training.listeners import Listener
 from ..training.places import Place, reopened, reserved
+from .run import Run
 from .training.after_fit import refuse_sampler
 from .training.launch import launch
 from .training.requests import lengthened, sort_settings
-from .run import Run
 from .training.train import IN_MEMORY, listeners_of, train
 
 ROWS_TO_INITIALISE = 10_000

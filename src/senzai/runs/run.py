@@ -17,7 +17,7 @@ from ..core.errors import InputError, OutputError, SettingError
 from ..core.files import user_path, write_json
 from ..core.random import derive
 from ..core.row_noise import RowKeys
-from ..data import Dataset, Schema, open_data
+from ..data import KINDS, Dataset, Kind, Schema, open_data
 from ..data.lengths import ended
 from ..data.schema import Condition
 from ..data.sources import is_at_hand
@@ -29,9 +29,9 @@ from ..training import bundle
 from ..training.listeners import read_history
 from ..training.places import SAMPLERS
 from ..training.samplers import PRIOR, Samplers, load_samplers
+from .card import write_card
 from .verbs import given as conditional
 from .verbs import paths as ways
-from .card import write_card
 from .verbs.rows import RowVerbs, like
 
 if TYPE_CHECKING:
@@ -86,6 +86,11 @@ class Run(RowVerbs):
     def schema(self) -> Schema:
         """What the training data are."""
         return Schema.model_validate(self.spec.data_schema)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its data, which knows how they are read, shown and written."""
+        return KINDS[self.schema.kind]
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -198,7 +203,7 @@ class Run(RowVerbs):
             SettingError: The model was not fitted to be conditioned on a name, or has not seen a value.
             UnknownNameError: The run has no such sampler.
         """
-        with_noise = self.schema.kind != "images" if noise is None else noise
+        with_noise = KINDS[self.schema.kind].shows == "draws" if noise is None else noise
         chosen = int(torch.randint(2**62, ())) if seed is None else seed
         model, schema = self.samplers.under(self.model, sampler), self._conditioned(given)
         return conditional.sample(

@@ -20,9 +20,9 @@ from ..objectives.warmup import Constant
 from ..training.comms import Comms
 from ..training.listeners import drive
 from ..training.loop import Training
+from .run import Run
 from .training.feeds import feeds
 from .verbs.evaluate import some_rows
-from .run import Run
 
 BETAS = (0.1, 0.3, 1.0, 3.0, 10.0)
 

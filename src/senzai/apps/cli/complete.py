@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
@@ -12,6 +11,9 @@ from .files import refuse_existing, write_rows
 from .options import Data, File, Json, Overwrite, Reading, RunFolder, Seed
 from .output import Document, plain, reply
 from .settings import parse_set
+
+if TYPE_CHECKING:
+    from ...data.kind import Writer
 
 
 def score(
@@ -35,7 +37,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Write how strange each row is; higher is stranger."""
-    from ...data.table.writing import Writer
+    from ...data.frame_files import Writer
     from ...runs import load
     from ...runs.verbs import score as scoring
 
@@ -79,23 +81,22 @@ def impute(
     refuse_existing(output, overwrite)
     model = load(run)
     dataset = model.dataset(data, options=parse_set(settings or []))
-    if dataset.schema.table is None:
+    writer = dataset.kind.writer(output, dataset.schema)
+    if writer is None:
         made = model.impute(dataset, draws=draws, k=k, seed=seed)
         if draws:
             raise SettingError("Several draws are written for tables only. Leave --draws out, or use run.impute.")
         write_rows(made, output, dataset.schema)
         n = len(made)
     else:
-        n = _write_pieces(filling.pieces(model, dataset, draws=draws, k=k, seed=seed), output, numbered=bool(draws))
+        n = _write_pieces(filling.pieces(model, dataset, draws=draws, k=k, seed=seed), writer, numbered=bool(draws))
     document: Document = {"out": str(output), "n": n, "draws": draws, "k": k, "seed": seed}
     reply(as_json, document, f"{n:,} completed rows are in {plain(output)}")
 
 
-def _write_pieces(pieces: Any, output: Path, *, numbered: bool) -> int:
-    from ...data.table.writing import Writer
-
+def _write_pieces(pieces: Any, file: Writer, *, numbered: bool) -> int:
     n = 0
-    with Writer(output) as writer:
+    with file as writer:
         for frames in pieces:
             for m, frame in enumerate(frames):
                 writer.write(frame.assign(imputation=m) if numbered else frame)

@@ -144,7 +144,7 @@ def say_sampler(document: Document, *, quiet: bool) -> None:
 
 def trained(document: Document, data: str) -> list[str]:
     """Return what to say after training."""
-    from ...data.table.databases import without_password
+    from ...data.addresses import without_password
 
     out, bound = document["out"], document["validation_elbo"]
     facts = {

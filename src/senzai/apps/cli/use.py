@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
@@ -16,6 +15,7 @@ from .output import plain, reply
 from .settings import parse_given, parse_set
 
 if TYPE_CHECKING:
+    from ...data.kind import Writer
     from ...runs import Run
 
 ROW = "First row of data, or DATA:ROW for another one (counted from 0)."
@@ -50,13 +50,14 @@ def sample(
     model = load(run)
     wanted = parse_given(given or [])
     about: dict[str, Any] = {}
-    if model.schema.table is not None:
-        with_noise = True if noise is None else noise
+    writer = model.kind.writer(output, model.schema)
+    if writer is not None:
+        with_noise = model.kind.shows == "draws" if noise is None else noise
         under = model.samplers.under(model.model, sampler)
         pieces = streams.samples(
             under, model.schema, n, wanted, seed=chosen, noise=with_noise, temperature=temperature
         )
-        shape, about = _write_frames(pieces, output)
+        shape, about = _write_frames(pieces, writer)
     else:
         new = model.sample(n, seed=chosen, noise=noise, temperature=temperature, given=wanted, sampler=sampler)
         write_rows(new, output, model.schema)
@@ -80,8 +81,10 @@ def encode(
     refuse_existing(output, overwrite)
     model = load(run)
     dataset = model.dataset(data, options=parse_set(settings or []))
-    if dataset.schema.table is not None and output.suffix.lower() in (".csv", ".tsv", ".parquet"):
-        (n, width), _ = _write_frames(streams.codes(model, dataset, seed=seed), output)
+    if output.suffix.lower() in (".csv", ".tsv", ".parquet"):
+        from ...data.frame_files import Writer
+
+        (n, width), _ = _write_frames(streams.codes(model, dataset, seed=seed), Writer(output))
     else:
         codes = model.encode(dataset, seed=seed)
         write_codes(codes, output)
@@ -101,8 +104,9 @@ def reconstruct(
     refuse_existing(output, overwrite)
     model = load(run)
     dataset = model.dataset(data, options=parse_set(settings or []))
-    if dataset.schema.table is not None:
-        shape, _ = _write_frames(streams.reconstructions(model, dataset, seed=seed), output)
+    writer = dataset.kind.writer(output, dataset.schema)
+    if writer is not None:
+        shape, _ = _write_frames(streams.reconstructions(model, dataset, seed=seed), writer)
     else:
         again = model.reconstruct(dataset, seed=seed)
         write_rows(again, output, dataset.schema)
@@ -196,13 +200,11 @@ def row_of(run: Run, text: str, options: dict[str, Any]) -> Any:
     return dataset.take([int(row)])
 
 
-def _write_frames(pieces: Any, output: Path) -> tuple[list[int], dict[str, Any]]:
+def _write_frames(pieces: Any, file: Writer) -> tuple[list[int], dict[str, Any]]:
     """Write frames as they come; return the shape of all, and what the last one says of itself."""
-    from ...data.table.writing import Writer
-
     n = width = 0
     about: dict[str, Any] = {}
-    with Writer(output) as writer:
+    with file as writer:
         for frame in pieces:
             writer.write(frame)
             n, width, about = n + len(frame), len(frame.columns), dict(frame.attrs)

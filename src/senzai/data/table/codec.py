@@ -10,10 +10,10 @@ import numpy as np
 
 from senzai.core.errors import InputError
 
-from ..column import Column, Table
+from ..dtypes import arrow_series, dtype_of
 from ..rows import Array
 from . import amounts, identifiers, objects, ticks
-from .dtypes import arrow_series, dtype_of
+from .column import Column, TableDetails
 from .series import as_labels, as_numbers, normal_quantiles, observed, unwritten
 
 OTHER = "(other)"
@@ -22,7 +22,7 @@ NEAR = 1e-4
 
 
 # --- to the model ---------------------------------------------------------------------------------------------------
-def encode(series: Any, column: Column, table: Table) -> tuple[Array, Array]:
+def encode(series: Any, column: Column, table: TableDetails) -> tuple[Array, Array]:
     """Return a column as the model's numbers, float64, and where it is observed; zero stands where it is not.
 
     Raises:
@@ -101,7 +101,7 @@ def to_places(x: Array, knots: Array, places: Array) -> Array:
     return np.asarray(np.where(x > knots[-1], places[-1] + (x - knots[-1]) * slope, z))
 
 
-def _codes(series: Any, column: Column, table: Table) -> tuple[Array, Array]:
+def _codes(series: Any, column: Column, table: TableDetails) -> tuple[Array, Array]:
     import pandas as pd
 
     seen = observed(series)
@@ -158,7 +158,7 @@ def _never_seen(series: Any, unknown: Array, column: Column) -> InputError:
 
 
 # --- back -----------------------------------------------------------------------------------------------------------
-def decode(codes: Array, column: Column, table: Table, *, gone: Array | None = None) -> Any:
+def decode(codes: Array, column: Column, table: TableDetails, *, gone: Array | None = None) -> Any:
     """Return a column of a frame, in its own dtype, from the model's numbers; missing where ``gone``."""
     if column.sort in ("category", "binary", "steps"):
         values = _levels(codes, column, table)
@@ -212,7 +212,7 @@ def on_axis(series: Any, column: Column) -> Array:
     return found * column.step + column.origin if column.ticks else found
 
 
-def _levels(codes: Array, column: Column, table: Table) -> Array:
+def _levels(codes: Array, column: Column, table: TableDetails) -> Array:
     n = len(column.levels)
     at = np.clip(np.rint(np.nan_to_num(codes)), 0, n - (0 if column.other else 1)).astype(np.int64)
     if not column.other:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ...core.batch import cat
 from ...core.errors import InputError, SettingError
 from ...core.random import derive
 from ...core.row_noise import RowKeys
 from ...data import Dataset
-from ...data.table import codec
-from ...data.table.rows import column_named
 from ...models import verbs
 
 if TYPE_CHECKING:
@@ -29,16 +26,14 @@ def rows_like(run: Trained, dataset: Dataset, column: str, value: object) -> np.
     Raises:
         InputError: There is no such row.
     """
-    import pandas as pd
-
-    table = dataset.schema.table
-    if table is None:
+    features = dataset.kind.features(dataset.schema)
+    if features is None:
         raise SettingError("Rows are added for a value of a column, so the data must be a table.")
-    found = column_named(table, column)
-    codes, _ = codec.encode(pd.Series([value], dtype=object, name=found.name), found, table)
-    at = [str(c.name) for c in table.modelled].index(str(found.name))
+    at, code = features.place(column), features.encode(column, value)
+    if code is None:
+        raise SettingError(f"Rows are added for a value, but {column}={value!r} is a missing one. Give a value.")
     index = run.part(dataset, "train") if dataset.schema.fingerprint == run.schema.fingerprint else run.part(dataset)
-    rows = np.concatenate([_same(dataset, index[i : i + PIECE], at, codes[0]) for i in range(0, len(index), PIECE)])
+    rows = np.concatenate([_same(dataset, index[i : i + PIECE], at, code) for i in range(0, len(index), PIECE)])
     if not len(rows):
         raise InputError(f"More rows with {column}={value!r} need one to learn from, but no training row has it.")
     return rows
@@ -55,8 +50,6 @@ def _same(dataset: Dataset, index: np.ndarray[Any, Any], at: int, code: float) -
 
 def augment(run: Trained, data: object, column: str, value: object, n: int, *, seed: int) -> Any:
     """Return ``n`` new rows with a value in a column; see :meth:`Run.augment`."""
-    from .given import put
-
     if n < 1:
         raise SettingError(f"`n >= 1` must hold, but got n={n!r}.")
     dataset = run.dataset(data)
@@ -68,9 +61,7 @@ def augment(run: Trained, data: object, column: str, value: object, n: int, *, s
         verbs.reconstruct(run.model, dataset.batch(seeds[i : i + 4096]), seed=own, keys=keys)
         for i in range(0, n, 4096)
     ]
-    frame = dataset.kind.decode(cat(parts), dataset.schema.but(form="pandas"))
-    table = dataset.schema.table
-    assert table is not None
-    made = put(frame, {column: [value] * n}, table)
-    made.attrs["seeds"] = len(rows)
+    made = dataset.kind.decode_given(cat(parts), dataset.schema, {column: [value] * n})
+    if hasattr(made, "attrs"):
+        made.attrs["seeds"] = len(rows)
     return made

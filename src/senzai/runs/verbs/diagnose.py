@@ -13,9 +13,9 @@ from ...data import Dataset
 from ...evaluation import Case
 from ...evaluation.diagnosis import Diagnosis, Told, examine, gather
 from ...objectives.base import Objective
+from ..watching import beta_of
 from .compare import RunLike
 from .evaluate import extras_of
-from ..watching import beta_of
 
 ROWS, DRAWS = 500, 64
 

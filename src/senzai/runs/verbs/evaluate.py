@@ -14,7 +14,7 @@ from ...core.errors import InputError, SettingError
 from ...core.files import user_path
 from ...core.random import derive
 from ...core.registry import suggestion
-from ...data import Dataset, Schema
+from ...data import KINDS, Dataset, Schema
 from ...data.limits import guarded, need_no_holes, need_regular, need_sound_archive
 from ...evaluation import Extras
 from ...evaluation.features import Features
@@ -49,7 +49,7 @@ def extras_of(
         other=None if against is None else some_rows(against, np.arange(len(against)), OTHER_ROWS, seed=seed),
         factors=None if factors is None else read_factors(factors, len(dataset))[index],
         anomaly=None if anomaly is None else class_number(anomaly, schema),
-        features=features, noise=schema.kind != "images", sampler=sampler,
+        features=features, noise=KINDS[schema.kind].shows == "draws", sampler=sampler,
     )
 
 

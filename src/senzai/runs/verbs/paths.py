@@ -40,6 +40,6 @@ def _rows(run: Trained, z: Latents, c: Tensor | None, lengths: Tensor | None) ->
     from ...evaluation.changes import along
 
     rows = ended(KINDS[run.schema.kind].decode(verbs.decode(run.model, z, c=c), run.schema), lengths)
-    if run.schema.table is not None and hasattr(rows, "attrs"):
-        rows.attrs["changes"] = [found.document() for found in along(run.model, z, c, run.schema.table)]
+    if hasattr(rows, "attrs"):
+        rows.attrs["changes"] = [found.document() for found in along(run.model, z, c, run.schema)]
     return rows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from ...data import Dataset
-from ...data.table.writing import to_polars
+from ...data.frame_files import to_polars
 from . import augment as augmenting
 from . import impute as filling
 

@@ -94,7 +94,7 @@ def make(run: Trained, dataset: Dataset) -> Reference:
 
     most = max(200, KEPT_NUMBERS // int(np.prod(run.schema.event_shape)))
     train, held_out = some(parts["train"], min(TRAINING_ROWS, most)), some(held, min(HELD_ROWS, most))
-    return make_reference(run.model, train, held_out, units=units_of(run.model, dataset.schema.table))
+    return make_reference(run.model, train, held_out, units=units_of(run.model, dataset.schema))
 
 
 def pieces(

@@ -69,3 +69,8 @@ def arrow_series(values: Any, dtype: Any) -> Any:
     if pa.types.is_dictionary(kind):
         made = made.dictionary_encode().cast(kind)
     return pd.Series(pd.arrays.ArrowExtensionArray(made))
+
+
+def scale_of(values: Any) -> int:
+    """Return how many digits after the point decimals have."""
+    return max((max(0, -int(v.as_tuple().exponent)) for v in values if v.is_finite()), default=0)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from senzai.core.batch import Data
-from senzai.core.errors import InputError
-from senzai.core.later import Tensor
+import numpy as np
 
-from . import deciding, layout, sources, values, writers
-from .frames import to_frame
-from .kind import KINDS, Kind, Opened
-from .lengths import with_ends
-from .options import ArrayOptions, Options
-from .rows import Rows
-from .schema import Proposal, Schema
-from .table.source import is_table
+from senzai.core.batch import Data
+from senzai.core.errors import InputError, SettingError
+from senzai.core.later import Tensor, torch
+
+from .. import deciding, sources, values, writers
+from ..details import NumberDetails, numbers_of
+from ..frames import to_frame, with_index
+from ..kind import KINDS, Claim, Kind, Opened
+from ..lengths import with_ends
+from ..options import ArrayOptions, Options
+from ..rows import Array, Rows
+from ..schema import Proposal, Schema
 
 
 @final
@@ -39,13 +41,13 @@ class ArrayKind(Kind):
     title: ClassVar[str] = "rows of numbers of one sort: npy, npz, arrays, tensors, lists; tables with kind=array"
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz")
     options: ClassVar[type[Options]] = ArrayOptions
+    details: ClassVar[type[NumberDetails]] = NumberDetails
+    unit: ClassVar[str] = "feature"
 
-    def accepts(self, source: object, options: Mapping[str, Any]) -> bool:
-        """Whether the source is numbers that are no images, and no table (which takes ``kind="array"`` to be one)."""
-        if is_table(source):
-            return False
+    def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
+        """Claim numbers of any shape, less surely than kinds that know more about them."""
         header = sources.header(source, options)
-        return header is not None and not layout.is_image_like(header.shape, header.dtype, header.sequences)
+        return None if header is None else Claim(0.4, "it holds numbers of one sort")
 
     def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
         """Read the source to one array."""
@@ -57,12 +59,12 @@ class ArrayKind(Kind):
     def infer(self, opened: Opened, options: Options) -> Schema:
         """Decide from one look at all values."""
         facts = deciding.look(opened, options)
-        return deciding.decide(self.name, opened, options, event_shape=tuple(opened.data.shape[1:]), facts=facts)
+        return deciding.decide(self, opened, options, event_shape=tuple(opened.data.shape[1:]), facts=facts)
 
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
         """Refuse rows of another shape; sequences may have another number of steps."""
         shape = tuple(opened.data.shape[1:])
-        if len(shape) == 2 and (schema.options.get("sequences") or opened.lengths is not None):
+        if len(shape) == 2 and (numbers_of(schema).sequences or opened.lengths is not None):
             deciding.need_shape((*schema.event_shape[:1], *shape[1:]), opened, schema)
             return deciding.adapt(opened, schema, options).but(event_shape=shape)
         deciding.need_shape(shape, opened, schema)
@@ -84,6 +86,31 @@ class ArrayKind(Kind):
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
         """Write npy, npz, csv or tsv."""
         writers.write_array(decoded, path)
+
+    def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
+        """Vectors that were given in memory: they cannot be read again when somebody asks for scores."""
+        return in_memory and len(schema.event_shape) == 1
+
+    def parts(self, source: Any, schema: Schema, rows: int) -> Iterator[Any]:
+        """Yield some rows after the others."""
+        if not isinstance(source, np.ndarray):
+            raise SettingError("Missing entries are filled in for tables and arrays. Give one of them.")
+        yield from (source[i : i + rows] for i in range(0, max(1, len(source)), rows))
+
+    def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
+        """Return rows with their NaN filled in, by the mean over draws where an average is asked for."""
+        new = self.decode(x.double().mean(0) if average else x, schema.but(form="numpy"))
+        at = np.arange(len(part)) if rows is None else rows
+        filled = part.copy()
+        filled[at] = np.where(np.isnan(part[at]), new.astype(part.dtype), part[at])
+        return filled
+
+    def gather(self, parts: list[Any], source: Any, schema: Schema, index: Any) -> Any:
+        """Return one array, or a tensor or a DataFrame where that came."""
+        whole = np.concatenate(parts)
+        if schema.form == "pandas":
+            return with_index(to_frame(whole, schema), index)
+        return torch.from_numpy(whole) if schema.form == "torch" else whole
 
     def propose(self, schema: Schema) -> Proposal:
         """Suggest an MLP with the likelihood of the values."""

@@ -7,7 +7,7 @@ import numpy as np
 from senzai.core.errors import InputError
 from senzai.core.later import Tensor
 
-from .rows import Array
+from ..rows import Array
 
 CHANNELS = (1, 3, 4)
 LAYOUTS = {"NHW": 3, "NHWC": 4, "NCHW": 4}

@@ -110,7 +110,7 @@ class Column(BaseModel):
         return len(self.levels) + self.other if self.sort in ("steps", "category", "binary") else 0
 
 
-class Table(BaseModel):
+class TableDetails(BaseModel):
     """The columns of a table and the rules that hold for all of them.
 
     Args:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -15,8 +16,8 @@ import numpy as np
 from senzai.core.errors import InputError, ShapeError
 from senzai.core.terminal import safe
 
-from .limits import need_regular, need_room
-from .rows import Array
+from ..limits import need_regular, need_room
+from ..rows import Array
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -90,6 +91,13 @@ def is_image_file(path: Path) -> bool:
         (True, False)
     """
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether there is any image file under a folder; links to other folders are followed one level deep."""
+    walked = (names for _, _, names in os.walk(folder))
+    linked = (names for p in folder.iterdir() if p.is_symlink() and p.is_dir() for _, _, names in os.walk(p))
+    return any(is_image_file(Path(name)) for names in chain(walked, linked) for name in names)
 
 
 def find(root: Path) -> tuple[list[Path], tuple[str, ...]]:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, cast, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
+from pydantic import JsonValue
 
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 
-from . import conditioning, deciding, layout, pictures, sources, values, writers
-from .facts import Facts, bytes_facts
+from .. import conditioning, deciding, sources, values, writers
+from ..details import NumberDetails
+from ..facts import Facts, bytes_facts
+from ..kind import KINDS, Claim, Kind, Opened
+from ..labels import encode_labels
+from ..options import ImageOptions, Options, parse
+from ..rows import Rows, StreamedRows
+from ..schema import Proposal, Schema
+from . import layout, pictures, sheets
+from .details import ImageDetails, details_of
 from .folder import Pictures, read_folder
-from .kind import KINDS, Kind, Opened
-from .labels import encode_labels
-from .options import ImageOptions, Options
-from .rows import Rows, StreamedRows
-from .schema import Proposal, Schema
 
 
 @final
@@ -38,14 +43,20 @@ class ImageKind(Kind):
     title: ClassVar[str] = "pictures: folders of png, jpeg, webp, bmp; image arrays; idx files as of MNIST"
     suffixes: ClassVar[tuple[str, ...]] = (*pictures.SUFFIXES, ".npy", ".npz")
     options: ClassVar[type[Options]] = ImageOptions
+    details: ClassVar[type[NumberDetails]] = ImageDetails
+    shows: ClassVar[Literal["draws", "mean"]] = "mean"
+    unit: ClassVar[str] = "pixel"
 
-    def accepts(self, source: object, options: Mapping[str, Any]) -> bool:
-        """Whether the source is a folder, an image file, or an array that looks like images."""
+    def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
+        """Claim image files, folders that hold any, and arrays that look like images."""
         header = sources.header(source, options)
         if header is not None:
-            return layout.is_image_like(header.shape, header.dtype, header.sequences)
+            like = layout.is_image_like(header.shape, header.dtype, header.sequences)
+            return Claim(0.9, f"the shape {header.shape} is that of pictures") if like else None
         path = sources.existing(source)
-        return path is not None and (path.is_dir() or pictures.is_image_file(path))
+        if path is None or not (pictures.holds_images(path) if path.is_dir() else pictures.is_image_file(path)):
+            return None
+        return Claim(0.9, "it holds pictures" if path.is_dir() else "it is a picture")
 
     def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
         """Read files or an array; an array is kept as it came, its layout noted."""
@@ -67,7 +78,8 @@ class ImageKind(Kind):
         facts = _facts(opened, options)
         event = _event(opened)
         schema = deciding.decide(
-            self.name, opened, options, event_shape=event, facts=facts, conv_from=_image_options(options).conv_from
+            self, opened, options, event_shape=event, facts=facts, levels=True,
+            conv_from=_image_options(options).conv_from,
         )
         if schema.values == "real" and facts.low >= -1 and facts.low < 0 and facts.high <= 1:
             hint = "Pixels from -1 to 1 look rescaled; 8-bit pixels, or pixels from 0 to 1, have a better likelihood."
@@ -85,7 +97,7 @@ class ImageKind(Kind):
     def rows(self, opened: Opened, schema: Schema) -> Rows:
         """Return rows ``(C, H, W)``."""
         if not isinstance(opened.data, Pictures):
-            order = str(schema.options["layout"])
+            order = details_of(schema).layout
             return deciding.rows_of(opened, schema, lambda x: layout.to_model(x, order))
         targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
         nbytes = opened.n_rows * int(np.prod(schema.event_shape)) * values.model_dtype(schema).itemsize
@@ -102,8 +114,13 @@ class ImageKind(Kind):
         return deciding.to_torch(back, schema.dtype, soft=soft) if schema.form == "torch" else back
 
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
-        """Write a folder of png (no suffix), npy or npz."""
+        """Write a folder of png (no suffix), one contact sheet (png, jpg, webp), npy or npz."""
         path = Path(path)
+        if path.suffix.lower() in sheets.SHEETS:
+            with tempfile.TemporaryDirectory() as tmp:
+                self.write(decoded, Path(tmp, "pictures"), schema)
+                sheets.write_sheet(Path(tmp, "pictures"), path, (schema.n_levels or 256) - 1)
+            return
         if path.suffix:
             writers.write_array(decoded, path)
             return
@@ -116,9 +133,26 @@ class ImageKind(Kind):
             array = array.transpose(0, 2, 3, 1)
         writers.write_images(array, path, top=_white(schema))
 
+    def to_json(self, decoded: Any, schema: Schema) -> JsonValue:
+        """Return PNG files as base64, or nested lists of values that have no white."""
+        if schema.values in ("real", "count"):
+            return super().to_json(decoded, schema)
+        with tempfile.TemporaryDirectory() as tmp:
+            self.write(decoded, Path(tmp, "pictures"), schema)
+            return list(sheets.texts_of(Path(tmp, "pictures")))
+
+    def from_json(self, value: JsonValue, schema: Schema) -> object:
+        """Return the pixels of image files that came as base64, or an array of nested lists."""
+        first = value[0] if isinstance(value, list) and value else value
+        if not isinstance(first, str):
+            return np.asarray(value, dtype=values.user_dtype(schema.dtype))
+        with tempfile.TemporaryDirectory() as tmp:
+            sheets.write_texts(value, Path(tmp))
+            return self.read(Path(tmp), parse(self.name, ImageOptions, {"in_memory": True}), schema).data
+
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a convolutional network, or an MLP for tiny images."""
-        sides, least = schema.event_shape[1:], int(cast(int, schema.options.get("conv_from", 16)))
+        sides, least = schema.event_shape[1:], details_of(schema).conv_from
         conv = min(sides) >= least
         plain = deciding.propose(schema)
         why = f"Images of {sides[0]} x {sides[1]} are {'large enough' if conv else 'too small'} for convolutions."
@@ -145,7 +179,7 @@ def _arranged(opened: Opened, options: ImageOptions, schema: Schema | None) -> O
 
 
 def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
-    order = [str(schema.options.get("layout", "NHWC")), *layout.LAYOUTS]
+    order = [details_of(schema).layout, *layout.LAYOUTS]
     fits = (o for o in order if layout.LAYOUTS[o] == len(shape) and layout.event_of(shape, o) == schema.event_shape)
     return next(fits, None)
 
@@ -166,7 +200,7 @@ def _event(opened: Opened) -> tuple[int, int, int]:
 def _outer_layout(schema: Schema) -> str:
     """Return the layout that the user sees."""
     if schema.form != "folder":
-        return str(schema.options["layout"])
+        return details_of(schema).layout
     return "NHW" if schema.event_shape[0] == 1 else "NHWC"
 
 

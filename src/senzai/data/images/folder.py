@@ -14,14 +14,15 @@ from senzai.core.errors import InputError
 from senzai.core.memory import free_memory
 from senzai.core.terminal import safe
 
-from . import fingerprint as prints
+from .. import fingerprint as prints
+from ..kind import Opened
+from ..options import ImageOptions
+from ..readers import IN_MEMORY_BYTES
+from ..rows import Array
+from ..schema import Schema
 from . import pictures
-from .kind import Opened
-from .options import ImageOptions
+from .details import details_of
 from .pictures import CHANNELS, Mode, Plan, Probe
-from .readers import IN_MEMORY_BYTES
-from .rows import Array
-from .schema import Schema
 
 LARGEST_PROPOSED = 64
 LARGE = 256
@@ -198,10 +199,10 @@ def _planned(schema: Schema, options: ImageOptions) -> Plan:
     usual = next((m for m, c in CHANNELS.items() if c == channels), None)
     if usual is None:
         raise InputError(f"Image files have 1, 3 or 4 channels, but the model has {channels}. Give an array.")
-    alpha = str(schema.options.get("transparency", options.transparency))
-    resize = bool(schema.options.get("resize", False)) or options.size is not None
+    alpha = details_of(schema).transparency or options.transparency
+    resize = details_of(schema).resize or options.size is not None
     deep = schema.dtype == "uint16" and usual == "L"
-    return Plan(height, width, cast(Mode, schema.options.get("mode", usual)), alpha, resize, deep)
+    return Plan(height, width, cast(Mode, details_of(schema).mode or usual), alpha, resize, deep)
 
 
 def _labels(paths: Sequence[Path], root: Path, notes: list[str]) -> Array | None:

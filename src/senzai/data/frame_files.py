@@ -14,8 +14,7 @@ from senzai.core.errors import InputError
 from senzai.core.extras import need
 from senzai.core.files import replacing
 
-from .dtypes import OBJECT, arrow_series
-from .ticks import scale_of
+from .dtypes import OBJECT, arrow_series, scale_of
 
 EXCEL = 10**15
 """Whole numbers from which Excel rounds."""
