@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 
@@ -13,11 +13,32 @@ from ..nn.inputs import Encoder
 from ..parts.base import AnyLikelihood
 from ..parts.likelihoods.decoded import Likelihood
 
-if TYPE_CHECKING:
-    from .frame import Frame
+
+class AnyFrame(Protocol):
+    """What is asked of a frame here."""
+
+    event: tuple[int, ...]
+    masked: bool
+    ragged: bool
+    n_condition: int
+    modalities: dict[str, dict[str, Any]]
+    _used: set[str]
+
+    @property
+    def n_latent(self) -> int:
+        """Width of the latent code."""
+
+    def inner(self, *, n_latent: int | None = None, **changes: Any) -> AnyFrame:
+        """Return the frame of a part."""
+
+    def encoder(self) -> Encoder:
+        """Return an encoder."""
+
+    def likelihood(self) -> AnyLikelihood:
+        """Return a likelihood."""
 
 
-def seeing_holes(likelihood: Likelihood, frame: Frame) -> Likelihood:
+def seeing_holes(likelihood: Likelihood, frame: AnyFrame) -> Likelihood:
     """Return a likelihood if its marginals are known, or rows come without holes and ends.
 
     Raises:
@@ -32,7 +53,7 @@ def seeing_holes(likelihood: Likelihood, frame: Frame) -> Likelihood:
     return likelihood
 
 
-def frames_of(frame: Frame) -> dict[str, Frame]:
+def frames_of(frame: AnyFrame) -> dict[str, AnyFrame]:
     """Return a frame for each modality: the settings of all, with what its own data propose."""
     return {
         name: frame.inner(n_latent=frame.n_latent, **{"modalities": {}, **fields})
@@ -40,7 +61,7 @@ def frames_of(frame: Frame) -> dict[str, Frame]:
     }
 
 
-def modal_encoder(frame: Frame) -> Encoder:
+def modal_encoder(frame: AnyFrame) -> Encoder:
     """Return an encoder for each modality, joined."""
     frames = frames_of(frame)
     encoder: Encoder = make("encoder/modalities", encoders={name: one.encoder() for name, one in frames.items()})
@@ -48,7 +69,7 @@ def modal_encoder(frame: Frame) -> Encoder:
     return encoder
 
 
-def modal_likelihood(frame: Frame) -> AnyLikelihood:
+def modal_likelihood(frame: AnyFrame) -> AnyLikelihood:
     """Return a likelihood for each modality, joined."""
     frames = frames_of(frame)
     made: AnyLikelihood = make(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.batch import Batch
+from ..core.batch import Batch, only
 from ..core.random import forked
 from ..core.registry import Registry
 
@@ -61,8 +61,8 @@ class Data:
     def _side_by_side(self, n: int, seed: int, **asked: Any) -> Batch:
         parts = {name: DATA[name].rows(n, seed=seed + i, **asked) for i, name in enumerate(self.modalities)}
         whole = next(iter(parts.values()))
-        mask = {k: b.mask for k, b in parts.items() if b.mask is not None}
-        lengths = {k: b.lengths for k, b in parts.items() if b.lengths is not None}
+        mask = {k: only(b.mask) for k, b in parts.items() if b.mask is not None}
+        lengths = {k: only(b.lengths) for k, b in parts.items() if b.lengths is not None}
         return replace(
             whole, x={k: b.tensor for k, b in parts.items()}, mask=mask or None, lengths=lengths or None,
             present={self.modalities[-1]: torch.arange(n) % 3 != 2},
