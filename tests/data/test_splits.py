@@ -92,10 +92,12 @@ def test_a_table_is_divided_by_a_column_again_and_again(options, tmp_path):
 
 
 def test_an_archive_says_the_groups_of_its_rows(tmp_path):
-    np.savez(tmp_path / "x.npz", x=R.normal(size=(60, 3)), who=np.arange(60) // 6)
+    who = np.repeat(np.arange(10), [2, 4, 8, 6, 6, 6, 6, 6, 6, 10])
+    np.savez(tmp_path / "x.npz", x=R.normal(size=(60, 3)), who=who)
     data = open_data(tmp_path / "x.npz", options={"groups": "who"})
     parts = data.split_indices()
-    assert all(len(index) % 6 == 0 for index in parts.values())
+    held = {name: set(who[index]) for name, index in parts.items()}
+    assert sum(map(len, held.values())) == 10  # each group once
     assert (open_data(tmp_path / "x.npz", schema=data.schema).split_indices()["test"] == parts["test"]).all()
     np.savez(tmp_path / "y.npz", x=R.normal(size=(60, 3)), who=np.arange(50))
     with pytest.raises(InputError, match="one of 'who' for each of 60 rows"):
@@ -118,3 +120,10 @@ def test_what_cannot_be_divided_is_said():
     parts = {"train": np.array([0, 1]), "validation": np.array([2]), "test": np.array([], dtype=int)}
     with pytest.raises(InputError, match="share 1"):
         refuse_leaks(parts, Split(by="groups", column="who"), np.array([7, 8, 8]))
+
+
+def test_equal_times_in_two_parts_are_a_leak():
+    parts = {"train": np.array([0, 1]), "validation": np.array([2]), "test": np.array([], dtype=int)}
+    with pytest.raises(InputError, match="must be earlier"):
+        refuse_leaks(parts, Split(by="time", column="day"), np.array([7, 8, 8]))
+    refuse_leaks(parts, Split(by="time", column="day"), np.array([7, 8, 9]))

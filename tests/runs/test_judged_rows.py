@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import senzai
-from senzai import evaluation
 from senzai.runs import sweep
 from senzai.runs.verbs import compare as comparing
 from senzai.runs.verbs import diagnose as diagnosing
@@ -33,7 +32,7 @@ def numbers(batch):
 
 def evaluated(run, monkeypatch):
     heard = []
-    monkeypatch.setattr(evaluation, "evaluate", lambda model, batch, **o: heard.append((batch, o["extras"])) or
+    monkeypatch.setattr(judging, "measured", lambda model, batch, **o: heard.append((batch, o["extras"])) or
                         {"n": len(batch), "seed": 0})
     run.evaluate(DATA, rows=100, only=["map"], factors=np.c_[np.arange(N)])
     ((batch, extras),) = heard

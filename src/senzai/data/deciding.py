@@ -18,8 +18,9 @@ from .facts import Facts, blocks, survey
 from .kind import Kind, Opened
 from .labels import encode_labels, make_label
 from .options import Options
+from .proposal import Choice, Proposal
 from .rows import Array, MemoryRows, Rows, StreamedRows, mapped
-from .schema import Label, Proposal, Schema
+from .schema import Label, Schema
 from .values import encode, model_dtype, recognise
 
 FAMILIES = {
@@ -214,5 +215,5 @@ def propose(schema: Schema) -> Proposal:
         "count": "the values are counts",
     }[schema.values]
     return Proposal(
-        family=FAMILIES[schema.values], family_settings=settings, shared=shared, reason=f"Proposed because {because}."
+        likelihood=Choice(FAMILIES[schema.values], settings), shared=shared, reason=f"Proposed because {because}."
     )

@@ -16,7 +16,7 @@ def describe(data: Dataset) -> dict[str, Any]:
     Example:
         >>> from senzai.data import open_data
         >>> about = describe(open_data("digits"))
-        >>> about["kind"], about["n_rows"], about["proposal"]["family"], about["label"]["counts"][0]
+        >>> about["kind"], about["n_rows"], about["proposal"]["likelihood"]["name"], about["label"]["counts"][0]
         ('images', 1797, 'discretised_logistic', 178)
     """
     schema = data.schema

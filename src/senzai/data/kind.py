@@ -24,8 +24,9 @@ from senzai.core.registry import Registry
 from . import conditioning
 from .features import Features
 from .options import Options
+from .proposal import Proposal
 from .rows import Array, Rows
-from .schema import DETAILS, Form, Frozen, Proposal, Schema
+from .schema import DETAILS, Form, Frozen, Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,9 @@ from .frames import with_index
 from .kind import KINDS, Kind
 from .limits import whole_text
 from .options import Options, names_of, parse
+from .proposal import Proposal
 from .rows import ChosenRows, Rows, as_index
-from .schema import Proposal, Schema
+from .schema import Schema
 from .split import split_indices
 
 TIE, NEAR = 0.05, 0.3

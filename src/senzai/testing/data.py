@@ -12,6 +12,7 @@ from torch import Tensor
 from ..core.batch import Batch, only
 from ..core.random import forked
 from ..core.registry import Registry
+from ..data.proposal import Choice, Modality, Proposal, several
 
 N_CLASSES = 3
 
@@ -27,7 +28,7 @@ class Data:
         settings: Settings of the family.
         shared: Raw numbers learned once.
         network: Network proposed.
-        proposed: Further fields of the frame.
+        encoder: Encoder proposed, where it is another than the network.
         ragged: Whether rows end early, each somewhere else.
         modalities: Names of the small data that rows have side by side; some rows lack the last of them.
     """
@@ -38,9 +39,21 @@ class Data:
     settings: Mapping[str, Any] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     network: str = "mlp"
-    proposed: Mapping[str, Any] = field(default_factory=dict)
+    encoder: Choice | None = None
     ragged: bool = False
     modalities: tuple[str, ...] = ()
+
+    @property
+    def proposal(self) -> Proposal:
+        """What such data propose."""
+        network = Choice(self.network)
+        if self.modalities:
+            found = {name: Modality(DATA[name].event, DATA[name].proposal) for name in self.modalities}
+            return several(found)
+        return Proposal(
+            likelihood=Choice(self.family, self.settings), encoder=self.encoder or network, decoder=network,
+            shared=self.shared,
+        )
 
     def rows(
         self, n: int, *, seed: int = 0, event: tuple[int, ...] | None = None, n_classes: int = 0, n_condition: int = 0,
@@ -67,14 +80,6 @@ class Data:
             whole, x={k: b.tensor for k, b in parts.items()}, mask=mask or None, lengths=lengths or None,
             present={self.modalities[-1]: torch.arange(n) % 3 != 2},
         )
-
-    def fields(self) -> dict[str, Any]:
-        """Return what such data propose to a recipe: fields of its frame."""
-        return {
-            "event": self.event, "family": self.family, "family_settings": dict(self.settings), "shared": self.shared,
-            "network": self.network, "ragged": self.ragged, **self.proposed,
-            "modalities": {name: DATA[name].fields() for name in self.modalities},
-        }
 
 
 def _real(n: int, event: tuple[int, ...]) -> Tensor:
@@ -126,7 +131,7 @@ for _name, _data in {
     "levels": Data((3,), "discretised_logistic", _whole(8), settings={"levels": 8}),
     "category": Data((3,), "categorical", _whole(4), settings={"n": 4}),
     "mixed": Data(
-        (5,), "mixed", _mixed, settings=MIXED | SPIKES, proposed={"own_encoder": "table", "encoder_settings": MIXED}
+        (5,), "mixed", _mixed, settings=MIXED | SPIKES, encoder=Choice("table", MIXED)
     ),
     "ordinal": Data((3,), "ordinal", _whole(4), settings={"n": 4}),
 }.items():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def fit(
     data: Data,
     out: NewRun = None,
-    recipe: Annotated[str | None, Option("--recipe", help="Name in `senzai recipes`; by default vae.")] = None,
+    recipe: Annotated[str | None, Option("--recipe", help="Name in `senzai recipes`; by default by the data.")] = None,
     kind: Annotated[str | None, Option("--kind", help="Name in `senzai kinds`; by default detected.")] = None,
     settings: Set = None,
     config: Annotated[
@@ -53,7 +53,7 @@ def fit(
     from ... import runs
 
     run = runs.fit(
-        data, recipe=recipe or top.get("recipe", "vae"), out=folder, kind=kind or top.get("kind"), settings=chosen,
+        data, recipe=recipe or top.get("recipe"), out=folder, kind=kind or top.get("kind"), settings=chosen,
         overwrite=overwrite, progress=False if quiet else None, tensorboard=tensorboard, devices=devices,
         announce=teller.hear,
     )

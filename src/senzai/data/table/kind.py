@@ -21,8 +21,9 @@ from ..features import Features
 from ..frames import with_index
 from ..kind import KINDS, Claim, Kind, Opened, Writer
 from ..options import Options, TableOptions
+from ..proposal import Choice, Proposal
 from ..rows import Array, Rows
-from ..schema import Proposal, Schema
+from ..schema import Schema
 from ..sources import existing
 from ..split import numbered_groups, numbered_times
 from . import codec, filling
@@ -209,7 +210,7 @@ class TableKind(Kind):
         n = schema.n_rows
         rows = 512 if n >= 20_000 else 256 if n >= 5000 else 128
         return Proposal(
-            family="mixed", family_settings=sorts | spikes, encoder="table", encoder_settings=sorts,
+            likelihood=Choice("mixed", sorts | spikes), encoder=Choice("table", sorts), decoder=Choice("mlp"),
             training={"batch_size": rows, "steps": max(2000, min(6000, 1200 + 3 * n // 32)), "schedule": "follow",
                       "lr": round(3e-3 * (rows / 64) ** 0.5, 5)},
             reason="Proposed because every column has a likelihood of its own.",

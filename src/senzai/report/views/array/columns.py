@@ -1,24 +1,29 @@
-"""Charts for rows of numbers: what is measured beside what the model makes, column by column."""
+"""Charts for rows of numbers, column by column: the data beside the model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ..core.batch import Batch
-from ..data import Schema
-from ..data.values import in_units
-from .blocks import Chart
-from .figures import Trace, figure, plain
-from .findings import Floats, Shown
-from .numbers import fixed, label, number, short
+from ....core.batch import Batch, Data
+from ....data import Schema
+from ....data.values import in_units
+from ...blocks import Chart
+from ...figures import Trace, figure, plain
+from ...findings import Floats
+from ...numbers import count, fixed, label, short
 
 FEW = 12
 PROFILES = 6
 NAMED = 40
+CHARTED = 1000
+"""Columns that charts show at most; of more, so many evenly spaced ones."""
 BINS = 24
 REAL, MODEL = "var(--real)", "var(--model)"
 LEGEND = (("data", REAL), ("model", MODEL))
@@ -78,25 +83,50 @@ class Grid:
         return np.asarray((values - self.centre) / self.spread)
 
 
+def charted(n: int) -> NDArray[np.int64]:
+    """Return which of ``n`` columns are charted: all, or evenly spaced ones.
+
+    Example:
+        >>> charted(3).tolist(), len(charted(10_000)), int(charted(10_000)[-1])
+        ([0, 1, 2], 1000, 9999)
+    """
+    return np.arange(n) if n <= CHARTED else np.linspace(0, n - 1, CHARTED).round().astype(np.int64)
+
+
+def capped(schema: Schema) -> str:
+    """Say how many columns are charted, where these are not all."""
+    n = int(np.prod(schema.event_shape))
+    return "" if n <= CHARTED else f"Charts show {count(CHARTED)} of {count(n)} columns, evenly spaced."
+
+
 def column_names(schema: Schema) -> tuple[str, ...]:
-    """Return the user's names of all columns, or their numbers."""
+    """Return the user's names of the charted columns, or their numbers."""
     size = int(np.prod(schema.event_shape))
+    at = charted(size)
     if schema.columns is not None and len(schema.columns) == size:
-        return tuple(short(c) for c in schema.columns)
+        return tuple(short(schema.columns[i]) for i in at)
     if len(schema.event_shape) == 1:
-        return tuple(f"column {i}" for i in range(size))
-    return tuple(f"column {', '.join(map(str, i))}" for i in np.ndindex(*schema.event_shape))
+        return tuple(f"column {i}" for i in at)
+    places = np.stack(np.unravel_index(at, schema.event_shape), 1)
+    return tuple(f"column {', '.join(map(str, i))}" for i in places.tolist())
 
 
-def as_columns(x: Tensor, schema: Schema) -> Floats:
-    """Return model values ``(n, *event)`` in the user's numbers, ``(n, columns)``."""
-    return in_units(x.flatten(1).double().cpu().numpy(), schema)
+def as_columns(x: Data, schema: Schema) -> Floats:
+    """Return model values ``(n, *event)`` in the user's numbers, ``(n, charted columns)``."""
+    assert isinstance(x, Tensor)  # a view of several modalities is another view
+    values = np.asarray(in_units(x.double().cpu().numpy(), schema), dtype=float).reshape(len(x), -1)
+    return values[:, charted(values.shape[1])]
 
 
 def real_columns(batch: Batch, schema: Schema) -> Floats:
-    """Return the rows of a batch; what was not observed is NaN."""
-    values = as_columns(batch.tensor, schema)
-    return values if batch.observed is None else np.where(batch.observed.flatten(1).cpu().numpy(), values, np.nan)
+    """Return the rows of a batch; what was not observed, or lies behind the end of a sequence, is NaN."""
+    values = as_columns(batch.x, schema)
+    there = np.ones(batch.tensor.shape, bool) if batch.observed is None else batch.observed.cpu().numpy().copy()
+    if isinstance(batch.lengths, Tensor):
+        behind = np.arange(there.shape[1]) >= batch.lengths.cpu().numpy()[:, None]
+        there[behind] = False
+    there = there.reshape(len(there), -1)
+    return np.where(there[:, charted(there.shape[1])], values, np.nan)
 
 
 def distance(a: Floats, b: Floats) -> float:
@@ -126,16 +156,22 @@ def histogram(grid: Grid, real: Floats, made: Floats, j: int, far: float) -> Cha
     edges = bins(np.concatenate([real, made]), whole=grid.whole)
     middles = (edges[:-1] + edges[1:]) / 2
     heights = [np.histogram(v[np.isfinite(v)], edges)[0] / max(1, np.isfinite(v).sum()) for v in (real, made)]
-    data: list[Trace] = [
-        {"type": "bar", "x": plain(middles), "y": plain(heights[0]), "marker": {"color": REAL}, "name": "data",
-         "opacity": 0.55, "width": float(edges[1] - edges[0]), "hovertemplate": "%{x:.4g}: %{y:.1%}"},
-        {"type": "scatter", "mode": "lines", "x": plain(middles), "y": plain(heights[1]), "name": "model",
-         "line": {"color": MODEL, "width": 1.8, "shape": "hvh"}, "hovertemplate": "%{x:.4g}: %{y:.1%}"},
-    ]
+    data = outlines(plain(middles), heights, "%{x:.4g}", width=float(edges[1] - edges[0]))
     name = grid.names[j]
     small = {"l": 30, "r": 6, "t": 4, "b": 24}
     made_figure = figure(data, x={"nticks": 4}, y={"tickformat": ".0%", "nticks": 3}, bargap=0, margin=small)
     return Chart(made_figure, name, f"KS {far:.2f}", height=130, says=f"Histogram of {name}, data and model")
+
+
+def outlines(at: list[Any], heights: Sequence[Floats], value: str, **bars: Any) -> list[Trace]:
+    """Return two histograms over the same bins: the data as bars, the model as a line."""
+    says = f"{value}: %{{y:.1%}}"
+    return [
+        go.Bar(x=at, y=plain(heights[0]), name="data", marker={"color": REAL}, opacity=0.55, hovertemplate=says,
+               **bars),
+        go.Scatter(mode="lines", x=at, y=plain(heights[1]), name="model", hovertemplate=says,
+                   line={"color": MODEL, "width": 1.8, "shape": "hvh"}),
+    ]
 
 
 def bins(values: Floats, *, whole: bool) -> Floats:
@@ -173,11 +209,12 @@ def ribbons(grid: Grid, values: Floats, name: str, *, binary: bool) -> list[Trac
     """Return columns in their order as a line in a band."""
     at = list(range(values.shape[1]))
     low, middle, high = quartiles(grid.common(values), binary=binary)
-    edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": at}
+    edge: dict[str, Any] = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": at}
     return [
-        {**edge, "y": plain(low)}, {**edge, "y": plain(high), "fill": "tonexty", "fillcolor": f"var(--{name}-wash)"},
-        {"type": "scatter", "mode": "lines", "x": at, "y": plain(middle), "name": name, "text": grid.labels,
-         "line": {"color": f"var(--{name})", "width": 1.8}, "hovertemplate": "%{text}: %{y:.3g}"},
+        go.Scatter(y=plain(low), **edge),
+        go.Scatter(y=plain(high), fill="tonexty", fillcolor=f"var(--{name}-wash)", **edge),
+        go.Scatter(mode="lines", x=at, y=plain(middle), name=name, text=grid.labels,
+                   line={"color": f"var(--{name})", "width": 1.8}, hovertemplate="%{text}: %{y:.3g}"),
     ]
 
 
@@ -186,14 +223,14 @@ def ranges(grid: Grid, values: Floats, name: str, *, binary: bool) -> list[Trace
     low, middle, high = quartiles(grid.common(values), binary=binary)
     shift = -0.14 if name == "real" else 0.14
     colour = f"var(--{name})"
-    return [{
-        "type": "scatter", "mode": "markers", "x": [j + shift for j in range(len(middle))], "y": plain(middle),
-        "name": name, "text": grid.labels, "marker": {"color": colour, "size": 7}, "hovertemplate": "%{text}: %{y:.3g}",
-        "error_y": {
+    return [go.Scatter(
+        mode="markers", x=[j + shift for j in range(len(middle))], y=plain(middle), name=name, text=grid.labels,
+        marker={"color": colour, "size": 7}, hovertemplate="%{text}: %{y:.3g}",
+        error_y={
             "type": "data", "symmetric": False, "array": plain(high - middle), "arrayminus": plain(middle - low),
             "color": colour, "thickness": 2.5, "width": 0,
         },
-    }]
+    )]
 
 
 def column_axis(grid: Grid) -> dict[str, Any]:
@@ -235,31 +272,23 @@ def agree(name: str, real: Floats, seen: Floats, r: float) -> Chart:
     a, b = real[both], seen[both]
     note = f"r {fixed(r, 2)}"
     low, high = (float(min(a.min(), b.min())), float(max(a.max(), b.max()))) if len(a) else (0.0, 1.0)
-    data: list[Trace] = [
-        {"type": "scatter", "mode": "lines", "x": [low, high], "y": [low, high], "hoverinfo": "skip",
-         "line": {"color": "var(--soft)", "width": 1, "dash": "dot"}},
-        {"type": "scatter", "mode": "markers", "x": plain(a), "y": plain(b),
-         "marker": {"color": MODEL, "size": 4, "opacity": 0.6, "line": {"width": 0}},
-         "hovertemplate": "%{x:.4g} → %{y:.4g}<extra></extra>"},
+    data = [
+        go.Scatter(mode="lines", x=[low, high], y=[low, high], hoverinfo="skip",
+                   line={"color": "var(--soft)", "width": 1, "dash": "dot"}),
+        go.Scatter(mode="markers", x=plain(a), y=plain(b), hovertemplate="%{x:.4g} → %{y:.4g}<extra></extra>",
+                   marker={"color": MODEL, "size": 4, "opacity": 0.6, "line": {"width": 0}}),
     ]
     small = {"l": 34, "r": 6, "t": 4, "b": 24}
     made = figure(data, x={"nticks": 4, "showgrid": True}, y={"nticks": 4}, margin=small)
     return Chart(made, name, note, height=150, says=f"{name}: value against reconstruction, {note}")
 
 
-def profiles(grid: Grid, shown: Shown, schema: Schema) -> list[Chart]:
-    """Return the columns of a few rows as lines, original and reconstruction."""
-    real, seen = grid.common(real_columns(shown.batch, schema)), grid.common(as_columns(shown.reconstructions, schema))
-    at = list(range(real.shape[1]))
-    charts = []
-    for i in range(min(PROFILES, len(real))):
-        line = {"type": "scatter", "mode": "lines", "x": at, "text": grid.labels, "hovertemplate": "%{text}: %{y:.3g}"}
-        data: list[Trace] = [
-            {**line, "y": plain(real[i]), "name": "data", "line": {"color": REAL, "width": 2}},
-            {**line, "y": plain(seen[i]), "name": "model", "line": {"color": MODEL, "width": 1.5}},
-        ]
-        bound = number(float(-shown.nats[i]))
-        made = figure(data, x={"title": "column"}, y={"nticks": 4})
-        name = f"row {int(shown.index[i])}"
-        charts.append(Chart(made, name, f"{bound} nats", height=180, says=f"{name} and its reconstruction"))
-    return charts
+def profile(grid: Grid, real: Floats, seen: Floats | None = None) -> dict[str, Any]:
+    """Return the columns of one row as a line, with its reconstruction where that is given."""
+    line: dict[str, Any] = {
+        "mode": "lines", "x": list(range(len(real))), "text": grid.labels, "hovertemplate": "%{text}: %{y:.3g}",
+    }
+    data = [go.Scatter(y=plain(real), name="data", line={"color": REAL, "width": 2}, **line)]
+    if seen is not None:
+        data.append(go.Scatter(y=plain(seen), name="model", line={"color": MODEL, "width": 1.5}, **line))
+    return figure(data, x={"title": "column"}, y={"nticks": 4})

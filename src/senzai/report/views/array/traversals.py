@@ -1,17 +1,18 @@
-"""Charts of ways through the latent space for rows of numbers: traversals of one latent, and lines between two rows."""
+"""Charts of traversals and interpolations for rows of numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import plotly.graph_objects as go
 
-from ..data import Schema
-from .blocks import Chart
+from ....data import Schema
+from ...blocks import Chart
+from ...figures import Trace, figure, plain
+from ...findings import Floats, Path, Traversal
+from ...numbers import number
 from .columns import NAMED, Grid, as_columns, column_ticks
-from .figures import Trace, figure, plain
-from .findings import Floats, Path, Traversal
-from .numbers import number
 
 SMALL = {"color": "var(--soft)", "size": 11}
 MARGIN = {"l": 44, "r": 12, "t": 42, "b": 44}
@@ -20,7 +21,7 @@ DIVERGING = [[0, "var(--below)"], [0.5, "var(--panel)"], [1, "var(--above)"]]
 
 @dataclass(frozen=True)
 class Panel:
-    """Columns along a way: ``values`` are ``(steps, columns)`` on the common scale, ``at`` is where the steps are."""
+    """Columns over steps: ``values`` are ``(steps, columns)`` on the common scale, ``at`` is where the steps are."""
 
     title: str
     remark: str
@@ -29,14 +30,14 @@ class Panel:
 
 
 def traversal(grid: Grid, found: Traversal, schema: Schema, remark: str) -> Panel:
-    """Return how every column changes along one latent, from the middle of the way; a sequence as it is."""
+    """Return the change of every column along one latent, from the middle step; a sequence as it is."""
     values = grid.common(as_columns(found.x, schema))
     change = values if grid.sequence else values - values[len(values) // 2]
     return Panel(f"z{found.name}", remark, change, found.values)
 
 
-def way(grid: Grid, found: Path, schema: Schema) -> Panel:
-    """Return all columns on the way between two rows."""
+def interpolation(grid: Grid, found: Path, schema: Schema) -> Panel:
+    """Return all columns on the line between two rows."""
     values = grid.common(as_columns(found.x, schema))
     return Panel(f"row {found.ends[0]} to {found.ends[1]}", "", values, np.linspace(0, 1, len(values)))
 
@@ -44,12 +45,12 @@ def way(grid: Grid, found: Path, schema: Schema) -> Panel:
 def fan(panel: Panel) -> Chart:
     """Return a sequence at every step as a line: one colour at each end, faint in the middle."""
     steps, middle = len(panel.at), (len(panel.at) - 1) / 2
-    data: list[Trace] = [
-        {
-            "type": "scatter", "mode": "lines", "x": list(range(panel.values.shape[1])), "y": plain(v),
-            "name": number(float(at), 3), "hovertemplate": "%{y:.3g}", "opacity": 0.2 + 0.8 * abs(i - middle) / middle,
-            "line": {"width": 1.5, "color": "var(--below)" if i < middle else "var(--above)"},
-        }
+    data = [
+        go.Scatter(
+            mode="lines", x=list(range(panel.values.shape[1])), y=plain(v), name=number(float(at), 3),
+            hovertemplate="%{y:.3g}", opacity=0.2 + 0.8 * abs(i - middle) / middle,
+            line={"width": 1.5, "color": "var(--below)" if i < middle else "var(--above)"},
+        )
         for i, (at, v) in enumerate(zip(panel.at, panel.values, strict=True))
     ]
     made = figure(data, x={"title": "column"}, y={"nticks": 4})
@@ -68,7 +69,8 @@ def heat(grid: Grid, panels: list[Panel], axis: str, *, centred: bool) -> Chart:
         {"domain": [i * share + gap, (i + 1) * share - gap], "nticks": 3, "showgrid": False, "fixedrange": True}
         for i in range(len(panels))
     ]
-    plainly = {"zeroline": False, "tickfont": SMALL, "title": {"text": axis, "font": SMALL, "standoff": 8}}
+    title = {"text": axis, "font": {**SMALL, "size": 12}, "standoff": 8}
+    plainly = {"zeroline": False, "tickfont": SMALL, "title": title}
     layout = {f"xaxis{i + 2}": {**plainly, **other} for i, other in enumerate(others)}
     titles = [
         {"x": (i + 0.5) * share, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center",
@@ -84,13 +86,10 @@ def heat(grid: Grid, panels: list[Panel], axis: str, *, centred: bool) -> Chart:
 def heatmap(grid: Grid, panel: Panel, i: int, ends: tuple[float, float]) -> Trace:
     """Return one panel; the first carries the scale."""
     rows, named = list(range(len(grid.names))), len(grid.names) <= NAMED
-    return {
-        "type": "heatmap", "x": plain(panel.at), "y": rows, "z": [plain(np.round(v, 3)) for v in panel.values.T],
-        "xaxis": "x" if i == 0 else f"x{i + 1}", "yaxis": "y", "zmin": ends[0], "zmax": ends[1], "xgap": 1,
-        "ygap": 1 if named else 0, "showscale": i == 0, "colorscale": DIVERGING,
-        "colorbar": {"thickness": 7, "outlinewidth": 0, "nticks": 5, "tickfont": SMALL},
-        "text": [[n] * len(panel.at) for n in grid.labels] if named else None,
-        "hovertemplate": ("%{text}" if named else "column %{y}") + "<br>%{z:.3g}<extra></extra>",
-    }
-
-
+    return go.Heatmap(
+        x=plain(panel.at), y=rows, z=[plain(np.round(v, 3)) for v in panel.values.T],
+        xaxis="x" if i == 0 else f"x{i + 1}", yaxis="y", zmin=ends[0], zmax=ends[1], xgap=1, ygap=1 if named else 0,
+        showscale=i == 0, colorscale=DIVERGING, text=[[n] * len(panel.at) for n in grid.labels] if named else None,
+        colorbar={"thickness": 7, "outlinewidth": 0, "nticks": 5, "tickfont": SMALL},
+        hovertemplate=("%{text}" if named else "column %{y}") + "<br>%{z:.3g}<extra></extra>",
+    )
