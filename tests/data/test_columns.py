@@ -205,7 +205,7 @@ def test_a_frequent_value_has_a_probability_of_its_own():
     assert np.array_equal(back["zero"] == 0, zero == 0)
     np.testing.assert_allclose(back["middle"], middle, rtol=1e-9)
     assert np.array_equal(back["grades"], grades)
-    assert data.propose().family_settings["spikes"] == (low.spike, inside.spike, 7, None)
+    assert data.propose().likelihood.settings["spikes"] == (low.spike, inside.spike, 7, None)
     run = fit(pd.DataFrame({"zero": zero, "x": R.normal(size=400)}), **FEW)
     made = run.sample(400, seed=0)["zero"]
     assert (made == 0).mean() == pytest.approx((zero == 0).mean(), abs=0.15)
@@ -230,3 +230,15 @@ def test_what_is_missing_in_a_frame_is_filled_by_values_of_its_kind():
         assert made.notna().all().all()
         assert isinstance(made["age"].cat.categories, pd.IntervalIndex)
         assert {type(v) for v in made["when"]} == {datetime.datetime}
+
+
+def test_values_beside_a_spike_stay_what_they_are():
+    few = [0.0, 0.0, 1.0, 2.0, 3.0, 212818.0, 1.75, 1.5, 4.0, 0.004, -18.0]
+    rng = np.random.default_rng(0)
+    many = np.concatenate([np.zeros(300), rng.normal(scale=1e-3, size=300), rng.normal(size=400)])
+    for values in (few, many):
+        data = open_data(pd.DataFrame({"v": values, "w": range(len(values))}))
+        assert data.schema.details.columns[0].spike is not None
+        back = data.decode(data.batch().x)["v"].to_numpy()
+        np.testing.assert_allclose(back, values, rtol=0, atol=1e-8)
+        assert ((back == 0) == (np.array(values) == 0)).all()

@@ -119,7 +119,7 @@ LIST = (
         "a marginal that ignores its mask", LIKELIHOODS,
         edit(
             "distributions.ops:Observed.elementwise",
-            "torch.where(self.observed, log_p, torch.zeros((), dtype=log_p.dtype, device=log_p.device))", "log_p",
+            "torch.where(self.observed, self.base.base_dist.log_prob(safe), 0.0)", "self.base.base_dist.log_prob(safe)",
         ),
         (f"{FAMILIES}test_a_marginal_sums_over_what_was_observed[normal]",),
     ),
@@ -344,7 +344,7 @@ LIST = (
     ),
     Fault(
         "a step taken on numbers that are not finite", LOOP,
-        edit("training.step:Stepper._update", "elif bool(fine):", "else:"),
+        edit("training.step:Stepper._update", "elif fine:", "else:"),
         (f"{RECOVERY}test_a_rate_of_learning_that_overflows",),
     ),
     Fault(
@@ -477,7 +477,7 @@ LIST = (
     ),
     Fault(
         "validation rows among the training rows", SCHEMA,
-        edit("data.split:split_indices", "order[n_test + n_validation :]", "order[n_test:]"),
+        edit("data.split:_by_rows", "order[n_test + n_validation :]", "order[n_test:]"),
         (f"{SPLITS}test_a_data_set_splits_as_its_schema_says",),
     ),
     Fault(

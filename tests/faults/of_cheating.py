@@ -117,7 +117,7 @@ LIST = (
     ),
     Fault(
         "an evaluation of the first rows", BOUNDS,
-        edit("runs.run:Run.evaluate",
+        edit("runs.verbs.evaluate:evaluate",
              'np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, rows, replace=False)',
              "whole[:rows]"),
         (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[evaluate]",),

@@ -57,7 +57,7 @@ LIST = (
     ),
     Fault(
         "a spike that its neighbours' density gives", LIKELIHOODS,
-        edit("distributions.inflated:Inflated.log_prob", "if self.discrete else own", "if True else own"),
+        edit("distributions.inflated:inflated_log_prob", "own if discrete is False else", ""),
         ("tests/distributions/test_mixed.py::test_a_value_has_a_probability_of_its_own",),
     ),
     Fault(

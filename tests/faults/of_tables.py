@@ -16,17 +16,17 @@ LIST = (
     Fault(
         "steps without their scale", LIKELIHOODS,
         edit("distributions.steps:Steps.log_prob", "(below - self.loc) / self.scale", "(below - self.loc)"),
-        (f"{MIXED}test_every_column_has_its_own_density",),
+        ("tests/distributions/test_side_by_side.py::test_groups_and_columns_together_say_the_same[all-float64]",),
     ),
     Fault(
         "columns in the order of their sorts", LIKELIHOODS,
-        edit("distributions.mixed:Mixed._join", "return taken(", "return (lambda x, places: x)("),
-        (f"{MIXED}test_every_column_has_its_own_density",),
+        edit("distributions.columns:Mixed._join", "return taken(", "return (lambda x, places: x)("),
+        ("tests/distributions/test_side_by_side.py::test_groups_and_columns_together_say_the_same[all-float64]",),
     ),
     Fault(
         "filled-up categories that can be drawn", LIKELIHOODS,
         edit("distributions.mixed:MixedFamily._plain", "raw.masked_fill(~g.real, -1e30)", "raw"),
-        (f"{MIXED}test_every_column_has_its_own_density",),
+        ("tests/distributions/test_side_by_side.py::test_groups_and_columns_together_say_the_same[all-float64]",),
     ),
     Fault(
         "a start that counts placeholders", LIKELIHOODS,

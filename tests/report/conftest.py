@@ -15,7 +15,7 @@ import pytest
 from senzai.core.random import forked
 from senzai.data import Dataset, Schema, open_data
 from senzai.models.base import LatentModel
-from senzai.recipes import Frame, build
+from senzai.recipes import Frame, Settings, build
 from senzai.training import bundle
 from senzai.training.samplers import Samplers
 from senzai.training.settings import TrainSettings
@@ -108,13 +108,11 @@ def _make_run(
 ):
     """Return an untrained run and its data."""
     dataset: Dataset = data if isinstance(data, Dataset) else open_data(data, options=options)
-    proposal = dataset.propose()
     settings = {"n_latent": n_latent}
     with forked(0):
         first = dataset.batch(np.arange(min(len(dataset), 100)))
         frame = Frame(
-            dataset.schema.event_shape, proposal.family, dict(proposal.family_settings), tuple(proposal.shared),
-            proposal.network, masked=first.mask is not None, settings=settings,
+            dataset.schema.event_shape, dataset.propose(), masked=first.mask is not None, settings=Settings(settings),
         )
         model, objective = build(recipe, frame)
         model.initialise(first)

@@ -44,7 +44,8 @@ def weights(told):
     made = {}
     for i, (name, (dtype, shape, values)) in enumerate(sorted(told.items())):
         n, kind = int(np.prod(shape)), getattr(torch, dtype)
-        plain = 0.4 + 0.3 * torch.sin(torch.arange(n, dtype=torch.float64) + i) if values is None else torch.tensor(values)
+        waves = 0.4 + 0.3 * torch.sin(torch.arange(n, dtype=torch.float64) + i)
+        plain = waves if values is None else torch.tensor(values)
         made[name] = plain.to(kind).reshape(shape)
     return made
 
@@ -56,8 +57,8 @@ def test_a_run_of_version_0_1_gives_the_same_numbers(name, tmp_path):
     save_file(weights(told["tensors"]), tmp_path / "weights.safetensors", metadata=told["metadata"])
     run, few = load(tmp_path), DATA[name]
     found = {
-        "sample": run.sample(3, seed=1, sampler="prior"), "encode": run.encode(few), "reconstruct": run.reconstruct(few),
-        "log_likelihood": run.log_likelihood(few, k=5, seed=0),
+        "sample": run.sample(3, seed=1, sampler="prior"), "encode": run.encode(few),
+        "reconstruct": run.reconstruct(few), "log_likelihood": run.log_likelihood(few, k=5, seed=0),
     }
     for verb, rows in found.items():
         if isinstance(rows, pd.DataFrame):

@@ -265,7 +265,7 @@ def test_what_cannot_be_fitted_is_said(monkeypatch):
     def broken(codes, seed, **how):
         raise CombinationError("it did not stay finite. Never mind.")
 
-    monkeypatch.setitem(densities.FITS, "flow", broken)
+    monkeypatch.setitem(densities.SAMPLERS, "flow", broken)
     found = fit_samplers(linear(), clusters(600), clusters(60))
     assert found.chosen == "mixture"
     assert "flow could not be fitted: it did not stay finite" in found.why

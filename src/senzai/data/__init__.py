@@ -14,13 +14,14 @@ from .open import Dataset as Dataset
 from .open import detect_kind as detect_kind
 from .open import open_data as open_data
 from .options import Options as Options
+from .proposal import Choice as Choice
+from .proposal import Proposal as Proposal
 from .rows import Rows as Rows
 from .schema import Axis as Axis
 from .schema import Condition as Condition
 from .schema import Field as Field
 from .schema import Form as Form
 from .schema import Label as Label
-from .schema import Proposal as Proposal
 from .schema import Schema as Schema
 from .schema import Split as Split
 from .schema import Values as Values

@@ -19,8 +19,9 @@ from .kind import Kind, Opened
 from .labels import encode_labels, make_label
 from .lengths import steps_mask
 from .options import Options
+from .proposal import Choice, Proposal
 from .rows import Array, MemoryRows, Rows, StreamedRows, mapped
-from .schema import Label, Proposal, Schema
+from .schema import Label, Schema
 from .values import encode, model_dtype, recognise
 
 FAMILIES = {
@@ -131,10 +132,11 @@ def adapt(opened: Opened, schema: Schema, options: Options, **more: JsonValue) -
     changes: dict[str, Any] = {"value_scale": _scale(opened, schema)}
     if changes["value_scale"] != schema.value_scale:
         kept["grid"] = None
+    details = type(old).model_validate({**old.model_dump(), **kept})
     new = [note for note in opened.notes if note not in schema.reasons]
     return schema.but(
         form=opened.form, dtype=opened.dtype, n_rows=opened.n_rows, fingerprint=fingerprint_of(opened),
-        columns=columns, details=old.model_copy(update=kept), reasons=(*schema.reasons, *new), **changes,
+        columns=columns, details=details, reasons=(*schema.reasons, *new), **changes,
     )
 
 
@@ -216,5 +218,5 @@ def propose(schema: Schema) -> Proposal:
         "count": "the values are counts",
     }[schema.values]
     return Proposal(
-        family=FAMILIES[schema.values], family_settings=settings, shared=shared, reason=f"Proposed because {because}."
+        likelihood=Choice(FAMILIES[schema.values], settings), shared=shared, reason=f"Proposed because {because}."
     )

@@ -24,8 +24,9 @@ from senzai.core.registry import Registry
 from . import conditioning
 from .features import Features
 from .options import Options
+from .proposal import Proposal
 from .rows import Array, Rows
-from .schema import DETAILS, Form, Frozen, Proposal, Schema
+from .schema import DETAILS, Form, Frozen, Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ class Opened:
         columns: Names of the features, where they have names.
         index: Row names of a DataFrame, given back with results for the same rows.
         lengths: Number of steps of each row, for sequences in one array.
+        groups: Number of the group of each row, where rows are divided by groups.
+        order: Time of each row as an ascending number, where they are divided by time.
         notes: What was chosen while reading, one plain sentence each.
         facts: What else the kind found: plain values that go into its details.
     """
@@ -59,6 +62,8 @@ class Opened:
     columns: tuple[str | int, ...] | None = None
     index: Any = None
     lengths: Any = None
+    groups: Array | None = None
+    order: Array | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -98,7 +103,9 @@ class Kind(ABC):
     title: ClassVar[str]
     """One line for ``senzai kinds``."""
     suffixes: ClassVar[tuple[str, ...]]
-    """Suffixes of the files it reads; results are written with the first one where nobody names another."""
+    """Suffixes of the files it reads."""
+    suffix: ClassVar[str] = ".npy"
+    """Suffix of new rows where nobody names another."""
     options: ClassVar[type[Options]]
     """What a user may set."""
     details: ClassVar[type[BaseModel]] = NoDetails

@@ -18,8 +18,9 @@ from .frames import with_index
 from .kind import KINDS, Kind
 from .limits import whole_text
 from .options import Options, names_of, parse
+from .proposal import Proposal
 from .rows import ChosenRows, Rows, as_index
-from .schema import Proposal, Schema
+from .schema import Schema
 from .split import split_indices
 
 TIE, NEAR = 0.05, 0.3
@@ -49,7 +50,7 @@ class Dataset:
 
     def split_indices(self) -> dict[str, NDArray[np.int64]]:
         """Return the row numbers of "train", "validation" and "test", as the schema divides them."""
-        return split_indices(len(self), self.schema.split)
+        return split_indices(len(self), self.schema.split, self.rows.groups, self.rows.order)
 
     def batch(self, indices: Any = None) -> Batch:
         """Return some rows as a batch, all of them by default."""
@@ -120,7 +121,7 @@ def _what(source: object) -> str:
     if path is None or not path.is_dir():
         return f"a {type(source).__name__}" if path is None else repr(str(source))
     there = Counter(p.suffix.lower() or "no suffix" for p in path.rglob("*") if p.is_file())
-    held = ", ".join(f"{n} files {suffix}" for suffix, n in there.most_common(5)) or "nothing"
+    held = ", ".join(f"{suffix} ({n})" for suffix, n in there.most_common(5)) or "nothing"
     return f"the folder {str(source)!r}, which holds {held}"
 
 
@@ -176,6 +177,7 @@ def open_data(
             rows = chosen.rows(opened, final)
         except UserError as err:
             raise type(err)(f"{opened.origin}: {err}") from err
+    rows.groups, rows.order = opened.groups, opened.order
     return Dataset(final, rows, chosen, opened.index, opened.data)
 
 

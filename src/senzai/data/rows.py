@@ -60,6 +60,10 @@ class Rows(ABC):
     """Whether everything is in memory already, so that ``take(all)`` costs one copy."""
     targets: Targets
     """Labels of all rows; always in memory."""
+    groups: Array | None = None
+    """Number of the group of each row, where some must stay together: patient, user, series."""
+    order: Array | None = None
+    """Time of each row as an ascending number, where it has one."""
     lengths: Tensor | None = None
     """Number of steps of each row, for sequences of different lengths."""
 
@@ -175,6 +179,7 @@ class ChosenRows(Rows):
         y, known, c = (None if v is None else v[at] for v in (old.y, old.known, old.c))
         self.targets = Targets(y, known, old.n_classes, c)
         self.lengths = None if inner.lengths is None else inner.lengths[at]
+        self.groups, self.order = (None if v is None else v[self._index] for v in (inner.groups, inner.order))
         self.in_memory = inner.in_memory
 
     def __len__(self) -> int:

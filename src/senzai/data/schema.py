@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Literal, TypeAlias
 
@@ -41,6 +40,7 @@ class Split(Frozen):
         validation: Fraction of rows held out for validation.
         test: Fraction of rows held out for the test.
         by: ``rows`` one by one; ``groups`` that stay together; ``time``, the latest rows being the test.
+        column: What says which group or time a row is of.
         gap: With ``by="time"``, rows that are left out between two parts, so that windows do not overlap.
 
     Example:
@@ -52,6 +52,7 @@ class Split(Frozen):
     validation: float = limited(default=0.1, ge=0, lt=1)
     test: float = limited(default=0.1, ge=0, lt=1)
     by: Literal["rows", "groups", "time"] = "rows"
+    column: str | None = None
     gap: int = limited(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -252,28 +253,3 @@ def _changed(fields: Any, one: dict[str, Any]) -> dict[str, Field]:
         n_levels=one.get("n_levels", was.n_levels), scale=one.get("value_scale", was.scale),
     )
     return {name: made.model_copy(update={"axes": was.axes}) if made.shape == was.shape else made}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """What a kind suggests for its data, by registered names only.
-
-    Args:
-        family: Name of the likelihood's family.
-        family_settings: Arguments of the family.
-        shared: Raw numbers of the family that are learned once for all rows and are no output of the network.
-        network: "mlp" or "conv".
-        encoder: Name of the encoder, where it is another than the network's.
-        encoder_settings: Its settings.
-        training: Settings of training that suit these data, where the user sets none.
-        reason: One plain sentence.
-    """
-
-    family: str
-    family_settings: Mapping[str, Any] = field(default_factory=dict)
-    shared: tuple[str, ...] = ()
-    network: Literal["mlp", "conv"] = "mlp"
-    encoder: str | None = None
-    encoder_settings: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-    reason: str = ""

@@ -23,6 +23,7 @@ from .codes import BitCode as BitCode
 from .codes import BitCodeFamily as BitCodeFamily
 from .codes import ClassCode as ClassCode
 from .codes import ClassCodeFamily as ClassCodeFamily
+from .columns import Mixed as Mixed
 from .continuous import LaplaceFamily as LaplaceFamily
 from .continuous import NormalFamily as NormalFamily
 from .continuous import NormalFixedFamily as NormalFixedFamily
@@ -50,7 +51,6 @@ from .logistic import DiscretisedLogistic as DiscretisedLogistic
 from .logistic import DiscretisedLogisticFamily as DiscretisedLogisticFamily
 from .logistic import DiscretisedLogisticMixture as DiscretisedLogisticMixture
 from .logistic import DiscretisedLogisticMixtureFamily as DiscretisedLogisticMixtureFamily
-from .mixed import Mixed as Mixed
 from .mixed import MixedFamily as MixedFamily
 from .ops import Observed as Observed
 from .ops import closed as closed

@@ -152,11 +152,12 @@ class VAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is publ
             return self.fit(X, y)
         data = self._checked(X, reset=False)
         run: Run = self.run_
-        run.model.float()  # as it was trained; nothing is lost on the way
-        try:
-            more = train_on(run, _as_floats(data), steps=self.steps or 100, seed=self._seed())
-        finally:
-            run.model.double()
+        with run.lock:
+            run.model.float()  # as it was trained; nothing is lost on the way
+            try:
+                more = train_on(run, _as_floats(data), steps=self.steps or 100, seed=self._seed())
+            finally:
+                run.model.double()
         self._keep(_exact(more))
         return self
 

@@ -149,7 +149,7 @@ class Case:
         """Make features by name, from training rows where they need any.
 
         Raises:
-            SettingError: Nobody knows the name, or training rows or labels are missing.
+            SettingError: The name is unknown, or training rows or labels are missing.
         """
         if isinstance(wanted, Features):
             return wanted
@@ -163,7 +163,7 @@ def make_features(name: str, train: Batch | None, event: tuple[int, ...], *, see
     """Return features by name; those that are learned take the mean of a column where an entry is missing.
 
     Raises:
-        SettingError: Nobody knows the name, or training rows or labels are missing.
+        SettingError: The name is unknown, or training rows or labels are missing.
     """
     if name not in FEATURES:
         raise SettingError(f"Features are one of {', '.join(FEATURES)}, but got {name!r}. Choose one of them.")

@@ -13,7 +13,7 @@ from torch.distributions import Bernoulli, Categorical, Distribution, Independen
 
 from ..data import KINDS, Features, Schema
 from ..distributions import MixedFamily
-from ..distributions.mixed import Mixed
+from ..distributions.columns import Mixed
 from ..distributions.ops import expected
 from ..models.base import LatentModel, Latents
 from ..models.modes import judging

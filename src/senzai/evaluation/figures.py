@@ -1,4 +1,4 @@
-"""All figures of a model on some data, as plain numbers with their errors and a word on how far to trust them."""
+"""All figures of a model on some data, as plain numbers with their errors and notes on their limits."""
 
 from __future__ import annotations
 

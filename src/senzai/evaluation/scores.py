@@ -1,4 +1,4 @@
-r"""Scores of strangeness, higher is stranger, each with shares of the features that add up to it.
+r"""Anomaly scores, higher is more anomalous, each with shares of the features that add up to it.
 
 No single score is best everywhere; ``auto`` asks of several how rare theirs is among rows that were held out.
 """
@@ -38,7 +38,7 @@ class Scores:
     """Scores of rows.
 
     Args:
-        values: One per row, ``(N,)``; higher is stranger.
+        values: One per row, ``(N,)``; higher is more anomalous.
         shares: Share of each feature, and last that of the latent code, ``(N, d + 1)``; they add up to the score.
     """
 

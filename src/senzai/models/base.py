@@ -171,7 +171,7 @@ class Inference:
     def average(self, values: Tensor) -> Tensor:
         """Average ``(K, B)`` or ``(1, B)`` over the draws, weighted by ``log_mix``."""
         if values.shape[0] == 1:
-            return values[0]
+            return values.squeeze(0)
         return weighted_mean(values, self.log_mix)
 
     def chosen(self, values: Tensor) -> Tensor:

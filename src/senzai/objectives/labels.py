@@ -86,7 +86,7 @@ class SemiSupervisedBound(Objective):
 
     The bound alone teaches the classifier from unlabelled rows only: where the label is known q(y | x) does not enter.
 
-    With few labels a class may swallow another: its decoder learns to draw both. ``balance`` is the weight of
+    With few labels one class may take in another: its decoder learns to draw both. ``balance`` is the weight of
     :func:`imbalance`, which says what p(y) says of all rows together: that classes are equally frequent.
 
     Reference:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import gzip
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..core.files import write_text
-from ..data import Dataset, Schema
+from ..data import Dataset
 from ..models.base import LatentModel
 from ..recipes import RECIPES
-from ..training.bundle import Spec
-from ..training.samplers import Samplers
+from ..training.trained import Trained
 from . import diagnosed, headline, sections
 from .blocks import Block, Cards, Charts, Section
 from .findings import Findings, hold, measure
@@ -27,39 +26,7 @@ from .numbers import number, plural
 from .views import view_of
 
 
-class RunLike(Protocol):
-    """What a report needs to know about a run."""
-
-    @property
-    def spec(self) -> Spec:
-        """What was trained, and on what."""
-
-    @property
-    def model(self) -> LatentModel:
-        """The trained model."""
-
-    @property
-    def schema(self) -> Schema:
-        """What the training data are."""
-
-    @property
-    def samplers(self) -> Samplers:
-        """What its samples are drawn from."""
-
-    @property
-    def metrics(self) -> Mapping[str, Any]:
-        """Numbers measured so far: ``fit`` and ``evaluate``."""
-
-    @property
-    def history(self) -> Sequence[Mapping[str, Any]]:
-        """Progress and validations of training."""
-
-    @property
-    def folder(self) -> Path | None:
-        """Where the run is saved, if it is."""
-
-
-def write_report(run: RunLike, dataset: Dataset | None, path: str | Path, *, seed: int = 0) -> Path:
+def write_report(run: Trained, dataset: Dataset | None, path: str | Path, *, seed: int = 0) -> Path:
     """Write the page to a file, atomically; see :func:`build_report`.
 
     Raises:
@@ -70,7 +37,7 @@ def write_report(run: RunLike, dataset: Dataset | None, path: str | Path, *, see
     return target
 
 
-def build_report(run: RunLike, dataset: Dataset | None, *, seed: int = 0) -> str:
+def build_report(run: Trained, dataset: Dataset | None, *, seed: int = 0) -> str:
     """Return one HTML page about a run, complete in itself: it loads nothing.
 
     What was measured before (``run.metrics``, ``run.history``) is shown; what the pictures need is measured now, on at
@@ -102,7 +69,7 @@ def build_report(run: RunLike, dataset: Dataset | None, *, seed: int = 0) -> str
     return page
 
 
-def all_sections(run: RunLike, found: Findings | None, judged: Judged, dataset: Dataset | None) -> list[Section]:
+def all_sections(run: Trained, found: Findings | None, judged: Judged, dataset: Dataset | None) -> list[Section]:
     """Return the sections in reading order."""
     view, parts = view_of(run.schema), [sections.learning(run.history)]
     if found is None:
@@ -126,7 +93,7 @@ def why_unseen(dataset: Dataset | None) -> str:
     return "The data have no rows."
 
 
-def lede(run: RunLike) -> Markup:
+def lede(run: Trained) -> Markup:
     """Return the data and the model in one sentence each."""
     schema, size = run.schema, sum(p.numel() for p in run.model.parameters())
     classes = "" if schema.label is None else f" in {plural(len(schema.label.classes), 'class', 'classes')}"

@@ -120,7 +120,8 @@ def settings(spec: Spec, fit: Mapping[str, Any]) -> Section:
         blocks.append(TableBlock("Samples", [("drawn from", sampler["chosen"]), ("why", sampler["why"])]))
     whole = [(k.replace("_", " "), shown(v)) for k, v in spec.training.model_dump().items()]
     blocks.append(TableBlock("All training settings", whole, folded=True))
-    blocks.append(TableBlock("Versions", [("senzai", spec.senzai), *spec.libraries.items()], folded=True))
+    versions = [("senzai", spec.senzai), *spec.libraries.items(), *spec.plugins.items()]
+    blocks.append(TableBlock("Versions", versions, folded=True))
     return Section("settings", "Settings", ["With the same data, these settings reproduce the model."], blocks)
 
 

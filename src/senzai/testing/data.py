@@ -12,6 +12,7 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.random import forked
 from ..core.registry import Registry
+from ..data.proposal import Choice, Proposal
 
 N_CLASSES = 3
 
@@ -27,7 +28,7 @@ class Data:
         settings: Settings of the family.
         shared: Raw numbers learned once.
         network: Network proposed.
-        proposed: Further fields of the frame.
+        encoder: Encoder proposed, where it is another than the network.
     """
 
     event: tuple[int, ...]
@@ -36,7 +37,16 @@ class Data:
     settings: Mapping[str, Any] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     network: str = "mlp"
-    proposed: Mapping[str, Any] = field(default_factory=dict)
+    encoder: Choice | None = None
+
+    @property
+    def proposal(self) -> Proposal:
+        """What such data propose."""
+        network = Choice(self.network)
+        return Proposal(
+            likelihood=Choice(self.family, self.settings), encoder=self.encoder or network, decoder=network,
+            shared=self.shared,
+        )
 
     def rows(
         self, n: int, *, seed: int = 0, event: tuple[int, ...] | None = None, n_classes: int = 0, n_condition: int = 0,
@@ -99,7 +109,7 @@ for _name, _data in {
     "levels": Data((3,), "discretised_logistic", _whole(8), settings={"levels": 8}),
     "category": Data((3,), "categorical", _whole(4), settings={"n": 4}),
     "mixed": Data(
-        (5,), "mixed", _mixed, settings=MIXED | SPIKES, proposed={"own_encoder": "table", "encoder_settings": MIXED}
+        (5,), "mixed", _mixed, settings=MIXED | SPIKES, encoder=Choice("table", MIXED)
     ),
     "ordinal": Data((3,), "ordinal", _whole(4), settings={"n": 4}),
 }.items():

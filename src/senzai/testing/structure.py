@@ -19,7 +19,7 @@ from ..core.spec import arguments_of, from_spec, make, name_of, to_spec
 from ..models import verbs
 from ..models.base import Inference, LatentModel
 from ..parts.base import AnyLikelihood, AnyPosterior, Prior
-from ..recipes.frame import PROVIDED
+from ..recipes.provided import PROVIDED
 from .exam import NotAsked, exam
 from .looking import differ, first_step, frozen_others, inferred, same_bits, terms_of
 from .subject import LENGTH, Subject

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..core.errors import TrainingError
 from ..core.random import Noise, derive, using
+from ..core.steering import steered
 from ..models.base import LatentModel
 from ..objectives.base import Objective
 from . import autopsy
@@ -78,7 +79,8 @@ class Training:
     ) -> None:
         model.check()
         objective.check(model)
-        objective.equip(model)
+        with steered(settings.seed):
+            objective.equip(model)
         model.aux.to(feed.device)
         self.model, self.feed, self.validation = model, feed, validation
         self.settings = settings = settings.resolved(feed.plan.batch_size)
@@ -209,7 +211,6 @@ class Training:
                 seen.append((norm, fine))
                 self.meter.add(i, stepper.names, sums, rows=pieces[0].total)
         self.model.after_step(self.comms.sum)
-        assert fine is not None  # somebody plays at every step
         self.meter.stepped(seen[0][0], fine, rows=pieces[0].total)
         if self.average is not None:
             self.average.update(self.model)

@@ -8,6 +8,7 @@ from typer import Option
 
 from ...core.errors import SettingError
 from .files import refuse_existing, write_rows
+from .loading import run_for
 from .options import Data, File, Json, Overwrite, Reading, RunFolder, Seed
 from .output import Document, plain, reply
 from .settings import parse_set
@@ -36,28 +37,25 @@ def score(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write how strange each row is; higher is stranger."""
+    """Write the anomaly score of each row; higher is more anomalous."""
     from ...data.frame_files import Writer
-    from ...runs import load
     from ...runs.verbs import score as scoring
 
     refuse_existing(output, overwrite)
-    model = load(run)
-    scoring.check(method, contamination, false_alarm)
+    model = run_for("score", run)
+    asked = scoring.ScoreSettings(
+        method=method, shares=shares, contamination=contamination, false_alarm=false_alarm, k=k, seed=seed
+    )
     dataset = model.dataset(data, options=parse_set(settings or []))
     n = flagged = 0
     with Writer(output) as writer:
-        for found in scoring.pieces(model, dataset, method, k=k, seed=seed):
-            frame = scoring.table_of(
-                model, found, method, shares=shares, contamination=contamination, false_alarm=false_alarm, k=k,
-                seed=seed,
-            )
+        for found in scoring.pieces(model, dataset, asked):
+            frame = scoring.table_of(model, found, asked)
             n += len(frame)
             flagged += int(frame["anomaly"].sum()) if "anomaly" in frame else 0
             writer.write(frame)
-    asked = contamination is not None or false_alarm is not None
-    document: Document = {"out": str(output), "n": n, "method": method, "anomalies": flagged if asked else None}
-    told = f"; {flagged:,} of them are flagged" if asked else ""
+    document: Document = {"out": str(output), "n": n, "method": method, "anomalies": flagged if asked.flags else None}
+    told = f"; {flagged:,} of them are flagged" if asked.flags else ""
     reply(as_json, document, f"{n:,} scores are in {plain(output)}{told}")
 
 
@@ -75,11 +73,10 @@ def impute(
     as_json: Json = False,
 ) -> None:
     """Write the data with missing entries filled in; what was there stays as it is."""
-    from ...runs import load
     from ...runs.verbs import impute as filling
 
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("impute", run)
     dataset = model.dataset(data, options=parse_set(settings or []))
     writer = dataset.kind.writer(output, dataset.schema)
     if writer is None:
@@ -117,10 +114,8 @@ def augment(
     as_json: Json = False,
 ) -> None:
     """Write more rows with a rare value, drawn around training rows that have it and no others."""
-    from ...runs import load
-
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("augment", run)
     dataset = model.dataset(model.source(data), options=parse_set(settings or []))
     made = model.augment(column, value, n, data=dataset, seed=seed)
     write_rows(made, output, model.schema)

@@ -1,4 +1,4 @@
-"""Results on disk: nothing is replaced unasked, and what is written is whole."""
+"""Result files: nothing is replaced without --overwrite, and files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def write_rows(decoded: Any, path: Path, schema: Schema) -> None:
 
 
 def _move_aside(folder: Path) -> Path:
-    """A folder cannot be renamed over another, so the old one waits beside it until the new one is whole."""
+    """A folder cannot be renamed over another, so the old one is kept beside it until the new one is whole."""
     return folder.rename(folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.old"))
 
 

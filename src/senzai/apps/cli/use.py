@@ -10,6 +10,7 @@ from typer import Argument, Option
 from ...core.errors import InputError, SettingError
 from .describing import changed
 from .files import refuse_existing, write_codes, write_rows
+from .loading import run_for
 from .options import Data, File, Given, Json, Overwrite, PointSeed, Reading, RunFolder
 from .output import plain, reply
 from .settings import parse_given, parse_set
@@ -42,12 +43,11 @@ def sample(
     """Make new rows in the form of the training data."""
     import secrets
 
-    from ...runs import load
     from ...runs.verbs import stream as streams
 
     refuse_existing(output, overwrite)
     chosen = secrets.randbelow(2**31) if seed is None else seed
-    model = load(run)
+    model = run_for("sample", run)
     wanted = parse_given(given or [])
     about: dict[str, Any] = {}
     writer = model.kind.writer(output, model.schema)
@@ -75,11 +75,10 @@ def encode(
     overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write the latent code of each row: the posterior's mean, or a draw with --seed."""
-    from ...runs import load
     from ...runs.verbs import stream as streams
 
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("encode", run)
     dataset = model.dataset(data, options=parse_set(settings or []))
     if output.suffix.lower() in (".csv", ".tsv", ".parquet"):
         from ...data.frame_files import Writer
@@ -98,11 +97,10 @@ def reconstruct(
     overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write each row as the model sees it, after its way through the latent code."""
-    from ...runs import load
     from ...runs.verbs import stream as streams
 
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("reconstruct", run)
     dataset = model.dataset(data, options=parse_set(settings or []))
     writer = dataset.kind.writer(output, dataset.schema)
     if writer is not None:
@@ -121,10 +119,9 @@ def predict(
 ) -> None:
     """Write the probability of each class of each row, or rows with the part predicted that the model is about."""
     from ...models.structured import Structured
-    from ...runs import load
 
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("predict", run)
     dataset = model.dataset(data, options=parse_set(settings or []))
     found = model.predict(dataset, seed=seed)
     if isinstance(model.model, Structured):
@@ -140,19 +137,17 @@ def predict(
 
 def interpolate(
     run: RunFolder,
-    a: Annotated[str, Argument(metavar="A", help=f"Where to begin. {ROW}", show_default=False)],
-    b: Annotated[str, Argument(metavar="B", help="Where to end, likewise.", show_default=False)],
+    a: Annotated[str, Argument(metavar="A", help=f"Start. {ROW}", show_default=False)],
+    b: Annotated[str, Argument(metavar="B", help="End, likewise.", show_default=False)],
     output: File,
     settings: Reading = None,
     steps: Annotated[int, Option("--steps", min=2, help="Rows on the way, both ends included.")] = 8,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write the way from one row to another through the latent space."""
-    from ...runs import load
-
+    """Write the path from one row to another through the latent space."""
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("interpolate", run)
     first, last = (row_of(model, end, parse_set(settings or [])) for end in (a, b))
     way = model.interpolate(first, last, steps=steps)
     write_rows(way, output, model.schema)
@@ -171,12 +166,11 @@ def traverse(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write one row with one latent dimension moved, to see what it stands for."""
+    """Write one row with one latent dimension set to several values, to see what it does."""
     from ...distributions.spaces import Real
-    from ...runs import load
 
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("traverse", run)
     places = tuple((model.model.spaces or (Real(),))[0].steps()) if values is None else _numbers(values)
     moved = model.traverse(row_of(model, data, parse_set(settings or [])), dim=dim, values=places)
     write_rows(moved, output, model.schema)

@@ -18,8 +18,9 @@ from ..frames import to_frame, with_index
 from ..kind import KINDS, Claim, Kind, Opened
 from ..lengths import with_ends
 from ..options import ArrayOptions, Options
+from ..proposal import Proposal
 from ..rows import Array, Rows
-from ..schema import Proposal, Schema
+from ..schema import Schema
 
 
 @final
@@ -31,7 +32,7 @@ class ArrayKind(Kind):
         >>> kind = KINDS["array"]
         >>> opened = kind.read(np.array([[0, 1], [1, 0], [1, 1]]), kind.options())
         >>> schema = kind.infer(opened, kind.options())
-        >>> schema.values, kind.propose(schema).family
+        >>> schema.values, kind.propose(schema).likelihood.name
         ('binary', 'bernoulli')
         >>> kind.decode(kind.rows(opened, schema).take(np.array([2])).x, schema)
         array([[1, 1]])

@@ -20,8 +20,9 @@ from ..facts import Facts, bytes_facts
 from ..kind import KINDS, Claim, Kind, Opened
 from ..labels import encode_labels
 from ..options import ImageOptions, Options, parse
+from ..proposal import Choice, Proposal
 from ..rows import Rows, StreamedRows
-from ..schema import Proposal, Schema
+from ..schema import Schema
 from . import layout, pictures, sheets
 from .details import ImageDetails, details_of
 from .folder import Pictures, read_folder
@@ -35,7 +36,7 @@ class ImageKind(Kind):
         >>> kind = KINDS["images"]
         >>> opened = kind.read(np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8), kind.options())
         >>> schema = kind.infer(opened, kind.options())
-        >>> schema.event_shape, schema.n_levels, kind.propose(schema).network
+        >>> schema.event_shape, schema.n_levels, kind.propose(schema).encoder.name
         ((1, 8, 8), 256, 'mlp')
     """
 
@@ -45,6 +46,7 @@ class ImageKind(Kind):
     options: ClassVar[type[Options]] = ImageOptions
     details: ClassVar[type[NumberDetails]] = ImageDetails
     shows: ClassVar[Literal["draws", "mean"]] = "mean"
+    suffix: ClassVar[str] = ".png"
     unit: ClassVar[str] = "pixel"
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
@@ -154,7 +156,7 @@ class ImageKind(Kind):
         conv = min(sides) >= least
         plain = deciding.propose(schema)
         why = f"Images of {sides[0]} x {sides[1]} are {'large enough' if conv else 'too small'} for convolutions."
-        return replace(plain, network="conv" if conv else "mlp", reason=f"{plain.reason} {why}")
+        return replace(plain, encoder=Choice("conv" if conv else "mlp"), reason=f"{plain.reason} {why}")
 
 
 def _image_options(options: Options) -> ImageOptions:

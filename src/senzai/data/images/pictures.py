@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from senzai.core.errors import InputError, ShapeError
+from senzai.core.quiet import quiet
 from senzai.core.terminal import safe
 
 from ..limits import need_regular, need_room
@@ -143,13 +143,13 @@ def opened(path: Path) -> Iterator[Image.Image]:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(need_regular(path), formats=FORMATS) as image:
-                if (pixels := image.width * image.height) > LARGE:
-                    need_room(4 * pixels, path, f"{image.height} x {image.width} pixels")
-                yield image
+        with (
+            quiet(errors=Image.DecompressionBombWarning),
+            Image.open(need_regular(path), formats=FORMATS) as image,
+        ):
+            if (pixels := image.width * image.height) > LARGE:
+                need_room(4 * pixels, path, f"{image.height} x {image.width} pixels")
+            yield image
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:

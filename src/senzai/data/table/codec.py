@@ -17,7 +17,7 @@ from .column import Column, TableDetails
 from .series import as_labels, as_numbers, normal_quantiles, observed, unwritten
 
 OTHER = "(other)"
-NEAR = 1e-4
+NEAR = 1e-6
 """Numbers of the model so near to that of a spike are the spike."""
 
 
@@ -44,6 +44,15 @@ def _numeric(column: Column) -> bool:
     return not any(isinstance(v, str | bool) for v in column.levels)
 
 
+def _beside_the_spike(x: Array, places: Array, column: Column) -> Array:
+    """Return the spike's number for its value, and for no other value however near it lies."""
+    assert column.spike is not None
+    assert column.spike_value is not None
+    side = np.where(x > column.spike_value, 1.0, -1.0)
+    apart = np.where(np.abs(places - column.spike) < 2 * NEAR, column.spike + 2 * NEAR * side, places)
+    return np.where(x == column.spike_value, column.spike, apart)
+
+
 def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, Array]:
     """A number that is none of the ordered values counts as the nearest of them."""
     known: list[Any] = list(column.levels)
@@ -56,7 +65,7 @@ def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, A
 def _forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
     if column.transform == "quantile":
         places = to_places(x, np.array(column.knots), np.array(column.places))
-        return places if column.spike is None else np.where(x == column.spike_value, column.spike, places)
+        return places if column.spike is None else _beside_the_spike(x, places, column)
     if column.sort == "count":
         _refuse(seen & ((x < 0) | (x != np.rint(x))), series, column, "whole numbers from 0 up")
         return x

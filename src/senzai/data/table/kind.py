@@ -21,9 +21,11 @@ from ..features import Features
 from ..frames import with_index
 from ..kind import KINDS, Claim, Kind, Opened, Writer
 from ..options import Options, TableOptions
+from ..proposal import Choice, Proposal
 from ..rows import Array, Rows
-from ..schema import Proposal, Schema
+from ..schema import Schema
 from ..sources import existing
+from ..split import numbered_groups, numbered_times
 from . import codec, filling
 from . import labels as columns
 from .column import TableDetails
@@ -43,7 +45,7 @@ class TableKind(Kind):
         >>> frame = pd.DataFrame({"age": [30, 41, None], "city": ["Ulm", "Bonn", "Ulm"]})
         >>> opened = kind.read(frame, kind.options())
         >>> schema = kind.infer(opened, kind.options())
-        >>> [c.type for c in schema.table.columns]
+        >>> [c.type for c in schema.details.columns]
         ['boolean', 'categorical']
         >>> batch = kind.rows(opened, schema).take(np.arange(3))
         >>> batch.mask[2].tolist()
@@ -55,6 +57,7 @@ class TableKind(Kind):
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
     options: ClassVar[type[Options]] = TableOptions
     details: ClassVar[type[TableDetails]] = TableDetails
+    suffix: ClassVar[str] = ".csv"
     unit: ClassVar[str] = "column"
     averages: ClassVar[bool] = True
 
@@ -83,10 +86,17 @@ class TableKind(Kind):
         wanted = set_.label if schema is None or schema.label is None else schema.label.name
         if label is None and wanted is not None:
             label = _label(found, wanted, strict=schema is None)
+        split = set_.split if schema is None else schema.split
+        groups = order = None
+        if split.column is not None:
+            column = _label(found, split.column, strict=schema is None)
+            groups = numbered_groups(column) if split.by == "groups" and column is not None else None
+            order = numbered_times(column, split.column) if split.by == "time" and column is not None else None
         name = str(set_.label if set_.label is not None else getattr(y, "name", None) or "label")
         return Opened(
             data=found, n_rows=n, dtype="mixed", form=cast(Any, found.form), origin=found.origin, labels=label,
-            label_name=name, label_asked=label is not None, index=found.index, notes=found.notes,
+            label_name=name, label_asked=label is not None, index=found.index, notes=found.notes, groups=groups,
+            order=order,
             facts={"path": _path(source)},
         )
 
@@ -199,7 +209,7 @@ class TableKind(Kind):
         n = schema.n_rows
         rows = 512 if n >= 20_000 else 256 if n >= 5000 else 128
         return Proposal(
-            family="mixed", family_settings=sorts | spikes, encoder="table", encoder_settings=sorts,
+            likelihood=Choice("mixed", sorts | spikes), encoder=Choice("table", sorts), decoder=Choice("mlp"),
             training={"batch_size": rows, "steps": max(2000, min(6000, 1200 + 3 * n // 32)), "schedule": "follow",
                       "lr": round(3e-3 * (rows / 64) ** 0.5, 5)},
             reason="Proposed because every column has a likelihood of its own.",
@@ -296,7 +306,7 @@ def _label(source: Source, name: str | int, *, strict: bool) -> Any:
             if strict:
                 known = [str(c) for c in piece.columns]
                 hint = suggestion(str(name), known)
-                raise InputError(f"{source.origin} has no column {str(name)!r} for the label.{hint}")
+                raise InputError(f"{source.origin} has no column {str(name)!r}.{hint} Name one that is there.")
             return None
         codes, classes = pd.factorize(piece[found[0]])
         parts.append(np.array([*classes.astype(object), None], dtype=object)[codes])

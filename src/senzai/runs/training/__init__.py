@@ -1,1 +1,1 @@
-"""How a run comes about: requests, feeds, the loop's surroundings, several processes, samplers after the fit."""
+"""Training a run: requests, feeds, what surrounds the loop, several processes, samplers after the fit."""

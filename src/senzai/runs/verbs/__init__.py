@@ -1,1 +1,1 @@
-"""What a run can do, one module for each verb or group of verbs; data in, the same kind out."""
+"""Verbs of a run: each is registered by a module of its own; see :mod:`senzai.runs.verbs.registry`."""

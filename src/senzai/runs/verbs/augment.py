@@ -1,4 +1,4 @@
-"""More rows like those of a rare class, made from training rows only."""
+"""Augment: more rows with a rare value, made from training rows only."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ...core.errors import InputError, SettingError
 from ...core.random import derive
 from ...core.row_noise import RowKeys
-from ...data import Dataset
+from ...data import KINDS, Dataset, Schema
 from ...models import verbs
+from .fitness import needs_latents
+from .registry import verb
 
 if TYPE_CHECKING:
-    from ..protocol import Trained
+    from ...training.trained import Trained
 
 PIECE = 50_000
 """Rows that are looked at at once."""
@@ -27,8 +30,7 @@ def rows_like(run: Trained, dataset: Dataset, column: str, value: object) -> np.
         InputError: There is no such row.
     """
     features = dataset.kind.features(dataset.schema)
-    if features is None:
-        raise SettingError("Rows are added for a value of a column, so the data must be a table.")
+    assert features is not None  # else the verb does not fit
     at, code = features.place(column), features.encode(column, value)
     if code is None:
         raise SettingError(f"Rows are added for a value, but {column}={value!r} is a missing one. Give a value.")
@@ -48,11 +50,19 @@ def _same(dataset: Dataset, index: np.ndarray[Any, Any], at: int, code: float) -
     return np.asarray(index[same.numpy()])
 
 
-def augment(run: Trained, data: object, column: str, value: object, n: int, *, seed: int) -> Any:
-    """Return ``n`` new rows with a value in a column; see :meth:`Run.augment`."""
+def cannot_augment(schema: Schema, model: nn.Module) -> str | None:
+    """Ask for latents, and for rows whose entries have names."""
+    if KINDS[schema.kind].features(schema) is None:
+        return "Rows are added for a value of a column, so the data must be a table. Fit a table, or sample new rows."
+    return needs_latents(schema, model)
+
+
+@verb("augment", group="Use", takes="own rows", answers="rows", unfit=cannot_augment, steered=False)
+def augment(run: Trained, data: object, column: str, value: object, n: int, *, seed: int = 0) -> Any:
+    """Make more rows with a rare value, drawn around training rows that have it."""
     if n < 1:
         raise SettingError(f"`n >= 1` must hold, but got n={n!r}.")
-    dataset = run.dataset(data)
+    dataset = run.dataset(run.source(data))
     rows = rows_like(run, dataset, column, value)
     rng = np.random.default_rng(derive(seed, "augment"))
     seeds = np.concatenate([rng.permutation(rows) for _ in range(-(-n // len(rows)))])[:n]

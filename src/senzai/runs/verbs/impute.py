@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ...core.row_noise import RowKeys
-from ...data import Dataset
+from ...data import KINDS, Dataset, Schema
+from ...data.kind import Kind
 from ...models.impute import conditional_draws, conditional_mean
+from .fitness import needs_latents
+from .registry import verb
 
 if TYPE_CHECKING:
-    from ..protocol import Trained
+    from ...training.trained import Trained
 
 ROWS = 2048
 MEAN_DRAWS = 100
@@ -21,8 +25,19 @@ NUMBERS = 50_000_000
 """Drawn numbers that are held at once: of very wide tables, fewer rows are filled in at a time."""
 
 
-def impute(run: Trained, data: object, *, draws: int | None, k: int, seed: int) -> Any:
-    """Return data with their missing entries filled in; see :meth:`Run.impute`."""
+def cannot_impute(schema: Schema, model: nn.Module) -> str | None:
+    """Ask for latents, and for data that can have missing entries."""
+    if type(KINDS[schema.kind]).fill is not Kind.fill:
+        return needs_latents(schema, model)
+    return (
+        f"Missing entries are filled in where rows can have some, but those of the kind {schema.kind!r} have none. "
+        "Give a table or an array (kind=array, missing=keep), and fit on it."
+    )
+
+
+@verb("impute", group="Use", takes="rows", answers="rows", unfit=cannot_impute, steered=False)
+def impute(run: Trained, data: object, *, draws: int | None = None, k: int = 100, seed: int = 0) -> Any:
+    """Give the data with missing entries filled in; what was there stays as it is."""
     dataset = run.dataset(data)
     found = list(pieces(run, dataset, draws=draws, k=k, seed=seed))
     made = [

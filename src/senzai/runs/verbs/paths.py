@@ -1,4 +1,4 @@
-"""Ways through the latent space as rows of the user, with what changes along them."""
+"""Interpolate and traverse: paths through the latent space as rows of the user, and what changes along them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from ...data import KINDS
 from ...data.lengths import ended
 from ...models import verbs
 from ...models.base import Latents
+from .fitness import needs_latents
+from .registry import verb
 
 if TYPE_CHECKING:
-    from ..protocol import Trained
+    from ...training.trained import Trained
 
 
-def interpolate(run: Trained, a: object, b: object, *, steps: int) -> Any:
-    """Return the way from one row to another; see :meth:`Run.interpolate`."""
+@verb("interpolate", group="Use", takes="two rows", answers="rows", unfit=needs_latents, steered=False)
+def interpolate(run: Trained, a: object, b: object, *, steps: int = 8) -> Any:
+    """Give the path from one row to another through the latent space."""
     first, second = run.dataset(a).batch([0]), run.dataset(b).batch([0])
     z, c = verbs.between(run.model, first, second, steps=steps)
     if first.lengths is None and second.lengths is None:
@@ -26,8 +29,9 @@ def interpolate(run: Trained, a: object, b: object, *, steps: int) -> Any:
     return _rows(run, z, c, torch.linspace(short, long, steps).round().long())
 
 
-def traverse(run: Trained, data: object, *, dim: int, values: tuple[float, ...] | None) -> Any:
-    """Return a row with one latent moved; see :meth:`Run.traverse`."""
+@verb("traverse", group="Use", takes="one row", answers="rows", unfit=needs_latents, steered=False)
+def traverse(run: Trained, data: object, *, dim: int, values: tuple[float, ...] | None = None) -> Any:
+    """Give one row with one latent dimension set to several values, to see what it does."""
     places = None if values is None else torch.tensor([float(v) for v in values])
     row = run.dataset(data).batch([0])
     z, c = verbs.moved(run.model, row, dim=dim, values=places)

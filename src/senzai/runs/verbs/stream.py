@@ -15,7 +15,7 @@ from ...models.base import LatentModel
 from . import given as conditional
 
 if TYPE_CHECKING:
-    from ..protocol import Trained
+    from ...training.trained import Trained
 
 SAMPLED = 100_000
 NUMBERS = 20_000_000

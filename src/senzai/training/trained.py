@@ -1,32 +1,39 @@
-"""What the verbs need to know about a run: a protocol, so that they and the run do not import each other."""
+"""What verbs, reports and judges need to know about a run: one protocol, so that none of them imports the run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..core.batch import Batch
 from ..data import Dataset, Schema
 from ..models.base import LatentModel
-from ..training.bundle import Spec
-from ..training.samplers import Samplers
+from .bundle import Spec
+from .samplers import Samplers
 
-if TYPE_CHECKING:
-    from ..evaluation.scores import Reference
+Metrics = dict[str, Any]
 
 
 class Trained(Protocol):
-    """A trained model with the schema of its data, and the way from a user's data to batches."""
+    """A trained model with the schema of its data, and the way from a user's data to batches.
+
+    ``lock`` is held while a verb runs. ``reference`` is what anomaly scores compare with, where it was made.
+    """
 
     spec: Spec
     model: LatentModel
     folder: Path | None
-    metrics: dict[str, Any]
-    reference: Reference | None
+    metrics: Metrics
+    reference: Any
     heard: list[dict[str, Any]]
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held while a verb runs; the thread that has it may take it again."""
 
     @property
     def samplers(self) -> Samplers:
@@ -51,3 +58,9 @@ class Trained(Protocol):
 
     def source(self, data: object = None) -> object:
         """Return the data if given, else what the run was trained on."""
+
+    def discrete_step(self) -> float | None:
+        """Distance of neighbouring values where the data are discrete."""
+
+    def keep(self, change: Callable[[Metrics], Metrics]) -> None:
+        """Change the numbers measured so far, in memory and in the run's folder."""

@@ -39,7 +39,8 @@ def train_on(run: Run, data: object, *, validation: float = 0.0, **more: Any) ->
     """
     from .watching import Watch
 
-    opened = run.dataset(data)
+    with run.lock:
+        opened, model = run.dataset(data), deepcopy(run.model)
     split = Split(seed=run.schema.split.seed, validation=validation, test=0.0)
     dataset = replace(opened, schema=opened.schema.but(split=split))
     kept = run.spec.training.model_dump() | {"steps": None, "epochs": None}
@@ -48,4 +49,4 @@ def train_on(run: Run, data: object, *, validation: float = 0.0, **more: Any) ->
     if hasattr(objective, "warmup"):
         objective = replace(objective, warmup=Constant())
     nowhere = Place(None, None, main=True)
-    return train(dataset, deepcopy(run.model), objective, spec, nowhere, Comms(), [Watch()], fresh=True)
+    return train(dataset, model, objective, spec, nowhere, Comms(), [Watch()], fresh=True)
