@@ -6,7 +6,7 @@ Give it a file, get a model that generates, encodes, scores and explains itself:
 
     model = senzai.fit("customers.csv", out="runs/customers")
     model.sample(100, seed=0)          # new rows, in the columns of the file
-    model.score("more.csv")            # higher = stranger
+    model.score("more.csv")            # higher = more anomalous
 
     model = senzai.load("runs/customers")
 
@@ -17,7 +17,7 @@ Example:
 
     >>> import senzai
     >>> senzai.__version__
-    '0.1.0'
+    '0.2.0'
     >>> issubclass(senzai.InputError, ValueError)
     True
 """
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from .runs.fit import fit as fit
     from .runs.fit import resume as resume
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 install_old_names()
 
