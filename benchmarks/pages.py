@@ -105,6 +105,16 @@ def tables_line(r: dict[str, Any]) -> str:
     )
 
 
+def mutants_line(r: dict[str, Any]) -> str:
+    """Return how many changes of the code the tests notice, in words."""
+    return (
+        f"{r['run']} changes were run, the first of {r['asked_for']} drawn from {r['sites']:,} sites with seed "
+        f"{r['seed']}: {r['killed']} were noticed ({100 * r['killed_of_run']:.1f} %), {r['equal']} change nothing, "
+        f"{r['survived']} were not noticed. Of those that change something that is "
+        f"{100 * r['killed_of_unequal']:.1f} %.\n"
+    )
+
+
 def met(r: dict[str, Any]) -> bool:
     """Whether a row is as good as it was to be; more is better unless it says otherwise."""
     return bool(r["value"] <= r["aim"] if r.get("better") == "lower" else r["value"] >= r["aim"])
@@ -305,6 +315,7 @@ def main() -> None:
     pages = json.loads((RESULTS / "huge_pages.json").read_text(encoding="utf-8"))
     between(ROOT / "docs" / "benchmarks.md", "pages", pages_line(pages))
     between(ROOT / "docs" / "benchmarks.md", "tables", tables_line(tables))
+    between(ROOT / "docs" / "benchmarks.md", "mutants", mutants_line(result("mutants")))
     between(ROOT / "docs" / "papers.md", "papers", papers_table())
     zoo = result("zoo")["recipes"]
     for name in zoo:

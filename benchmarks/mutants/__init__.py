@@ -84,10 +84,9 @@ def false_kills(verdicts: list[Verdict]) -> set[str]:
     """Run the tests that killed on the code as it is, and return those that fail there too."""
     killers = sorted({v["by"] for v in verdicts if v["verdict"] == "killed" and "::" in v["by"]})
     file = verdicts[0]["file"]
+    text = (ROOT / file).read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        said = forked(
-            lambda: look(file, (ROOT / file).read_text(encoding="utf-8"), killers, first=False), Path(folder), seconds=3600
-        )
+        said = forked(lambda: look(file, text, killers, first=False), Path(folder), seconds=3600)
     return set(killers) - set(said["passed"])
 
 

@@ -60,7 +60,8 @@ def living() -> dict[Place, list[types.FunctionType]]:
 def change(functions: dict[Place, list[types.FunctionType]], file: str, text: str, place: tuple[int, str]) -> None:
     """Give the functions of one place the code they have in the changed text."""
     path = str(ROOT / file)
-    new = [c for c in codes_in(compile(text, path, "exec", dont_inherit=True)) if (c.co_firstlineno, c.co_name) == place]
+    module = compile(text, path, "exec", dont_inherit=True)
+    new = [c for c in codes_in(module) if (c.co_firstlineno, c.co_name) == place]
     for f in functions[path, *place]:
         f.__code__ = new[0]
 
@@ -97,7 +98,7 @@ def answer(
     def look() -> dict[str, Any]:
         try:
             change(functions, file, text, place)
-        except ValueError:  # it needs other names from around it than before
+        except (ValueError, IndexError):  # it needs other names from around it than before, or is not there
             return {"code": None, "failed": [], "passed": []}
         return told_by_pytest(tests, first=True)
 

@@ -7,6 +7,7 @@ import datetime
 import numpy as np
 import pandas as pd
 import pytest
+from senzai.data.table.writing import excel_cell
 
 from senzai.data import Column, Table, fingerprint, open_data
 from senzai.data.sources import is_pair
@@ -14,7 +15,6 @@ from senzai.data.table import encodings, exact
 from senzai.data.table.kind import cuts_of
 from senzai.data.table.series import as_numbers
 from senzai.data.table.survey import Facts
-from senzai.data.table.writing import excel_cell
 
 R = np.random.default_rng(0)
 
