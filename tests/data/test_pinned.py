@@ -7,9 +7,9 @@ import datetime
 import numpy as np
 import pandas as pd
 import pytest
-from senzai.data.table.writing import excel_cell
 
 from senzai.data import Column, Table, fingerprint, open_data
+from senzai.data.frame_files import excel_cell
 from senzai.data.sources import is_pair
 from senzai.data.table import encodings, exact
 from senzai.data.table.kind import cuts_of
