@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from senzai.data import Column, Table, fingerprint, open_data
+from senzai.data import fingerprint, open_data
 from senzai.data.frame_files import excel_cell
 from senzai.data.sources import is_pair
 from senzai.data.table import encodings, exact
-from senzai.data.table.kind import cuts_of
+from senzai.data.table.column import Column, TableDetails
+from senzai.data.table.inference import cuts_of
 from senzai.data.table.series import as_numbers
 from senzai.data.table.survey import Facts
 
@@ -62,7 +63,7 @@ def test_values_between_the_counted_ones_are_counted_too():
 
 # --- conditions of a table that is streamed ---------------------------------------------------------------------------
 def test_combinations_of_a_condition_are_those_of_all_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr("senzai.data.table.kind.ROWS", 10)
+    monkeypatch.setattr("senzai.data.table.inference.ROWS", 10)
     frame = pd.DataFrame({"x": R.normal(size=120), "c": np.repeat(["u", "v", "w"], 40), "d": [0.5, 1.5] * 60})
     frame.to_csv(tmp_path / "t.csv", index=False)
     schemas = [
@@ -128,7 +129,7 @@ def test_python_numbers_that_are_dates_come_back_as_python_numbers():
     days = [int(f"{t:%Y%m%d}") for t in pd.date_range("2015-01-01", periods=120, freq="19D")]
     frame = pd.DataFrame({"c": pd.Series(days, dtype=object), "x": R.normal(size=120)})
     data = open_data(frame)
-    found = data.schema.table.columns[0]
+    found = data.schema.details.columns[0]
     assert (found.type, found.objects) == ("date", "whole")
     back = data.decode(data.batch().x)["c"].tolist()
     assert back == days
@@ -140,7 +141,7 @@ def test_python_numbers_that_are_dates_come_back_as_python_numbers():
 def test_cuts_are_logits_of_cumulative_shares(n, first):
     """The first level has a probability of its own: of the others' it has half a ten-thousandth over all levels."""
     column = Column(name="c", type="ordinal", sort="steps", levels=tuple(range(n)), shares=(1 / n,) * n, spike=0)
-    (cuts,) = cuts_of(Table(columns=(column,)))
+    (cuts,) = cuts_of(TableDetails(columns=(column,)))
     below = np.r_[0.5e-4 / n, np.full(n - 1, 1 / n + 0.5e-4 / n)].cumsum()
     below = below[:-1] / below[-1]
     assert cuts[0] == pytest.approx(np.log(first / (1 - first)), rel=1e-6)
