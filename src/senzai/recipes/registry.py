@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..core.registry import Registry
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..objectives.base import Objective
 from .frame import Frame
 
-Made: TypeAlias = tuple[LatentModel, Objective]
+Made: TypeAlias = tuple[Generative, Objective]
 
 
 @dataclass(frozen=True)
@@ -55,5 +55,5 @@ def build(name: str, frame: Frame) -> Made:
     model, objective = RECIPES[name].make(frame)
     frame.check_all_used(name)
     model.check()
-    objective.check(model)
+    objective.admit(model)
     return model, objective

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.random import Noise, derive, using
 from ..data import Schema
 from ..evaluation import evaluate
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from .blocks import Share, Stat
 from .findings import Floats, Held
 from .numbers import count, number, plural, with_error
@@ -55,7 +55,7 @@ class Judged:
         return f"{plural(int(n or 0), 'row')}; log p(x) with {plural(int(k or 0), 'draw')} a row, the bound with one"
 
 
-def judged(model: LatentModel, metrics: Numbers, held: Held | None, schema: Schema, *, seed: int) -> Judged:
+def judged(model: Generative, metrics: Numbers, held: Held | None, schema: Schema, *, seed: int) -> Judged:
     """Return what was measured before, else measure a little now, else nothing."""
     if metrics.get("evaluate"):
         found = metrics["evaluate"]

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ..core.files import write_text
 from ..data import Dataset, Schema
-from ..models.base import LatentModel
+from ..models.base import latent_model
+from ..models.generative import Generative, needs_inference
 from ..recipes import RECIPES
 from ..training.bundle import Spec
 from ..training.samplers import Samplers
@@ -35,7 +36,7 @@ class RunLike(Protocol):
         """What was trained, and on what."""
 
     @property
-    def model(self) -> LatentModel:
+    def model(self) -> Generative:
         """The trained model."""
 
     @property
@@ -83,12 +84,13 @@ def build_report(run: RunLike, dataset: Dataset | None, *, seed: int = 0) -> str
         seed: Seed of the rows and draws.
     """
     schema = run.schema
-    usable = dataset if dataset is not None and len(dataset) and isinstance(dataset.batch([0]).x, Tensor) else None
+    shows = run.model.infers and dataset is not None and len(dataset) and isinstance(dataset.batch([0]).x, Tensor)
+    usable = dataset if shows else None
     held = None if usable is None else hold(usable, schema, rows=rows_of(schema), seed=seed)
     judged = headline.judged(run.model, run.metrics, held, schema, seed=seed)
     found = None
     if usable is not None and held is not None:
-        found = measure(run.model, usable, schema, held, rates=judged.rates, seed=seed, samplers=run.samplers)
+        found = measure(latent_model(run.model), usable, schema, held, rates=judged.rates, seed=seed, samplers=run.samplers)
     parts = all_sections(run, found, judged, dataset)
     recipe = RECIPES[run.spec.recipe]
     page: str = template().render(
@@ -105,10 +107,10 @@ def all_sections(run: RunLike, found: Findings | None, judged: Judged, dataset: 
     """Return the sections in reading order."""
     parts = [sections.learning(run.history)]
     if found is None:
-        parts.append(sections.unseen(why_unseen(dataset)))
+        parts.append(sections.unseen(needs_inference(run.model) or why_unseen(dataset)))
     else:
         in_space = [sections.latent_map(found, run.schema, dataset), sections.rates(found, judged)]
-        of_table = [] if dataset is None else tables.sections(found, run.schema, dataset, run.model)
+        of_table = [] if dataset is None else tables.sections(found, run.schema, dataset, latent_model(run.model))
         if of_table:
             parts += [*of_table, *in_space, table_ways.traversals(found), table_ways.between(found)]
         else:

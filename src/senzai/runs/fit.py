@@ -17,7 +17,7 @@ from ..core.random import derive, forked
 from ..data import Dataset, Schema, open_data
 from ..data.sources import is_at_hand
 from ..data.table.databases import without_password
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..objectives.base import Objective
 from ..recipes import Frame, build
 from ..training import bundle
@@ -168,7 +168,7 @@ def source_of(spec: bundle.Spec, data: object = None) -> object:
 
 def make(
     recipe: str, dataset: Dataset, settings: Mapping[str, Any], seed: int
-) -> tuple[LatentModel, Objective]:
+) -> tuple[Generative, Objective]:
     """Return a recipe's model, initialised from training rows, and its objective."""
     proposal = dataset.propose()
     rows = dataset.split_indices()["train"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.batch import Batch
 from ..data import Dataset, Schema
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..training.bundle import Spec
 from ..training.samplers import Samplers
 
@@ -22,7 +22,7 @@ class Trained(Protocol):
     """A trained model with the schema of its data, and the way from a user's data to batches."""
 
     spec: Spec
-    model: LatentModel
+    model: Generative
     folder: Path | None
     metrics: dict[str, Any]
     reference: Reference | None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..core.batch import Batch
-from ..core.errors import InputError, OutputError, SettingError
+from ..core.errors import CombinationError, InputError, OutputError, SettingError
 from ..core.files import user_path, write_json
 from ..core.random import derive
 from ..core.row_noise import RowKeys
@@ -22,7 +22,8 @@ from ..data.lengths import ended
 from ..data.schema import Condition
 from ..data.sources import is_at_hand
 from ..models import verbs
-from ..models.base import Classifies, LatentModel
+from ..models.base import Classifies, latent_model
+from ..models.generative import Generative, needs_density
 from ..models.probed import Probed
 from ..models.structured import Structured
 from ..training import bundle
@@ -58,7 +59,7 @@ class Run(RowVerbs):
         folder: Where it is saved, if it is.
     """
 
-    def __init__(self, spec: bundle.Spec, model: LatentModel, *, folder: Path | None = None) -> None:
+    def __init__(self, spec: bundle.Spec, model: Generative, *, folder: Path | None = None) -> None:
         self.spec, self.model, self.folder = spec, model.eval(), folder
         self.metrics: dict[str, Any] = {}
         self.reference: Reference | None = None
@@ -141,6 +142,7 @@ class Run(RowVerbs):
     # --- verbs ------------------------------------------------------------------------------------------------------
     def encode(self, data: object, *, seed: int | None = None) -> Any:
         """Return latent codes, ``(N, n_latent)``: posterior means, or draws if seeded. DataFrame in, DataFrame out."""
+        latent_model(self.model)
         dataset = self.dataset(data)
         keys = RowKeys()
         z = torch.cat([self._flat(verbs.encode(self.model, b, seed=seed, keys=keys)) for _, b in self.pieces(dataset)])
@@ -152,6 +154,7 @@ class Run(RowVerbs):
 
     def reconstruct(self, data: object, *, seed: int | None = None) -> Any:
         """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``."""
+        latent_model(self.model)
         dataset = self.dataset(data)
         keys = RowKeys()
         x = torch.cat([verbs.reconstruct(self.model, b, seed=seed, keys=keys) for _, b in self.pieces(dataset)])
@@ -230,9 +233,11 @@ class Run(RowVerbs):
         """
         from ..evaluation import log_likelihood as estimate_log_likelihood
 
+        model = self.samplers.under(self.model, sampler)
+        if reason := needs_density(model):
+            raise CombinationError(reason)
         dataset = self.dataset(data)
         pieces = self.pieces(dataset)
-        model = self.samplers.under(self.model, sampler)
         scored = ((i, model.scored(b)) for i, b in pieces)
         found = [estimate_log_likelihood(model, b, k=k, seed=seed, first_row=i).per_row for i, b in scored]
         return torch.cat(found).numpy()

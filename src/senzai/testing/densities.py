@@ -303,7 +303,7 @@ def watch(subject: Subject) -> Iterator[str]:
     with forked(0):
         _, objective = subject.build()
         try:
-            objective.check(model)
+            objective.admit(model)
             objective.equip(model.train())
         except Exception as err:
             raise NotAsked(f"it refuses the linear model: {err}") from None

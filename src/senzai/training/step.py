@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..core.batch import Batch
 from ..core.random import Noise, derive, reseed, using
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..nn.precision import using_precision
 from ..objectives.base import Player, Terms
 from .adamw import AdamW, Group
@@ -26,7 +26,7 @@ class PlayerLoss(nn.Module):
     Returns the local sum of the loss divided by the rows of the global batch, and the sums of everything watched.
     """
 
-    def __init__(self, model: LatentModel, player: Player) -> None:
+    def __init__(self, model: Generative, player: Player) -> None:
         super().__init__()
         self.model, self.player = model, player
         self.names: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ def watched(terms: Terms) -> dict[str, Tensor]:
     return {"loss": terms.loss, **terms.watch, **extra}
 
 
-def parameter_groups(model: LatentModel, player: Player, settings: TrainSettings) -> list[Group]:
+def parameter_groups(model: Generative, player: Player, settings: TrainSettings) -> list[Group]:
     """Return optimiser groups: encoder and decoder rates apart, weight decay on matrices only."""
     encoder = {id(p) for p in model.encoder_parameters()}
     matrices = {id(p) for name, p in model.named_parameters() if name.endswith("weight") and p.ndim > 1}
@@ -72,7 +72,7 @@ class Stepper:
     """
 
     def __init__(
-        self, model: LatentModel, player: Player, settings: TrainSettings, *, device: torch.device, comms: Comms,
+        self, model: Generative, player: Player, settings: TrainSettings, *, device: torch.device, comms: Comms,
         dtype: torch.dtype | None, prefix: str = "",
     ) -> None:
         self.player, self.settings, self.device, self.comms, self.dtype = player, settings, device, comms, dtype

@@ -169,11 +169,12 @@ def traverse(
 ) -> None:
     """Write one row with one latent dimension moved, to see what it stands for."""
     from ...distributions.spaces import Real
+    from ...models.base import latent_model
     from ...runs import load
 
     refuse_existing(output, overwrite)
     model = load(run)
-    places = tuple((model.model.spaces or (Real(),))[0].steps()) if values is None else _numbers(values)
+    places = tuple((latent_model(model.model).spaces or (Real(),))[0].steps()) if values is None else _numbers(values)
     moved = model.traverse(row_of(model, data, parse_set(settings or [])), dim=dim, values=places)
     write_rows(moved, output, model.schema)
     found, lines = changed(moved)

@@ -18,7 +18,7 @@ from ...data import Dataset, Schema
 from ...data.limits import guarded, need_no_holes, need_regular, need_sound_archive
 from ...evaluation import Extras
 from ...evaluation.features import Features
-from ...models.base import LatentModel
+from ...models.generative import Generative
 
 TRAIN_ROWS, OTHER_ROWS = 10_000, 2000
 OF = ("n", "seed", "split", "rows_available", "data")
@@ -28,7 +28,7 @@ Numbers = np.ndarray[Any, Any]
 
 def extras_of(
     schema: Schema, dataset: Dataset, index: Numbers, source: Callable[[], Dataset], *, against: Dataset | None,
-    factors: object, anomaly: object, features: tuple[str | Features, ...], seed: int, sampler: LatentModel,
+    factors: object, anomaly: object, features: tuple[str | Features, ...], seed: int, sampler: Generative,
 ) -> Extras:
     """Gather what measures may need.
 

@@ -20,7 +20,8 @@ from ...data.table.rows import column_named
 from ...data.table.writing import to_polars
 from ...distributions.ops import draw, expected, marginal
 from ...models import verbs
-from ...models.base import LatentModel
+from ...models.base import LatentModel, latent_model
+from ...models.generative import Generative
 from ...models.impute import resampled
 from ...models.modes import judging
 
@@ -133,7 +134,7 @@ def put(frame: Any, given: Mapping[str, list[Any]], table: Table) -> Any:
 
 
 def sample(
-    model: LatentModel, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
+    model: Generative, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
     temperature: float,
 ) -> Any:
     """Return ``n`` rows; see :meth:`Run.sample`. A resampled frame says how in ``attrs``."""
@@ -155,7 +156,7 @@ def sample(
 
 
 def _resampled(
-    model: LatentModel, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
+    model: Generative, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
     temperature: float,
 ) -> tuple[Tensor, dict[str, Any]]:
     """Return rows ``(n, *event)`` by :func:`resample`, those that are given the same together; and how it went."""
@@ -170,7 +171,7 @@ def _resampled(
         own = derive(seed, "given rows", g) if g else seed
         c = KINDS[schema.kind].condition(conditioned, 1 if whole else PIECE, schema, seed=own)
         row = evidence(others, schema)
-        x, ess, made = resample(model, len(rows), row, c, seed=own, noise=noise, temperature=temperature)
+        x, ess, made = resample(latent_model(model), len(rows), row, c, seed=own, noise=noise, temperature=temperature)
         out.append(x)
         least, total = min(least, ess), total + made
     order = torch.tensor([i for rows in alike.values() for i in rows])

@@ -14,6 +14,7 @@ from ...data import Dataset
 from ...data.frames import with_index
 from ...data.table.filling import fill, fill_with_means
 from ...data.table.writing import to_polars
+from ...models.base import latent_model
 from ...models.impute import conditional_draws, conditional_mean
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ NUMBERS = 50_000_000
 
 def impute(run: Trained, data: object, *, draws: int | None, k: int, seed: int) -> Any:
     """Return data with their missing entries filled in; see :meth:`Run.impute`."""
+    latent_model(run.model)
     dataset = run.dataset(data)
     if dataset.schema.table is not None:
         import pandas as pd
@@ -60,7 +62,7 @@ def pieces(
             yield [fill(frame, batch.tensor, table)] * (draws or 1)
             continue
         some = batch.take(holes)
-        drawn = conditional_draws(run.model, some, draws=draws or MEAN_DRAWS, k=k, seed=seed, keys=keys(some))
+        drawn = conditional_draws(latent_model(run.model), some, draws=draws or MEAN_DRAWS, k=k, seed=seed, keys=keys(some))
         rows = holes.numpy()
         if draws:
             yield [fill(frame, drawn[m], table, rows) for m in range(draws)]
@@ -76,9 +78,9 @@ def _array(run: Trained, dataset: Dataset, *, draws: int | None, k: int, seed: i
     if batch.observed is None:
         made = [batch.tensor]
     elif draws:
-        made = list(conditional_draws(run.model, batch, draws=draws, k=k, seed=seed))
+        made = list(conditional_draws(latent_model(run.model), batch, draws=draws, k=k, seed=seed))
     else:
-        made = [conditional_mean(run.model, batch, k=k, seed=seed)]
+        made = [conditional_mean(latent_model(run.model), batch, k=k, seed=seed)]
     out = []
     for x in made if draws is None or len(made) == draws else made * draws:
         new = dataset.kind.decode(x, dataset.schema.but(form="numpy"))

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...data import KINDS
 from ...data.lengths import ended
 from ...models import verbs
-from ...models.base import Latents
+from ...models.base import Latents, latent_model
 
 if TYPE_CHECKING:
     from ..protocol import Trained
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def interpolate(run: Trained, a: object, b: object, *, steps: int) -> Any:
     """Return the way from one row to another; see :meth:`Run.interpolate`."""
+    latent_model(run.model)
     first, second = run.dataset(a).batch([0]), run.dataset(b).batch([0])
     z, c = verbs.between(run.model, first, second, steps=steps)
     if first.lengths is None and second.lengths is None:
@@ -28,6 +29,7 @@ def interpolate(run: Trained, a: object, b: object, *, steps: int) -> Any:
 
 def traverse(run: Trained, data: object, *, dim: int, values: tuple[float, ...] | None) -> Any:
     """Return a row with one latent moved; see :meth:`Run.traverse`."""
+    latent_model(run.model)
     places = None if values is None else torch.tensor([float(v) for v in values])
     row = run.dataset(data).batch([0])
     z, c = verbs.moved(run.model, row, dim=dim, values=places)
@@ -40,5 +42,5 @@ def _rows(run: Trained, z: Latents, c: Tensor | None, lengths: Tensor | None) ->
 
     rows = ended(KINDS[run.schema.kind].decode(verbs.decode(run.model, z, c=c), run.schema), lengths)
     if run.schema.table is not None and hasattr(rows, "attrs"):
-        rows.attrs["changes"] = [found.document() for found in along(run.model, z, c, run.schema.table)]
+        rows.attrs["changes"] = [found.document() for found in along(latent_model(run.model), z, c, run.schema.table)]
     return rows

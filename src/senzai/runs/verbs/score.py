@@ -16,6 +16,7 @@ from ...core.registry import suggestion
 from ...data import Dataset, Schema
 from ...evaluation.scores import METHODS, Reference, Scores, make_reference, p_values, score, threshold
 from ...evaluation.units import units_of
+from ...models.base import latent_model
 from ...training.checkpoint import save_tensors
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def make(run: Trained, dataset: Dataset) -> Reference:
 
     most = max(200, KEPT_NUMBERS // int(np.prod(run.schema.event_shape)))
     train, held_out = some(parts["train"], min(TRAINING_ROWS, most)), some(held, min(HELD_ROWS, most))
-    return make_reference(run.model, train, held_out, units=units_of(run.model, dataset.schema.table))
+    model = latent_model(run.model)
+    return make_reference(model, train, held_out, units=units_of(model, dataset.schema.table))
 
 
 def pieces(
@@ -103,7 +105,7 @@ def pieces(
     """Yield the scores of each piece of the data."""
     against = None if method in NEEDS_NOTHING and reference is None else reference_of(run, reference, dataset)
     for _, batch in run.pieces(dataset):
-        yield score(run.model, batch, method, reference=against, k=k, seed=seed)
+        yield score(latent_model(run.model), batch, method, reference=against, k=k, seed=seed)
 
 
 def table_of(
@@ -115,7 +117,7 @@ def table_of(
 
     out: dict[str, Any] = {"score": found.values.double().numpy()}
     if contamination is not None or false_alarm is not None:
-        held = reference_of(run).held_scores(run.model, method, k=k, seed=seed)  # as the rows were scored
+        held = reference_of(run).held_scores(latent_model(run.model), method, k=k, seed=seed)  # as the rows were scored
         p = p_values(found.values, held)
         out["p_value"] = p.numpy()
         if false_alarm is not None:
