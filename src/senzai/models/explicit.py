@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import final
 
-import torch
 from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
+from ..core.examples import example
 from ..core.random import current_noise, using
 from ..core.spec import part
 from ..distributions.ops import draw
@@ -20,6 +20,7 @@ from .generative import Generative
 
 
 @part("model", "explicit")
+@example(recipe="flow", settings={"prior.hidden": (8,), "prior.n_transforms": 2})
 @final
 class Explicit(Generative):
     r"""Rows :math:`x = \mu + \sigma u` whose standardised numbers u follow a learned prior: no latents, no decoder.

@@ -129,7 +129,7 @@ def needs_inference(model: Generative) -> str | None:
     if model.infers:
         return None
     return (
-        f"This needs an inference of latents from rows, but a {type(model).__name__} draws rows without one. "
+        f"This needs an inference of latents from rows, but the model ({type(model).__name__}) draws rows without one. "
         "Fit a recipe with an encoder, such as vae."
     )
 
@@ -139,6 +139,6 @@ def needs_density(model: Generative) -> str | None:
     if model.infers or model.exact:
         return None
     return (
-        f"This needs a density of the data, but a {type(model).__name__} with these parts draws rows without one. "
+        f"This needs a density of the data, but the model ({type(model).__name__}) draws rows without one. "
         "Fit a recipe that has one, such as vae or flow."
     )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..core.batch import Batch
 from ..core.errors import SettingError
+from ..core.examples import example
 from ..core.random import current_noise, using
 from ..core.spec import part
 from ..nn.inputs import Decoder, Scaling, Standardise, as_float
@@ -17,6 +18,7 @@ from .generative import Generative
 
 
 @part("model", "implicit")
+@example(recipe="gan", settings={})
 @final
 class Implicit(Generative):
     r"""Rows :math:`x = g(\epsilon)` with :math:`\epsilon \sim \mathcal N(0, I)` and a network g.
@@ -74,8 +76,8 @@ class Implicit(Generative):
 
     def draw(self, n: int) -> Tensor:
         """Return ``n`` rows that a gradient can pass, one for each row of a batch."""
-        like = self.units.shift
-        return self.generate(current_noise().normal((n, self.n_latent), row_dim=0, dtype=like.dtype, device=like.device))
+        like, noise = self.units.shift, current_noise()
+        return self.generate(noise.normal((n, self.n_latent), row_dim=0, dtype=like.dtype, device=like.device))
 
     def simulate(
         self, n: int, c: Tensor | None = None, *, temperature: float = 1.0, noise: bool = True

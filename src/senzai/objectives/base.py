@@ -105,7 +105,8 @@ class Objective(ABC):
         """
         if not isinstance(model, self.trains):
             raise CombinationError(
-                f"{type(self).__name__} trains a {self.trains.__name__}, but the model is a {type(model).__name__}. "
+                f"{type(self).__name__} trains a model of the class {self.trains.__name__}, but got one of the class "
+                f"{type(model).__name__}. "
                 "Leave objective=... out, or choose another recipe."
             )
         self.check(model)

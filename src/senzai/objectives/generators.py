@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
+from ..core.examples import example
 from ..core.spec import part
 from ..models.explicit import Explicit
 from ..models.generative import Generative
@@ -23,8 +24,11 @@ from .code_critics import CRITIC
 from .regularised import need_weights
 from .row_critics import log_odds, row_critic
 
+SMALL = {"prior.hidden": (8,), "prior.n_transforms": 2}
+
 
 @part("objective", "maximum_likelihood")
+@example(recipe="flow", settings=SMALL)
 @final
 @dataclass(frozen=True)
 class MaximumLikelihood(Objective):
@@ -37,8 +41,8 @@ class MaximumLikelihood(Objective):
         """Refuse a model whose density is not exact."""
         if not model.exact:
             raise CombinationError(
-                f"Maximum likelihood needs the exact density of a row, but a {type(model).__name__} with these parts "
-                "has none. Choose prior=flow or prior=mixture in the recipe flow, or the objective elbo for a VAE."
+                f"Maximum likelihood needs the exact density of a row, but the model ({type(model).__name__}) has "
+                "none with these parts. Choose prior=flow or prior=mixture in the recipe flow, or the objective elbo for a VAE."
             )
 
     def __call__(self, model: Generative, batch: Batch, step: int) -> Terms:
@@ -53,6 +57,7 @@ class MaximumLikelihood(Objective):
 
 
 @part("objective", "flow_matching")
+@example(recipe="flow-matching", settings={"prior.hidden": (8,)})
 @final
 @dataclass(frozen=True)
 class FlowMatching(Objective):
@@ -94,15 +99,16 @@ def _field(model: Explicit) -> FlowMatchingPrior:
 
 
 @part("objective", "non_saturating")
+@example(recipe="gan", settings={})
 @final
 @dataclass(frozen=True, kw_only=True)
 class NonSaturating(Objective):
     r"""A generator and a critic who tells rows from what the generator makes, with a penalty on the critic's slope.
 
     .. math:: \text{generator: } -\log D(g(\epsilon)), \qquad
-        \text{critic: } -\log D(x) - \log(1 - D(g(\epsilon))) + \tfrac{\gamma}{2} \| \nabla_x \log\!\mathrm{odds}(x) \|^2
+        \text{critic: } -\log D(x) - \log(1 - D(g(\epsilon))) + \tfrac{\gamma}{2} \| \nabla_x \ell(x) \|^2
 
-    with :math:`D = \mathrm{sigmoid}(\log\!\mathrm{odds})`. Where rows and draws cannot be told apart the critic's loss
+    with the log-odds :math:`\ell` and :math:`D = \mathrm{sigmoid}(\ell)`. Where rows and draws cannot be told apart the critic's loss
     is :math:`2 \log 2 \approx 1.386`: that of tossing a coin. The slope is taken in the critic's own units.
 
     Reference:

@@ -45,7 +45,7 @@ def gan(frame: Frame) -> Made:
     """The non-saturating loss, the critic's slope held down (R1)."""
     need_numbers(frame, "A generator", NUMBERS)
     if frame.n_condition:
-        raise CombinationError("The critic is not told a condition, so the data come with none. Leave condition=... out.")
+        raise CombinationError("The critic is told no condition, so that none can be given. Leave condition=... out.")
     decoder = frame.decoder((1, *frame.event))
     return Implicit(decoder, frame.event, frame.n_latent, scaling=frame.scaling), frame.objective("non_saturating")
 

@@ -90,7 +90,8 @@ def build_report(run: RunLike, dataset: Dataset | None, *, seed: int = 0) -> str
     judged = headline.judged(run.model, run.metrics, held, schema, seed=seed)
     found = None
     if usable is not None and held is not None:
-        found = measure(latent_model(run.model), usable, schema, held, rates=judged.rates, seed=seed, samplers=run.samplers)
+        model = latent_model(run.model)
+        found = measure(model, usable, schema, held, rates=judged.rates, seed=seed, samplers=run.samplers)
     parts = all_sections(run, found, judged, dataset)
     recipe = RECIPES[run.spec.recipe]
     page: str = template().render(

@@ -25,7 +25,7 @@ from .meter import Meter
 from .schedules import Follow, Plateau, learning_rate_factor
 from .settings import TrainSettings
 from .signals import Interrupt
-from .step import Stepper, watched
+from .step import GradientRule, Stepper, gradient_of_mean, watched
 from .weights import Average, Snapshot, clone
 
 LEAST_GAIN = 0.005
@@ -66,6 +66,7 @@ class Training:
         comms: The processes of this run.
         interrupt: Asked once per step whether a signal came.
         columns: Names of the entries of a row, for messages.
+        rule: How gradients come from the loss; see :data:`GradientRule`.
 
     Raises:
         CombinationError: The objective cannot train this model.
@@ -75,7 +76,7 @@ class Training:
     def __init__(
         self, model: Generative, objective: Objective, feed: Feed, settings: TrainSettings, *,
         validation: Feed | None = None, comms: Comms | None = None, interrupt: Interrupt | None = None,
-        columns: Sequence[str | int] = (),
+        columns: Sequence[str | int] = (), rule: GradientRule = gradient_of_mean,
     ) -> None:
         model.check()
         objective.admit(model)
@@ -95,7 +96,7 @@ class Training:
         self.steppers = [
             Stepper(
                 model, p, settings, device=self.device, comms=self.comms, dtype=self.dtype,
-                prefix=f"{p.name}." if i else "",
+                prefix=f"{p.name}." if i else "", rule=rule,
             )
             for i, p in enumerate(objective.players(model))
         ]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..models.generative import Generative
-from .adamw import AdamW
+from .optimisers import Optimiser
 
 Tensors = dict[str, Tensor]
 
@@ -79,7 +79,7 @@ class Snapshot:
 
     @classmethod
     def of(
-        cls, model: Generative, optimisers: Sequence[AdamW], average: Average | None, step: int
+        cls, model: Generative, optimisers: Sequence[Optimiser], average: Average | None, step: int
     ) -> Snapshot:
         """Copy the state of a run."""
         return cls(
@@ -90,7 +90,7 @@ class Snapshot:
             average.steps if average else 0,
         )
 
-    def put(self, model: Generative, optimisers: Sequence[AdamW], average: Average | None) -> None:
+    def put(self, model: Generative, optimisers: Sequence[Optimiser], average: Average | None) -> None:
         """Write the state back."""
         model.load_state_dict(self.model)
         for optimiser, tensors in zip(optimisers, self.optimisers, strict=True):
