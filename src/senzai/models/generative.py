@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import chain
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from ..core.batch import Batch
@@ -72,6 +74,12 @@ class Generative(nn.Module, ABC):
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Parameters of an inference side, which may learn at a rate of its own; none without one."""
         return []
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is; a model without any tensor is on the CPU."""
+        first = next(chain(self.parameters(), self.buffers()), None)
+        return torch.device("cpu") if first is None else first.device
 
     def own_parameters(self) -> tuple[nn.Parameter, ...]:
         """Return the trainable parameters of the model itself, each once, without those of ``aux``."""

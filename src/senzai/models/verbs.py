@@ -153,7 +153,7 @@ def sample(
         CombinationError: The temperature is not 1, and the space of the latents has no centre.
     """
     check_draws(model, n, temperature)
-    device = next(model.parameters()).device
+    device = model.device
     found = []
     with judging(model):
         for start in range(0, n, ROWS):

@@ -87,7 +87,7 @@ def resample(
     wanted = min(ENOUGH * n, 1000.0)
     kept: list[tuple[Tensor, ...]] = []
     log_w: list[Tensor] = []
-    device, made, ess = next(model.parameters()).device, 0, 0.0
+    device, made, ess = model.device, 0, 0.0
     with judging(model):
         while made < MOST and ess < wanted:
             for _ in range(max(1, made // piece)):
