@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_text
+from ..core.spec import registry
 from ..data import Schema
 from ..recipes import RECIPES
 from ..training.bundle import Spec
@@ -19,6 +20,7 @@ def write_card(folder: Path, title: str, spec: Spec, schema: Schema, metrics: di
 def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str:
     """Return the card as Markdown: what it is, what it was trained on, how good it is, how to use it."""
     recipe = RECIPES[spec.recipe]
+    infers = registry("model")[spec.model["part"].partition("/")[2]].infers
     fit = dict(metrics.get("fit", {}))
     sampling = fit.pop("sampler", {}).get("why", "Samples come from the trained prior.")
     reasons = "\n".join(f"- {r}" for r in schema.reasons) or "- none recorded"
@@ -30,7 +32,7 @@ def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str
     held_out = "\n".join(f"- {k}: {evaluated[k]:.6g}" for k in numbers) or "- not evaluated yet: `senzai evaluate`"
     return f"""# {title}
 
-A variational autoencoder trained with [senzai](https://pypi.org/project/senzai) {spec.senzai}.
+A model trained with [senzai](https://pypi.org/project/senzai) {spec.senzai}.
 
 **Recipe** `{recipe.name}`: {recipe.title}. {recipe.paper}
 
@@ -58,7 +60,7 @@ import senzai
 
 model = senzai.load("path/to/this/folder")
 new = model.sample(10, seed=0)
-codes = model.encode(data)
+{"codes = model.encode(data)" if infers else "figures = model.evaluate(data)"}
 ```
 The folder holds JSON and safetensors only; loading it runs no code from it.
 """
