@@ -43,7 +43,7 @@ def test_steps_are_those_of_torch(name):
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_weights_decay_in_proportion_to_the_rate_and_not_through_the_gradient(name):
     w = nn.Parameter(torch.full((2,), 3.0))
-    optimiser = optimiser_of([Group([w], 0.1, weight_decay=0.5)], TrainSettings(optimiser=name))
+    optimiser = optimiser_of([Group([w], 0.1, weight_decay=0.5)], name, {})
     assert torch.allclose(stepped(optimiser, w, [torch.zeros(2)] * 2), torch.full((2,), 3.0 * 0.95**2))
 
 

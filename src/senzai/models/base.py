@@ -25,6 +25,7 @@ from ..distributions.spaces import Space
 from ..nn.inputs import as_float
 from ..parts.base import Prior
 from .generative import Generative, needs_inference
+from .surfaces import DecoderSurface, EncoderSurface
 
 Latents: TypeAlias = tuple[Tensor, ...]
 """One tensor per group, top-down."""
@@ -292,6 +293,10 @@ class LatentModel(Generative):
         """
         for space in self.spaces:
             space.check_temperature(temperature)
+
+    def surfaces(self) -> dict[str, nn.Module]:
+        """Return ``encoder`` (rows to points) and ``decoder`` (latents to expected rows) as plain modules."""
+        return {"encoder": EncoderSurface(self), "decoder": DecoderSurface(self)}
 
     def forward(self, batch: Batch, n_samples: int = 1) -> Inference:
         """Return :meth:`infer`."""

@@ -42,7 +42,7 @@ class MaximumLikelihood(Objective):
         if not model.exact:
             raise CombinationError(
                 f"Maximum likelihood needs the exact density of a row, but the model ({type(model).__name__}) has "
-                "none with these parts. Choose prior=flow or prior=mixture in the recipe flow, or the objective elbo for a VAE."
+                "none with these parts. Choose prior=flow or prior=mixture in the recipe flow."
             )
 
     def __call__(self, model: Generative, batch: Batch, step: int) -> Terms:
@@ -108,8 +108,9 @@ class NonSaturating(Objective):
     .. math:: \text{generator: } -\log D(g(\epsilon)), \qquad
         \text{critic: } -\log D(x) - \log(1 - D(g(\epsilon))) + \tfrac{\gamma}{2} \| \nabla_x \ell(x) \|^2
 
-    with the log-odds :math:`\ell` and :math:`D = \mathrm{sigmoid}(\ell)`. Where rows and draws cannot be told apart the critic's loss
-    is :math:`2 \log 2 \approx 1.386`: that of tossing a coin. The slope is taken in the critic's own units.
+    with the log-odds :math:`\ell` and :math:`D = \mathrm{sigmoid}(\ell)`. Where rows and draws cannot be told apart the
+    critic's loss is :math:`2 \log 2 \approx 1.386`: that of tossing a coin. The slope is taken in the critic's own
+    units.
 
     Reference:
         Generative Adversarial Nets (Goodfellow et al., 2014), section 3. https://arxiv.org/abs/1406.2661

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -12,9 +12,6 @@ from torch import Tensor, nn
 from ..core.errors import SettingError
 from ..core.registry import suggestion
 from .adamw import AdamW, Group
-
-if TYPE_CHECKING:
-    from .settings import TrainSettings
 
 CLASSES = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop", "adamax": "Adamax"}
 """Classes of ``torch.optim``; ``adamw`` is our own."""
@@ -83,11 +80,9 @@ def _made(name: str, params: list[nn.Parameter], lr: float, settings: Mapping[st
     return made
 
 
-def optimiser_of(groups: Sequence[Group], settings: TrainSettings) -> Optimiser:
-    """Return the optimiser of some parameters that the settings name."""
-    if settings.optimiser == "adamw":
-        return AdamW(groups)
-    return FromTorch(groups, settings.optimiser, settings.optimiser_settings)
+def optimiser_of(groups: Sequence[Group], name: str, settings: Mapping[str, Any]) -> Optimiser:
+    """Return the optimiser of this name for some parameters."""
+    return AdamW(groups) if name == "adamw" else FromTorch(groups, name, settings)
 
 
 class FromTorch:

@@ -110,7 +110,8 @@ class Stepper:
             self.module: nn.Module = comms.wrap(self.loss)
         if settings.compile:
             self.module.compile()
-        self.optimiser: Optimiser = optimiser_of(parameter_groups(model, player, settings), settings)
+        groups = parameter_groups(model, player, settings)
+        self.optimiser: Optimiser = optimiser_of(groups, settings.optimiser, settings.optimiser_settings)
 
     @contextmanager
     def playing(self) -> Iterator[None]:

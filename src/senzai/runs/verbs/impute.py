@@ -62,7 +62,8 @@ def pieces(
             yield [fill(frame, batch.tensor, table)] * (draws or 1)
             continue
         some = batch.take(holes)
-        drawn = conditional_draws(latent_model(run.model), some, draws=draws or MEAN_DRAWS, k=k, seed=seed, keys=keys(some))
+        model = latent_model(run.model)
+        drawn = conditional_draws(model, some, draws=draws or MEAN_DRAWS, k=k, seed=seed, keys=keys(some))
         rows = holes.numpy()
         if draws:
             yield [fill(frame, drawn[m], table, rows) for m in range(draws)]
