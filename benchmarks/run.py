@@ -114,10 +114,18 @@ def zoo(given: argparse.Namespace) -> dict[str, Result]:
     return {"zoo": measure(tuple(given.rows), quick=given.quick)}
 
 
+def mutants(given: argparse.Namespace) -> dict[str, Result]:
+    """Changes made in the code by a tool, and whether the tests notice."""
+    from .mutants import measure
+
+    return {"mutants": measure(given.mutants, given.seed, quick=given.quick)}
+
+
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
+    "mutants": mutants,
 }
 
 
@@ -131,6 +139,8 @@ def main() -> None:
     parser.add_argument("--peer-rows", type=Path, help="rows that others.py made with TVAE before, instead")
     parser.add_argument("--budget", type=float, default=1.0, help="share of the default epochs, or bytes")
     parser.add_argument("--against", type=Path, help="another checkout whose start-up is measured in the same rounds")
+    parser.add_argument("--mutants", type=int, default=500, help="changes that mutants draws")
+    parser.add_argument("--seed", type=int, default=0, help="of what mutants draws")
     parser.add_argument("--quick", action="store_true", help="tiny budgets, to see that it works; writes nothing")
     given = parser.parse_args()
     for name, found in JOBS[given.job](given).items():

@@ -6,7 +6,7 @@ Give it a file, get a model that generates, encodes, scores and explains itself:
 
     model = senzai.fit("customers.csv", out="runs/customers")
     model.sample(100, seed=0)          # new rows, in the columns of the file
-    model.score("more.csv")            # higher = stranger
+    model.score("more.csv")            # higher = more anomalous
 
     model = senzai.load("runs/customers")
 

@@ -262,7 +262,7 @@ def test_info_on_a_run(cli, trained):
 def test_info_on_data(cli, pictures, shelf):
     found = cli.json("info", pictures)
     assert (found["what"], found["kind"], found["n_rows"]) == ("data", "images", 120)
-    assert found["proposal"]["family"] == "discretised_logistic"
+    assert found["proposal"]["likelihood"]["name"] == "discretised_logistic"
     assert "Because" in cli.text("info", shelf / "rows.csv")
     assert cli.json("info", "digits")["label"]["name"] == "digit"
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from senzai.core.errors import InputError
-from senzai.data import Column, open_data
-from senzai.data.table import codec, identifiers, survey
+from senzai.data import open_data
+from senzai.data.table import Column, codec, identifiers, survey
 from senzai.data.table.survey import Facts
 from senzai.runs import fit
 
@@ -22,7 +22,7 @@ FEW = {"steps": 3, "hidden": [4], "n_latent": 1, "batch_size": 16, "log_every": 
 
 def column(values, **options):
     data = pd.DataFrame({"c": values, "x": R.normal(size=len(values))})
-    return open_data(data, options=options).schema.table.columns[0]
+    return open_data(data, options=options).schema.details.columns[0]
 
 
 # --- identifiers ------------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ NUMBERS = {
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbered_identifiers_are_new_and_different(name):
     told = pd.Series(NUMBERS[name])
-    made = open_data(pd.DataFrame({"id": told, "x": R.normal(size=len(told))})).schema.table.columns[0]
+    made = open_data(pd.DataFrame({"id": told, "x": R.normal(size=len(told))})).schema.details.columns[0]
     assert made.type == "identifier"
     new = pd.concat([codec.regenerate(made, 150), codec.regenerate(made, 50, start=150)])
     assert new.dtype == told.dtype
@@ -137,7 +137,7 @@ def test_dates_are_read_however_they_are_written(form, tmp_path):
     (tmp_path / "t.csv").write_text("c,x\n" + "".join(f"{c},{x}\n" for c, x in zip(cells, X, strict=True)))
     for source in (tmp_path / "t.csv", pd.DataFrame({"c": cells, "x": X})):
         data = open_data(source)
-        found = data.schema.table.columns[0]
+        found = data.schema.details.columns[0]
         assert (found.type, found.format) == ("date", form)
         assert data.decode(data.batch().x)["c"].astype(str).tolist() == cells
 
@@ -155,7 +155,7 @@ def test_what_is_no_date_is_none():
 def test_offsets_that_differ_are_the_same_moments():
     berlin = pd.date_range("2020-03-20", periods=N, freq="3h", tz="Europe/Berlin")
     data = open_data(pd.DataFrame({"c": [t.isoformat() for t in berlin], "x": X}))
-    assert data.schema.table.columns[0].format == "%Y-%m-%dT%H:%M:%S{+00:00}"
+    assert data.schema.details.columns[0].format == "%Y-%m-%dT%H:%M:%S{+00:00}"
     back = pd.to_datetime(data.decode(data.batch().x)["c"])
     assert back.tolist() == berlin.tz_convert("UTC").tolist()
 
@@ -194,7 +194,7 @@ def test_a_frequent_value_has_a_probability_of_its_own():
     middle = np.where(R.random(400) < 0.3, 1.0, R.normal(size=400))
     grades = np.where(R.random(400) < 0.4, 7, R.integers(0, 12, 400))
     data = open_data(pd.DataFrame({"zero": zero, "middle": middle, "grades": grades, "plain": R.normal(size=400)}))
-    low, inside, step, plain = data.schema.table.columns
+    low, inside, step, plain = data.schema.details.columns
     assert low.spike < min(low.places)
     assert min(inside.places) < inside.spike < max(inside.places)
     assert (step.spike, plain.spike) == (7, None)
@@ -205,7 +205,7 @@ def test_a_frequent_value_has_a_probability_of_its_own():
     assert np.array_equal(back["zero"] == 0, zero == 0)
     np.testing.assert_allclose(back["middle"], middle, rtol=1e-9)
     assert np.array_equal(back["grades"], grades)
-    assert data.propose().family_settings["spikes"] == (low.spike, inside.spike, 7, None)
+    assert data.propose().likelihood.settings["spikes"] == (low.spike, inside.spike, 7, None)
     run = fit(pd.DataFrame({"zero": zero, "x": R.normal(size=400)}), **FEW)
     made = run.sample(400, seed=0)["zero"]
     assert (made == 0).mean() == pytest.approx((zero == 0).mean(), abs=0.15)
@@ -230,3 +230,15 @@ def test_what_is_missing_in_a_frame_is_filled_by_values_of_its_kind():
         assert made.notna().all().all()
         assert isinstance(made["age"].cat.categories, pd.IntervalIndex)
         assert {type(v) for v in made["when"]} == {datetime.datetime}
+
+
+def test_values_beside_a_spike_stay_what_they_are():
+    few = [0.0, 0.0, 1.0, 2.0, 3.0, 212818.0, 1.75, 1.5, 4.0, 0.004, -18.0]
+    rng = np.random.default_rng(0)
+    many = np.concatenate([np.zeros(300), rng.normal(scale=1e-3, size=300), rng.normal(size=400)])
+    for values in (few, many):
+        data = open_data(pd.DataFrame({"v": values, "w": range(len(values))}))
+        assert data.schema.details.columns[0].spike is not None
+        back = data.decode(data.batch().x)["v"].to_numpy()
+        np.testing.assert_allclose(back, values, rtol=0, atol=1e-8)
+        assert ((back == 0) == (np.array(values) == 0)).all()

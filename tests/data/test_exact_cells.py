@@ -16,9 +16,9 @@ from pyarrow import ipc
 
 from senzai.core.errors import InputError, UnknownNameError
 from senzai.data import KINDS, open_data
+from senzai.data.frame_files import Writer
 from senzai.data.table.exact import joined, series_of
 from senzai.data.table.filling import fill
-from senzai.data.table.writing import Writer
 
 try:
     import polars  # here, because it sets a variable of the environment
@@ -96,7 +96,7 @@ def test_whole_numbers_of_databases_and_frames_keep_every_digit(tmp_path, make):
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "jsonl", "csv", "xlsx"])
 def test_observed_cells_are_written_as_they_were(tmp_path, suffix):
     data = open_data(ARROW)
-    filled = fill(data.source.whole, data.batch().tensor, data.schema.table)
+    filled = fill(data.source.whole, data.batch().tensor, data.schema.details)
     path = tmp_path / f"o.{suffix}"
     with Writer(path) as writer:
         writer.write(filled)
@@ -134,7 +134,7 @@ def test_parts_of_a_table_are_joined_without_loss():
 # --- decimals -------------------------------------------------------------------------------------------------------
 def test_decimals_are_modelled_as_numbers_and_come_back_as_decimals():
     data = open_data(ARROW)
-    types = {c.name: (c.type, c.dtype) for c in data.schema.table.columns}
+    types = {c.name: (c.type, c.dtype) for c in data.schema.details.columns}
     assert types["money"] == ("real", "arrow: decimal128(10, 2)")
     assert types["steps"] == ("ordinal", "arrow: decimal128(5, 1)")
     assert types["two"][0] == "boolean"
@@ -168,7 +168,7 @@ def test_dates_in_json_lines_are_dates_and_numbers_are_none(tmp_path):
     rows = [{"day": f"2026-01-{1 + i % 28:02d}", "timestamp": 1_600_000_000 + i * i, "x": X[i]} for i in range(N)]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     data = open_data(tmp_path / "t.jsonl")
-    types = {c.name: c.type for c in data.schema.table.columns}
+    types = {c.name: c.type for c in data.schema.details.columns}
     assert types == {"day": "date", "timestamp": "real", "x": "real"}
     assert data.decode(data.batch().x)["day"].tolist() == [r["day"] for r in rows]
 
@@ -195,7 +195,7 @@ def test_lists_structures_and_bytes_are_left_out_by_name(tmp_path):
     for source in (parquet(tmp_path / "t.parquet", table), table, tmp_path / "t.db", tmp_path / "t.jsonl", frame):
         for streamed in (False, True):
             data = open_data(source, options={"in_memory": not streamed})
-            assert [c.name for c in data.schema.table.columns] == ["x"]
+            assert [c.name for c in data.schema.details.columns] == ["x"]
             assert data.schema.reasons[0].startswith("Left out")
             assert "bytes" in data.schema.reasons[0] or "list" in data.schema.reasons[0]
 

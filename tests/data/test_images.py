@@ -249,7 +249,7 @@ def test_decompression_bombs(tmp_path, monkeypatch, limit):
 def test_layouts_of_arrays(shape, event, layout, dtype):
     x = RNG.integers(0, 256, shape).astype(dtype)
     data = open_data(x, kind="images")
-    assert (data.schema.event_shape, data.schema.options["layout"]) == (event, layout)
+    assert (data.schema.event_shape, data.schema.details.layout) == (event, layout)
     assert data.batch().tensor.shape == (5, *event)
     back = data.decode(data.batch().x)
     assert back.dtype == x.dtype

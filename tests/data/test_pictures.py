@@ -10,7 +10,8 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from senzai.core.errors import InputError
-from senzai.data import open_data, pictures
+from senzai.data import open_data
+from senzai.data.images import pictures
 
 RNG = np.random.default_rng(7)
 H, W = 5, 7

@@ -152,8 +152,8 @@ def check(data, run):
     for i in range(len(data.columns)):
         there = data.iloc[:, i].notna().to_numpy()
         pd.testing.assert_series_equal(filled.iloc[:, i][there], data.iloc[:, i][there])
-    for name in run.schema.table.modelled:
-        place = [c.name for c in run.schema.table.columns].index(name.name)
+    for name in run.schema.details.modelled:
+        place = [c.name for c in run.schema.details.columns].index(name.name)
         assert filled.iloc[:, place].notna().all(), name.name
     for back in (run.sample(9, seed=0), run.reconstruct(data)):
         assert back.dtypes.tolist() == data.dtypes.tolist()
@@ -172,7 +172,7 @@ def test_model_values_are_those_of_the_data(group, holes):
     back = opened.decode(batch.x)
     there = torch.ones(batch.x.shape, dtype=torch.bool) if batch.mask is None else batch.mask
     seen = dict(zip(opened.schema.columns, there.T.numpy(), strict=True))
-    for column in opened.schema.table.modelled:
+    for column in opened.schema.details.modelled:
         want, got = (f[column.name][seen[column.name]] for f in (data, back))
         assert np.array_equal(seen[column.name], data[column.name].notna())
         if column.decimals is None and column.type == "real":
@@ -279,7 +279,7 @@ def test_every_dtype_of_polars_comes_back(holes):
     for back in (filled, run.sample(9, seed=0), run.reconstruct(data)):
         assert back.schema == data.schema
     assert filled.filter(there).equals(data.filter(there))
-    left_out = [c.name for c in run.schema.table.columns if not c.modelled]
+    left_out = [c.name for c in run.schema.details.columns if not c.modelled]
     assert filled.drop(left_out).null_count().sum_horizontal().item() == 0
     nested = polars.DataFrame({"x": X, "list": [[1]] * N, "struct": [{"a": 1}] * N, "bytes": [b"a"] * N})
     assert open_data(nested).schema.reasons[0].endswith("list, struct, bytes.")
@@ -347,7 +347,7 @@ def test_every_value_of_a_plain_file_comes_back(tmp_path, suffix):
     source = tmp_path / f"t{suffix}"
     written(source, data)
     run = fit(source, **FEW)
-    types = {c.name: c.type for c in run.schema.table.columns}
+    types = {c.name: c.type for c in run.schema.details.columns}
     assert [types[n] for n in ("zone", "day", "moment", "number")] == ["date"] * 4
     filled = run.impute(source, k=2)
     for back in (run.sample(9, seed=0), run.reconstruct(source)):

@@ -68,14 +68,14 @@ def there_and_back(frame, **options):
 
 
 def test_types_are_found():
-    types = {c.name: c.type for c in open_data(BIG).schema.table.columns}
+    types = {c.name: c.type for c in open_data(BIG).schema.details.columns}
     assert types == {
         "row": "identifier", "real": "real", "whole": "real", "age": "ordinal", "income": "real", "member": "boolean",
         "flag": "boolean", "city": "categorical", "grade": "ordinal", "colour": "categorical", "day": "date",
         "when": "date", "maybe": "ordinal", "same": "constant", "note": "text", "code": "identifier",
         "nothing": "constant", "float32": "real",
     }
-    assert all(c.reason for c in open_data(BIG).schema.table.columns)
+    assert all(c.reason for c in open_data(BIG).schema.details.columns)
 
 
 def test_every_column_comes_back_as_it_was():
@@ -134,7 +134,7 @@ def test_any_table_comes_back(draw):
         return  # identifiers only
     data, back, seen = there_and_back(frame)
     assert list(back.columns) == list(frame.columns)
-    for column in data.schema.table.columns:
+    for column in data.schema.details.columns:
         if not column.modelled:
             continue
         there = seen[column.name]
@@ -151,7 +151,7 @@ def test_what_was_set_wins():
         "n": R.integers(0, 9, N), "p": np.exp(R.normal(size=N)), "b": R.random(N), "k": R.choice(["a", "b"], N),
     })
     data, back, _ = there_and_back(frame, schema={"n": "count", "p": "positive", "b": "bounded", "k": "drop"})
-    assert [(c.type, c.sort) for c in data.schema.table.columns] == [
+    assert [(c.type, c.sort) for c in data.schema.details.columns] == [
         ("count", "count"), ("positive", "normal"), ("bounded", "normal"), ("dropped", "")]
     assert list(back.columns) == ["n", "p", "b"]
     pd.testing.assert_series_equal(back["n"], frame["n"])
@@ -168,7 +168,7 @@ def test_what_was_set_wins():
 def test_many_categories_share_a_level_by_a_stated_rule():
     names = np.repeat([f"v{i:03d}" for i in range(60)], np.r_[np.full(10, 40), np.full(50, 3)])
     data, back, _ = there_and_back(pd.DataFrame({"k": names, "x": R.normal(size=len(names))}), max_categories=11)
-    column = data.schema.table.columns[0]
+    column = data.schema.details.columns[0]
     assert (len(column.levels), column.other, column.size) == (10, True, 11)
     assert "10 most frequent" in column.reason
     assert column.shares[-1] == pytest.approx(150 / 550)
@@ -200,8 +200,8 @@ def test_files_give_what_the_frame_gives(tmp_path, suffix):
     kind.write(frame, path, open_data(frame).schema)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     data = open_data(path)
-    types = {c.name: c.type for c in data.schema.table.columns}
-    want = {c.name: c.type for c in open_data(frame).schema.table.columns}
+    types = {c.name: c.type for c in data.schema.details.columns}
+    want = {c.name: c.type for c in open_data(frame).schema.details.columns}
     if suffix == ".jsonl":
         want["day"] = types["day"]
     assert types == want
@@ -221,7 +221,7 @@ def test_a_text_table_comes_back_as_text(tmp_path):
     )
     path.write_text(text)
     data = open_data(path)
-    assert [c.type for c in data.schema.table.columns] == ["date", "boolean", "categorical", "real", "categorical"]
+    assert [c.type for c in data.schema.details.columns] == ["date", "boolean", "categorical", "real", "categorical"]
     back = data.decode(data.batch().x)
     mask = data.batch().mask[:, 3].numpy()
     assert mask.sum() == 51
@@ -243,7 +243,7 @@ def test_encoding_and_delimiter_are_found(tmp_path, encoding, mark):
 
 def test_a_file_without_names(tmp_path):
     (tmp_path / "t.csv").write_text("1;0.5\n2;0.25\n3;0.75\n")
-    assert [c.name for c in open_data(tmp_path / "t.csv").schema.table.columns] == [0, 1]
+    assert [c.name for c in open_data(tmp_path / "t.csv").schema.details.columns] == [0, 1]
 
 
 def test_polars_comes_back_as_polars():
@@ -279,7 +279,7 @@ def test_a_large_file_is_streamed_to_the_same_rows(tmp_path):
         KINDS["table"].write(frame, path, open_data(frame).schema)
         whole, streamed = (open_data(path, options={"in_memory": m}) for m in (True, False))
         assert (whole.rows.in_memory, streamed.rows.in_memory) == (True, False)
-        assert [c.type for c in whole.schema.table.columns] == [c.type for c in streamed.schema.table.columns]
+        assert [c.type for c in whole.schema.details.columns] == [c.type for c in streamed.schema.details.columns]
         index = [5, 3, 199, 3, 0]
         a, b = whole.batch(index), streamed.batch(index)
         assert torch.equal(a.mask, b.mask)
@@ -350,7 +350,7 @@ def test_whole_numbers_beyond_doubles_are_kept_exactly_where_they_repeat():
     values = [2**60 + 1, 2**60 + 2, 2**60 + 3]
     frame = pd.DataFrame({"n": values * 20, "x": R.normal(size=60)})
     data, back, _ = there_and_back(frame)
-    assert data.schema.table.columns[0].type == "ordinal"
+    assert data.schema.details.columns[0].type == "ordinal"
     assert back["n"].tolist() == frame["n"].tolist()
     many = pd.DataFrame({"n": R.integers(2**61, 2**62, size=60), "x": R.normal(size=60)})
     assert any("beyond 2^53" in r for r in open_data(many).schema.reasons)
@@ -374,7 +374,7 @@ def test_dates_far_away_and_dates_that_are_none(tmp_path):
     days = ["9999-12-31", "0001-01-01", "2024-05-05"]
     path.write_text("day,x\n" + "".join(f"{days[i % 3]},{i * 0.3}\n" for i in range(60)))
     data = open_data(path)
-    assert data.schema.table.columns[0].type == "date"
+    assert data.schema.details.columns[0].type == "date"
     assert data.decode(data.batch().x)["day"].tolist() == days * 20
     for day, row in (("2023-02-30", 1), ("12 May", 1)):
         (tmp_path / "other.csv").write_text(f"day,x\n2024-01-01,0.5\n{day},0.6\n")

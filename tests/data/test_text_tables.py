@@ -48,7 +48,7 @@ def table(path, text, **options):
 
 
 def columns(data):
-    return {c.name: c for c in data.schema.table.columns}
+    return {c.name: c for c in data.schema.details.columns}
 
 
 def lines(*names_and_cells, mark=",", n=N):

@@ -6,8 +6,7 @@ import re
 import pytest
 
 from senzai.core.spec import REGISTRIES, registry
-from senzai.recipes import RECIPES, about, index_page
-from senzai.recipes.frame import names
+from senzai.recipes import RECIPES, about, index_page, names
 from senzai.training.settings import TrainSettings
 
 HEADINGS = ["Model", "Bound", "Symbols and names in code", "When to use", "Settings", "Source", "Measured results"]

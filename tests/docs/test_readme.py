@@ -7,6 +7,7 @@ import typer.main
 
 from senzai.apps.cli.door import app
 from senzai.core.spec import REGISTRIES
+from senzai.data import KINDS
 from senzai.recipes import RECIPES
 
 
@@ -21,7 +22,7 @@ def blocks(path, language):
 @pytest.fixture
 def registries():
     """What a page registers is gone after the test."""
-    every = [*REGISTRIES.values(), RECIPES]
+    every = [*REGISTRIES.values(), RECIPES, KINDS]
     before = [dict(r) for r in every]
     yield
     for r, kept in zip(every, before, strict=True):

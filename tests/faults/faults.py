@@ -119,7 +119,7 @@ LIST = (
         "a marginal that ignores its mask", LIKELIHOODS,
         edit(
             "distributions.ops:Observed.elementwise",
-            "torch.where(self.observed, log_p, torch.zeros((), dtype=log_p.dtype, device=log_p.device))", "log_p",
+            "torch.where(self.observed, self.base.base_dist.log_prob(safe), 0.0)", "self.base.base_dist.log_prob(safe)",
         ),
         (f"{FAMILIES}test_a_marginal_sums_over_what_was_observed[normal]",),
     ),
@@ -344,7 +344,7 @@ LIST = (
     ),
     Fault(
         "a step taken on numbers that are not finite", LOOP,
-        edit("training.step:Stepper._update", "elif bool(fine):", "else:"),
+        edit("training.step:Stepper._update", "elif fine:", "else:"),
         (f"{RECOVERY}test_a_rate_of_learning_that_overflows",),
     ),
     Fault(
@@ -477,7 +477,7 @@ LIST = (
     ),
     Fault(
         "validation rows among the training rows", SCHEMA,
-        edit("data.split:split_indices", "order[n_test + n_validation :]", "order[n_test:]"),
+        edit("data.split:_by_rows", "order[n_test + n_validation :]", "order[n_test:]"),
         (f"{SPLITS}test_a_data_set_splits_as_its_schema_says",),
     ),
     Fault(
@@ -487,17 +487,17 @@ LIST = (
     ),
     Fault(
         "the camera's rotation ignored", SCHEMA,
-        edit("data.pictures:_upright", "way is None", "True"),
+        edit("data.images.pictures:_upright", "way is None", "True"),
         (f"{IMAGES}test_the_camera_rotation_is_applied[.png]",),
     ),
     Fault(
         "transparent pixels on black", SCHEMA,
-        edit("data.pictures:_flat", "(255, 255, 255, 255)", "(0, 0, 0, 255)"),
+        edit("data.images.pictures:_flat", "(255, 255, 255, 255)", "(0, 0, 0, 255)"),
         (f"{IMAGES}test_transparency",),
     ),
     Fault(
         "colours in the order blue, green, red", SCHEMA,
-        edit("data.layout:to_model", "x.permute(0, 3, 1, 2)", "x.flip(3).permute(0, 3, 1, 2)"),
+        edit("data.images.layout:to_model", "x.permute(0, 3, 1, 2)", "x.flip(3).permute(0, 3, 1, 2)"),
         (f"{IMAGES}test_layouts_of_arrays[uint8-shape1-event1-NHWC]",),
     ),
     # --- verbs -------------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ LIST = (
     ),
     Fault(
         "a spike that its neighbours' density gives", LIKELIHOODS,
-        edit("distributions.inflated:Inflated.log_prob", "if self.discrete else own", "if True else own"),
+        edit("distributions.inflated:inflated_log_prob", "own if discrete is False else", ""),
         ("tests/distributions/test_mixed.py::test_a_value_has_a_probability_of_its_own",),
     ),
     Fault(
@@ -72,7 +72,7 @@ LIST = (
     ),
     Fault(
         "JSON with six digits", SCHEMA,
-        edit("data.table.writing:_json_cell", "json.dumps(plain,",
+        edit("data.frame_files:_json_cell", "json.dumps(plain,",
              "json.dumps(round(plain, 6) if isinstance(plain, float) else plain,"),
         (f"{TRIPS}test_every_value_of_a_plain_file_comes_back[.jsonl]",),
     ),

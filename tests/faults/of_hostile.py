@@ -14,27 +14,30 @@ LIST = (
     # --- pictures ----------------------------------------------------------------------------------------------------
     Fault(
         "a picture mirrored on one diagonal instead of the other", SCHEMA,
-        edit("data.pictures:_upright", "T.TRANSPOSE, T", "T.TRANSVERSE, T", "T.TRANSVERSE,\n", "T.TRANSPOSE,\n"),
+        edit("data.images.pictures:_upright", "T.TRANSPOSE, T", "T.TRANSVERSE, T", "T.TRANSVERSE,\n", "T.TRANSPOSE,\n"),
         (f"{UPRIGHT}[RGB-5]",),
     ),
     Fault(
         "a picture turned the wrong way", SCHEMA,
-        edit("data.pictures:_upright", "T.ROTATE_90)", "T.ROTATE_0)", "T.ROTATE_270", "T.ROTATE_90", "E_0)", "E_270)"),
+        edit("data.images.pictures:_upright", "T.ROTATE_90)",
+             "T.ROTATE_0)", "T.ROTATE_270", "T.ROTATE_90", "E_0)", "E_270)"),
         (f"{UPRIGHT}[L-6]",),
     ),
     Fault(
         "a deep picture that is not turned", SCHEMA,
-        edit("data.pictures:load", "turn = _orientation(image)", "turn = 1 if plan.deep else _orientation(image)"),
+        edit("data.images.pictures:load", "turn = _orientation(image)",
+             "turn = 1 if plan.deep else _orientation(image)"),
         (f"{UPRIGHT}[16 bits-3]",),
     ),
     Fault(
         "sixteen bits cut to their lower eight", SCHEMA,
-        edit("data.pictures:_eight_bit", "(deep.astype(np.uint32) + 128) // 257", "deep.astype(np.uint32) & 255"),
+        edit("data.images.pictures:_eight_bit", "(deep.astype(np.uint32) + 128) // 257",
+             "deep.astype(np.uint32) & 255"),
         (f"{UPRIGHT}[16 bits to 8-1]",),
     ),
     Fault(
         "sixteen bits that are scaled to eight unasked", SCHEMA,
-        edit("data.folder:_plan", "deep = options.mode is None and", "deep = False and"),
+        edit("data.images.folder:_plan", "deep = options.mode is None and", "deep = False and"),
         (f"{PICTURES}test_deep_greys_have_the_levels_they_use_and_come_back_exactly[4095-4096-False]",),
     ),
     Fault(
@@ -50,29 +53,29 @@ LIST = (
     Fault(
         "numbers of a palette taken for its greys", SCHEMA,
         edit(
-            "data.pictures:_flat", 'return image.convert("RGB") if image.mode in',
+            "data.images.pictures:_flat", 'return image.convert("RGB") if image.mode in',
             'return Image.fromarray(np.asarray(image)) if image.mode in',
         ),
         (f"{UPRIGHT}[grey palette-1]",),
     ),
     Fault(
         "a transparent colour of a palette that is seen", SCHEMA,
-        edit("data.pictures:_flat", ' or "transparency" in image.info', ""),
+        edit("data.images.pictures:_flat", ' or "transparency" in image.info', ""),
         (f"{UPRIGHT}[transparent palette-1]",),
     ),
     Fault(
         "a transparent grey of sixteen bits that is seen", SCHEMA,
-        edit("data.pictures:_eight_bit", '"transparency" in image.info', "False"),
+        edit("data.images.pictures:_eight_bit", '"transparency" in image.info', "False"),
         (f"{UPRIGHT}[16 bits, transparent-1]",),
     ),
     Fault(
         "class folders behind links left out without a word", SCHEMA,
-        edit("data.pictures:find", "followlinks=True", "followlinks=False"),
+        edit("data.images.pictures:find", "followlinks=True", "followlinks=False"),
         (f"{PICTURES}test_class_folders_behind_links_are_read",),
     ),
     Fault(
         "links that lead back to where they began followed once more", SCHEMA,
-        edit("data.pictures:find", "seen = {_identity(root)}", "seen = set()"),
+        edit("data.images.pictures:find", "seen = {_identity(root)}", "seen = set()"),
         (f"{PICTURES}test_loops_of_links_end_and_are_said",),
     ),
     # --- masks -------------------------------------------------------------------------------------------------------

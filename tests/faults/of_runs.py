@@ -72,7 +72,7 @@ LIST = (
     ),
     Fault(
         "few rows with nothing to compare with", VERBS,
-        edit("runs.training.train:keeps_reference", "and held_out(schema)",
+        edit("runs.training.train:keeps_reference", "and held_out(dataset.schema)",
              "and len(dataset) >= 20 and held_out(schema)"),
         (f"{FEW}test_few_rows_are_scored_by_a_run_that_was_loaded",),
     ),

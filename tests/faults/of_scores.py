@@ -70,7 +70,7 @@ LIST = (
     ),
     Fault(
         "a row of holes that is no row of the table it belongs to", VERBS,
-        edit("estimators.base:VAEEstimator._checked", 'self.run_.schema.kind == "table" and hasattr(X, "columns")',
+        edit("estimators.base:VAEEstimator._checked", 'self._framed and hasattr(X, "columns")',
              "is_table(X)"),
         (f"{USE}test_a_row_of_nothing_but_holes_is_a_row_like_the_average[VAETransformer]",),
     ),

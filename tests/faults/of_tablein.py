@@ -22,7 +22,7 @@ LIST = (
     ),
     Fault(
         "another sheet of a file taken for the training data", SCHEMA,
-        edit("data.table.kind:_fingerprint", "hashlib.sha256(part.encode())", "hashlib.sha256()"),
+        edit("data.table.inference:fingerprint_of", "hashlib.sha256(part.encode())", "hashlib.sha256()"),
         (f"{READING}test_other_data_are_read_by_options_of_their_own",),
     ),
     Fault(
@@ -72,7 +72,7 @@ LIST = (
     ),
     Fault(
         "ten decimals in JSON", SCHEMA,
-        edit("data.table.writing:_json_cell", "json.dumps(plain,",
+        edit("data.frame_files:_json_cell", "json.dumps(plain,",
              "json.dumps(round(plain, 10) if isinstance(plain, float) else plain,"),
         (f"{CELLS}test_numbers_in_json_lines_come_back_to_the_last_digit",),
     ),
@@ -83,7 +83,7 @@ LIST = (
     ),
     Fault(
         "times in Excel without their zone", SCHEMA,
-        edit("data.table.writing:excel_cell", "return plain.isoformat()",
+        edit("data.frame_files:excel_cell", "return plain.isoformat()",
              "return plain.tz_localize(None).to_pydatetime()"),
         (f"{CELLS}test_times_with_a_zone_do_not_shift_through_excel",),
     ),

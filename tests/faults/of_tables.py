@@ -16,17 +16,17 @@ LIST = (
     Fault(
         "steps without their scale", LIKELIHOODS,
         edit("distributions.steps:Steps.log_prob", "(below - self.loc) / self.scale", "(below - self.loc)"),
-        (f"{MIXED}test_every_column_has_its_own_density",),
+        ("tests/distributions/test_side_by_side.py::test_groups_and_columns_together_say_the_same[all-float64]",),
     ),
     Fault(
         "columns in the order of their sorts", LIKELIHOODS,
-        edit("distributions.mixed:Mixed._join", "return taken(", "return (lambda x, places: x)("),
-        (f"{MIXED}test_every_column_has_its_own_density",),
+        edit("distributions.columns:Mixed._join", "return taken(", "return (lambda x, places: x)("),
+        ("tests/distributions/test_side_by_side.py::test_groups_and_columns_together_say_the_same[all-float64]",),
     ),
     Fault(
         "filled-up categories that can be drawn", LIKELIHOODS,
         edit("distributions.mixed:MixedFamily._plain", "raw.masked_fill(~g.real, -1e30)", "raw"),
-        (f"{MIXED}test_every_column_has_its_own_density",),
+        ("tests/distributions/test_side_by_side.py::test_groups_and_columns_together_say_the_same[all-float64]",),
     ),
     Fault(
         "a start that counts placeholders", LIKELIHOODS,
@@ -131,8 +131,8 @@ LIST = (
     ),
     Fault(
         "given columns that change nothing else", VERBS,
-        edit("runs.verbs.given:resample", "log_w.append(p.log_prob(row.tensor.to(device)))",
-             "log_w.append(0 * p.log_prob(row.tensor.to(device)))"),
+        edit("runs.verbs.given:resample", "log_w.append(p.log_prob(told.tensor))",
+             "log_w.append(0 * p.log_prob(told.tensor))"),
         (f"{FACE}test_resampling_gives_the_exact_posterior_of_a_small_case",),
     ),
     Fault(

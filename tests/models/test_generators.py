@@ -14,8 +14,7 @@ from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, forked, using
 from senzai.distributions import NormalFamily, NormalFixedFamily
 from senzai.evaluation import elbo, evaluate, log_likelihood
-from senzai.models import Explicit, Flat, Implicit
-from senzai.models import verbs
+from senzai.models import Explicit, Flat, Implicit, verbs
 from senzai.models.base import latent_model
 from senzai.models.generative import Generative, needs_density, needs_inference
 from senzai.nn import MLPDecoder, MLPEncoder

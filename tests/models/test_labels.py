@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
+from senzai.data import Choice, Proposal
 from senzai.distributions import BernoulliFamily, NormalFamily, NormalOptimalFamily
 from senzai.models import Flat, Probed, SemiSupervised, Structured, verbs
 from senzai.models.structured import places
@@ -20,7 +21,7 @@ from senzai.nn import MLPDecoder
 from senzai.objectives import ELBO, Layerwise, ProbedBound, SemiSupervisedBound
 from senzai.objectives.labels import cross_entropy, imbalance
 from senzai.parts import Classifier, ConditionalPrior, Likelihood, MixtureOfNormals, Posterior, StandardNormal
-from senzai.recipes import Frame, build
+from senzai.recipes import Frame, Settings, build
 
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny_models as zoo
@@ -227,7 +228,10 @@ def test_the_upper_layer_begins_where_the_lower_one_ends():
 
 def test_a_model_of_codes_begins_with_a_wide_likelihood():
     """However narrow scales may begin, a model that was not shown its data must not be sure of them."""
-    frame = Frame(event=(30,), family="bernoulli", n_classes=C, n_rows=100, n_labelled=10, settings={"n_lower": 20})
+    frame = Frame(
+        (30,), Proposal(likelihood=Choice("bernoulli")), n_classes=C, n_rows=100, n_labelled=10,
+        settings=Settings({"n_lower": 20}),
+    )
     torch.manual_seed(0)
     model, _ = build("m1-m2", frame)
     codes = Batch(torch.randn(500, 20))

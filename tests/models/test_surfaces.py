@@ -9,6 +9,7 @@ from torch.export import Dim, export
 from senzai.core.random import forked
 from senzai.models import verbs
 from senzai.recipes import Frame, build
+from senzai.recipes.settings import Settings
 from senzai.testing.data import DATA
 
 CASES = {
@@ -20,8 +21,8 @@ CASES = {
 def made(recipe, data, settings):
     rows = DATA[data]
     with forked(0):
-        frame = Frame(rows.event, rows.family, dict(rows.settings), rows.shared, rows.network, n_rows=50,
-                      settings={"n_latent": 2, **({} if data == "pictures" else {"hidden": (8,)}), **settings})
+        own = {"n_latent": 2, **({} if data == "pictures" else {"hidden": (8,)}), **settings}
+        frame = Frame(rows.event, rows.proposal, n_rows=50, settings=Settings(own))
         model, _ = build(recipe, frame)
         batch = rows.rows(6)
         model.initialise(batch)

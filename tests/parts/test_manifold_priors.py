@@ -17,6 +17,7 @@ from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.random import Noise, using
 from senzai.core.spec import make
+from senzai.data import Choice, Proposal
 from senzai.distributions import BernoulliFamily, closed, draw
 from senzai.distributions.ball import Ball, WrappedNormal, log_stretch
 from senzai.distributions.codes import BitCode, Bits, ClassCode, OneHot
@@ -26,7 +27,7 @@ from senzai.evaluation import elbo, log_likelihood
 from senzai.models import Flat, verbs
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.parts import Likelihood, Posterior
-from senzai.recipes import Frame
+from senzai.recipes import Frame, Settings
 from senzai.recipes.registry import build
 
 N = 20_000
@@ -351,11 +352,15 @@ def test_ways_and_coordinates_stay_in_their_space():
             space.with_coordinate(a, 0, torch.full((5,), bad).double())
 
 
+def frame_of(settings):
+    return Frame((6,), Proposal(likelihood=Choice("bernoulli")), settings=Settings(settings))
+
+
 @pytest.mark.parametrize("name", PLACES)
 def test_a_chosen_posterior_brings_its_prior_and_another_one_is_refused(name):
     def made(**settings):
         chosen = {"n_latent": 4, "hidden": (5,), **settings}
-        return build("vae", Frame(event=(6,), family="bernoulli", settings=chosen))[0]
+        return build("vae", frame_of(chosen))[0]
 
     model = made(posterior=name)
     assert model.prior.space == model.posterior.space
@@ -371,12 +376,12 @@ def test_shared_settings_reach_prior_and_posterior():
         ({"posterior": "class_codes", "n_categories": 2}, OneHot(2)),
         ({"posterior": "wrapped_normal", "curvature": 0.5}, Ball(0.5)),
     ):
-        frame = Frame(event=(6,), family="bernoulli", settings={"n_latent": 4, "hidden": (5,), **settings})
+        frame = frame_of({"n_latent": 4, "hidden": (5,), **settings})
         model = build("vae", frame)[0]
         assert model.posterior.space == model.prior.space == space
     bad = {"n_latent": 4, "hidden": (5,), "posterior": "wrapped_normal", "prior.curvature": 2.0}
     with pytest.raises(CombinationError, match="curvature"):
-        build("vae", Frame(event=(6,), family="bernoulli", settings=bad))
+        build("vae", frame_of(bad))
     bad = {"n_latent": 5, "hidden": (5,), "posterior": "class_codes", "n_categories": 2}
     with pytest.raises(SettingError, match="multiple"):
-        build("vae", Frame(event=(6,), family="bernoulli", settings=bad))
+        build("vae", frame_of(bad))

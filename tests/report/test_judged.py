@@ -28,13 +28,13 @@ def test_every_measure_has_a_place_on_the_page():
 
 def test_sections_hold_the_numbers_their_floors_and_what_is_missing():
     found = {s.id: s for s in sections(NUMBERS)}
-    assert list(found) == ["judged-evidence", "judged-generation", "judged-certainty", "judged-tomorrow",
+    assert list(found) == ["judged-likelihood", "judged-generation", "judged-uncertainty", "judged-tomorrow",
                            "not-measured"]
     rows = dict(found["judged-generation"].blocks[0].rows)
     assert rows["frechet[pca-2]"] == "12.3 ± 0.7 (89 rows); real rows: 1.5 ± 0.7 (89 rows)"
     assert rows["samples"] == "89"
     left_out = found["not-measured"].blocks[0].items
-    assert any("labels read off the codes" in line and "It needs labels." in line for line in left_out)
+    assert any("Labels read off the codes" in line and "It needs labels." in line for line in left_out)
     assert sections({}) == []
 
 
@@ -56,7 +56,7 @@ def test_charts_show_what_was_measured():
 def test_the_page_shows_it_where_it_was_measured_and_escapes_it(make_run):
     run, dataset = make_run(np.random.default_rng(0).normal(size=(40, 5)), metrics={"evaluate": NUMBERS})
     page = build_report(run, dataset)
-    for words in ("Samples against data", "frechet[pca-2]", "Not measured", "Take &lt;b&gt;care"):
+    for words in ("Sample quality", "frechet[pca-2]", "Not measured", "Take &lt;b&gt;care"):
         assert words in page
     fresh, _ = make_run(np.random.default_rng(0).normal(size=(40, 5)))
     assert "Not measured" not in build_report(fresh, dataset)

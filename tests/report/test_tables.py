@@ -30,8 +30,8 @@ def table():
 
 def test_every_section_is_there(table):
     _, page = table
-    for words in ("Columns", "Associations", "Quality of generated rows", "Missing values", "Strangest rows",
-                  "Latent map", "column shapes", "pair trends", "closest training row", "Traversals",
+    for words in ("Columns", "Pairwise associations", "Quality of generated rows", "Missing values", "Outliers",
+                  "Latent space", "column shapes", "pair trends", "closest training row", "Latent traversals",
                   "Interpolations"):
         assert words in page
     assert "<b>y</b>" not in page

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import senzai
-from senzai.runs.verbs.evaluate import OF, joined
 from senzai.report.judged import sections
+from senzai.runs.verbs.evaluate import OF, joined
 
 RNG = np.random.default_rng(0)
 REAL = (RNG.normal(size=(300, 4)) + 4 * RNG.integers(2, size=(300, 1))).astype(np.float32)

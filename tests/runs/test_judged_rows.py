@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import senzai
-from senzai import evaluation
-from senzai.runs.verbs import compare as comparing, diagnose as diagnosing, evaluate as judging
 from senzai.runs import sweep
+from senzai.runs.verbs import compare as comparing
+from senzai.runs.verbs import diagnose as diagnosing
+from senzai.runs.verbs import evaluate as judging
 
 N = 600
 DATA = np.c_[np.arange(N), np.random.default_rng(0).normal(size=(N, 2))].astype("float32")  # sorted by the first column
@@ -31,7 +32,7 @@ def numbers(batch):
 
 def evaluated(run, monkeypatch):
     heard = []
-    monkeypatch.setattr(evaluation, "evaluate", lambda model, batch, **o: heard.append((batch, o["extras"])) or
+    monkeypatch.setattr(judging, "measured", lambda model, batch, **o: heard.append((batch, o["extras"])) or
                         {"n": len(batch), "seed": 0})
     run.evaluate(DATA, rows=100, only=["map"], factors=np.c_[np.arange(N)])
     ((batch, extras),) = heard

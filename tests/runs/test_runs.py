@@ -334,7 +334,7 @@ def test_unknown_settings_are_suggested():
 
 
 def test_settings_find_their_owner():
-    request = sort_settings(REAL, "vae", None, {"seed": 3, "split_seed": 4, "warmup.steps": 5, "validation": 0.2})
+    request = sort_settings(REAL, None, {"seed": 3, "split_seed": 4, "warmup.steps": 5, "validation": 0.2})
     assert request.training.seed == 3
     assert request.data == {"seed": 4, "validation": 0.2}
     assert request.model == {"warmup.steps": 5}

@@ -9,10 +9,10 @@ import torch
 
 import senzai
 from senzai.core.errors import CombinationError
-from senzai.runs.sweep import rate_distortion, trained_on, weighted
 from senzai.objectives import ELBO
 from senzai.objectives.base import Objective
 from senzai.objectives.warmup import Constant
+from senzai.runs.sweep import rate_distortion, trained_on, weighted
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from senzai.core.random import Noise, forked, using
 from senzai.data import Dataset, open_data
 from senzai.distributions import draw
 from senzai.runs import fit, load
-from senzai.runs.verbs.given import evidence, resample
+from senzai.runs.verbs.given import resample
 
 R = np.random.default_rng(0)
 N = 400
@@ -73,7 +73,7 @@ def test_ways_say_what_changes_in_the_users_own_values(run):
     strongest = next(iter(changes.values()))
     assert strongest["from"] != strongest["to"]
     for name, change in changes.items():
-        column = next(c for c in run.schema.table.modelled if c.name == name)
+        column = next(c for c in run.schema.details.modelled if c.name == name)
         first, last = moved[name].iloc[[0, -1]]
         if column.type == "date":
             assert (change["from"], change["to"]) == (first.isoformat(), last.isoformat())
@@ -170,12 +170,12 @@ def test_arrays_in_memory_are_scored_by_rows_that_the_run_kept(tmp_path):
 # --- given ------------------------------------------------------------------------------------------------------------
 def test_resampling_gives_the_exact_posterior_of_a_small_case(run):
     """Against brute force: latents from the prior, weighted by hand."""
-    row = evidence({"k": "rare"}, run.schema)
+    row = run.kind.evidence({"k": "rare"}, run.schema)
     x, ess, made = resample(run.model, 4000, row, None, seed=0, noise=True, temperature=1.0)
     with forked(1), torch.no_grad(), using(Noise.seeded(5)):
         (z,) = run.model.sample_prior(60_000)
         p = run.model.generate((z,))
-        i = [c.name for c in run.schema.table.modelled].index("k")
+        i = [c.name for c in run.schema.details.modelled].index("k")
         rows = draw(p, grad=False)
     kept = rows[rows[:, i] == row.tensor[0, i]]  # rejection: exact
     assert len(kept) > 1000
@@ -268,14 +268,14 @@ def test_any_table_goes_through_fit_and_sample(data):
     assert list(new.columns) == list(frame.columns)
     for name in frame:
         values = set(frame[name].dropna())
-        column = next(c for c in made.schema.table.columns if c.name == name)
+        column = next(c for c in made.schema.details.columns if c.name == name)
         if column.sort in ("category", "binary", "steps"):
             assert set(new[name].dropna()) <= values
         assert new[name].isna().all() or column.modelled or column.type in ("constant", "identifier")
     assert len(open_data(new[[c for c in new]], schema=made.schema)) == 9
-    assert [c.name for c in made.schema.table.columns] == list(frame.columns)
+    assert [c.name for c in made.schema.details.columns] == list(frame.columns)
     filled = made.impute(frame, k=4)
-    for column in made.schema.table.modelled:
+    for column in made.schema.details.modelled:
         assert not filled[column.name].isna().any()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 import senzai
+from senzai.core.quiet import quiet
 from senzai.core.row_noise import RowKeys
 from senzai.models.modes import judging
 from senzai.testing.looking import GlobalDraws
@@ -143,3 +145,26 @@ def test_keys_go_on_through_several_batches(run, table):
     whole, keys = RowKeys()(batch), RowKeys()
     assert whole == (*keys(batch.take(slice(0, 50))), *keys(batch.take(slice(50, 150))))
     assert len(set(whole)) == len(table)
+
+
+# --- warnings -------------------------------------------------------------------------------------------------------
+def test_filters_of_warnings_are_put_back_when_the_last_thread_leaves():
+    before, steps = list(warnings.filters), [Barrier(2) for _ in range(3)]
+
+    def first():
+        with quiet():
+            steps[0].wait(timeout=60)
+            steps[1].wait(timeout=60)
+        steps[2].wait(timeout=60)
+
+    def second():
+        steps[0].wait(timeout=60)
+        with quiet(UserWarning):
+            steps[1].wait(timeout=60)
+            steps[2].wait(timeout=60)  # the first has left
+            warnings.warn("of no use here", stacklevel=1)
+
+    with ThreadPoolExecutor(2) as pool:
+        for f in [pool.submit(first), pool.submit(second)]:
+            f.result(timeout=120)
+    assert list(warnings.filters) == before

@@ -11,7 +11,7 @@ import senzai
 from senzai.core.errors import CombinationError, UserError
 from senzai.data import KINDS
 from senzai.data.options import names_of
-from senzai.recipes.frame import names
+from senzai.recipes import names
 from senzai.training.settings import TrainSettings
 
 SMALL = {"steps": 3, "n_latent": 2, "hidden": [12], "batch_size": 64}

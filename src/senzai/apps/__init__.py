@@ -1,1 +1,1 @@
-"""Apps: thin doors to the library that do not know each other, where words typed by people become one library call."""
+"""Apps: thin layers over the library that do not import each other; each turns what was typed into one library call."""

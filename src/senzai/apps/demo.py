@@ -1,4 +1,4 @@
-"""The demonstration: train on handwritten digits, judge beside a simple baseline, write the report, say it in words."""
+"""The demonstration: train on handwritten digits, judge beside a simple baseline, write the report, summarise."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(out: Path | None = None, *, progress: bool | None = None) -> dict[str, A
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread: for layers this small, waiting for the others takes longer than the work."""
+    """Compute on one thread: layers this small take longer on several."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -69,7 +69,7 @@ def free_folder(parent: Path = Path("runs")) -> Path:
 
 
 def histogram(dataset: Dataset) -> dict[str, Any]:
-    """Return how good a model is in which every pixel has a histogram of its own and knows nothing of the others.
+    """Return the log-likelihood of a baseline in which pixels are independent, each with a histogram of its own.
 
     Its counts come from the training rows, its smoothing is the best on the validation rows.
     """

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from math import prod
+from threading import RLock
 from typing import Any
 
 from .later import Tensor, torch
@@ -237,6 +238,14 @@ def using(noise: Noise) -> Iterator[Noise]:
         _AMBIENT.reset(token)
 
 
+GLOBAL = RLock()
+"""Held while torch's global generators are seeded and drawn from: threads share them."""
+_FORKED: ContextVar[bool] = ContextVar("senzai_forked", default=False)
+_BEFORE: dict[str, Any] = {}
+"""What the global generators were before the first of the threads that are in a :func:`forked` block, by device."""
+_THREADS: dict[str, int] = {}
+
+
 def reseed(seed: int, *, device: torch.device | str = "cpu") -> None:
     """Seed torch's global generators inside a :func:`forked` block (dropout draws from them).
 
@@ -254,7 +263,9 @@ def reseed(seed: int, *, device: torch.device | str = "cpu") -> None:
 def forked(seed: int | None, *, device: torch.device | str = "cpu") -> Iterator[None]:
     """Seed everything inside the block and leave the caller's random state as it was.
 
-    ``seed=None`` takes the numbers as they come: the block continues the caller's random state.
+    ``seed=None`` takes the numbers as they come: the block continues the caller's random state. Several threads may be
+    in such blocks: who draws from the global generators there seeds them and draws under ``GLOBAL``, and the last
+    thread that leaves puts back what was there before the first came.
 
     Example:
         >>> with forked(1):
@@ -268,8 +279,41 @@ def forked(seed: int | None, *, device: torch.device | str = "cpu") -> Iterator[
         yield
         return
     where = torch.device(device)
-    devices = [where] if where.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        reseed(seed, device=where)
-        with using(Noise.seeded(derive(seed, "noise"), device=where)):
-            yield
+    with _put_back("cpu"), _put_back(str(where)) if where.type == "cuda" else nullcontext():
+        token = _FORKED.set(True)
+        try:
+            with GLOBAL:
+                reseed(seed, device=where)
+            with using(Noise.seeded(derive(seed, "noise"), device=where)):
+                yield
+        finally:
+            _FORKED.reset(token)
+
+
+@contextmanager
+def _put_back(device: str) -> Iterator[None]:
+    """Leave a global generator as it was: for a block inside another at its end, else when no thread is in one."""
+    state, put = _state_of(device)
+    inner = _FORKED.get()
+    with GLOBAL:
+        before = state()
+        if not inner:
+            _THREADS[device] = _THREADS.get(device, 0) + 1
+            _BEFORE.setdefault(device, before)
+    try:
+        yield
+    finally:
+        with GLOBAL:
+            if inner:
+                put(before)
+            else:
+                _THREADS[device] -= 1
+                if not _THREADS[device]:
+                    put(_BEFORE.pop(device))
+
+
+def _state_of(device: str) -> tuple[Callable[[], Tensor], Callable[[Tensor], None]]:
+    """Return how the state of a global generator is read and written."""
+    if device == "cpu":
+        return torch.random.get_rng_state, torch.random.set_rng_state
+    return lambda: torch.cuda.get_rng_state(device), lambda state: torch.cuda.set_rng_state(state, device)

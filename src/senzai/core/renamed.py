@@ -73,7 +73,7 @@ class _Loader(Loader):
 
 
 class OldNames(MetaPathFinder):
-    """Finds modules by the names they had; first, since a renamed room's folder would be searched for them otherwise."""
+    """Finds modules by their old names; first of all, since a renamed room's folder would be searched otherwise."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

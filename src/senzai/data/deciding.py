@@ -13,13 +13,14 @@ from senzai.core.errors import InputError, ShapeError
 from senzai.core.later import Tensor, torch
 
 from . import conditioning, fingerprint
+from .details import numbers_of
 from .facts import Facts, blocks, survey
-from .kind import Opened
+from .kind import Kind, Opened
 from .labels import encode_labels, make_label
-from .lengths import steps_mask
 from .options import Options
+from .proposal import Choice, Proposal
 from .rows import Array, MemoryRows, Rows, StreamedRows, mapped
-from .schema import Label, Proposal, Schema
+from .schema import Label, Schema
 from .values import encode, model_dtype, recognise
 
 FAMILIES = {
@@ -32,20 +33,21 @@ FAMILIES = {
 
 
 def decide(
-    kind: str, opened: Opened, options: Options, *, event_shape: tuple[int, ...], facts: Facts, **more: JsonValue
+    kind: Kind, opened: Opened, options: Options, *, event_shape: tuple[int, ...], facts: Facts, levels: bool = False,
+    **more: JsonValue,
 ) -> Schema:
     """Make the schema of data that were read and looked at.
 
     Args:
-        kind: Name of the kind.
+        kind: The kind.
         opened: What was read.
         options: What the user set.
         event_shape: Shape of one row in the model.
         facts: What all values have in common.
-        more: What else inverting needs.
+        levels: Whether whole numbers are levels, as those of pictures are, and not counts.
+        more: What else the kind knows: further values of its details.
     """
-    image = kind == "images"
-    decision = recognise(facts, opened.dtype, image=image, wanted=options.values)
+    decision = recognise(facts, opened.dtype, image=levels, wanted=options.values)
     label, about_label = label_of(opened, options)
     targets = encode_labels(opened.labels, label)
     condition = conditioning.of_label(options.condition, label, targets, opened.origin)
@@ -60,9 +62,10 @@ def decide(
         kept["offset"] = list(facts.offset)
     reasons = (*opened.notes, decision.reason, *_remarks(opened, facts, kept), *about_label)
     return Schema(
-        kind=kind, event_shape=event_shape, dtype=opened.dtype, values=decision.values, n_levels=decision.n_levels,
+        kind=kind.name, event_shape=event_shape, dtype=opened.dtype, values=decision.values, n_levels=decision.n_levels,
         value_scale=decision.value_scale, columns=opened.columns, form=opened.form, label=label, condition=condition,
-        n_rows=opened.n_rows, split=options.split, fingerprint=fingerprint_of(opened), reasons=reasons, options=kept,
+        n_rows=opened.n_rows, split=options.split, fingerprint=fingerprint_of(opened), reasons=reasons,
+        details=kind.details(**kept),
     )
 
 
@@ -121,18 +124,18 @@ def _remarks(opened: Opened, facts: Facts, kept: dict[str, JsonValue]) -> list[s
 
 def adapt(opened: Opened, schema: Schema, options: Options, **more: JsonValue) -> Schema:
     """Return a model's schema for other data: its decisions, with what the new data look like outside."""
-    kept = {k: v for k, v in schema.options.items() if k not in ("dtypes", "missing")}
-    kept.update(dict(opened.facts), **more)
-    if options.missing == "keep" or schema.options.get("missing") == "keep":
-        kept["missing"] = "keep"
+    old = numbers_of(schema)
+    kept: dict[str, Any] = {"dtypes": None, **opened.facts, **more}
+    kept["missing"] = "keep" if options.missing == "keep" or old.missing == "keep" else kept.get("missing", "error")
     columns = schema.columns or opened.columns if opened.form == "pandas" else None
     changes: dict[str, Any] = {"value_scale": _scale(opened, schema)}
     if changes["value_scale"] != schema.value_scale:
-        kept.pop("grid", None)
+        kept["grid"] = None
+    details = type(old).model_validate({**old.model_dump(), **kept})
     new = [note for note in opened.notes if note not in schema.reasons]
     return schema.but(
         form=opened.form, dtype=opened.dtype, n_rows=opened.n_rows, fingerprint=fingerprint_of(opened),
-        columns=columns, options=kept, reasons=(*schema.reasons, *new), **changes,
+        columns=columns, details=details, reasons=(*schema.reasons, *new), **changes,
     )
 
 
@@ -173,11 +176,9 @@ def rows_of(opened: Opened, schema: Schema, arrange: Callable[[Tensor], Tensor])
     parts = [convert(block, start) for start, block in blocks(x)]
     values = torch.cat([v for v, _ in parts])
     lengths = None if opened.lengths is None else torch.from_numpy(np.asarray(opened.lengths))
-    if lengths is None and all(m is None for _, m in parts):
-        return MemoryRows(values, targets)
+    if all(m is None for _, m in parts):
+        return MemoryRows(values, targets, lengths=lengths)
     mask = torch.cat([torch.ones(v.shape, dtype=torch.bool) if m is None else m for v, m in parts])
-    if lengths is not None:
-        mask = mask & steps_mask(lengths, mask)
     return MemoryRows(values, targets, mask, lengths)
 
 
@@ -214,5 +215,5 @@ def propose(schema: Schema) -> Proposal:
         "count": "the values are counts",
     }[schema.values]
     return Proposal(
-        family=FAMILIES[schema.values], family_settings=settings, shared=shared, reason=f"Proposed because {because}."
+        likelihood=Choice(FAMILIES[schema.values], settings), shared=shared, reason=f"Proposed because {because}."
     )

@@ -8,7 +8,6 @@ from typing import Any
 from senzai.core.later import torch
 
 from .open import Dataset
-from .split import split_indices
 
 
 def describe(data: Dataset) -> dict[str, Any]:
@@ -17,7 +16,7 @@ def describe(data: Dataset) -> dict[str, Any]:
     Example:
         >>> from senzai.data import open_data
         >>> about = describe(open_data("digits"))
-        >>> about["kind"], about["n_rows"], about["proposal"]["family"], about["label"]["counts"][0]
+        >>> about["kind"], about["n_rows"], about["proposal"]["likelihood"]["name"], about["label"]["counts"][0]
         ('images', 1797, 'discretised_logistic', 178)
     """
     schema = data.schema
@@ -55,4 +54,4 @@ def _split(data: Dataset) -> dict[str, int] | None:
     """Rows of each part; ``None`` where there are too few rows to fit."""
     if len(data) < data.schema.split.needs:
         return None
-    return {name: len(index) for name, index in split_indices(len(data), data.schema.split).items()}
+    return {name: len(index) for name, index in data.split_indices().items()}

@@ -9,6 +9,7 @@ import numpy as np
 from senzai.core.errors import InputError, ShapeError
 from senzai.core.registry import suggestion
 
+from .details import numbers_of
 from .kind import Opened
 from .labels import as_labels
 from .options import Options
@@ -108,10 +109,10 @@ def to_frame(x: Array, schema: Schema, *, soft: bool = False) -> Any:
 
     names = list(schema.columns) if schema.columns is not None else None
     frame = pd.DataFrame(x, columns=names)
-    dtypes = schema.options.get("dtypes")
-    if soft or not isinstance(dtypes, list):
+    dtypes = numbers_of(schema).dtypes
+    if soft or dtypes is None:
         return frame
-    columns = [_column(frame.iloc[:, i].to_numpy(), str(t)) for i, t in enumerate(dtypes)]
+    columns = [_column(frame.iloc[:, i].to_numpy(), t) for i, t in enumerate(dtypes)]
     if names is None:
         names = list(range(len(columns)))
     return pd.DataFrame(dict(enumerate(columns))).set_axis(names, axis=1)

@@ -1,25 +1,32 @@
 """The contract of a kind, and the registry of all kinds.
 
-A kind is a stateless object. Its methods are called in this order: ``accepts``, ``read``, then ``infer`` (to fit) or
-``check`` (to use a model), then ``rows``; and on the way back ``decode`` and ``write``.
+A kind is a stateless object. Its methods are called in this order: ``claims``, ``read``, then ``infer`` (to fit) or
+``check`` (to use a model), then ``rows``; and on the way back ``decode`` and ``write``. Everything else asks a kind
+questions, and never its name: how rows are shown, which features can be named, how missing cells are filled.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Protocol
 
-from senzai.core.batch import Data
+import numpy as np
+from pydantic import BaseModel, JsonValue
+
+from senzai.core.batch import Batch, Data
+from senzai.core.errors import SettingError
 from senzai.core.later import Tensor
 from senzai.core.registry import Registry
 
 from . import conditioning
+from .features import Features
 from .options import Options
+from .proposal import Proposal
 from .rows import Array, Rows
-from .schema import Form, Proposal, Schema
+from .schema import DETAILS, Form, Frozen, Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +45,10 @@ class Opened:
         columns: Names of the features, where they have names.
         index: Row names of a DataFrame, given back with results for the same rows.
         lengths: Number of steps of each row, for sequences in one array.
+        groups: Number of the group of each row, where rows are divided by groups.
+        order: Time of each row as an ascending number, where they are divided by time.
         notes: What was chosen while reading, one plain sentence each.
-        facts: What else the kind found: plain values that go into ``Schema.options``.
+        facts: What else the kind found: plain values that go into its details.
     """
 
     data: Any
@@ -53,8 +62,38 @@ class Opened:
     columns: tuple[str | int, ...] | None = None
     index: Any = None
     lengths: Any = None
+    groups: Array | None = None
+    order: Array | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How sure a kind is that a source is its own.
+
+    Args:
+        confidence: 0 to 1. A name that only this kind has is about 0.9, a form that several could have 0.5.
+        why: What speaks for it, to follow "because".
+    """
+
+    confidence: float
+    why: str
+
+
+class NoDetails(Frozen):
+    """What a kind knows beside the fields, where that is nothing."""
+
+
+class Writer(Protocol):
+    """A file that rows are written to piece by piece; whole when the block ends without an error, else not there."""
+
+    def __enter__(self) -> Writer: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def write(self, rows: Any) -> None:
+        """Write some more rows."""
 
 
 class Kind(ABC):
@@ -65,14 +104,31 @@ class Kind(ABC):
     """One line for ``senzai kinds``."""
     suffixes: ClassVar[tuple[str, ...]]
     """Suffixes of the files it reads."""
+    suffix: ClassVar[str] = ".npy"
+    """Suffix of new rows where nobody names another."""
     options: ClassVar[type[Options]]
     """What a user may set."""
+    details: ClassVar[type[BaseModel]] = NoDetails
+    """What only this kind knows about its data; kept in the schema, and so in every run."""
+    shows: ClassVar[Literal["draws", "mean"]] = "draws"
+    """What new rows are by default: draws from the likelihood, or its expected value (smooth pictures)."""
+    unit: ClassVar[str] = "dimension"
+    """What figures "per dimension" count: pixel, feature, token, item."""
+    averages: ClassVar[bool] = False
+    """Whether a missing entry is best answered by an average over draws that :meth:`fill` makes, and not by a mean."""
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Let schemas know what this kind's details are."""
+        super().__init_subclass__(**more)
+        if isinstance(vars(cls).get("name"), str):
+            DETAILS[cls.name] = cls.details
+
+    # --- in ---------------------------------------------------------------------------------------------------------
     @abstractmethod
-    def accepts(self, source: object, options: Mapping[str, Any]) -> bool:
-        """Whether the source is of this kind; looks at names, shapes and headers, reads no values.
+    def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
+        """Return how sure this kind is that the source is its own; ``None`` where it cannot be.
 
-        At most one kind may accept a source, so that the choice never depends on an order.
+        Looks at names, shapes and headers, reads no values. Of several claims the surest is taken.
         """
 
     @abstractmethod
@@ -99,17 +155,105 @@ class Kind(ABC):
             InputError: A value is not one that the schema allows.
         """
 
+    # --- out --------------------------------------------------------------------------------------------------------
     @abstractmethod
-    def decode(self, x: Data, schema: Schema, *, soft: bool = False) -> Any:
-        """Turn model values ``(N, *event)`` into what the user had; ``soft`` keeps means unrounded."""
+    def decode(
+        self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Turn model values ``(N, *event)`` into what the user had.
+
+        Args:
+            x: Model values.
+            schema: What they are.
+            soft: Keep means unrounded.
+            about: What travels with these rows and is no model value, rows first; see :meth:`Rows.about`.
+        """
 
     @abstractmethod
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
         """Write what :meth:`decode` gave, in the format that the suffix of ``path`` names, atomically."""
 
+    def writer(self, path: Path, schema: Schema) -> Writer | None:
+        """Return what writes rows piece by piece; ``None`` where they are gathered and written by :meth:`write`."""
+        return None
+
+    def assets(self, schema: Schema) -> dict[str, bytes]:
+        """Return files of this kind's own that a run keeps, by name: a vocabulary, a codebook."""
+        return {}
+
+    def to_json(self, decoded: Any, schema: Schema) -> JsonValue:
+        """Return what :meth:`decode` gave as plain values: nested lists, unless the kind has better."""
+        plain: JsonValue = decoded.tolist() if hasattr(decoded, "tolist") else decoded
+        return plain
+
+    def from_json(self, value: JsonValue, schema: Schema) -> object:
+        """Return a source that this kind reads from what :meth:`to_json` gave."""
+        return np.asarray(value)
+
+    # --- about ------------------------------------------------------------------------------------------------------
     @abstractmethod
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a likelihood and a network."""
+
+    def features(self, schema: Schema) -> Features | None:
+        """Return the entries of a row that can be set and read by name; ``None`` where it has none of that sort."""
+        return None
+
+    def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
+        """Whether a run keeps some training rows to compare others with.
+
+        Args:
+            schema: What the data are.
+            in_memory: Whether they were given in memory, and cannot be read again.
+        """
+        return False
+
+    # --- rows that are given in part, and missing cells -------------------------------------------------------------
+    def evidence(self, given: Mapping[str, object], schema: Schema) -> Batch:
+        """Return one row in which only what is given is observed.
+
+        Raises:
+            SettingError: Something cannot be given, or not that value.
+        """
+        features = self.features(schema)
+        if features is None:
+            raise SettingError(
+                f"Rows of the kind {self.name!r} follow from conditions alone, but {', '.join(given)} is none. "
+                "Fit with condition=..., or draw without it."
+            )
+        return features.evidence(given)
+
+    def decode_given(self, x: Data, schema: Schema, given: Mapping[str, list[Any]]) -> Any:
+        """Return what :meth:`decode` does, with the values that were given of each row in their places, exactly."""
+        return self.decode(x, schema)
+
+    def renumbered(self, decoded: Any, schema: Schema, start: int) -> Any:
+        """Return rows whose new identifiers go on after ``start`` rows."""
+        return decoded
+
+    def parts(self, source: Any, schema: Schema, rows: int) -> Iterator[Any]:
+        """Yield the user's data, at most so many rows at a time, to be completed by :meth:`fill`.
+
+        Raises:
+            SettingError: The kind has no rows that could lack something.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no missing entries that could be filled in.")
+
+    def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
+        """Return a part of the user's data with its missing entries filled in; observed ones stay what they are.
+
+        Args:
+            part: What :meth:`parts` gave.
+            x: Model values ``(M, d)`` of its rows, or of some; with ``average``, draws of them, ``(K, M, d)``.
+            schema: What the data are.
+            rows: Which rows those are, ascending; nothing that the model knows is missing in the others.
+            average: Fill in the mean of the draws, and the commonest of categories.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no missing entries that could be filled in.")
+
+    def gather(self, parts: list[Any], source: Any, schema: Schema, index: Any) -> Any:
+        """Return completed parts as one, in the form of the user's data."""
+        raise SettingError(f"Rows of the kind {self.name!r} have no missing entries that could be filled in.")
 
     def condition(self, given: Mapping[str, object], n: int, schema: Schema, *, seed: int = 0) -> Tensor | None:
         """Return the condition of ``n`` new rows, ``(n, width)``; ``None`` for a model without one.

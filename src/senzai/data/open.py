@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from senzai.core.batch import Batch, Data
+from senzai.core.batch import Batch, Data, count
 from senzai.core.errors import InputError, SettingError, UserError
 
 from . import sources
@@ -17,9 +18,13 @@ from .frames import with_index
 from .kind import KINDS, Kind
 from .limits import whole_text
 from .options import Options, names_of, parse
+from .proposal import Proposal
 from .rows import ChosenRows, Rows, as_index
-from .schema import Proposal, Schema
+from .schema import Schema
 from .split import split_indices
+
+TIE, NEAR = 0.05, 0.3
+"""Claims that lie as close as this are equal; others as close as that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Dataset:
 
     def split_indices(self) -> dict[str, NDArray[np.int64]]:
         """Return the row numbers of "train", "validation" and "test", as the schema divides them."""
-        return split_indices(len(self), self.schema.split)
+        return split_indices(len(self), self.schema.split, self.rows.groups, self.rows.order)
 
     def batch(self, indices: Any = None) -> Batch:
         """Return some rows as a batch, all of them by default."""
@@ -68,9 +73,14 @@ class Dataset:
             source=self.source[at] if isinstance(self.source, np.ndarray) else None,
         )
 
-    def decode(self, x: Data, *, soft: bool = False) -> Any:
-        """Turn model values back into what the user had; results for all rows get the rows' names."""
-        back = self.kind.decode(x, self.schema, soft=soft)
+    def decode(self, x: Data, *, soft: bool = False, about: Mapping[str, Any] | None = None) -> Any:
+        """Turn model values back into what the user had; results for all rows get what belongs to the rows.
+
+        That is their names, and what the rows say ``about`` themselves where nothing else is given.
+        """
+        if about is None and count(x) == len(self):
+            about = self.rows.about(np.arange(len(self)))
+        back = self.kind.decode(x, self.schema, soft=soft, about=about)
         return with_index(back, self.index) if self.schema.form == "pandas" else back
 
     def propose(self) -> Proposal:
@@ -82,20 +92,42 @@ def detect_kind(source: object, options: Mapping[str, Any] | None = None) -> str
     """Return the name of the kind that a source is of.
 
     Raises:
-        InputError: No kind accepts it, or several do.
+        InputError: No kind claims it, or several are equally sure.
 
     Example:
         >>> detect_kind(np.zeros((5, 3))), detect_kind(np.zeros((5, 8, 8), dtype=np.uint8))
         ('array', 'images')
     """
-    found = [name for name, kind in KINDS.items() if kind.accepts(source, options or {})]
-    if len(found) == 1:
-        return found[0]
-    what = repr(str(source)) if sources.existing(source) is not None else f"a {type(source).__name__}"
-    if found:
-        raise InputError(f"Data are of one kind, but {what} could be {' or '.join(found)}. Choose one with kind=...")
-    known = "; ".join(f"{name} ({kind.title})" for name, kind in KINDS.items())
-    raise InputError(f"Data are of a known kind, but got {what}. Known: {known}. Convert it, or choose with kind=...")
+    return _claimed(source, options or {})[0]
+
+
+def _claimed(source: object, options: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Return the kind that is surest of a source, and a sentence where others are nearly as sure."""
+    every = {name: kind.claims(source, options) for name, kind in KINDS.items()}
+    claims = sorted(((c.confidence, name, c.why) for name, c in every.items() if c is not None), reverse=True)
+    if not claims:
+        known = "; ".join(f"{name} ({kind.title})" for name, kind in KINDS.items())
+        raise InputError(
+            f"Data are of a known kind, but got {_what(source)}. Known: {known}. Convert it, or choose with kind=..."
+        )
+    surest, name, why = claims[0]
+    told = " or ".join(f"{n} (because {w})" for c, n, w in claims if surest - c < TIE)
+    if len(claims) > 1 and surest - claims[1][0] < TIE:
+        raise InputError(
+            f"Data are of one kind, but {_what(source)} could be {told}, equally well. Choose one with kind=..."
+        )
+    others = ", ".join(f"{n} ({w})" for c, n, w in claims[1:] if surest - c < NEAR)
+    return name, (f"Read as {name}, because {why}; it could also be {others}: choose with kind=...",) if others else ()
+
+
+def _what(source: object) -> str:
+    """Return what a source is called where nobody knows it; of a folder, what is in it."""
+    path = sources.existing(source)
+    if path is None or not path.is_dir():
+        return f"a {type(source).__name__}" if path is None else repr(str(source))
+    there = Counter(p.suffix.lower() or "no suffix" for p in path.rglob("*") if p.is_file())
+    held = ", ".join(f"{suffix} ({n})" for suffix, n in there.most_common(5)) or "nothing"
+    return f"the folder {str(source)!r}, which holds {held}"
 
 
 def open_data(
@@ -132,7 +164,8 @@ def open_data(
     """
     if kind is not None and schema is not None and kind != schema.kind:
         raise InputError(f"The model was fitted on the kind {schema.kind!r}, but got kind={kind!r}. Leave it out.")
-    name = kind or (schema.kind if schema is not None else detect_kind(source, options))
+    known = kind or (None if schema is None else schema.kind)
+    name, said = (known, ()) if known else _claimed(source, options or {})
     chosen = KINDS[name]
     given = dict(options or {}) if schema is None else as_before(schema, chosen.options, options or {})
     settings = parse(name, chosen.options, given)
@@ -140,7 +173,8 @@ def open_data(
         opened = chosen.read(source, settings, schema)
         if schema is None:
             final = chosen.infer(opened, settings)
-            final = final.model_copy(update={"reading": settings.about_reading(given)})
+            reading = settings.about_reading(given)
+            final = final.model_copy(update={"reading": reading, "reasons": (*said, *final.reasons)})
         else:
             final = chosen.check(opened, schema, settings)
         final.model_dump_json()  # a run must be able to keep it
@@ -148,6 +182,7 @@ def open_data(
             rows = chosen.rows(opened, final)
         except UserError as err:
             raise type(err)(f"{opened.origin}: {err}") from err
+    rows.groups, rows.order = opened.groups, opened.order
     return Dataset(final, rows, chosen, opened.index, opened.data)
 
 

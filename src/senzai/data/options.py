@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from senzai.core.errors import SettingError
 from senzai.core.registry import suggestion
 
-from .schema import Split, Values
+from .schema import Split
 
 O = TypeVar("O", bound="Options")  # noqa: E741 - O for options
 
@@ -45,15 +45,21 @@ class Options(BaseModel):
         seed: Seed of the split into training, validation and test rows.
         validation: Fraction of rows held out for validation.
         test: Fraction of rows held out for the test.
+        groups: Column of a table, or array of an ``.npz`` file, that says which rows stay together when rows are
+            divided: patient, user, series.
+        time: Column or array by which rows are divided: the latest are the test, those before them validate.
+        gap: With ``time``, rows left out between two parts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
-    decisions: ClassVar[frozenset[str]] = frozenset(("values", "condition", "seed", "validation", "test"))
+    decisions: ClassVar[frozenset[str]] = frozenset(
+        ("values", "condition", "seed", "validation", "test", "groups", "time", "gap")
+    )
     """What a model has decided when it was fitted. All other options say how data are read: they hold for later data
     too, and can be given anew for those."""
 
-    values: Values | None = None
+    values: Literal["binary", "unit", "levels", "real", "count"] | None = None
     key: str | None = None
     label: str | int | None = None
     unlabelled: str | int = "auto"
@@ -63,6 +69,9 @@ class Options(BaseModel):
     seed: int = 0
     validation: float = Field(0.1, ge=0, lt=1)
     test: float = Field(0.1, ge=0, lt=1)
+    groups: str | None = None
+    time: str | None = None
+    gap: int = Field(0, ge=0)
 
     @field_validator("condition", mode="before")
     @classmethod
@@ -81,7 +90,15 @@ class Options(BaseModel):
                 "`validation + test < 1` must hold, so that rows are left to train on, "
                 f"but got {self.validation} + {self.test}. Lower one of them."
             )
-        return Split(seed=self.seed, validation=self.validation, test=self.test)
+        if self.groups is not None and self.time is not None:
+            raise SettingError("Rows are divided by groups or by time, but got both. Leave one of them out.")
+        if self.gap and self.time is None:
+            raise SettingError(f"A gap lies between parts of time, but got gap={self.gap} alone. Give time=... too.")
+        by: Literal["rows", "groups", "time"] = "groups" if self.groups else "time" if self.time else "rows"
+        return Split(
+            seed=self.seed, validation=self.validation, test=self.test, by=by, column=self.groups or self.time,
+            gap=self.gap,
+        )
 
 
 class ArrayOptions(Options):

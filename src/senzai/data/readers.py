@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Raw:
         label_name: What the labels are called.
         label_asked: Whether the user named the labels, so that unusable ones are an error.
         lengths: Lengths of sequences as they are there.
+        marks: Arrays that say how rows are divided, by name.
         notes: What was chosen on the way, one sentence each.
     """
 
@@ -46,6 +47,7 @@ class Raw:
     label_name: str = "label"
     label_asked: bool = False
     lengths: Any = None
+    marks: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
 
@@ -163,12 +165,19 @@ def _read_npz(path: Path, options: Options, strict: bool) -> Raw:
         if y is not None and options.label is None and (y.ndim == 0 or y.shape[:1] != x.shape[:1] or y.size != len(y)):
             label, y = None, None
         lengths = take(LENGTHS) if has_lengths(names, key) else None
-    others = [n for n in names if n not in (key, label, LENGTHS if lengths is not None else key)]
+        wanted = [m for m in marks_of(options) if strict or m in names]
+        marks = {m: take(choose_key(names, m, path)) for m in wanted}
+    others = [n for n in names if n not in (key, label, LENGTHS if lengths is not None else key, *marks)]
     notes = [f"The array {key!r} was read" + (f"; {', '.join(others)} were left." if others else ".")]
     notes += [f"The array {label!r} holds the labels."] if label else []
     asked = options.label is not None
     told = tuple(notes) if len(names) > 1 else ()
-    return Raw(x=x, y=y, label_name=label or "label", label_asked=asked, lengths=lengths, notes=told)
+    return Raw(x=x, y=y, label_name=label or "label", label_asked=asked, lengths=lengths, notes=told, marks=marks)
+
+
+def marks_of(options: Options) -> list[str]:
+    """Return the names of the arrays by which rows are divided."""
+    return [name for name in (options.groups, options.time) if name is not None]
 
 
 def has_lengths(names: Sequence[str], key: str) -> bool:

@@ -26,6 +26,7 @@ from .options import Options
 from .readers import Raw
 from .rows import Array
 from .schema import Form, Schema
+from .split import marked
 
 BUILT_IN: Registry[Any] = Registry("built-in data set")
 """Functions without arguments that return :class:`Raw`, by the name that :func:`open_data` understands."""
@@ -146,7 +147,11 @@ def _item(item: Any) -> tuple[Any, Any]:
 
 def read_arrays(source: object, options: Options, schema: Schema | None) -> Opened:
     """Read any source of numbers to an array with rows first."""
-    raw, origin = _raw(source, options, strict=schema is None)
+    split = options.split if schema is None else schema.split
+    asked = options if schema is None else options.model_copy(update=dict.fromkeys(("groups", "time")))
+    if schema is not None and split.column is not None:
+        asked = asked.model_copy(update={"groups" if split.by == "groups" else "time": split.column})
+    raw, origin = _raw(source, asked, strict=schema is None)
     if is_frame(raw.x):
         return from_frame(raw, options, schema, origin=origin)
     form: Form = "torch" if is_tensor(raw.x) else "numpy"
@@ -161,7 +166,8 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
     opened = Opened(
         data=x, n_rows=len(x) if x.ndim else 0, dtype=dtype, form=form, origin=origin,
         labels=labels, label_name=raw.label_name, label_asked=raw.label_asked, notes=(*raw.notes, *notes),
-        lengths=raw.lengths, facts={"missing": "keep"} if notes else {},
+        lengths=raw.lengths, facts={"missing": "keep"} if notes else {}, 
+        **marked(raw.marks, split, origin, len(x) if x.ndim else 0),
     )
     return refuse_no_array(opened)
 

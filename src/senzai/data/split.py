@@ -1,7 +1,8 @@
-"""Which rows train, which validate and which are kept for the test."""
+"""Which rows train, which validate and which are kept for the test: by rows, by groups, or by time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,30 +27,205 @@ def permutation(n: int, seed: int) -> NDArray[np.int64]:
     return np.argsort(raw, kind="stable").astype(np.int64)
 
 
-def split_indices(n: int, split: Split) -> dict[str, NDArray[np.int64]]:
-    """Divide ``n`` rows into train, validation and test: disjoint, covering, each part in ascending order.
+def split_indices(
+    n: int, split: Split, groups: NDArray[Any] | None = None, order: NDArray[Any] | None = None
+) -> dict[str, NDArray[np.int64]]:
+    """Divide ``n`` rows into train, validation and test: disjoint, each part in ascending order.
 
-    A part whose fraction is above 0 gets at least one row; a fraction of 0 gives an empty part.
+    A part whose fraction is above 0 gets at least one row (or group); a fraction of 0 gives an empty part. All rows
+    are in one part, but for those in the gaps of a split by time.
+
+    Args:
+        n: Number of rows.
+        split: How they are divided.
+        groups: Number of the group of each row, for a split by groups.
+        order: Time of each row as an ascending number, for a split by time; equal times stay together.
 
     Raises:
-        InputError: There are fewer rows than parts.
+        InputError: There are fewer rows or groups than parts, or nobody knows the groups or times.
 
     Example:
         >>> {name: len(index) for name, index in split_indices(100, Split()).items()}
         {'train': 80, 'validation': 10, 'test': 10}
+        >>> parts = split_indices(6, Split(by="groups", validation=0.3, test=0), groups=np.array([0, 0, 1, 1, 2, 2]))
+        >>> {name: index.tolist() for name, index in parts.items()}
+        {'train': [2, 3, 4, 5], 'validation': [0, 1], 'test': []}
     """
+    if split.by == "rows":
+        found = _by_rows(n, split)
+    elif split.by == "groups":
+        found = _by_groups(_known(groups, n, split), split)
+    else:
+        found = _by_time(_known(order, n, split), split)
+    parts = {name: np.sort(found[name]).astype(np.int64) for name in ("train", "validation", "test")}
+    refuse_leaks(parts, split, groups if split.by == "groups" else order)
+    return parts
+
+
+def refuse_leaks(parts: dict[str, NDArray[np.int64]], split: Split, known: NDArray[Any] | None) -> None:
+    """Refuse parts that share a group, or of which a later one has earlier rows.
+
+    Raises:
+        InputError: They do.
+
+    Example:
+        >>> parts = {"train": np.array([0, 1]), "validation": np.array([2]), "test": np.array([], dtype=int)}
+        >>> refuse_leaks(parts, Split(by="groups", column="patient"), np.array([7, 8, 8]))
+        Traceback (most recent call last):
+        ...
+        senzai.core.errors.InputError: Parts must not share a group of 'patient', but train and validation share 1.
+    """
+    if split.by == "rows" or known is None:
+        return
+    names = [name for name in ("train", "validation", "test") if len(parts[name])]
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            a, b = known[parts[first]], known[parts[second]]
+            shared = len(np.intersect1d(a, b))
+            if split.by == "groups" and shared:
+                raise InputError(
+                    f"Parts must not share a group of {split.column!r}, but {first} and {second} share {shared}."
+                )
+            if split.by == "time" and a.max() >= b.min():
+                raise InputError(f"Rows of {first} must be earlier than those of {second}, but some are not.")
+
+
+def _known(values: NDArray[Any] | None, n: int, split: Split) -> NDArray[Any]:
+    if values is None or len(values) != n:
+        raise InputError(
+            f"Rows are divided by {split.by} of {split.column!r}, but these data have no such column. "
+            "Add it, or fit without that option."
+        )
+    return values
+
+
+def _need(n: int, split: Split, what: str) -> None:
     if n < split.needs:
         raise InputError(
-            f"Data to fit need at least {split.needs} rows, one for each of train, validation and test, but got {n}. "
+            f"Data to fit need at least {split.needs} {what}, one for each of train, validation and test, but got {n}. "
             "Give more rows, or set the options validation=0 and test=0."
         )
+
+
+def _by_rows(n: int, split: Split) -> dict[str, NDArray[Any]]:
+    _need(n, split, "rows")
     n_test = min(_part(n, split.test), n - 1 - (split.validation > 0))
     n_validation = min(_part(n, split.validation), n - 1 - n_test)
     order = permutation(n, split.seed)
-    cuts = {"test": order[:n_test], "validation": order[n_test : n_test + n_validation]}
-    parts: dict[str, NDArray[Any]] = {"train": order[n_test + n_validation :], **cuts}
-    return {name: np.sort(parts[name]) for name in ("train", "validation", "test")}
+    return {
+        "test": order[:n_test], "validation": order[n_test : n_test + n_validation],
+        "train": order[n_test + n_validation :],
+    }
+
+
+def _by_groups(groups: NDArray[Any], split: Split) -> dict[str, NDArray[Any]]:
+    """Whole groups, in a random order, go to the test and to validation until each has its share of the rows."""
+    codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)[1:]
+    _need(len(sizes), split, "groups")
+    order = permutation(len(sizes), split.seed)
+    taken, found, left = 0, {}, len(order) - 1
+    for name, fraction in (("test", split.test), ("validation", split.validation)):
+        wanted, count, rows = fraction * len(groups), 0, 0
+        spare = left - (name == "test" and split.validation > 0)
+        while fraction > 0 and count < spare and (count == 0 or rows + sizes[order[taken + count]] / 2 <= wanted):
+            rows += sizes[order[taken + count]]
+            count += 1
+        found[name] = np.flatnonzero(np.isin(codes, order[taken : taken + count]))
+        taken, left = taken + count, left - count
+    found["train"] = np.flatnonzero(np.isin(codes, order[taken:]))
+    return found
+
+
+def _by_time(order: NDArray[Any], split: Split) -> dict[str, NDArray[Any]]:
+    """The earliest rows train and the latest are the test; rows of one time are in one part, gaps in none."""
+    n = len(order)
+    _need(len(np.unique(order)), split, "different times")
+    rows = np.argsort(order, kind="stable")
+    ascending = order[rows]
+
+    def back(at: int) -> int:
+        """The first row of the time that the row at this place is of."""
+        return int(np.searchsorted(ascending, ascending[min(at, n - 1)])) if at < n else n
+
+    test = back(n - _part(n, split.test))
+    held = back(max(0, test - _part(n, split.validation) - split.gap * (split.test > 0)))
+    ends = {"train": held - split.gap * (split.validation > 0), "validation": test - split.gap * (split.test > 0)}
+    if split.validation == 0:
+        ends["train"] = ends["validation"]
+    found = {
+        "train": rows[: max(0, ends["train"])], "validation": rows[held : max(held, ends["validation"])],
+        "test": rows[test:],
+    }
+    if split.validation == 0:
+        found["validation"] = rows[:0]
+    shares = {"train": 1.0, "validation": split.validation, "test": split.test}
+    short = [name for name, share in shares.items() if share and not len(found[name])]
+    if short:
+        raise InputError(
+            f"A split by time needs rows in every part, but with gap={split.gap} nothing is left for {short[0]}. "
+            "Lower the gap, or hold out more."
+        )
+    return found
 
 
 def _part(n: int, fraction: float) -> int:
     return max(1, round(n * fraction)) if fraction > 0 else 0
+
+
+def marked(marks: Mapping[str, Any], split: Split, origin: str, n: int) -> dict[str, Any]:
+    """Return the groups or times of all rows, by which they are divided, where they came with the data.
+
+    Raises:
+        InputError: There is not one for each row.
+    """
+    if split.column is None or split.column not in marks:
+        return {}
+    values = np.asarray(marks[split.column])
+    if values.shape != (n,):
+        raise InputError(
+            f"There must be one of {split.column!r} for each of {n} rows of {origin}, but it has the shape "
+            f"{values.shape}. Give one per row."
+        )
+    if split.by == "groups":
+        return {"groups": numbered_groups(values)}
+    return {"order": numbered_times(values, split.column)}
+
+
+def numbered_groups(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the number of the group of each row; a row without one is a group of its own.
+
+    Example:
+        >>> numbered_groups(np.array(["a", None, "a", None], dtype=object)).tolist()
+        [0, 1, 0, 2]
+    """
+    import pandas as pd
+
+    codes, _ = pd.factorize(np.asarray(values))
+    alone = codes < 0
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(int(alone.sum()))
+    return np.asarray(codes, dtype=np.int64)
+
+
+def numbered_times(values: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Return times as ascending numbers, equal ones for equal times.
+
+    Raises:
+        InputError: A row has no time, or one that cannot be put in order.
+
+    Example:
+        >>> numbered_times(np.array(["2024-02-01", "2023-01-01", "2024-02-01"], dtype=object), "day").tolist()
+        [1, 0, 1]
+    """
+    import pandas as pd
+
+    series = pd.Series(np.asarray(values)).infer_objects()
+    try:
+        times = pd.to_datetime(series, utc=True) if series.dtype == object or str(series.dtype) == "str" else series
+        codes, _ = pd.factorize(times, sort=True)
+    except (ValueError, TypeError) as err:
+        raise InputError(f"Times must have an order, but values of {name!r} have none: {err}. Mend them.") from err
+    if (codes < 0).any():
+        raise InputError(
+            f"A split by time needs the time of every row, but {int((codes < 0).sum())} rows of {name!r} have none."
+        )
+    return np.asarray(codes, dtype=np.int64)

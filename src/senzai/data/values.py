@@ -11,6 +11,7 @@ import numpy as np
 from senzai.core.errors import InputError
 from senzai.core.later import Tensor, torch
 
+from .details import numbers_of
 from .facts import FLOAT32_MAX, Facts, grid_table, refuse_unusable
 from .rows import Array
 from .schema import Schema, Values
@@ -156,8 +157,7 @@ def encode(x: Array, schema: Schema, *, start: int = 0) -> tuple[Tensor, Tensor 
         >>> encode(np.array([[True, False]]), schema)[0]
         tensor([[1, 0]], dtype=torch.uint8)
     """
-    missing = str(schema.options.get("missing", "error"))
-    refuse_unusable(x, start=start, columns=_names(x, schema), missing=missing)
+    refuse_unusable(x, start=start, columns=_names(x, schema), missing=numbers_of(schema).missing)
     target = model_dtype(schema)
     if x.dtype == np.uint8 and schema.n_levels == 256 and schema.value_scale == 1:
         return torch.from_numpy(np.array(x)), None
@@ -175,7 +175,7 @@ def _names(x: Array, schema: Schema) -> tuple[str | int, ...] | None:
 
 def _counted(x: Array, schema: Schema) -> Array:
     """Count far-off features from where the schema says, before 32-bit numbers round them."""
-    offset = schema.options.get("offset")
+    offset = numbers_of(schema).offset
     return x.astype(np.float64) - np.asarray(offset) if offset else x
 
 
@@ -235,16 +235,16 @@ def decode(x: Array, schema: Schema, *, soft: bool = False) -> Array:
     dtype = user_dtype(schema.dtype)
     if not soft and x.dtype == np.uint8 == dtype and schema.value_scale == 1:
         return np.minimum(x, np.uint8((schema.n_levels or 256) - 1))
-    grid = schema.options.get("grid")
+    grid = numbers_of(schema).grid
     if grid and not soft and dtype.kind == "f":
         codes = x if x.dtype == np.uint8 else np.clip(np.rint(x), 0, 255).astype(np.uint8)
-        return np.asarray(grid_table(str(grid), dtype.name)[codes])
+        return np.asarray(grid_table(grid, dtype.name)[codes])
     v = x.astype(np.float64)
     if not soft and is_discrete(schema):
         v = np.clip(np.rint(v), 0, np.inf if schema.n_levels is None else schema.n_levels - 1)
     v = in_units(v, schema)
     if not soft:
-        v = rounded(v, schema.options.get("decimals"))
+        v = rounded(v, numbers_of(schema).decimals)
     return cast(v, np.dtype(np.float32) if soft and dtype.kind != "f" else dtype)
 
 
@@ -258,7 +258,7 @@ def in_units(v: Array, schema: Schema) -> Array:
     scale = schema.value_scale
     inverse = round(1 / scale)
     v = v * inverse if inverse >= 1 and abs(1 / scale - inverse) < 1e-9 else v / scale
-    offset = schema.options.get("offset")
+    offset = numbers_of(schema).offset
     return v + np.asarray(offset) if offset else v
 
 

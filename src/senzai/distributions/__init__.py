@@ -23,6 +23,7 @@ from .codes import BitCode as BitCode
 from .codes import BitCodeFamily as BitCodeFamily
 from .codes import ClassCode as ClassCode
 from .codes import ClassCodeFamily as ClassCodeFamily
+from .columns import Mixed as Mixed
 from .continuous import LaplaceFamily as LaplaceFamily
 from .continuous import NormalFamily as NormalFamily
 from .continuous import NormalFixedFamily as NormalFixedFamily
@@ -50,17 +51,19 @@ from .logistic import DiscretisedLogistic as DiscretisedLogistic
 from .logistic import DiscretisedLogisticFamily as DiscretisedLogisticFamily
 from .logistic import DiscretisedLogisticMixture as DiscretisedLogisticMixture
 from .logistic import DiscretisedLogisticMixtureFamily as DiscretisedLogisticMixtureFamily
-from .mixed import Mixed as Mixed
 from .mixed import MixedFamily as MixedFamily
+from .modalities import Modalities as Modalities
 from .ops import Observed as Observed
 from .ops import closed as closed
 from .ops import draw as draw
 from .ops import draw_scored as draw_scored
 from .ops import elementwise as elementwise
+from .ops import expected as expected
 from .ops import factorised as factorised
 from .ops import factors as factors
 from .ops import marginal as marginal
 from .ops import point as point
+from .ops import prefix as prefix
 from .ops import stand_in as stand_in
 from .simplex import DirichletFamily as DirichletFamily
 from .simplex import LogisticNormal as LogisticNormal
@@ -73,5 +76,6 @@ from .sphere import VonMisesFisherFamily as VonMisesFisherFamily
 from .steps import Steps as Steps
 from .unfold import unfold as unfold
 from .unscored import Unscored as Unscored
+from .within import within as within
 from .zero_inflated import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from .zero_inflated import ZeroInflatedNegativeBinomialFamily as ZeroInflatedNegativeBinomialFamily

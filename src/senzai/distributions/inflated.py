@@ -14,8 +14,25 @@ from senzai.core.random import Noise, current_noise
 from .bases import open_uniform
 from .ops import Shape, _draw, stand_in
 
-NEAR = 1e-4
+NEAR = 1e-6
 """Numbers so near to the value are the value."""
+
+
+def inflated_log_prob(value: Tensor, inner: Tensor, gate: Tensor, at: Tensor, discrete: bool | Tensor) -> Tensor:
+    """Log probability at the value, log density elsewhere.
+
+    Args:
+        value: What is scored, ``(*batch,)``.
+        inner: Its log density under the inner distribution, same shape.
+        gate: Log odds of the value with a probability of its own, same shape.
+        at: That value, ``(d,)``.
+        discrete: Whether the inner distribution can give the value too; for all, or one answer for each of ``d``.
+    """
+    own, rest = F.logsigmoid(gate), F.logsigmoid(-gate) + inner
+    there = own if discrete is False else torch.logaddexp(own, rest)
+    if isinstance(discrete, Tensor):
+        there = torch.where(discrete, there, own)
+    return torch.where((value - at).abs() < NEAR, there, rest)
 
 
 @final
@@ -57,9 +74,7 @@ class Inflated(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability at the value, log density elsewhere, elementwise."""
-        own, rest = F.logsigmoid(self.gate), F.logsigmoid(-self.gate) + self.inner.log_prob(value)
-        there = torch.logaddexp(own, rest) if self.discrete else own
-        return torch.where((value - self.at).abs() < NEAR, there, rest)
+        return inflated_log_prob(value, self.inner.log_prob(value), self.gate, self.at, self.discrete)
 
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
         """Draw from the inner distribution, and put the value in its place as often as it should be."""

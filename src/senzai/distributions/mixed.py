@@ -1,4 +1,4 @@
-"""Columns of different types side by side: each with its own distribution, all in one tensor of numbers."""
+"""The family of tables: columns of different types, each with its own distribution."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, Normal, constraints
+from torch.distributions import Bernoulli, Categorical, Distribution, Normal
 
 from senzai.core.errors import SettingError
 from senzai.core.examples import example
-from senzai.core.random import Noise
 from senzai.core.spec import part
 
+from .columns import Groups, Mixed, taken
 from .counts import LOG_DISPERSION_LIMIT, LOG_MEAN_LIMIT, NegativeBinomial, log_count, log_dispersion_of
 from .family import Family, Support, Unit, over_event, weighted_mean
 from .inflated import NEAR, Inflated
@@ -29,137 +29,13 @@ from .numeric import (
     tame,
     weighted_moments,
 )
-from .ops import Shape, _draw, point, stand_in
+from .side_by_side import SideBySide, side_by_side
 from .steps import WIDE, Steps
 
 SORTS = ("normal", "student_t", "steps", "count", "binary", "category")
 """How a column can be distributed; a column's raw numbers are, in this order of sorts, side by side."""
 
 
-# --- distribution ---------------------------------------------------------------------------------------------------
-@final
-class Mixed(Distribution):
-    r"""Independent columns, groups of which share a type of distribution.
-
-    .. math:: \log p(x) = \sum_g \sum_{j \in g} \log p_g(x_j)
-
-    Positions of categories and steps are stored as numbers. The distribution has an empty event; make it one row's
-    with ``Independent(mixed, 1)``.
-
-    Args:
-        groups: Columns of each group, ``(d_g,)``, with their elementwise distribution of shape ``(*lead, d_g)``.
-        back: For each column, its place when the groups stand one after the other, ``(d,)``.
-
-    Example:
-        >>> p = Mixed([(torch.tensor([1]), Bernoulli(logits=torch.zeros(3, 1))),
-        ...            (torch.tensor([0]), Normal(torch.zeros(3, 1), 1.0))], torch.tensor([1, 0]))
-        >>> p.log_prob(torch.tensor([0.0, 1.0]))[0]
-        tensor([-0.9189, -0.6931])
-    """
-
-    has_rsample = False
-    support = constraints.real
-
-    def __init__(self, groups: list[tuple[Tensor, Distribution]], back: Tensor) -> None:
-        self.groups, self.back = groups, back
-        lead = groups[0][1].batch_shape[:-1]
-        super().__init__(torch.Size((*lead, len(back))), validate_args=False)
-
-    @property
-    def arg_constraints(self) -> dict[str, constraints.Constraint]:
-        """Nothing: the groups have their own."""
-        return {}
-
-    def _join(self, parts: list[Tensor]) -> Tensor:
-        return taken(parts[0] if len(parts) == 1 else torch.cat(parts, -1), self.back)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log density or probability of each entry."""
-        value = value.to(_precision(self.groups[0][1]))
-        found = [p.log_prob(taken(value, columns)) for columns, p in self.groups]
-        return self._join(found)
-
-    def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
-        """Draw every group from the same noise, one after the other."""
-        like = _precision(self.groups[0][1])
-        with torch.no_grad():
-            return self._join([_draw(p, shape, noise).to(like) for _, p in self.groups])
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw without gradient, with the ambient noise."""
-        from senzai.core.random import current_noise
-
-        return self.from_noise(tuple(sample_shape), current_noise())
-
-    @property
-    def mean(self) -> Tensor:
-        """Not defined: categories have none. See :attr:`mode`."""
-        raise NotImplementedError
-
-    @property
-    def mode(self) -> Tensor:
-        """What stands for each entry: the mean of numbers, the median of steps, the likeliest category."""
-        like = _precision(self.groups[0][1])
-        return self._join([_representative(p).to(like) for _, p in self.groups])
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Mixed:
-        """Return the same distribution with a larger batch shape."""
-        lead = tuple(batch_shape)[:-1]
-        return Mixed([(c, p.expand((*lead, len(c)))) for c, p in self.groups], self.back)
-
-
-def taken(x: Tensor, places: Tensor) -> Tensor:
-    """Return the entries at some places of the last dimension; where they lie side by side, as a view, not a copy."""
-    run = _run(places)
-    return x.index_select(-1, places) if run is None else x.narrow(-1, *run)
-
-
-def _run(places: Tensor) -> tuple[int, int] | None:
-    """Return first place and length of places that follow each other; found once for each tensor of places."""
-    known: tuple[int, int] | bool | None = getattr(places, "_run", False)
-    if isinstance(known, bool):
-        first, n = int(places[0]), len(places)
-        known = (first, n) if torch.equal(places, torch.arange(first, first + n, device=places.device)) else None
-        places._run = known  # type: ignore[attr-defined]  # kept with the tensor it is about
-    return known
-
-
-def _representative(p: Distribution) -> Tensor:
-    if isinstance(p, Bernoulli):
-        return (p.logits > 0).to(p.logits.dtype)
-    if isinstance(p, Inflated):
-        return torch.where(p.gate > 0, p.at.to(p.gate), _representative(p.inner).to(p.gate))
-    return p.mode if isinstance(p, Steps | Categorical) else point_of_numbers(p)
-
-
-def point_of_numbers(p: Distribution) -> Tensor:
-    """Return the mean, or where there is none the mode."""
-    mean = p.mean
-    return torch.where(torch.isfinite(mean), mean, p.mode)
-
-
-def _precision(p: Distribution) -> torch.dtype:
-    p = p.inner if isinstance(p, Inflated) else p
-    first = p.logits if isinstance(p, Bernoulli | Categorical) else getattr(p, "loc", getattr(p, "log_mean", None))
-    return torch.float32 if first is None else first.dtype
-
-
-@_draw.register(Mixed)
-def _(p: Mixed, shape: Shape, noise: Noise) -> Tensor:
-    return p.from_noise(shape, noise)
-
-
-@point.register(Mixed)
-def _(p: Mixed) -> Tensor:
-    return p.mode
-
-
-@stand_in.register(Mixed)
-def _(p: Mixed) -> Tensor:
-    return torch.zeros(p.batch_shape, device=p.back.device)
-
-
-# --- family ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Layout:
     """Where the columns of one group are, and where their raw numbers.
@@ -182,6 +58,16 @@ class Layout:
         """Return the same on a device."""
         real, spike = (None if t is None else t.to(device) for t in (self.real, self.spike))
         return Layout(self.sort, self.columns.to(device), self.raw.to(device), real, spike)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What a family knows about its columns, on one device and in one precision."""
+
+    layouts: tuple[Layout, ...]
+    cuts: list[Tensor | None]
+    back: Tensor
+    order: SideBySide
 
 
 N_RAW = {"normal": 2, "student_t": 3, "steps": 2, "count": 2, "binary": 1}
@@ -304,20 +190,31 @@ class MixedFamily(Family):
         return dict(zip(stepped, self.cuts, strict=True))
 
     @cached_property
-    def _placed(self) -> dict[Any, Any]:
+    def _placed(self) -> dict[Any, Placed]:
         return {}
 
-    def _on(self, like: Tensor) -> tuple[tuple[Layout, ...], list[Tensor | None], Tensor]:
-        """Return layouts, cut points and the way back where ``like`` is and in its precision, made once."""
+    def _on(self, like: Tensor) -> Placed:
+        """Return what is known about columns where ``like`` is and in its precision, made once."""
         device, key = like.device, (like.device, like.dtype)
         if key not in self._placed:
             cuts = [self.table_of_cuts(g.columns.tolist()) if g.sort == "steps" else None for g in self.layouts]
-            self._placed[key] = (
+            self._placed[key] = Placed(
                 tuple(g.to(device) for g in self.layouts), [None if c is None else c.to(like) for c in cuts],
-                self.back.to(device),
+                self.back.to(device), self.order.to(like),
             )
-        placed: tuple[tuple[Layout, ...], list[Tensor | None], Tensor] = self._placed[key]
-        return placed
+        return self._placed[key]
+
+    @cached_property
+    def order(self) -> SideBySide:
+        """How columns are scored together."""
+        stepped = [i for i, sort in enumerate(self.sorts) if sort == "steps"]
+        cuts = self.table_of_cuts(stepped) if stepped else torch.zeros(0, 0, dtype=torch.float64)
+        spikes = self.spikes or (None,) * len(self.sorts)
+        return side_by_side(self.sorts, self.sizes, self.widths, spikes, cuts, floor=self.floor)
+
+    def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
+        """Return the log density of each column of ``x``, ``(*lead, d)``, given raw numbers ``(*lead, n)``."""
+        return self._on(raw).order.log_prob(raw, x)
 
     def table_of_cuts(self, columns: list[int]) -> Tensor:
         """Return the cut points of some columns of steps, ``(d, longest)``, filled up out of reach."""
@@ -329,12 +226,16 @@ class MixedFamily(Family):
     # --- distribution -----------------------------------------------------------------------------------------------
     def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
         """Return independent columns."""
-        layouts, cuts, back = self._on(raw)
-        groups = []
-        for g, cut in zip(layouts, cuts, strict=True):
+        return over_event(Mixed.made(self, raw, self._on(raw).back), event)
+
+    def groups(self, raw: Tensor) -> Groups:
+        """Return the distribution of each group of columns."""
+        placed = self._on(raw)
+        found = []
+        for g, cut in zip(placed.layouts, placed.cuts, strict=True):
             numbers = taken(raw, g.raw.reshape(-1)).unflatten(-1, tuple(g.raw.shape))
-            groups.append((g.columns, self._group(g, numbers, cut)))
-        return over_event(Mixed(groups, back), event)
+            found.append((g.columns, self._group(g, numbers, cut)))
+        return found
 
     def _group(self, g: Layout, raw: Tensor, cuts: Tensor | None) -> Distribution:
         if g.spike is not None:

@@ -78,7 +78,7 @@ class VAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is publ
         Raises:
             InputError: scikit-learn finds a fault in the data.
         """
-        like_table = is_table(X) if reset else self.run_.schema.kind == "table" and hasattr(X, "columns")
+        like_table = is_table(X) if reset else self._framed and hasattr(X, "columns")
         finite: Any = "allow-nan" if self._allow_nan else True
         try:
             if like_table:
@@ -109,7 +109,7 @@ class VAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is publ
 
     def _fit_run(self, X: Any, **more: Any) -> Run:
         """Train on checked data."""
-        table = is_table(X)
+        table = self._framed = is_table(X)
         n = len(X)
         if n < 2:
             raise InputError(f"Training needs at least 2 rows, but got n_samples = {n}, 1 sample. Give more data.")
@@ -153,11 +153,12 @@ class VAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is publ
             return self.fit(X, y)
         data = self._checked(X, reset=False)
         run: Run = self.run_
-        run.model.float()  # as it was trained; nothing is lost on the way
-        try:
-            more = train_on(run, _as_floats(data), steps=self.steps or 100, seed=self._seed())
-        finally:
-            run.model.double()
+        with run.lock:
+            run.model.float()  # as it was trained; nothing is lost on the way
+            try:
+                more = train_on(run, _as_floats(data), steps=self.steps or 100, seed=self._seed())
+            finally:
+                run.model.double()
         self._keep(_exact(more))
         return self
 

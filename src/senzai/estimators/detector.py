@@ -23,9 +23,9 @@ LEAST_HELD = 5
 class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-learn: untyped
     r"""Finds rows that are unlike the others.
 
-    As in scikit-learn, ``score_samples`` and ``decision_function`` are *lower* for stranger rows and ``predict`` gives
-    -1 for them; ``decision_scores_`` and ``labels_`` of the training rows are PyOD's: higher is stranger, 1 is an
-    anomaly.
+    As in scikit-learn, ``score_samples`` and ``decision_function`` are *lower* for more anomalous rows and ``predict``
+    gives -1 for them; ``decision_scores_`` and ``labels_`` of the training rows are PyOD's: higher is more anomalous, 1
+    is an anomaly.
 
     Args:
         recipe: Name of a recipe.
@@ -36,7 +36,7 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
         **more: As for :class:`VAEEstimator`.
 
     Attributes:
-        decision_scores_: Scores of the training rows, higher is stranger.
+        decision_scores_: Scores of the training rows, higher is more anomalous.
         threshold_: Score above which a row is flagged.
         offset_: Minus the threshold: ``decision_function = score_samples - offset_``.
         labels_: 1 for flagged training rows, else 0.
@@ -97,7 +97,7 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
         held = self._kept.get("held")
         judged = self._kept["all"] if held is None or len(held.rows) < LEAST_HELD else held
         model = latent_model(self.run_.model)
-        units = units_of(model, dataset.schema.table)
+        units = units_of(model, dataset.schema)
         self.run_.reference = make_reference(model, self._kept["train"].rows, judged.rows, units=units, k=self.k)
         self.decision_scores_ = self._strangeness(dataset.batch())
 
@@ -112,7 +112,7 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
         return found.values.double().numpy()
 
     def score_samples(self, X: Any) -> Any:
-        """Return minus the score of each row: lower is stranger, ``(n,)``."""
+        """Return minus the score of each row: lower is more anomalous, ``(n,)``."""
         return -self._strangeness(self._opened(X).batch())
 
     def decision_function(self, X: Any) -> Any:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent
 
-from ..data.column import Column, Table
-from ..data.table.codec import decode as decode_column
+from ..data import KINDS, Features, Schema
 from ..distributions import MixedFamily
-from ..distributions.mixed import Mixed
+from ..distributions.columns import Mixed
 from ..distributions.ops import expected
 from ..models.base import LatentModel, Latents
 from ..models.modes import judging
@@ -61,25 +60,28 @@ class Change:
         return found
 
 
-def along(model: LatentModel, z: Latents, c: Tensor | None, table: Table, *, most: int | None = None) -> list[Change]:
+def along(
+    model: LatentModel, z: Latents, c: Tensor | None, schema: Schema, *, most: int | None = None
+) -> list[Change]:
     """Return the columns that change along latents of one row, those that change most first.
 
     Args:
-        model: Trained model of a table.
+        model: Trained model of rows with features.
         z: Latents of every step, ``(steps, *event)`` per group.
         c: Their condition.
-        table: The columns.
+        schema: What the rows are.
         most: At most so many columns.
     """
     family = getattr(getattr(model, "likelihood", None), "family", None)
-    if not isinstance(family, MixedFamily):
+    features = KINDS[schema.kind].features(schema)
+    if features is None or not isinstance(family, MixedFamily):
         return []
     with judging(model):
         p = model.generate(z, c)
         x = expected(p).double()
     size, sure = measured(p, x, family)
-    order = [int(j) for j in np.argsort(-size, kind="stable") if size[j] > LEAST and j < len(table.modelled)]
-    return [_change(x[:, j].numpy(), table.modelled[j], table, float(size[j]), sure.get(j)) for j in order[:most]]
+    order = [int(j) for j in np.argsort(-size, kind="stable") if size[j] > LEAST and j < len(features.names)]
+    return [_change(x[:, j].numpy(), j, features, float(size[j]), sure.get(j)) for j in order[:most]]
 
 
 def measured(p: Distribution, x: Tensor, family: MixedFamily) -> tuple[NDArray[np.float64], dict[int, Tensor]]:
@@ -99,7 +101,7 @@ def measured(p: Distribution, x: Tensor, family: MixedFamily) -> tuple[NDArray[n
     return size, sure
 
 
-def _change(codes: NDArray[np.float64], column: Column, table: Table, size: float, sure: Tensor | None) -> Change:
-    values = decode_column(codes, column, table).astype(object).tolist()
+def _change(codes: NDArray[np.float64], j: int, features: Features, size: float, sure: Tensor | None) -> Change:
+    values = features.decode(j, codes)
     plain = tuple(v.isoformat() if hasattr(v, "isoformat") else v for v in values)
-    return Change(column.name, size, plain, None if sure is None else tuple(sure.tolist()))
+    return Change(features.names[j], size, plain, None if sure is None else tuple(sure.tolist()))

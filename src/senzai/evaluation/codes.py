@@ -25,7 +25,7 @@ def code_figures(model: LatentModel, batch: Batch, *, rate: float) -> dict[str, 
         rate: Mean rate in nats.
 
     Returns:
-        ``code_perplexity`` (mean over lists), ``codes_used`` (share of all codes that stand anywhere), ``n_codes``
+        ``code_perplexity`` (mean over lists), ``codes_used`` (share of all codes in use), ``n_codes``
         (length of a list), ``n_places`` (codes of a row), ``code_bits`` (the rate in bits), ``code_bits_uniform`` (if
         all codes were alike), and the first two for each list in ``code_books``.
     """

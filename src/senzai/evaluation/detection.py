@@ -83,7 +83,7 @@ def detection(
     """All rankings of a score against labels, with bootstrap errors and 95 % intervals.
 
     Args:
-        scores: Higher is stranger, ``(N,)``.
+        scores: Higher is more anomalous, ``(N,)``.
         labels: 1 for anomalies, 0 for normal rows.
         k: Rows that one would look at; by default as many as there are anomalies.
         seed: Seed of the bootstrap, which draws anomalies and normal rows apart.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.quiet import quiet
 from .probes import halves
 from .results import HALVES, Figure, Floats, Ints, halving
 
@@ -264,7 +264,6 @@ def _predictability(code: Floats, factor: Ints, fit: Ints, judge: Ints, continuo
     from sklearn.svm import LinearSVC
 
     scaled = ((code - code[fit].mean()) / max(code[fit].std(), 1e-12))[:, None]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a latent that says nothing converges slowly; its accuracy is what counts
+    with quiet():  # a latent that says nothing converges slowly; its accuracy is what counts
         classifier = LinearSVC(C=0.01, class_weight="balanced", dual=False).fit(scaled[fit], factor[fit])
     return float((classifier.predict(scaled[judge]) == factor[judge]).mean())

@@ -1,4 +1,4 @@
-"""All figures of a model on some data, as plain numbers with their errors and a word on how far to trust them."""
+"""All figures of a model on some data, as plain numbers with their errors and notes on their limits."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def _class_figures(model: Generative, batch: Batch) -> dict[str, Any]:
 
 def _step_figures(batch: Batch, split: Split, estimate: LikelihoodEstimate, volume: Tensor | float) -> dict[str, Any]:
     """Nats per step of sequences: all nats over all steps, as sequence models are compared."""
-    if batch.lengths is None:
+    if batch.lengths is None or isinstance(batch.lengths, dict):  # steps of several modalities do not add up
         return {}
     steps = batch.lengths.double()
     nats, se = ratio_of_means(-(estimate.per_row + volume), steps)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from math import log, sqrt
 from typing import Any, Literal
 
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.quiet import quiet
 from .results import Figure, Floats, Ints, bootstrap, halving, spread
 
 Probe = Literal["linear", "knn", "forest"]
@@ -115,8 +115,7 @@ def clustering(
 
     check_rows(codes, labels)
     k = n_clusters or len(np.unique(labels))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer distinct codes than clusters: the agreement shows it
+    with quiet():  # fewer distinct codes than clusters: the agreement shows it
         found = KMeans(k, n_init=restarts, random_state=seed).fit_predict(codes)
     figures = {}
     for name, score in (("ari", adjusted_rand_score), ("nmi", normalized_mutual_info_score)):

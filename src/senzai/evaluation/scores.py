@@ -1,4 +1,4 @@
-r"""Scores of strangeness, higher is stranger, each with shares of the features that add up to it.
+r"""Anomaly scores, higher is more anomalous, each with shares of the features that add up to it.
 
 No single score is best everywhere; ``auto`` asks of several how rare theirs is among rows that were held out.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ class Scores:
     """Scores of rows.
 
     Args:
-        values: One per row, ``(N,)``; higher is stranger.
+        values: One per row, ``(N,)``; higher is more anomalous.
         shares: Share of each feature, and last that of the latent code, ``(N, d + 1)``; they add up to the score.
     """
 
@@ -135,9 +136,13 @@ class Reference:
             )
         k, seed = (int(v) for v in tensors["draws"])
         return cls(
-            tensors["inputs"], tensors["residuals"], tensors["owner"], tensors["spread"], Batch(**rows), (k, seed),
+            tensors["inputs"], tensors["residuals"], tensors["owner"], tensors["spread"], _batch(rows), (k, seed),
             Units(**units) if units else None, held,
         )
+
+
+def _batch(rows: dict[str, Any]) -> Batch:
+    return Batch(**rows)
 
 
 def make_reference(

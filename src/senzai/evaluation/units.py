@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.column import Column, Table
+from ..data import KINDS, Schema
+from ..data.features import Scale
 from ..distributions import MixedFamily
 from ..models.base import LatentModel
 from ..parts.likelihoods.decoded import Likelihood
@@ -50,22 +51,22 @@ class Units:
         return (low + share * (high - low) + beyond).T.to(x.dtype)
 
 
-def units_of(model: LatentModel, table: Table | None) -> Units | None:
-    """Return the map of the vectors of a table's rows, or that of real numbers to multiples of their spread.
+def units_of(model: LatentModel, schema: Schema) -> Units | None:
+    """Return the map of the vectors of rows with features, or that of real numbers to multiples of their spread.
 
     ``None`` where there are no units: bits, levels, counts.
     """
     likelihood = getattr(model, "likelihood", None)
     family = getattr(likelihood, "family", None)
-    if table is None and isinstance(likelihood, Likelihood) and likelihood.family.has_unit:
+    features = KINDS[schema.kind].features(schema)
+    if features is None and isinstance(likelihood, Likelihood) and likelihood.family.has_unit:
         shift, scale = likelihood.shift.flatten(), likelihood.scale.flatten()
         return Units(torch.stack([shift, shift + scale], 1), torch.tensor([0.0, 1.0]).expand(len(shift), 2))
-    if table is None or not isinstance(family, MixedFamily):
+    if features is None or not isinstance(family, MixedFamily):
         return None
     _, owner = vectors(family, torch.zeros(1, len(family.sorts)), None)
     cuts = iter(family.cuts)
-    maps = [_map(c, next(cuts) if c.sort == "steps" else ()) for c in table.modelled]
-    maps += [_SAME] * (len(family.sorts) - len(maps))
+    maps = [_map(features.scale(j), next(cuts) if s == "steps" else ()) for j, s in enumerate(family.sorts)]
     longest = max(len(model) for model, _ in maps)
     ours, theirs = (
         torch.from_numpy(np.stack([np.pad(m[i], (0, longest - len(m[i])), mode="edge") for m in maps])) for i in (0, 1)
@@ -76,19 +77,12 @@ def units_of(model: LatentModel, table: Table | None) -> Units | None:
 _SAME = (np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
 
 
-def _map(column: Column, cuts: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return numbers of the model and of the data for a column; the same where it has no numbers of its own."""
-    if column.sort == "steps" and not any(isinstance(v, str | bool) for v in column.levels):
-        model, data = middles(cuts).double().numpy(), np.array(column.levels, dtype=np.float64)
-        weight = np.array(column.shares)
-    elif column.transform == "quantile" and len(column.knots) > 1:
-        model, data = np.array(column.places), np.array(column.knots)
-        if column.spike is not None and column.spike_value is not None:
-            at = int(np.searchsorted(model, column.spike))
-            model, data = np.insert(model, at, column.spike), np.insert(data, at, column.spike_value)
-        weight = np.ones(len(data))
-    else:
+def _map(scale: Scale | None, cuts: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers of the model and of the data for a feature; the same where it has no numbers of its own."""
+    if scale is None:
         return _SAME
+    model = middles(cuts).double().numpy() if scale.model is None else scale.model
+    data, weight = scale.data, scale.weight
     model, first = np.unique(model, return_index=True)
     data, weight = data[first], weight[first]
     mean = np.average(data, weights=weight)

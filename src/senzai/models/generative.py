@@ -10,8 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..core.batch import Batch
-from ..nn.inputs import DataInitialised
+from ..core.batch import Batch, Data
+from ..nn.inputs import initialise_all
 
 
 class Generative(nn.Module, ABC):
@@ -36,8 +36,8 @@ class Generative(nn.Module, ABC):
     @abstractmethod
     def simulate(
         self, n: int, c: Tensor | None = None, *, temperature: float = 1.0, noise: bool = True
-    ) -> Tensor:
-        """Draw ``n`` rows from the model, ``(n, *event)``.
+    ) -> Data:
+        """Draw ``n`` rows from the model, ``(n, *event)``; of several modalities, one such tensor for each.
 
         Args:
             n: How many.
@@ -112,9 +112,7 @@ class Generative(nn.Module, ABC):
 
     def initialise(self, batch: Batch) -> None:
         """Let every data-initialised module look at ``batch``, once, before training."""
-        for module in self.modules():
-            if isinstance(module, DataInitialised):
-                module.initialise(batch)
+        initialise_all(batch, self)
 
     def surfaces(self) -> dict[str, nn.Module]:
         """Return modules that take tensors and give tensors, for use outside of this library, by name."""

@@ -20,8 +20,11 @@ class EncoderSurface(nn.Module):
         model: Whose inference it is.
 
     Example:
+        >>> from senzai.data.proposal import Choice, Proposal
         >>> from senzai.recipes import Frame, build
-        >>> model, _ = build("vae", Frame((5,), "normal", settings={"n_latent": 2, "hidden": (8,)}))
+        >>> from senzai.recipes.settings import Settings
+        >>> frame = Frame((5,), Proposal(likelihood=Choice("normal")), settings=Settings({"n_latent": 2, "hidden": 8}))
+        >>> model, _ = build("vae", frame)
         >>> model.surfaces()["encoder"](torch.zeros(3, 5)).shape, model.surfaces()["decoder"](torch.zeros(3, 2)).shape
         (torch.Size([3, 2]), torch.Size([3, 5]))
     """

@@ -16,6 +16,8 @@ from .layers import ACTIVATIONS, NORMS, check_dropout, halves, hidden_layers, in
 from .products import Linear
 
 CODED = ("category", "binary")
+FEW = 256
+"""Values of all categories together up to which multiplying by ones and zeros is quicker than looking them up."""
 
 
 @final
@@ -36,6 +38,7 @@ class TableInputs(DataInitialised):
     counts: Tensor
     stepped: Tensor
     middles: Tensor
+    first: Tensor
 
     def __init__(self, sorts: tuple[str, ...], cuts: tuple[tuple[float, ...], ...]) -> None:
         super().__init__()
@@ -45,7 +48,9 @@ class TableInputs(DataInitialised):
         self.has_counts = "count" in sorts
         at = [k for k, i in enumerate(places) if sorts[i] == "steps"]
         self.register_buffer("stepped", torch.tensor(at, dtype=torch.long), persistent=False)
-        self.register_buffer("middles", _middles(cuts), persistent=False)
+        middles = _middles(cuts)
+        self.register_buffer("middles", middles, persistent=False)
+        self.register_buffer("first", torch.arange(len(cuts)) * middles.shape[1], persistent=False)
         self.register_buffer("shift", torch.zeros(len(places)))
         self.register_buffer("scale", torch.ones(len(places)))
 
@@ -62,20 +67,19 @@ class TableInputs(DataInitialised):
         """Return the numbers before they are standardised, zero where not observed."""
         v = x.index_select(1, self.numbers)
         if mask is not None:
-            v = torch.where(mask, v, torch.zeros_like(v))
+            v = torch.where(mask, v, 0.0)
         if self.has_counts:
             v = torch.where(self.counts, torch.log1p(v.clamp_min(0)), v)
         if len(self.stepped):
-            codes = v.index_select(1, self.stepped).long().clamp(0, self.middles.shape[1] - 1)
-            columns = torch.arange(len(self.stepped), device=x.device)
-            v = v.index_copy(1, self.stepped, self.middles[columns, codes].to(v.dtype))
+            codes = v.index_select(1, self.stepped).long().clamp(0, self.middles.shape[1] - 1) + self.first
+            v = v.index_copy(1, self.stepped, self.middles.take(codes).to(v.dtype))
         return v
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return ``(B, n_numbers)`` in single precision."""
         seen = None if mask is None else mask.index_select(1, self.numbers)
         out = ((self.plain(x, seen) - self.shift) / self.scale).to(self.shift.dtype)
-        return out if seen is None else torch.where(seen, out, torch.zeros_like(out))
+        return out if seen is None else torch.where(seen, out, 0.0)
 
 
 def _middles(cuts: tuple[tuple[float, ...], ...]) -> Tensor:
@@ -117,7 +121,7 @@ class TableEncoder(Encoder):
 
     start: Tensor
     codes: Tensor
-    size: Tensor
+    last: Tensor
 
     def __init__(
         self,
@@ -142,7 +146,7 @@ class TableEncoder(Encoder):
         coded = [i for i, s in enumerate(sorts) if s in CODED]
         counts = [max(2, sizes[i]) for i in coded]
         self.register_buffer("codes", torch.tensor(coded, dtype=torch.long), persistent=False)
-        self.register_buffer("size", torch.tensor(counts, dtype=torch.long), persistent=False)
+        self.register_buffer("last", torch.tensor(counts, dtype=torch.long) - 1, persistent=False)
         self.register_buffer("start", torch.tensor([0, *counts]).cumsum(0)[:-1], persistent=False)
         wide = hidden[0] * halves(activation)
         n_in = len(self.inputs.numbers) + (len(sorts) if masked else 0) + n_condition
@@ -183,9 +187,13 @@ class TableEncoder(Encoder):
         v = x.index_select(1, self.codes)
         seen = None if mask is None else mask.expand(x.shape).index_select(1, self.codes)
         if seen is not None:
-            v = torch.where(seen, v, torch.zeros_like(v))
-        index = torch.minimum(v.long().clamp_min(0), self.size - 1) + self.start
+            v = torch.where(seen, v, 0.0)
+        index = torch.minimum(v.long().clamp_min(0), self.last) + self.start
         assert self.lookup is not None
-        weight = None if seen is None else seen.to(self.lookup.weight.dtype)
+        table = self.lookup.weight
+        weight = None if seen is None else seen.to(table.dtype)
+        if len(table) <= FEW and not torch.is_autocast_enabled(x.device.type):
+            hot = torch.zeros(len(x), len(table), dtype=table.dtype, device=table.device)
+            return hot.scatter(1, index, 1.0 if weight is None else weight) @ table
         found: Tensor = self.lookup(index, per_sample_weights=weight)
         return found

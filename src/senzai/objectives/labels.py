@@ -86,7 +86,7 @@ class SemiSupervisedBound(Objective):
 
     The bound alone teaches the classifier from unlabelled rows only: where the label is known q(y | x) does not enter.
 
-    With few labels a class may swallow another: its decoder learns to draw both. ``balance`` is the weight of
+    With few labels one class may take in another: its decoder learns to draw both. ``balance`` is the weight of
     :func:`imbalance`, which says what p(y) says of all rows together: that classes are equally frequent.
 
     Reference:
@@ -263,7 +263,7 @@ class Layerwise(Objective):
         assert isinstance(model, Stacked)
         with torch.no_grad():
             codes, _ = model.lower(batch, 1)
-        fixed = replace(batch, x=codes[0], mask=None, lengths=None, c=None)
+        fixed = replace(batch, x=codes[0], mask=None, lengths=None, present=None, c=None)
         bound = SemiSupervisedBound(alpha=self.alpha, balance=self.balance)
         return (bound if isinstance(model.upper, Classifies) else ELBO())(model.upper, fixed, step)
 

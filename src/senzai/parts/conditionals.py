@@ -54,7 +54,8 @@ class Conditional(AnyConditional):
         activation: One of ``senzai.nn.ACTIVATIONS``.
         dropout: Share of hidden units dropped in training.
         calm: Whether the last layer starts with a tenth of the usual weights, so that at first nearly the same is said
-            whatever is given: a level of latents that begins anywhere sends its neighbours gradients of any size.
+            whatever is given: a level of latents that starts with arbitrary values gives its neighbours gradients of
+            arbitrary size.
 
     Example:
         >>> from senzai.distributions import NormalFamily

@@ -12,25 +12,25 @@ from ..core.errors import UserError
 from ..core.random import forked
 from ..core.registry import Registry
 from ..core.spec import REGISTRIES, to_spec
-from .frame import PROVIDED, Frame
+from ..data.proposal import Choice, Proposal
+from .frame import Frame
+from .provided import PROVIDED
 from .registry import RECIPES, Recipe, build
 
 BY_DATA = "by data"
 _LABELS = {"n_classes": 3, "n_labelled": 50}
-_IMAGES = {"event": (1, 16, 16), "network": "conv"}
-_BITS = {"family": "bernoulli"}
-_SHAPES: tuple[Mapping[str, Any], ...] = (
-    {"event": (16,)}, {"event": (8, 4)}, _IMAGES, {"event": (16,), **_BITS}, {**_IMAGES, **_BITS},
-    {**_IMAGES, "event": (1, 64, 64), "family": "continuous_bernoulli"},
+_SHAPES = (
+    ((16,), "normal", "mlp"), ((8, 4), "normal", "mlp"), ((1, 16, 16), "normal", "conv"), ((16,), "bernoulli", "mlp"),
+    ((1, 16, 16), "bernoulli", "conv"), ((1, 64, 64), "continuous_bernoulli", "conv"),
 )
 PROBES: tuple[Mapping[str, Any], ...] = tuple(
-    {"family": "normal", **shape, **given}
+    {"event": event, "proposal": Proposal(likelihood=Choice(family), encoder=Choice(network)), **given}
     for given in ({}, _LABELS, {"n_condition": 3}, {**_LABELS, "n_condition": 3})
-    for shape in _SHAPES
+    for event, family, network in _SHAPES
 )
 """Data that a recipe may be made for, in the order of trying."""
 
-DECIDED = ("n_latent", "n_lower", "network", "hidden", "shared")
+DECIDED = ("n_latent", "n_lower", "network", "encoder", "decoder", "hidden", "shared")
 """Settings whose defaults follow from the data."""
 
 
@@ -59,7 +59,7 @@ def families(recipes: Registry[Recipe] = RECIPES) -> dict[str, list[Recipe]]:
         ['vae', 'beta-vae']
     """
     found: dict[str, list[Recipe]] = {}
-    plain_first = sorted(recipes.values(), key=lambda r: not r.make.__module__.endswith(".basic"))
+    plain_first = sorted(recipes.values(), key=lambda r: not str(r.make.__module__).endswith(".basic"))
     for r in plain_first:
         found.setdefault(family_of(r), []).append(r)
     return found
@@ -67,7 +67,7 @@ def families(recipes: Registry[Recipe] = RECIPES) -> dict[str, list[Recipe]]:
 
 def family_of(recipe: Recipe) -> str:
     """Return the first line of the file that a recipe is written in."""
-    module = inspect.getdoc(sys.modules[recipe.make.__module__]) or "Others"
+    module = inspect.getdoc(sys.modules.get(recipe.make.__module__)) or "Others"
     return module.splitlines()[0].rstrip(".")
 
 
@@ -83,22 +83,16 @@ def about(name: str) -> About:
         ('standard_normal', 'by data', 4.0)
     """
     recipe = RECIPES[name]
-    asked: dict[str, Any] = {}
-
-    class Asked(Frame):
-        def get(self, name: str, default: Any) -> Any:
-            asked.setdefault(name, default)
-            return super().get(name, default)
-
     for probe in PROBES:
-        asked.clear()
+        frame = Frame(n_rows=100, **probe)
         try:
             with forked(0):
-                model, objective = build(name, Asked(**{"n_rows": 100, **probe}))
+                model, objective = build(name, frame)
         except UserError:
             continue
         nodes = list(parts_of([to_spec(model), to_spec(objective)]))
-        asked |= {k: BY_DATA for k, v in asked.items() if k in DECIDED or (k, v) == ("likelihood", probe["family"])}
+        asked, proposed = frame.settings.asked, frame.proposal.likelihood.name
+        asked |= {k: BY_DATA for k, v in asked.items() if k in DECIDED or (k, v) == ("likelihood", proposed)}
         return About(recipe, family_of(recipe), _parts(nodes, asked), _settings(nodes, asked))
     return About(recipe, family_of(recipe), {}, {})
 

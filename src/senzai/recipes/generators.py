@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..core.errors import CombinationError
-from ..core.spec import registry
 from ..models import Explicit, Implicit
 from ..nn.layers import size_of
 from .frame import Frame
@@ -56,11 +55,10 @@ def need_numbers(frame: Frame, what: str, supports: tuple[str, ...]) -> None:
     Raises:
         CombinationError: The data are of another sort.
     """
-    support = registry("family")[frame.family].support
-    if support not in supports:
+    if frame.support not in supports:
         raise CombinationError(
-            f"{what} needs values that are {' or '.join(supports)}, but these are {support}. Use a recipe with a "
+            f"{what} needs values that are {' or '.join(supports)}, but these are {frame.support}. Use a recipe with a "
             "likelihood, such as vae, or say values=real if they are measurements."
         )
-    if frame.masked:
+    if frame.masked or frame.ragged:
         raise CombinationError(f"{what} needs whole rows, but some entries are missing. Use a recipe such as vae.")

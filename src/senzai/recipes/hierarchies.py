@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import prod
 
 from ..core.spec import make
+from ..data.proposal import Choice
 from ..models.flat import Flat
 from ..models.stacked import Stacked
 from ..models.top_down import TopDown
@@ -23,6 +24,7 @@ from .registry import Made, recipe
     "hvae-2",
     title="Two levels of latents, both seen by encoder and decoder",
     paper="Tomczak and Welling, VAE with a VampPrior, 2018, https://arxiv.org/abs/1705.07120",
+    settings=("n_lower",),
 )
 def hvae_2(frame: Frame) -> Made:
     """q(z2 | x) q(z1 | x, z2) against p(z2) p(z1 | z2) p(x | z1, z2); any prior may be on top."""
@@ -39,6 +41,7 @@ def hvae_2(frame: Frame) -> Made:
     "iwae-2",
     title="Two levels of latents, inferred from the bottom up, as in the importance-weighted autoencoder's paper",
     paper="Burda et al., Importance Weighted Autoencoders, 2016, https://arxiv.org/abs/1509.00519",
+    settings=("n_lower",),
 )
 def iwae_2(frame: Frame) -> Made:
     """q(z1 | x) q(z2 | z1) against p(z2) p(z1 | z2) p(x | z1); the upper pair is a flat model of z1."""
@@ -54,6 +57,7 @@ def iwae_2(frame: Frame) -> Made:
     "ladder-vae",
     title="Levels of latents whose posteriors merge data and expectation by precision",
     paper="Sønderby et al., Ladder Variational Autoencoders, 2016, https://arxiv.org/abs/1602.02282",
+    settings=("n_levels",),
 )
 def ladder_vae(frame: Frame) -> Made:
     """A deterministic way up, a stochastic way down; without a warm-up of the rate its upper levels stay empty."""
@@ -74,19 +78,17 @@ def ladder_vae(frame: Frame) -> Made:
     "vdvae",
     title="Very deep hierarchy: many small groups on one residual way down; images of any size, or vectors",
     paper="Child, Very Deep VAEs Generalize Autoregressive Models, 2021, https://arxiv.org/abs/2011.10650",
+    settings=("channels", "n_blocks", "n_levels"),
 )
 def vdvae(frame: Frame) -> Made:
     """Blocks of convolutions for images, of linear layers for anything else."""
-    network = frame.word("network", frame.network)
+    network = frame.network
     asked = {k: frame.settings[k] for k in ("width", "channels", "n_blocks") if frame.get(k, None) is not None}
     depth = {"n_levels": "n_levels"} if network == "mlp" else {"n_stages": "n_stages"}
     asked |= {k: frame.settings[k] for k in depth if frame.get(k, None) is not None}
-    blocks = make(
-        f"blocks/{network}", event=frame.event, masked=frame.masked, n_condition=frame.n_condition,
-        scaling=frame.scaling, **asked,
-    )
+    blocks = frame.part("blocks", network, fixed=asked)
     shape = blocks.feature_shape
-    inner = frame.inner(n_latent=prod(shape), n_condition=0, feature_shape=shape if network == "conv" else None)
-    likelihood = inner.likelihood()
+    maps = Choice("feature_map", {"feature_shape": shape}) if len(shape) == 3 else None
+    likelihood = frame.inner(n_latent=prod(shape), n_condition=0, own_decoder=maps).likelihood()
     assert isinstance(likelihood, Likelihood)
     return VeryDeep(blocks, likelihood), frame.elbo()

@@ -10,10 +10,32 @@ from ..models.semi_supervised import SemiSupervised
 from ..models.stacked import Stacked
 from ..models.structured import Structured, places
 from ..objectives.labels import Layerwise, ProbedBound, SemiSupervisedBound
-from ..parts.classifiers import Classifier, Probe
+from ..parts.classifiers import Classifier, Probe, check_classes
 from ..parts.likelihoods.decoded import calm
 from .frame import Frame
 from .registry import Made, recipe
+
+
+def classes_of(frame: Frame) -> int:
+    """Return the number of classes.
+
+    Raises:
+        CombinationError: The data have no label, or it is a condition already.
+    """
+    if frame.n_condition:
+        raise CombinationError(
+            "This recipe infers the label itself, but the data come with a condition. Leave condition=... out."
+        )
+    return check_classes(frame.n_classes)
+
+
+def alpha_of(frame: Frame) -> float:
+    """Return the weight of the classification loss of a labelled row: set, or a tenth of all rows over labelled ones.
+
+    And at least 50: a row costs a hundred nats, its label two; where that counts little the latents take it all.
+    """
+    share: float = frame.get("alpha", max(50.0, 0.1 * frame.n_rows / max(1, frame.n_labelled)))
+    return share
 
 
 @example(frame={"n_condition": 3})
@@ -38,6 +60,7 @@ def cvae(frame: Frame) -> Made:
     title="Predicts the rest of a row from a part of it: a quarter of a picture, the first columns",
     paper="Sohn et al., Learning Structured Output Representation using Deep Conditional Generative Models, 2015, "
     "https://papers.nips.cc/paper/2015/hash/8d55a249e6baa5c06772297520da2051-Abstract.html",
+    settings=("observed",),
 )
 def cvae_structured(frame: Frame) -> Made:
     """The encoder sees all, the prior's network the observed part; only the rest is scored."""
@@ -59,7 +82,7 @@ def cvae_structured(frame: Frame) -> Made:
 )
 def m1(frame: Frame) -> Made:
     """The features are learned from all rows, the classifier from the labelled ones; it never moves the features."""
-    n_classes = frame.classes
+    n_classes = classes_of(frame)
     flat = Flat(frame.prior(), frame.posterior(), frame.likelihood())
     return Probed(flat, Probe(frame.n_latent, n_classes, frame.hidden[-1:])), ProbedBound(frame.elbo())
 
@@ -79,8 +102,8 @@ def m2_of(frame: Frame, n_classes: int, *, codes: bool = False) -> SemiSupervise
 )
 def m2(frame: Frame) -> Made:
     """Label and style generate a row; the classifier learns from both kinds of rows."""
-    model = m2_of(frame, frame.classes)
-    return model, SemiSupervisedBound(frame.elbo(), alpha=frame.alpha, balance=frame.get("balance", 0.0))
+    model = m2_of(frame, classes_of(frame))
+    return model, SemiSupervisedBound(frame.elbo(), alpha=alpha_of(frame), balance=frame.get("balance", 0.0))
 
 
 @example(frame={"n_classes": 3})
@@ -88,10 +111,11 @@ def m2(frame: Frame) -> Made:
     "m1-m2",
     title="Semi-supervised on learned features: M2 on the codes of M1",
     paper="Kingma et al., Semi-supervised Learning with Deep Generative Models, 2014, https://arxiv.org/abs/1406.5298",
+    settings=("n_lower",),
 )
 def m1_m2(frame: Frame) -> Made:
     """Trained layer by layer, one after the other; any other objective trains the joint bound of the stack."""
-    n_classes, top = frame.classes, frame.n_latent
+    n_classes, top = classes_of(frame), frame.n_latent
     lower = frame.get("n_lower", top)
     below = frame.inner(n_latent=lower, without=("prior",))
     codes = frame.of_codes(lower, top)
@@ -100,5 +124,5 @@ def m1_m2(frame: Frame) -> Made:
     model = Stacked(below.posterior(), below.likelihood(), upper)
     if frame.settings.get("objective", "layerwise") == "layerwise":
         frame.get("objective", None)
-        return model, Layerwise(alpha=frame.alpha, balance=frame.get("balance", 0.0), start=frame.get("start", 0.5))
-    return model, SemiSupervisedBound(frame.elbo(), alpha=frame.alpha, balance=frame.get("balance", 0.0))
+        return model, Layerwise(alpha=alpha_of(frame), balance=frame.get("balance", 0.0), start=frame.get("start", 0.5))
+    return model, SemiSupervisedBound(frame.elbo(), alpha=alpha_of(frame), balance=frame.get("balance", 0.0))

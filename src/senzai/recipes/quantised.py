@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ..core.errors import CombinationError
 from ..core.examples import example
+from ..core.spec import registry
+from ..data.proposal import Choice
 from ..models.quantised import Quantised
-from .frame import Frame
+from ..parts.priors.codes import CodePrior
+from ..parts.quantisers.coders import Coder
+from ..parts.quantisers.vector import Quantiser
+from .frame import NOTHING, Frame
 from .registry import Made, recipe
+from .settings import parameters
 
 
-def with_codes(frame: Frame, quantiser: str, coder: dict[str, Any] | None = None, **defaults: Any) -> Made:
+def with_codes(frame: Frame, quantiser: str, coder: Mapping[str, Any] = NOTHING, **defaults: Any) -> Made:
     """Return a model of codes with the recipe's quantiser at each level, and the bound with its two players."""
-    first = frame.quantiser(quantiser, **defaults)
-    made = frame.coder(**(coder or {}))
-    quantisers = (first, *(frame.quantiser(quantiser, **defaults) for _ in made.places[1:]))
-    likelihood = frame.likelihood()
-    return Quantised(made, quantisers, likelihood, frame.code_prior(quantisers)), frame.objective("codes")
+    first: Quantiser = frame.part("quantiser", quantiser, defaults)
+    frame = frame.inner(code_width=first.width)
+    made = coder_of(frame, coder)
+    quantisers = (first, *(frame.part("quantiser", quantiser, defaults) for _ in made.places[1:]))
+    grids = Choice("spatial", {"grids": made.grids}) if made.grids else None
+    likelihood = frame.inner(n_latent=made.size, own_decoder=grids).likelihood()
+    entries = sum(n * q.depth for n, q in zip(made.places, quantisers, strict=True))
+    sizes = {"n_values": first.n_codes, "n_entries": entries}
+    code_prior: CodePrior = frame.part("code_prior", "transformer", fixed=sizes)
+    return Quantised(made, quantisers, likelihood, code_prior), frame.objective("codes")
+
+
+def coder_of(frame: Frame, defaults: Mapping[str, Any]) -> Coder:
+    """Return the coder: a grid of vectors for an image under convolutions, else a set of them.
+
+    Raises:
+        CombinationError: The recipe needs grids, and there are none.
+    """
+    name = "grid" if frame.network == "conv" else "set"
+    fits = {k: v for k, v in defaults.items() if k in parameters(registry("coder")[name])}
+    if fits != defaults and frame.word("coder", name) == name:
+        raise CombinationError(
+            f"This recipe needs codes on grids ({', '.join(defaults)}), but the network makes a set of codes. "
+            "Use it for images, with network=conv."
+        )
+    coder: Coder = frame.part("coder", name, fits)
+    return coder
 
 
 @recipe(

@@ -10,6 +10,7 @@ from ..core.registry import Registry
 from ..models.generative import Generative
 from ..objectives.base import Objective
 from .frame import Frame
+from .settings import NETWORK_SETTINGS, OWN_SETTINGS, objective_settings, slots
 
 Made: TypeAlias = tuple[Generative, Objective]
 
@@ -23,25 +24,40 @@ class Recipe:
         title: One line for lists.
         paper: Where it comes from.
         make: ``frame -> (model, objective)``.
+        settings: Settings of its own, beside those of its parts, networks and objective.
     """
 
     name: str
     title: str
     paper: str
     make: Callable[[Frame], Made]
+    settings: tuple[str, ...] = ()
 
 
 RECIPES: Registry[Recipe] = Registry("recipe")
 
 
-def recipe(name: str, *, title: str, paper: str) -> Callable[[Callable[[Frame], Made]], Callable[[Frame], Made]]:
-    """Register a function as a recipe."""
+def recipe(
+    name: str, *, title: str, paper: str, settings: tuple[str, ...] = ()
+) -> Callable[[Callable[[Frame], Made]], Callable[[Frame], Made]]:
+    """Register a function as a recipe; ``settings`` are the names of its own that it asks the frame for."""
 
     def keep(make: Callable[[Frame], Made]) -> Callable[[Frame], Made]:
-        RECIPES.add(name)(Recipe(name, title, paper, make))
+        RECIPES.add(name)(Recipe(name, title, paper, make, settings))
         return make
 
     return keep
+
+
+def names() -> tuple[str, ...]:
+    """Return every setting of every recipe: what chooses parts, and what needs no dot.
+
+    Example:
+        >>> {"encoder", "prior", "hidden", "beta", "n_lower"} <= set(names())
+        True
+    """
+    own = (name for found in RECIPES.values() for name in found.settings)
+    return tuple(dict.fromkeys((*OWN_SETTINGS, *NETWORK_SETTINGS, *slots(), *own, *objective_settings())))
 
 
 def build(name: str, frame: Frame) -> Made:
@@ -53,7 +69,7 @@ def build(name: str, frame: Frame) -> Made:
         CombinationError: The parts cannot work together.
     """
     model, objective = RECIPES[name].make(frame)
-    frame.check_all_used(name)
+    frame.settings.check(names(), name)
     model.check()
     objective.admit(model)
     return model, objective

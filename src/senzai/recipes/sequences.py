@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..core.errors import CombinationError
 from ..core.examples import example
 from ..core.spec import make
+from ..data.proposal import Choice
 from ..models.state_space import StateSpace
 from ..models.vrnn import VRNN
 from ..nn.recurrent import Direction, Recurrent
@@ -33,7 +36,7 @@ def steps_of(frame: Frame) -> tuple[int, Frame]:
     if frame.n_condition:
         raise CombinationError("Sequence recipes take no condition, but the data come with one. Leave condition out.")
     steps, width = frame.event
-    return steps, frame.inner(event=(width,), network="mlp", own_encoder=None, encoder_settings={})
+    return steps, frame.inner(event=(width,), proposal=replace(frame.proposal, encoder=Choice("mlp"), decoder=None))
 
 
 @example(data="sequences")
@@ -42,6 +45,7 @@ def steps_of(frame: Frame) -> tuple[int, Frame]:
     title="Deep Markov model: sequences from a latent that moves in nonlinear steps",
     paper="Krishnan et al., Structured Inference Networks for Nonlinear State Space Models, 2017, "
     "https://arxiv.org/abs/1609.09869",
+    settings=("inference",),
 )
 def dmm(frame: Frame) -> Made:
     """Gated steps; inference by a recurrent network against time and the draw of the step before."""

@@ -182,13 +182,32 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableBlock:
     """Names and values; ``folded`` keeps it closed until it is asked for."""
 
     title: str
     rows: Sequence[tuple[str, str]]
     folded: bool = False
     kind: str = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One row, or one row beside what the model makes of it, however rows of its kind are drawn."""
+
+    title: str
+    note: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Cards side by side, as many in a line as fit; ``least`` is their least width in pixels."""
+
+    cards: Sequence[Card]
+    title: str = ""
+    least: int = 220
+    kind: str = "cards"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +226,7 @@ class Empty:
     kind: str = "empty"
 
 
-Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | Table | Code | Empty
+Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Code | Empty
 
 
 @dataclass(frozen=True, slots=True)

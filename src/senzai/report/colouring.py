@@ -1,4 +1,4 @@
-"""The latent map of a table by any of its columns: numbers on a scale, categories in colours, missing values grey."""
+"""Colours for the points of the latent map: numbers on a scale, categories each their own, missing values grey."""
 
 from __future__ import annotations
 
@@ -9,42 +9,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import Dataset, Schema
-from ..data.column import Column
+from ..data import Schema
 from .blocks import Colouring
 from .figures import CLASSES
-from .findings import Findings, Floats, label_names
-from .numbers import number, own, short
+from .findings import Floats, Held, label_names
+from .numbers import number, short
 
 MOST = 200
-"""Columns that a page offers: of more, those that the map separates best."""
+"""Colourings that a page offers: of more, those that the map separates best."""
 LEVELS = 200
-"""Different values of a column that a page keeps; more are gathered in so many bins of about equal size."""
+"""Different values that a page keeps; more are gathered in so many bins of about equal size."""
 MISSING = 255
 DISTORTION = "distortion, nats"
 
 
-def colourings(found: Findings, schema: Schema, dataset: Dataset, xy: Floats) -> tuple[Colouring, ...]:
-    """Return a colouring for every column, the label and the distortion; the one that shows most is marked.
+def offered(made: Sequence[Colouring], xy: Floats, distortion: Floats | None) -> tuple[Colouring, ...]:
+    """Return the colourings a page offers, the distortion last; the one that the map separates best is marked.
 
     Args:
-        found: What was measured; rows are those of the map.
-        schema: Schema of the model.
-        dataset: Where the rows come from.
+        made: Colourings of the rows of the map, one for each thing that is known about them.
         xy: Their places on the map.
+        distortion: Distortion of each row, where the model has one.
     """
-    made = [(c, separated(c, xy)) for c in _columns(found, schema) if c is not None]
-    if (left := _left_out(found, schema, dataset)) is not None:
-        made += [(c, separated(c, xy)) for c in left]
-    chosen = sorted(range(len(made)), key=lambda i: -made[i][1])[:MOST]
-    kept = [made[i][0] for i in sorted(chosen)]
-    first = kept.index(made[chosen[0]][0]) if chosen and made[chosen[0]][1] > 0 else len(kept)
-    kept.append(by_numbers(DISTORTION, found.codes.distortion, [number(v, 4) for v in found.codes.distortion]))
-    return (*kept[:first], kept[first].chosen(), *kept[first + 1 :])
+    share = [separated(c, xy) for c in made]
+    chosen = sorted(range(len(made)), key=lambda i: -share[i])[:MOST]
+    kept = [made[i] for i in sorted(chosen)]
+    first = kept.index(made[chosen[0]]) if chosen and share[chosen[0]] > 0 else len(kept)
+    if distortion is not None:
+        kept.append(by_numbers(DISTORTION, distortion, [number(v, 4) for v in distortion]))
+    first = min(first, len(kept) - 1)
+    return tuple(c.chosen() if i == first else c for i, c in enumerate(kept))
+
+
+def by_label(held: Held, schema: Schema) -> list[Colouring]:
+    """Return the colouring by label, if rows have one."""
+    names = label_names(held, schema)
+    if names is None or schema.label is None:
+        return []
+    classes = list(schema.label.classes)
+    place = {c: i for i, c in enumerate(classes)}
+    return [by_levels(schema.label.name, np.array([place.get(n, -1) for n in names]), classes)]
 
 
 def separated(made: Colouring, xy: Floats) -> float:
-    """Return the share of a column's variation that its place on the map explains, 0 to 1.
+    """Return the share of the variation that a point's place on the map explains, 0 to 1.
 
     Numbers: the determination of a plane. Categories: the share of the map's variance that lies between them.
     """
@@ -62,7 +70,7 @@ def separated(made: Colouring, xy: Floats) -> float:
     return float((sums**2 / np.maximum(n, 1)).sum() / (at**2).sum())
 
 
-# --- one column -------------------------------------------------------------------------------------------------------
+# --- one colouring ----------------------------------------------------------------------------------------------------
 def by_numbers(name: str, values: Floats, texts: Sequence[str], order: Floats | None = None) -> Colouring:
     """Return a scale of colours: its ends are the 2nd and the 98th percentile, NaN is missing.
 
@@ -110,65 +118,3 @@ def by_levels(name: str, codes: NDArray[np.int64], names: Sequence[Any]) -> Colo
     if (index == rest).any():
         words, colours = [*words, "other"], [*colours, "var(--c-rest)"]
     return Colouring(short(name), index, tuple(words), colours=tuple(colours))
-
-
-# --- all columns ------------------------------------------------------------------------------------------------------
-def _columns(found: Findings, schema: Schema) -> list[Colouring | None]:
-    table, batch = schema.table, found.mapped.batch
-    names = label_names(found.mapped, schema)
-    made: list[Colouring | None] = []
-    if names is not None and schema.label is not None:
-        classes = list(schema.label.classes)
-        place = {c: i for i, c in enumerate(classes)}
-        made.append(by_levels(schema.label.name, np.array([place.get(n, -1) for n in names]), classes))
-    for j, column in enumerate(() if table is None else table.modelled):
-        there = None if batch.observed is None else batch.observed[:, j].numpy()
-        made.append(of_column(column, batch.tensor[:, j].double().numpy(), there, schema))
-    return made
-
-
-def of_column(column: Column, codes: Floats, there: NDArray[np.bool_] | None, schema: Schema) -> Colouring:
-    """Return the colouring of a modelled column from the model's numbers, in the user's own values."""
-    from ..data.table import codec
-
-    assert schema.table is not None
-    seen = np.ones(len(codes), dtype=bool) if there is None else there
-    if column.sort in ("category", "binary") or (column.sort == "steps" and isinstance(column.levels[0], str)):
-        names = [*codec.level_names(column), codec.OTHER] if column.other else codec.level_names(column)
-        return by_levels(str(column.name), np.where(seen, codes, -1).astype(np.int64), names)
-    texts = [short(own(v)) for v in codec.decode(codes, column, schema.table).astype(object).tolist()]
-    return by_numbers(str(column.name), np.where(seen, codes, np.nan), texts, _plain(codes, seen, column))
-
-
-def _plain(codes: Floats, seen: NDArray[np.bool_], column: Column) -> Floats:
-    """Return numbers as the user has them, for a scale that is even in them."""
-    from ..data.table import codec
-
-    if column.sort == "steps":
-        values = np.array(column.levels, dtype=float)[np.clip(codes, 0, len(column.levels) - 1).astype(int)]
-    else:
-        values = codec.numbers(codes, column)
-    return np.where(seen, values, np.nan)
-
-
-def _left_out(found: Findings, schema: Schema, dataset: Dataset) -> list[Colouring] | None:
-    """Columns that the model does not know, where they are at hand: they too may explain the map."""
-    import pandas as pd
-
-    whole = getattr(dataset.source, "whole", None)
-    if whole is None or schema.table is None:
-        return None
-    dropped = {str(c.name) for c in schema.table.columns if c.type == "dropped"}
-    label = None if schema.label is None else str(schema.label.name)
-    made = []
-    for i, name in enumerate(whole.columns):
-        if str(name) not in dropped or str(name) == label:
-            continue
-        series = whole.iloc[found.mapped.index, i]
-        title = f"{name} (left out)"
-        if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype):
-            values = series.to_numpy(dtype=float, na_value=np.nan)
-            made.append(by_numbers(title, values, [own(v) for v in values.tolist()]))
-        elif (codes := pd.factorize(series, sort=False)) and len(codes[1]) <= LEVELS:
-            made.append(by_levels(title, codes[0].astype(np.int64), codes[1].tolist()))
-    return made

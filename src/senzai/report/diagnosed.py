@@ -1,14 +1,14 @@
-"""What was diagnosed: findings in their order, each with its number, its threshold and what to change."""
+"""What was diagnosed: findings in their order, each with its number, its threshold and the setting to change."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .blocks import Block, Empty, Listing, Section, Table
+from .blocks import Block, Empty, Listing, Section, TableBlock
 from .numbers import number, plural
 
-WHY = "The root cause stands first. Each threshold has its source; see docs/diagnosing.md."
+WHY = "The root cause comes first. The page “Diagnosing” of the documentation explains each check and its threshold."
 
 
 def section(metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Section:
@@ -22,12 +22,12 @@ def section(metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) ->
     blocks: list[Block] = [Listing(warned)] if warned else []
     found = metrics.get("diagnosis")
     if found is None:
-        words = "This run was not diagnosed: senzai diagnose RUN names what is wrong, and which setting to change."
-        return Section("diagnosis", "Diagnosis", ["Warnings of training:"] if warned else [], [*blocks, Empty(words)])
-    tables: list[Block] = [Table(title(f), rows(f)) for f in found["findings"]]
+        words = "This run was not diagnosed. senzai diagnose RUN looks for faults and names the setting to change."
+        return Section("diagnosis", "Diagnosis", ["Warnings in training:"] if warned else [], [*blocks, Empty(words)])
+    tables: list[Block] = [TableBlock(title(f), rows(f)) for f in found["findings"]]
     if not tables:
-        tables = [Empty(f"Nothing is wrong as far as {plural(len(found['well']), 'check')} can tell.")]
-    unjudged = [f"Not judged: {name.replace('_', ' ')}. {why}" for name, why in found["not_judged"].items()]
+        tables = [Empty(f"{plural(len(found['well']), 'check')} passed; nothing was found.")]
+    unjudged = [f"Not checked: {name.replace('_', ' ')}: {why}" for name, why in found["not_judged"].items()]
     return Section("diagnosis", "Diagnosis", [WHY], [*tables, *blocks, *([Listing(unjudged)] if unjudged else [])])
 
 

@@ -1,37 +1,52 @@
-"""Charts every run has: learning curves, the latent map, the rate of each dimension."""
+"""Charts every run has: learning curves, the latent map, the rate of each dimension.
+
+They are made with Plotly's own classes, which check every attribute, and drawn in the browser by the script that comes
+with Plotly. That script is why the package is needed where a report is written: a page has to work offline and out of
+the box, and a copy of somebody else's script in this package would be older than theirs. Making a figure takes about
+two milliseconds (``import plotly.graph_objects``: 0.1 s, once, and only where a report is made).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import plotly.graph_objects as go
 
 from .blocks import Chart, Colouring, Figure, Sprite
 from .findings import Codes, Floats
 from .numbers import label, number, short
 
 CLASSES = 10
-Trace = dict[str, Any]
+Trace: TypeAlias = go.Scatter | go.Bar | go.Heatmap
 Axis = Mapping[str, Any]
 
 
-def figure(data: list[Trace], *, x: Axis | None = None, y: Axis | None = None, **layout: Any) -> Figure:
-    """Return a chart in the page's dress: no frame, hairlines for the grid, all colours from the scheme."""
+def figure(data: Sequence[Trace], *, x: Axis | None = None, y: Axis | None = None, **layout: Any) -> Figure:
+    """Return a chart in the page's style: no frame, thin grid lines, every colour a variable of the page's scheme.
+
+    Plotly checks each name and value, and refuses what it does not know.
+
+    Raises:
+        ValueError: An attribute is unknown or has a value it cannot have.
+
+    Example:
+        >>> figure([go.Bar(x=[1, 2], y=[3, 4])], x={"title": "step"})["layout"]["xaxis"]["title"]["text"]
+        'step'
+    """
     axis = {
         "gridcolor": "var(--hair)", "zeroline": False, "linecolor": "var(--hair)", "automargin": True, "nticks": 6,
         "tickfont": {"color": "var(--soft)", "size": 11}, "title": {"font": {"color": "var(--soft)", "size": 12}},
     }
-    return {
-        "data": data,
-        "layout": {
-            "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "showlegend": False,
-            "font": {"family": "Inter, system-ui, sans-serif", "color": "var(--ink)", "size": 12},
-            "margin": {"l": 44, "r": 12, "t": 8, "b": 36}, "hoverlabel": {"font": {"size": 12}},
-            "separators": ".\u202f",
-            "xaxis": {**axis, "showgrid": False, **titled(axis, x)}, "yaxis": {**axis, **titled(axis, y)}, **layout,
-        },
-    }
+    made = go.Figure(data=list(data), layout={
+        "template": {}, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "showlegend": False,
+        "font": {"family": "Inter, system-ui, sans-serif", "color": "var(--ink)", "size": 12},
+        "margin": {"l": 44, "r": 12, "t": 8, "b": 36}, "hoverlabel": {"font": {"size": 12}}, "separators": ".\u202f",
+        "xaxis": {**axis, "showgrid": False, **titled(axis, x)}, "yaxis": {**axis, **titled(axis, y)}, **layout,
+    })
+    plain_figure: Figure = made.to_plotly_json()
+    return plain_figure
 
 
 def titled(axis: Axis, given: Axis | None) -> dict[str, Any]:
@@ -53,35 +68,43 @@ def plain(values: Floats) -> list[float | None]:
 
 
 # --- learning curves --------------------------------------------------------------------------------------------------
+NO_TERMS = {"step", "epoch", "lr", "grad_norm", "samples_per_second", "seconds", "best_step", "since_best"}
+"""Numbers of a line of the history that are no terms of the loss."""
+
+
 def learning(history: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """Return curves of the loss, distortion and rate, training beside validation."""
-    titles = {"loss": "Loss", "distortion": "Distortion", "rate": "Rate"}
-    return [c for key, title in titles.items() if (c := curve(history, key, title)) is not None]
+    """Return curves of the loss and its terms, training beside validation: distortion and rate, or what there is."""
+    names = dict.fromkeys(k for h in history if h.get("kind") in ("train", "validation") for k in h)
+    terms = [k for k in ("distortion", "rate") if k in names]
+    others = [k for k in names if k not in NO_TERMS and k != "loss" and not k.endswith("_se")]
+    keys = ["loss", *(terms or others[:3])]
+    made = (curve(history, k, k.replace("_", " ").capitalize(), unit="nats per row" if terms else "") for k in keys)
+    return [c for c in made if c is not None]
 
 
-def curve(history: Sequence[Mapping[str, Any]], key: str, title: str) -> Chart | None:
+def curve(history: Sequence[Mapping[str, Any]], key: str, title: str, *, unit: str = "nats per row") -> Chart | None:
     """Return one quantity over the steps of training, or ``None`` if nothing was recorded."""
-    colour = {"loss": "var(--ink)"}.get(key, f"var(--{key})")
+    colour = f"var(--{key})" if key in ("distortion", "rate") else "var(--ink)"
     lines = {kind: series(history, kind, key) for kind in ("train", "validation")}
     if not any(len(v) for _, v in lines.values()):
         return None
-    look: dict[str, Trace] = {
+    look: dict[str, dict[str, Any]] = {
         "train": {"line": {"color": colour, "width": 1}, "opacity": 0.5, "name": "training"},
         "validation": {"line": {"color": colour, "width": 2.2}, "name": "validation"},
     }
     data = [
-        {
-            "type": "scatter", "mode": "lines" if len(v) > 1 else "markers", "x": s.tolist(), "y": plain(v),
-            "marker": {"color": colour}, "hovertemplate": "step %{x}<br>%{y:.4g} nats", **look[kind],
-        }
+        go.Scatter(
+            mode="lines" if len(v) > 1 else "markers", x=s.tolist(), y=plain(v), marker={"color": colour},
+            hovertemplate="step %{x}<br>%{y:.4g}", **look[kind],
+        )
         for kind, (s, v) in lines.items() if len(v)
     ]
     values = np.concatenate([v for _, v in lines.values()])
-    scale, note = y_scale(values, logarithmic=key != "rate")
+    scale, how = y_scale(values, logarithmic=key != "rate")
     last = lines["validation"] if len(lines["validation"][1]) else lines["train"]
-    says = f"{title} over training steps, ending at {number(float(last[1][-1]))} nats per row"
+    says = f"{title} over training steps, ending at {number(float(last[1][-1]))} {unit}"
     return Chart(figure(data, x={"title": "step", "rangemode": "tozero"}, y=scale, shapes=marks(history)),
-                 title, note or "nats per row", says=says)
+                 title, ", ".join(w for w in (unit, how) if w), says=says.rstrip())
 
 
 def series(history: Sequence[Mapping[str, Any]], kind: str, key: str) -> tuple[Floats, Floats]:
@@ -98,10 +121,10 @@ def y_scale(values: Floats, *, logarithmic: bool) -> tuple[dict[str, Any], str]:
         return {}, ""
     low, most, high = float(good.min()), float(np.quantile(good, 0.95)), float(good.max())
     if logarithmic and low > 0 and high > 20 * low:
-        return {"type": "log", "dtick": "D2" if high < 100 * low else 1}, "nats per row, logarithmic"
+        return {"type": "log", "dtick": "D2" if high < 100 * low else 1}, "logarithmic"
     if logarithmic and len(good) >= 20 and high - most > 1.5 * (most - low):
         pad = 0.08 * (most - low) or 1.0
-        return {"range": [low - pad, most + pad]}, "nats per row; the start is above"
+        return {"range": [low - pad, most + pad]}, "the first values are above"
     return ({"rangemode": "tozero"} if low >= 0 and not logarithmic else {}), ""
 
 
@@ -125,8 +148,10 @@ def project(codes: Codes) -> tuple[Floats, str, str, str]:
     """
     z = codes.points
     if z.shape[1] == 1:
-        return np.column_stack([z[:, 0], codes.distortion]), "z0", "distortion, nats", (
-            "There is one latent: it is drawn against the distortion of its row."
+        known = codes.distortion is not None
+        other = codes.distortion if codes.distortion is not None else np.arange(len(z), dtype=float)
+        return np.column_stack([z[:, 0], other]), "z0", "distortion, nats" if known else "row", (
+            f"There is one latent: it is drawn against the {'distortion' if known else 'number'} of its row."
         )
     if z.shape[1] == 2:
         return z, "z0", "z1", "There are two latents, drawn as they are."
@@ -162,23 +187,26 @@ def latent_map(
     if colourings:
         data = [points(xy, np.arange(len(xy)), {})]
     elif names is None:
-        data = [points(xy, np.arange(len(xy)), by_distortion(codes.distortion))]
+        look = {"color": "var(--model)"} if codes.distortion is None else by_distortion(codes.distortion)
+        data = [points(xy, np.arange(len(xy)), look)]
     else:
         data, words, keys = by_class(xy, names)
     square = {"scaleanchor": "x", "scaleratio": 1} if codes.points.shape[1] > 1 else {}
     made = figure(data, x={"title": axes[0], "showgrid": True}, y={"title": axes[1], **square}, annotations=words,
                   hovermode="closest", dragmode="pan")
     says = f"Map of {len(xy)} rows in the latent space"
+    costs = [""] * len(xy) if codes.distortion is None else [
+        f" · distortion {number(d)} nats" for d in codes.distortion
+    ]
     about = tuple(
-        ("" if names is None else short(names[i]), f"row {row} · distortion {number(codes.distortion[i])} nats")
-        for i, row in enumerate(index)
+        ("" if names is None else short(names[i]), f"row {row}{costs[i]}") for i, row in enumerate(index)
     )
     return Chart(made, height=560, says=says, points=about, sprite=sprite, keys=keys,
                  colourings=colourings)
 
 
 def by_distortion(distortion: Floats) -> dict[str, Any]:
-    """Return markers coloured from well to badly explained; the scale ends at the 2nd and 98th percentile."""
+    """Return markers coloured by distortion, low to high; the scale ends at the 2nd and 98th percentile."""
     low, high = np.percentile(distortion, [2, 98])
     return {
         "color": plain(distortion), "cmin": float(low), "cmax": float(high if high > low else low + 1),
@@ -194,7 +222,7 @@ def by_distortion(distortion: Floats) -> dict[str, Any]:
 def by_class(
     xy: Floats, names: Sequence[Any]
 ) -> tuple[list[Trace], list[dict[str, Any]], tuple[tuple[str, str], ...]]:
-    """Return the points of each class, its name where its middle is, and the keys; small classes share a grey."""
+    """Return the points of each class, its name at its median, and the keys; small classes share a grey."""
     sizes: dict[Any, int] = {}
     for name in names:
         sizes[name] = sizes.get(name, 0) + 1
@@ -206,7 +234,7 @@ def by_class(
     rest = [j for j, n in enumerate(names) if n is None or n not in apart]
     if rest:
         groups["other or unknown"] = (rest, "var(--c-rest)")
-    data = [{**points(xy, np.array(at), {"color": c}), "name": n} for n, (at, c) in groups.items()]
+    data = [points(xy, np.array(at), {"color": c}, n) for n, (at, c) in groups.items()]
     words = [
         {
             "x": float(np.median(xy[at, 0])), "y": float(np.median(xy[at, 1])), "text": f"<b>{label(n)}</b>", "name": n,
@@ -217,24 +245,24 @@ def by_class(
     return data, words, tuple((n, c) for n, (_, c) in groups.items())
 
 
-def points(xy: Floats, at: Any, marker: dict[str, Any]) -> Trace:
+def points(xy: Floats, at: Any, marker: dict[str, Any], name: str = "") -> Trace:
     """Return rows ``at`` as points that know their place in the sprite."""
-    return {
-        "type": "scatter", "mode": "markers", "x": plain(xy[at, 0]), "y": plain(xy[at, 1]),
-        "customdata": at.tolist(), "hoverinfo": "none",
-        "marker": {"size": 5 if len(xy) > 300 else 8, "opacity": 0.75, "line": {"width": 0}, **marker},
-    }
+    look = {"size": 5 if len(xy) > 300 else 8, "opacity": 0.75, "line": {"width": 0}, **marker}
+    return go.Scatter(
+        mode="markers", x=plain(xy[at, 0]), y=plain(xy[at, 1]), customdata=at.tolist(), hoverinfo="none", marker=look,
+        name=name,
+    )
 
 
 # --- rate per dimension -----------------------------------------------------------------------------------------------
 def rate_bars(rates: Floats, names: Sequence[str], active: Sequence[bool]) -> Chart:
     """Return the rate of each latent, the largest first; latents that are not in use are pale."""
     order = np.argsort(-rates, kind="stable")
-    data = [{
-        "type": "bar", "x": list(range(len(order))), "y": plain(rates[order]), "customdata": [names[i] for i in order],
-        "marker": {"color": ["var(--rate)" if active[i] else "var(--pale)" for i in order]},
-        "hovertemplate": "z%{customdata}: %{y:.3f} nats<extra></extra>",
-    }]
+    data = [go.Bar(
+        x=list(range(len(order))), y=plain(rates[order]), customdata=[names[i] for i in order],
+        marker={"color": ["var(--rate)" if active[i] else "var(--pale)" for i in order]},
+        hovertemplate="z%{customdata}: %{y:.3f} nats<extra></extra>",
+    )]
     few = len(order) <= 40
     room = [-0.6, max(len(order), 8) - 0.4]
     texts = [f"z{names[i]}" for i in order]

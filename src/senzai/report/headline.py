@@ -1,14 +1,15 @@
-"""The numbers at the top of a page: each measured, with its error, its budget and its meaning."""
+"""The numbers at the top of a page, each with its error, the number of draws and rows, and its meaning."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log, prod
+from math import log
 from typing import Any
 
 import numpy as np
 
+from ..core.errors import SenzaiError
 from ..core.random import Noise, derive, using
 from ..data import Schema
 from ..evaluation import evaluate
@@ -49,10 +50,17 @@ class Judged:
         return None if found is None else np.array(found, dtype=float)
 
     @property
+    def exact(self) -> bool:
+        """Whether the log-likelihood is that of the model itself, neither a bound nor an estimate."""
+        return bool(self.numbers.get("exact"))
+
+    @property
     def budget(self) -> str:
         """How much was measured, in words."""
-        n, k = self.get("n"), self.get("k")
-        return f"{plural(int(n or 0), 'row')}; log p(x) with {plural(int(k or 0), 'draw')} a row, the bound with one"
+        rows, k = plural(int(self.get("n") or 0), "row"), int(self.get("k") or 0)
+        if self.exact:
+            return f"{rows}; log p(x) is exact"
+        return f"{rows}; log p(x) with {plural(k, 'draw')} a row, the bound with one" if k else rows
 
 
 def judged(model: Generative, metrics: Numbers, held: Held | None, schema: Schema, *, seed: int) -> Judged:
@@ -63,10 +71,13 @@ def judged(model: Generative, metrics: Numbers, held: Held | None, schema: Schem
         return Judged(found, False, part.get(str(found.get("split")), "rows that were given"))
     if held is None or not len(held.batch):
         return Judged({})
-    n = int(min(ROWS, max(16, VALUES // (K * prod(schema.event_shape)))))
-    step = 1.0 if schema.values in ("binary", "levels", "count") else None
-    with using(Noise.seeded(derive(seed, "report"), device=held.batch.device)):
-        found = evaluate(model, held.batch.take(slice(0, n)), k=K, seed=seed, discrete_step=step)
+    n = int(min(ROWS, max(16, VALUES // (K * max(1, schema.size)))))
+    whole = all(f.support in ("binary", "levels", "count") for f in schema.fields.values())
+    try:
+        with using(Noise.seeded(derive(seed, "report"), device=held.batch.device)):
+            found = evaluate(model, held.batch.take(slice(0, n)), k=K, seed=seed, discrete_step=1.0 if whole else None)
+    except SenzaiError:  # nothing of it can be measured on such rows
+        return Judged({})
     return Judged(found, True, held.name)
 
 
@@ -82,9 +93,10 @@ def _likelihood(found: Judged) -> Stat | None:
         return None
     shown, error = with_error(value, found.get("log_likelihood_se"))
     ess = found.get("ess")
-    words = f"Log-likelihood of a row, estimated from below with {plural(k, 'draw')}; higher is better."
+    how = "exact" if found.exact else f"a lower bound from {plural(k, 'importance sample')}"
+    words = f"Log-likelihood of a row, {how}; higher is better."
     if ess is not None:
-        words += f" They are worth {number(ess, 2)} independent ones (median)."
+        words += f" Their effective number is {number(ess, 2)} (median over rows)."
     return Stat("log p(x)", shown, error, "nats", words)
 
 
@@ -93,7 +105,7 @@ def _bits(found: Judged) -> Stat | None:
     if value is None:
         return None
     shown, error = with_error(value, found.get("bits_per_dim_se"))
-    words = "The same, spread over the values of a row; lower is better."
+    words = "Minus the log-likelihood in bits, divided by the number of values of a row; lower is better."
     return Stat("bits per dimension", shown, error, "bits", words)
 
 
@@ -102,8 +114,8 @@ def _cost(found: Judged, name: str) -> Stat | None:
     if value is None:
         return None
     words = {
-        "distortion": "What it still takes to write down a row when its code is known.",
-        "rate": f"What the code itself holds: {number(value / log(2), 3)} bits about each row.",
+        "distortion": "Reconstruction term of the bound: the expected −log p(x | z) under the posterior.",
+        "rate": f"KL from the prior to the posterior: its code holds {number(value / log(2), 3)} bits about a row.",
     }
     shown, error = with_error(value, found.get(f"{name}_se"))
     return Stat(name, shown, error, "nats", words[name], mark=name)
@@ -113,8 +125,9 @@ def _active(found: Judged) -> Stat | None:
     active, n = found.get("active_units"), found.get("n_latent")
     if active is None or n is None:
         return None
-    words = "Latents whose code moves with the data." + ("" if active == n else " The others carry nothing.")
-    return Stat("active latents", count(int(active)), "", f"of {count(int(n))}", words)
+    words = "Latent dimensions whose posterior mean varies with the data."
+    words += "" if active == n else " The others are collapsed to the prior."
+    return Stat("active units", count(int(active)), "", f"of {count(int(n))}", words)
 
 
 def shares(found: Judged) -> list[Share]:

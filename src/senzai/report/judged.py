@@ -1,4 +1,4 @@
-"""What the judge found besides the headline: one section for each part of the catalogue, and what was left out."""
+"""What was evaluated besides the headline: one section for each part of the catalogue, and what was left out."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
 from ..evaluation import MEASURES
 from ..evaluation.results import figures_of
-from .blocks import Block, Chart, Charts, Empty, Listing, Section, Table
+from .blocks import Block, Chart, Charts, Empty, Listing, Section, TableBlock
 from .figures import figure
 from .numbers import number, plural, shown, with_error
 
 PARTS = {
-    "evidence": ("Evidence", ("convergence", "ais", "bdmc", "gaps")),
+    "likelihood": ("Likelihood estimates", ("convergence", "ais", "bdmc", "gaps")),
     "representation": ("Representation", ("dependence", "probes", "map", "disentanglement")),
-    "generation": ("Samples against data", ("generation",)),
-    "certainty": ("Certainty", ("imputation", "uncertainty")),
-    "strangers": ("Strangers", ("detection", "paradox")),
+    "generation": ("Sample quality", ("generation",)),
+    "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),
+    "detection": ("Anomaly detection", ("detection", "paradox")),
 }
 """Sections of the page, and the measures that each shows."""
 
@@ -35,9 +36,8 @@ def sections(numbers: Mapping[str, Any]) -> list[Section]:
     found += [_part(f"judged-{name}", name, (name,), measured) for name in rest]
     kept = [s for s in found if s is not None]
     if missed:
-        lines = [f"{MEASURES[n].title if n in MEASURES else n}: {why}" for n, why in missed.items()]
-        words = ["Nothing is left out without a word: these were not measured."]
-        kept.append(Section("not-measured", "Not measured", words, [Listing(lines)]))
+        lines = [f"{heading_of(n)}: {why}" for n, why in missed.items()]
+        kept.append(Section("not-measured", "Not measured", ["And the reason for each."], [Listing(lines)]))
     return kept
 
 
@@ -48,15 +48,16 @@ def _part(key: str, title: str, names: tuple[str, ...], measured: Mapping[str, A
     blocks: list[Block] = []
     for name in here:
         blocks += _blocks(name, measured[name])
-    return Section(key, title, ["Values with their standard errors; see docs/evaluating.md for each."], blocks)
+    words = ["Values with their standard errors. The page “Evaluating” of the documentation defines each."]
+    return Section(key, title, words, blocks)
 
 
 def _blocks(name: str, found: Mapping[str, Any]) -> list[Block]:
-    heading = MEASURES[name].title if name in MEASURES else name
+    heading = heading_of(name)
     if of := found.get("of"):
         heading += f" ({plural(int(of['n']), 'row')}, {of.get('split', 'all')})"
     rows = table_rows(found)
-    blocks: list[Block] = [Table(heading, rows)] if rows else []
+    blocks: list[Block] = [TableBlock(heading, rows)] if rows else []
     if name == "convergence":
         blocks.append(Charts([curve(found)], 300))
     if "map" in found and isinstance(found["map"], list):
@@ -67,8 +68,19 @@ def _blocks(name: str, found: Mapping[str, Any]) -> list[Block]:
     return blocks
 
 
+def heading_of(name: str) -> str:
+    """Return what a measure measures, as a heading.
+
+    Example:
+        >>> heading_of("gaps")
+        'Amortisation and approximation gap'
+    """
+    title = MEASURES[name].title if name in MEASURES else name
+    return title[:1].upper() + title[1:]
+
+
 def table_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return names and texts of the figures of a measure, each with its floor of real rows if there is one."""
+    """Return names and texts of the figures of a measure, each beside what real rows reach, where that is known."""
     floor = found.get("floor") or {}
     rows = []
     for name, one in figures_of(found):
@@ -93,24 +105,25 @@ def figure_text(found: Mapping[str, Any]) -> str:
 
 def curve(found: Mapping[str, Any]) -> Chart:
     """Draw the bound against the number of draws."""
-    trace = {
-        "type": "scatter", "mode": "lines+markers", "x": list(found["k"]), "y": list(found["bound"]),
-        "line": {"color": "var(--rate)"}, "hovertemplate": "k = %{x}: %{y:.2f} nats<extra></extra>",
-    }
-    note = "still rising at the right: more draws would raise the log-likelihood"
+    trace = go.Scatter(
+        mode="lines+markers", x=list(found["k"]), y=list(found["bound"]), line={"color": "var(--rate)"},
+        hovertemplate="k = %{x}: %{y:.2f} nats<extra></extra>",
+    )
+    note = "if it still rises at the right, more draws would raise the estimate"
     says = "The importance-weighted bound against the number of draws per row"
-    drawn = figure([trace], x={"type": "log", "title": "draws k"}, y={"title": "nats"})
+    ticks = {"type": "log", "title": "draws k", "tickvals": list(found["k"]), "nticks": 0}
+    drawn = figure([trace], x=ticks, y={"title": "nats"})
     return Chart(drawn, "Bound against draws", note, says=says)
 
 
 def heat(values: Any) -> Chart | None:
-    """Draw a map of uncertainty, if it is one of pixels."""
+    """Draw a map of uncertainty, if its entries are pixels."""
     depth = np.ndim(values)
     if depth == 3 and len(values) == 1:  # one channel
         values, depth = values[0], 2
     if depth != 2:
         return None
-    trace = {"type": "heatmap", "z": values, "showscale": True, "hovertemplate": "%{z:.3g}<extra></extra>"}
+    trace = go.Heatmap(z=values, showscale=True, hovertemplate="%{z:.3g}<extra></extra>")
     says = "Mean standard deviation of each pixel of a reconstruction"
     drawn = figure([trace], y={"autorange": "reversed", "scaleanchor": "x"})
     return Chart(drawn, "Uncertainty of reconstructions", "by pixel", 260, says)

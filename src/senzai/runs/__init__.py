@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from ..core.errors import RunInterrupted as RunInterrupted
+from .continuing import train_on as train_on
 from .fit import fit as fit
 from .fit import resume as resume
-from .further import train_on as train_on
 from .run import Run as Run
 from .run import load as load
 
 if _TYPE_CHECKING:
-    from .verbs.compare import compare as compare
     from .curing import cure as cure
+    from .verbs.compare import compare as compare
 
 _JUDGING = {"compare": "verbs.compare", "cure": "curing"}
-"""What judges runs, and its module: those who train or use one load neither."""
+"""Functions that judge runs, and their modules, which training and using a run do not load."""
 
 
 def __getattr__(name: str) -> _Any:

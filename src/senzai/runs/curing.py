@@ -1,4 +1,4 @@
-"""A second run with the first remedy, beside the first."""
+"""Cure: a second run with the first remedy, compared with the first."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any
 from ..core.errors import SettingError
 from ..data import Dataset
 from ..evaluation.diagnosis import CHECKS, Diagnosis, Finding
-from .verbs.compare import Comparison, compare_rows
-from .verbs.diagnose import DRAWS, ROWS, diagnose
 from .fit import fit
 from .run import Run
+from .verbs.compare import Comparison, compare_rows
+from .verbs.diagnose import DRAWS, ROWS, diagnose
+from .verbs.registry import verb
 
 
 @dataclass(frozen=True)
 class Cure:
-    """A run and its second try, side by side.
+    """A run and the second run, side by side.
 
     Args:
         finding: What was treated.
-        settings: Settings of the second try.
+        settings: Settings of the second run.
         before: Diagnosis of the first.
         after: Diagnosis of the second, with the same rows.
         quantity: The quantity of the finding, before and after.
@@ -57,11 +58,12 @@ def plain_setting(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+@verb("cure", group="Judge", takes="own rows", answers="document", steered=False)
 def cure(
     run: Run, data: object = None, *, out: str | Path | None = None, before: Diagnosis | None = None,
     seed: int = 0, rows: int = ROWS, k: int = DRAWS, factors: object = None, reading: Mapping[str, Any] | None = None,
 ) -> Cure:
-    """Train again with the first remedy that settings can bring about, and keep the better of the two.
+    """Train again with the first remedy that is a change of settings, and keep the better of the two runs.
 
     The criterion is the log-likelihood of the same held-out rows under what samples are drawn from; where the two are
     within two standard errors of each other, or are not to be compared (a density and a mass), the one with the better
@@ -121,7 +123,7 @@ def judged(
     run: Run, again: Run, before: Diagnosis, after: Diagnosis, finding: Finding, settings: Mapping[str, Any],
     data: object, *, seed: int, k: int, reading: Mapping[str, Any] | None = None,
 ) -> Cure:
-    """Put two runs side by side and choose."""
+    """Compare two runs and choose one."""
     there = after.of(finding.name)
     value = there.value if there is not None else value_of(after, before, finding)
     improved = better(finding, value) if value is not None else finding.name in after.well

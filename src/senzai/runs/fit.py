@@ -13,21 +13,22 @@ import torch
 
 from ..core.errors import BundleError
 from ..core.files import user_path
-from ..core.random import derive, forked
+from ..core.random import derive
+from ..core.steering import steered
 from ..data import Dataset, Schema, open_data
+from ..data.addresses import without_password
 from ..data.sources import is_at_hand
-from ..data.table.databases import without_password
 from ..models.generative import Generative
 from ..objectives.base import Objective
-from ..recipes import Frame, build
+from ..recipes import Frame, Settings, build
 from ..training import bundle
 from ..training.comms import is_main, process_group
 from ..training.listeners import Listener
 from ..training.places import Place, reopened, reserved
+from .run import Run
 from .training.after_fit import refuse_sampler
 from .training.launch import launch
 from .training.requests import lengthened, sort_settings
-from .run import Run
 from .training.train import IN_MEMORY, listeners_of, train
 
 ROWS_TO_INITIALISE = 10_000
@@ -36,7 +37,7 @@ ROWS_TO_INITIALISE = 10_000
 def fit(
     data: object,
     *,
-    recipe: str = "vae",
+    recipe: str | None = None,
     out: str | Path | None = None,
     kind: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -52,7 +53,7 @@ def fit(
 
     Args:
         data: Path, built-in name (``"digits"``), array, tensor, DataFrame, list, or ``(X, y)``.
-        recipe: Name of a recipe; see ``senzai recipes``.
+        recipe: Name of a recipe; see ``senzai recipes``. By default the one that the kind of the data proposes.
         out: Folder of the run; ``None`` keeps it in memory (save it later with ``run.save``).
         kind: Kind of the data, where it should not be detected.
         settings: Settings by name: of training (``lr``), of the model (``n_latent``), of the kind (``size``).
@@ -79,12 +80,13 @@ def fit(
         (1797, 2)
     """
     given = {**(settings or {}), **more}
-    request = sort_settings(data, recipe, kind, given)
+    request = sort_settings(data, kind, given)
     if devices > 1 and "RANK" not in os.environ:
         return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices)
     with reserved(out, overwrite=overwrite, main=is_main()) as place:
         dataset = open_data(data, kind=request.kind, options=request.data)
-        wanted = request.training.proposed(dataset.propose().training)
+        proposal = dataset.propose()
+        recipe, wanted = recipe or proposal.recipe, request.training.proposed(proposal.training)
         model, objective = make(recipe, dataset, request.model, wanted.seed)
         refuse_sampler(model, dataset, wanted)
         spec = bundle.new_spec(
@@ -129,9 +131,10 @@ def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: boo
             "Use it, or train on with senzai.train_on(run, data)."
         )
     spec = bundle.read_spec(folder)
+    bundle.need_packages(spec.plugins)
     schema = Schema.model_validate(spec.data_schema)
     longer = spec.model_copy(update={"training": lengthened(spec.training, more)})
-    request = sort_settings(None, spec.recipe, schema.kind, spec.settings)
+    request = sort_settings(None, schema.kind, spec.settings)
     dataset = open_data(source_of(spec, data), kind=schema.kind, options=request.data)
     if dataset.schema.fingerprint != schema.fingerprint:
         raise BundleError(
@@ -139,7 +142,7 @@ def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: boo
             f"{dataset.schema.n_rows} rows, {dataset.schema.fingerprint}. Give the same data, or train a new run."
         )
     if begun:
-        with forked(0):
+        with steered(0):
             model, objective = spec.make_model(), spec.make_objective()
     else:  # killed before the first checkpoint: start again, from the same weights
         model, objective = make(spec.recipe, dataset, request.model, spec.training.seed)
@@ -170,21 +173,19 @@ def make(
     recipe: str, dataset: Dataset, settings: Mapping[str, Any], seed: int
 ) -> tuple[Generative, Objective]:
     """Return a recipe's model, initialised from training rows, and its objective."""
-    proposal = dataset.propose()
     rows = dataset.split_indices()["train"]
-    some = rows
-    if len(rows) > ROWS_TO_INITIALISE:  # at random: data are often sorted
+    some, most = rows, dataset.rows.at_once(ROWS_TO_INITIALISE)
+    if len(rows) > most:  # at random: data are often sorted
         rng = np.random.default_rng(derive(seed, "rows to initialise"))
-        some = np.sort(rng.choice(rows, ROWS_TO_INITIALISE, replace=False))
-    with forked(derive(seed, "weights")):
+        some = np.sort(rng.choice(rows, most, replace=False))
+    with steered(derive(seed, "weights")):
         first = dataset.batch(some)
         frame = Frame(
-            dataset.schema.event_shape, proposal.family, dict(proposal.family_settings), tuple(proposal.shared),
-            proposal.network, masked=first.mask is not None,
+            dataset.schema.event_shape, dataset.propose(), masked=first.mask is not None,
+            ragged=first.lengths is not None,
             n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
-            n_condition=0 if first.c is None else first.c.shape[1], settings=dict(settings),
-            own_encoder=proposal.encoder, encoder_settings=dict(proposal.encoder_settings),
-            n_labelled=n_labelled(dataset, rows),
+            n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),
+            settings=Settings(settings),
         )
         model, objective = build(recipe, frame)
         model.initialise(first)

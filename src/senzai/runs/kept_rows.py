@@ -8,7 +8,7 @@ from ..models.generative import keepers_of_rows
 from ..training.places import SAMPLERS
 
 if TYPE_CHECKING:
-    from .protocol import Trained
+    from ..training.trained import Trained
 
 REFERENCE = "reference.safetensors"
 

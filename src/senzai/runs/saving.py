@@ -14,7 +14,7 @@ from .card import write_card
 from .verbs.score import kept_reference, write_reference
 
 if TYPE_CHECKING:
-    from .protocol import Trained
+    from ..training.trained import Trained
 
 
 def save(run: Trained, target: Path) -> Path:

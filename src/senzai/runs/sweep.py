@@ -20,18 +20,20 @@ from ..objectives.warmup import Constant
 from ..training.comms import Comms
 from ..training.listeners import drive
 from ..training.loop import Training
+from .run import Run
 from .training.feeds import feeds
 from .verbs.evaluate import some_rows
-from .run import Run
+from .verbs.registry import verb
 
 BETAS = (0.1, 0.3, 1.0, 3.0, 10.0)
 
 
+@verb("rate_distortion", group="Judge", takes="own rows", answers="document", steered=False)
 def rate_distortion(
     run: Run, data: object = None, *, betas: Sequence[float] = BETAS, steps: int = 300, rows: int = 2000,
     seed: int = 0,
 ) -> tuple[RatePoint, ...]:
-    """Measure what a rate buys in distortion: the run is trained on for a little with each weight of the rate.
+    """Measure distortion against rate: the run is trained on for a few steps with each weight of the rate.
 
     The run itself stays as it is. Points that were trained on for too little lie above the curve of their family.
 

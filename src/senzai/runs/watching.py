@@ -1,4 +1,4 @@
-"""While training runs: the checks that need nothing but its history, each warning once, as soon as it is sure."""
+"""Checks during training: those that need the history alone; each warns once, as soon as it is sure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Watch:
         self._looked = 0
 
     def on(self, event: Event, training: Training) -> None:
-        """Keep what happened, and look."""
+        """Record an event, and run the checks where they are due."""
         if isinstance(event, Started) and event.step > 0 and self.history is not None:
             self.lines = read_history(self.history.path)
             self.warned = {h["name"] for h in self.lines if h["kind"] == WARNING}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..core.batch import Batch
+from ..core.batch import Batch, tensors
 from ..core.random import Noise, forked, using
 from ..models import verbs
 from ..models.base import Inference, LatentModel
@@ -63,7 +63,7 @@ def inferred(generator: Generative, batch: Batch, k: int, *, seed: int = 5) -> I
 
 def told(model: Generative, batch: Batch) -> dict[str, list[Tensor]]:
     """Return the numbers that a model gives for a batch in evaluation mode, by what they are."""
-    found = {"sample": [verbs.sample(model, 3, seed=1, c=None if batch.c is None else batch.c[:3])]}
+    found = {"sample": tensors(verbs.sample(model, 3, seed=1, c=None if batch.c is None else batch.c[:3]))}
     if not isinstance(model, LatentModel):
         with judging(model):
             log_p = model.log_prob(batch)
@@ -71,7 +71,7 @@ def told(model: Generative, batch: Batch) -> dict[str, list[Tensor]]:
     return found | {
         "the bound": [inferred(model, batch, 3).log_w],
         "encode": list(verbs.encode(model, batch)),
-        "reconstruct": [verbs.reconstruct(model, batch)],
+        "reconstruct": tensors(verbs.reconstruct(model, batch)),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from typing import Any
@@ -17,8 +17,8 @@ from ..core.spec import REGISTRIES, name_of, registry, to_spec
 from ..distributions.family import Family
 from ..models.generative import Generative
 from ..objectives.base import Objective
-from ..recipes import RECIPES, Frame
-from ..recipes.frame import SLOTS
+from ..recipes import RECIPES, Frame, Settings
+from ..recipes.settings import SLOT_OF
 from .data import DATA, N_CLASSES, Data
 
 ROWS = 24
@@ -27,7 +27,6 @@ SMALL: Mapping[str, Any] = {"n_latent": 2, "hidden": (8,), "width": 4}
 
 SMALL_PARTS: Mapping[str, Any] = {"hidden": (8,)}
 DOTTED = ("prior", "posterior", "likelihood")
-SLOT_OF = {"schedule": "warmup", "encoder": "network", "decoder": "network", "family": "likelihood"}
 FRAMES: tuple[Mapping[str, int], ...] = (
     {}, {"n_condition": N_CLASSES}, {"n_classes": N_CLASSES}, {"n_classes": N_CLASSES, "n_condition": N_CLASSES},
 )
@@ -39,18 +38,6 @@ LENGTH = 8
 
 JITTER = 0.1
 """Spread of what is added to every fresh weight, so that nothing is at a special value such as zero."""
-
-
-class Bench(Frame):
-    """A frame that takes the examined part from its example, where settings are not enough to make it."""
-
-    examined = ""
-    maker: Callable[[Any], Any] | None = None
-
-    def _part(self, role: str, slot: str, default: str, defaults: dict[str, Any], **fixed: Any) -> Any:
-        if self.maker is not None and f"{role}/{self.word(slot, default)}" == self.examined:
-            return self.maker(self)
-        return super()._part(role, slot, default, defaults, **fixed)
 
 
 @dataclass(frozen=True)
@@ -105,16 +92,17 @@ class Subject:
         Raises:
             UserError: The parts refuse each other, or a setting was not used.
         """
-        data, settings = self.data, dict(self.example.settings or {})
-        proposed: dict[str, Any] = {
-            "event": data.event, "family": data.family, "family_settings": dict(data.settings), "shared": data.shared,
-            "network": data.network, "n_rows": ROWS, **data.proposed,
-            "n_labelled": ROWS if self.example.frame.get("n_classes") else 0,
+        settings = dict(self.example.settings or {})
+        given: dict[str, Any] = {
+            "event": self.data.event, "ragged": self.data.ragged, "n_rows": ROWS,
+            "n_labelled": ROWS if self.example.frame.get("n_classes") else 0, **self.example.frame,
         }
-        frame = Bench(**{**proposed, **self.example.frame}, settings={**self.small, **settings})
-        frame.examined, frame.maker = self.entry, self.example.make
+        frame = Frame(
+            proposal=self.data.proposal, settings=Settings({**self.small, **settings}), **given,
+            makers={} if self.example.make is None else {self.entry: self.example.make},
+        )
         model, objective = RECIPES[self.example.recipe].make(frame)
-        unused = [name for name in settings if name not in frame._used]
+        unused = [name for name in settings if name not in frame.settings.asked]
         if unused:
             raise SettingError(f"Every setting of an example is used, but {', '.join(unused)} was not ({self}).")
         model.check()
@@ -242,10 +230,8 @@ def _decided(entry: str, given: Example) -> Subject:
 
 
 def _chosen(role: str, name: str) -> dict[str, Any]:
-    """Return the settings that choose a part, as far as there is a slot for its role."""
+    """Return the settings that choose a part."""
     slot = SLOT_OF.get(role, role)
-    if slot not in SLOTS:
-        return {}
     takes = signature(registry(role)[name]).parameters
     small = {f"{slot}.{k}": v for k, v in SMALL_PARTS.items() if k in takes and slot in DOTTED}
     return {slot: name, **small, **({"warmup.steps": 4} if role == "schedule" and "steps" in takes else {})}
@@ -257,7 +243,7 @@ def _guessed(entry: str, defined: Any) -> tuple[Subject, ...]:
         return _families(entry, defined)
     others = [] if role == "recipe" else ["vae", *(r for r in sorted(RECIPES) if r != "vae")]
     tries = [Example(), *(Example(r, settings={}) for r in others)]
-    if _chosen(role, name):
+    if role != "recipe" and _chosen(role, name):
         tries += [Example(r) for r in others[1:]]
     said = ""
     for given in tries:

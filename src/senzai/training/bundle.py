@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..core.errors import BundleError, SenzaiError
 from ..core.files import write_json
+from ..core.plugins import version_of
 from ..core.spec import from_spec, to_spec
+from ..core.steering import steered
 from ..models.generative import Generative
 from ..objectives.base import Objective
 from .checkpoint import load_state, load_tensors, save_tensors
+from .lock import waited_for
 from .places import CHECKPOINT as CHECKPOINT
 from .places import HISTORY as HISTORY
 from .places import METRICS as METRICS
 from .places import SPEC, need_run
 from .places import WEIGHTS as WEIGHTS
+from .required import need_packages as need_packages
+from .required import packages_of
 from .settings import TrainSettings
 
 FORMAT = 1
 LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
+METRICS_LOCK = ".senzai-metrics-lock"
+"""Apart from the lock of training: a run is evaluated while another is trained to replace it."""
 
 
 class Spec(BaseModel):
@@ -41,6 +48,7 @@ class Spec(BaseModel):
         model: Expanded tree of parts with their constructor arguments.
         objective: The same for the objective.
         libraries: Versions it was made with.
+        plugins: Packages of other people that it is made of, with their versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +63,7 @@ class Spec(BaseModel):
     model: dict[str, Any]
     objective: dict[str, Any]
     libraries: dict[str, str]
+    plugins: dict[str, str] = {}
 
     def make_model(self) -> Generative:
         """Return the model, with fresh weights."""
@@ -78,18 +87,17 @@ def new_spec(
     model: Generative, objective: Objective,
 ) -> Spec:
     """Return the spec of a new run."""
+    trees = to_spec(model), to_spec(objective)
     return Spec(
         senzai=_version("senzai"), recipe=recipe, settings=settings, training=training, data_schema=data_schema,
-        source=source, model=to_spec(model), objective=to_spec(objective),
+        source=source, model=trees[0], objective=trees[1],
         libraries={"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
+        plugins=packages_of(recipe, str(data_schema["kind"]), *trees),
     )
 
 
 def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
+    return version_of(package) or "unknown"
 
 
 def save_spec(path: Path, spec: Spec) -> None:
@@ -112,6 +120,26 @@ def read_metrics(path: Path) -> dict[str, Any]:
         raise BundleError(
             f"{str(file)!r} must be JSON, but it is damaged ({err}). Delete it and evaluate again."
         ) from err
+    return found
+
+
+def change_metrics(
+    path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], *, known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Change the numbers measured for a run in its folder, and return them; who measures at the same time waits.
+
+    Args:
+        path: Folder of the run.
+        change: Makes the new numbers of those that are there now, which others may have added since.
+        known: Numbers that are kept where the folder does not have them.
+
+    Raises:
+        OutputError: The folder cannot be written.
+        BundleError: The file is damaged.
+    """
+    with waited_for(path, METRICS_LOCK):
+        found = change({**known, **read_metrics(path)})
+        write_json(path / METRICS, found)
     return found
 
 
@@ -158,12 +186,15 @@ def load_model(path: Path, spec: Spec) -> Generative:
 
     Raises:
         BundleError: The run is unfinished, or weights and spec do not belong together.
+        MissingExtraError: A package that the model is made of is not there.
     """
+    need_packages(spec.plugins)
     if not (path / WEIGHTS).is_file() and (path / CHECKPOINT).is_file():
         raise BundleError(f"{str(path)!r} was not trained to its end. Finish it with: senzai resume {path}")
     tensors, _ = load_tensors(path / WEIGHTS)
     try:
-        model = spec.make_model()
+        with steered(0):  # its weights are read, not drawn
+            model = spec.make_model()
         load_state(model, tensors)
     except BundleError:
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, inf, pi
@@ -15,7 +14,9 @@ from torch.distributions import Independent, Normal
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
-from ..core.random import Noise, derive, forked, using
+from ..core.quiet import quiet
+from ..core.random import GLOBAL, Noise, derive, forked, using
+from ..core.registry import Registry
 from ..distributions.numeric import positive_raw
 from ..models.base import LatentModel
 from ..models.modes import judging
@@ -38,10 +39,12 @@ class Codes:
     Args:
         z: Latents of the topmost group, ``(N, d)``.
         c: Condition of each row.
+        of: The model and the rows, where these are all of their codes.
     """
 
     z: Tensor
     c: Tensor | None = None
+    of: tuple[LatentModel, Batch] | None = None
 
     def __len__(self) -> int:
         return len(self.z)
@@ -109,8 +112,7 @@ def em(z: Any, n: int, form: str, seed: int, start: Any = None) -> Any:
         weights_init=getattr(start, "weights_", None), means_init=getattr(start, "means_", None),
         precisions_init=getattr(start, "precisions_", None),
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a held-out score judges it
+    with quiet(ConvergenceWarning):  # a held-out score judges it
         return model.fit(z)
 
 
@@ -218,15 +220,25 @@ def two_stage(codes: Codes, seed: int) -> Prior:
     return moved(inner, likelihood_loss, codes, seed=seed, steps=2000, lr=3e-3)
 
 
-FITS: dict[str, Callable[..., Prior]] = {
-    "mixture": mixture, "flow": flow, "flow_matching": flow_matching, "two_stage": two_stage,
-}
+def aggregate_of(codes: Codes, seed: int) -> Prior:
+    """Return the mixture of the posteriors of rows; see :func:`aggregate`."""
+    assert codes.of is not None  # whole codes are fitted to
+    return aggregate(*codes.of, seed=seed)
+
+
+SAMPLERS: Registry[Callable[..., Prior]] = Registry("sampler")
+"""What is fitted to codes after training, by name: called with the codes and a seed, returns a prior over them."""
+for _name, _fit in (
+    ("mixture", mixture), ("flow", flow), ("flow_matching", flow_matching), ("two_stage", two_stage),
+    ("aggregate", aggregate_of),
+):
+    SAMPLERS.add(_name)(_fit)
 
 
 def fitted(name: str, codes: Codes, seed: int, **how: Any) -> Prior:
     """Return the density of a name, fitted to codes, with random numbers of its own; ``how`` goes to its fit."""
-    with forked(derive(seed, "sampler", name)):
-        return FITS[name](codes, derive(seed, "sampler", name), **how).eval()
+    with GLOBAL, forked(derive(seed, "sampler", name)):  # half the time of one that is steered
+        return SAMPLERS[name](codes, derive(seed, "sampler", name), **how).eval()
 
 
 def affordable_flow_steps(width: int, work: float) -> int:

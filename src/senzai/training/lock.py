@@ -6,7 +6,9 @@ import errno
 import importlib
 import os
 import socket
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from ..core.errors import OutputError
 from ..core.files import cannot_write
 
 LOCK = ".senzai-lock"
+PATIENCE = 60.0
+"""Seconds that a short piece of work waits for another."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 """What a file system says that knows no locks; there a run is trained without."""
 fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
@@ -25,15 +29,16 @@ class Lock:
     Args:
         folder: The folder.
         handle: The open lock file in it.
+        name: Name of that file.
     """
 
-    def __init__(self, folder: Path, handle: int) -> None:
-        self.folder, self.handle = folder, handle
+    def __init__(self, folder: Path, handle: int, name: str = LOCK) -> None:
+        self.folder, self.handle, self.name = folder, handle, name
 
     def held(self) -> bool:
         """Whether the folder is there and is still the one that was locked."""
         try:
-            return os.path.samestat(os.stat(self.folder / LOCK), os.fstat(self.handle))
+            return os.path.samestat(os.stat(self.folder / self.name), os.fstat(self.handle))
         except OSError:
             return False
 
@@ -41,12 +46,12 @@ class Lock:
         """Take the lock file away and let go."""
         if self.held():
             with suppress(OSError):
-                os.unlink(self.folder / LOCK)
+                os.unlink(self.folder / self.name)
         os.close(self.handle)
 
 
-def attempt(folder: Path) -> Lock | None:
-    """Return a lock on a folder, or ``None`` where somebody else has it.
+def attempt(folder: Path, name: str = LOCK) -> Lock | None:
+    """Return a lock on a folder, or ``None`` where somebody else has it; locks of several names are apart.
 
     Raises:
         OutputError: The folder is not there, or cannot be written.
@@ -63,10 +68,10 @@ def attempt(folder: Path) -> Lock | None:
     """
     while True:
         try:
-            handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+            handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as err:
             raise cannot_write(folder, err) from err
-        lock = Lock(folder, handle)
+        lock = Lock(folder, handle, name)
         if not _ours(handle):
             os.close(handle)
             return None
@@ -102,8 +107,29 @@ def take(folder: Path) -> Lock:
     return lock
 
 
-def _holder(folder: Path) -> str:
+@contextmanager
+def waited_for(folder: Path, name: str, *, seconds: float = PATIENCE) -> Iterator[Lock]:
+    """Hold a lock on a folder inside the block, and wait for it as long as others need for a short piece of work.
+
+    Raises:
+        OutputError: It did not become free in time, or the folder cannot be written.
+    """
+    end = time.monotonic() + seconds
+    while (lock := attempt(folder, name)) is None:
+        if time.monotonic() > end:
+            raise OutputError(
+                f"Others write into a run folder for moments only, but process {_holder(folder, name)} has held "
+                f"{str(folder / name)!r} for {seconds:g} s. Stop it, or try again."
+            )
+        time.sleep(0.01)
     try:
-        return (folder / LOCK).read_text(encoding="utf-8") or "unknown"
+        yield lock
+    finally:
+        lock.release()
+
+
+def _holder(folder: Path, name: str = LOCK) -> str:
+    try:
+        return (folder / name).read_text(encoding="utf-8") or "unknown"
     except OSError:
         return "unknown"

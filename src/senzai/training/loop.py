@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.batch import entries
 from ..core.errors import TrainingError
 from ..core.random import Noise, derive, using
+from ..core.steering import steered
 from ..models.generative import Generative
 from ..objectives.base import Objective
 from . import autopsy
@@ -80,7 +82,8 @@ class Training:
     ) -> None:
         model.check()
         objective.admit(model)
-        objective.equip(model)
+        with steered(settings.seed):
+            objective.equip(model)
         model.aux.to(feed.device)
         self.model, self.feed, self.validation = model, feed, validation
         self.settings = settings = settings.resolved(feed.plan.batch_size)
@@ -211,7 +214,6 @@ class Training:
                 seen.append((norm, fine))
                 self.meter.add(i, stepper.names, sums, rows=pieces[0].total)
         self.model.after_step(self.comms.sum)
-        assert fine is not None  # somebody plays at every step
         self.meter.stepped(seen[0][0], fine, rows=pieces[0].total)
         if self.average is not None:
             self.average.update(self.model)
@@ -318,8 +320,7 @@ class Training:
     def _entries(self) -> int:
         """Return how many numbers a row has."""
         assert self.validation is not None  # else there is nothing to follow
-        x = self.validation.at(0)[0].batch.x
-        return sum(v[0].numel() for v in (x.values() if isinstance(x, dict) else [x]))
+        return entries(self.validation.at(0)[0].batch.x)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from .comms import Comms
+
+Fine: TypeAlias = bool | Tensor
+"""Whether all was finite: known on a CPU, on an accelerator a tensor that nobody has waited for."""
 
 
 @dataclass
@@ -30,9 +33,9 @@ class Meter:
     def reset(self, step: int) -> None:
         """Forget everything; the next step is ``step``."""
         self.seen: dict[int, Sums] = {}
-        self.norm: Tensor | None = None
-        self.fine: Tensor | None = None
-        self._fine_steps: Tensor | None = None
+        self.norm: float | Tensor | None = None
+        self.fine: Fine = True
+        self._fine_steps: int | Tensor = 0
         self.rows = 0
         self._first, self._began = step, time.perf_counter()
 
@@ -44,19 +47,19 @@ class Meter:
         else:
             before.values, before.rows = before.values + sums, before.rows + rows
 
-    def stepped(self, norm: Tensor, fine: Tensor, *, rows: int) -> None:
+    def stepped(self, norm: float | Tensor, fine: Fine, *, rows: int) -> None:
         """End a step; ``fine`` also says whether all steps before it were."""
         self.norm, self.fine = norm, fine
-        self._fine_steps = fine.int() if self._fine_steps is None else self._fine_steps + fine
+        self._fine_steps = self._fine_steps + fine
         self.rows += rows
 
     def failed(self) -> bool:
         """Whether something was not finite since the last look (this synchronises)."""
-        return self.fine is not None and not bool(self.fine)
+        return not bool(self.fine)
 
     def failed_step(self) -> int:
         """Return the first step that was not finite."""
-        return self._first + (0 if self._fine_steps is None else int(self._fine_steps))
+        return self._first + int(self._fine_steps)
 
     def gather(self, comms: Comms) -> None:
         """Let the first process hold the sums of all, so that its checkpoint is about all rows."""

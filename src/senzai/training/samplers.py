@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from ..models.modes import judging
 from ..models.verbs import encode
 from ..parts import Prior, StandardNormal
 from .checkpoint import load_state, load_tensors, save_tensors
-from .densities import Codes, affordable_flow_steps, aggregate, fitted, rows_of_log_prob
+from .densities import Codes, affordable_flow_steps, fitted, rows_of_log_prob
 from .places import SAMPLERS as FILE
 
 FORMAT = "senzai-samplers-1"
@@ -41,7 +41,6 @@ DRAWS = 4
 """Draws per held-out row that a density is judged by."""
 
 AModel = TypeVar("AModel", bound=Generative)
-SamplerName: TypeAlias = Literal["auto", "none", "mixture", "flow", "flow_matching", "two_stage", "aggregate"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def codes_of(model: Generative, batch: Batch, *, seed: int) -> Codes:
         raise CombinationError(f"a sampler is fitted to latents that are vectors, but these have shape {z.shape[1:]}")
     check_support(model, batch)
     model.with_prior(StandardNormal(z.shape[1]))
-    return Codes(z, batch.c)
+    return Codes(z, batch.c, (model, batch))
 
 
 def check_support(model: LatentModel, batch: Batch) -> None:
@@ -133,7 +132,7 @@ def is_real(q: Distribution) -> bool:
 
 # --- choosing -------------------------------------------------------------------------------------------------------
 def fit_samplers(
-    model: Generative, train: Batch, validation: Batch | None, *, sampler: SamplerName = "auto", seed: int = 0,
+    model: Generative, train: Batch, validation: Batch | None, *, sampler: str = "auto", seed: int = 0,
     steps: int = LEAST_STEPS, work: float = inf,
 ) -> Samplers:
     """Fit priors to the latents of training rows, and choose by the latents of validation rows.
@@ -173,7 +172,7 @@ def fit_samplers(
                 failed.append(_no_flow(codes))
                 continue
         try:
-            found[name] = aggregate(model, train, seed) if name == "aggregate" else fitted(name, codes, seed, **how)
+            found[name] = fitted(name, codes, seed, **how)
         except SenzaiError as err:
             failed.append(f"{name} could not be fitted: {_first_part(err)}")
     return _choose(model, found, held, failed, forced=None if sampler == "auto" else sampler)

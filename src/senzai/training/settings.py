@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ..core.errors import SettingError
 from ..core.registry import suggestion
@@ -77,7 +77,19 @@ class TrainSettings(BaseModel):
     recoveries: Annotated[int, Field(ge=0)] = 3
     memory_gb: Positive | None = None
     max_validation_rows: Annotated[int, Field(ge=1)] = 10_000
-    sampler: Literal["auto", "none", "mixture", "flow", "flow_matching", "two_stage", "aggregate"] = "auto"
+    sampler: str = "auto"
+
+    @field_validator("sampler")
+    @classmethod
+    def _known_sampler(cls, name: str) -> str:
+        if name in ("auto", "none"):
+            return name
+        from .densities import SAMPLERS
+
+        if name not in SAMPLERS:
+            known = ["auto", "none", *SAMPLERS]
+            raise ValueError(f"a sampler is one of {', '.join(known)}")
+        return name
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> TrainSettings:

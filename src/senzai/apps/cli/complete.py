@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
 from ...core.errors import SettingError
 from .files import refuse_existing, write_rows
+from .loading import run_for
 from .options import Data, File, Json, Overwrite, Reading, RunFolder, Seed
 from .output import Document, plain, reply
 from .settings import parse_set
+
+if TYPE_CHECKING:
+    from ...data.kind import Writer
 
 
 def score(
@@ -34,28 +37,25 @@ def score(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write how strange each row is; higher is stranger."""
-    from ...data.table.writing import Writer
-    from ...runs import load
+    """Write the anomaly score of each row; higher is more anomalous."""
+    from ...data.frame_files import Writer
     from ...runs.verbs import score as scoring
 
     refuse_existing(output, overwrite)
-    model = load(run)
-    scoring.check(method, contamination, false_alarm)
+    model = run_for("score", run)
+    asked = scoring.ScoreSettings(
+        method=method, shares=shares, contamination=contamination, false_alarm=false_alarm, k=k, seed=seed
+    )
     dataset = model.dataset(data, options=parse_set(settings or []))
     n = flagged = 0
     with Writer(output) as writer:
-        for found in scoring.pieces(model, dataset, method, k=k, seed=seed):
-            frame = scoring.table_of(
-                model, found, method, shares=shares, contamination=contamination, false_alarm=false_alarm, k=k,
-                seed=seed,
-            )
+        for found in scoring.pieces(model, dataset, asked):
+            frame = scoring.table_of(model, found, asked)
             n += len(frame)
             flagged += int(frame["anomaly"].sum()) if "anomaly" in frame else 0
             writer.write(frame)
-    asked = contamination is not None or false_alarm is not None
-    document: Document = {"out": str(output), "n": n, "method": method, "anomalies": flagged if asked else None}
-    told = f"; {flagged:,} of them are flagged" if asked else ""
+    document: Document = {"out": str(output), "n": n, "method": method, "anomalies": flagged if asked.flags else None}
+    told = f"; {flagged:,} of them are flagged" if asked.flags else ""
     reply(as_json, document, f"{n:,} scores are in {plain(output)}{told}")
 
 
@@ -73,29 +73,27 @@ def impute(
     as_json: Json = False,
 ) -> None:
     """Write the data with missing entries filled in; what was there stays as it is."""
-    from ...runs import load
     from ...runs.verbs import impute as filling
 
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("impute", run)
     dataset = model.dataset(data, options=parse_set(settings or []))
-    if dataset.schema.table is None:
+    writer = dataset.kind.writer(output, dataset.schema)
+    if writer is None:
         made = model.impute(dataset, draws=draws, k=k, seed=seed)
         if draws:
             raise SettingError("Several draws are written for tables only. Leave --draws out, or use run.impute.")
         write_rows(made, output, dataset.schema)
         n = len(made)
     else:
-        n = _write_pieces(filling.pieces(model, dataset, draws=draws, k=k, seed=seed), output, numbered=bool(draws))
+        n = _write_pieces(filling.pieces(model, dataset, draws=draws, k=k, seed=seed), writer, numbered=bool(draws))
     document: Document = {"out": str(output), "n": n, "draws": draws, "k": k, "seed": seed}
     reply(as_json, document, f"{n:,} completed rows are in {plain(output)}")
 
 
-def _write_pieces(pieces: Any, output: Path, *, numbered: bool) -> int:
-    from ...data.table.writing import Writer
-
+def _write_pieces(pieces: Any, file: Writer, *, numbered: bool) -> int:
     n = 0
-    with Writer(output) as writer:
+    with file as writer:
         for frames in pieces:
             for m, frame in enumerate(frames):
                 writer.write(frame.assign(imputation=m) if numbered else frame)
@@ -116,10 +114,8 @@ def augment(
     as_json: Json = False,
 ) -> None:
     """Write more rows with a rare value, drawn around training rows that have it and no others."""
-    from ...runs import load
-
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("augment", run)
     dataset = model.dataset(model.source(data), options=parse_set(settings or []))
     made = model.augment(column, value, n, data=dataset, seed=seed)
     write_rows(made, output, model.schema)

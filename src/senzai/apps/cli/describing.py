@@ -1,4 +1,4 @@
-"""Data sets and runs in words."""
+"""Descriptions of data sets and runs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def recognised(data: Dataset, spec: Spec | None = None) -> list[str]:
     facts: dict[str, object] = {
         "data": f"{len(data):,} rows of the kind {schema.kind}, each of shape {shape(schema.event_shape)}",
         "values": VALUES[schema.values].format(schema.n_levels),
-        "likelihood": proposal.family if spec is None else likelihood(spec),
+        "likelihood": proposal.likelihood.name if spec is None else likelihood(spec),
     }
     if spec is not None:
         facts["split"] = ", ".join(f"{len(rows):,} rows for {name}" for name, rows in data.split_indices().items())
         facts["recipe"] = spec.recipe
         facts["settings"] = ", ".join(f"{k}={v}" for k, v in spec.settings.items()) or "all defaults"
-    reasons = [*schema.reasons, *([proposal.reason] if facts["likelihood"] == proposal.family else [])]
+    reasons = [*schema.reasons, *([proposal.reason] if facts["likelihood"] == proposal.likelihood.name else [])]
     return ["[bold]Recognised[/]", table(facts), "[bold]Because[/]", *(f"  {plain(r)}" for r in reasons)]
 
 
@@ -77,7 +77,7 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def changed(rows: Any, most: int = 8) -> tuple[dict[str, Any], list[str]]:
-    """Return what changes along rows of a table: for a document, and in lines, the largest changes first.
+    """Return what changes along rows of a table, for a document and as lines, the largest changes first.
 
     Example:
         >>> import pandas as pd

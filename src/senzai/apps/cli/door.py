@@ -1,4 +1,4 @@
-"""The list of verbs, and the one place where whatever goes wrong becomes a message and an exit code."""
+"""The list of commands, and the one place where an error becomes a message and an exit code."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import typer
 from typer.core import TyperGroup
 
 from ...core.errors import RunInterrupted, SenzaiError
-from . import complete, judge, look, output, train, use
+from . import complete, judge, look, new, output, train, use
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
 WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[dim]. Each verb has[/] --help[dim].[/]"
 
 
 class _Stopped(Exception):
-    """Carries what the parser would take for a bare Ctrl-C, and answer in its own way, past the parser."""
+    """Carries an interrupted run past the parser, which would treat it as a bare Ctrl-C."""
 
     def __init__(self, cause: RunInterrupted) -> None:
         super().__init__(str(cause))
@@ -43,6 +43,12 @@ class Door(TyperGroup):
             return super().invoke(ctx)
         except RunInterrupted as err:
             raise _Stopped(err) from err
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of this name: one of these, or one made of a verb that was registered elsewhere."""
+        from .outside import command_for
+
+        return super().get_command(ctx, cmd_name) or command_for(cmd_name)
 
     def _run(self, words: list[str], as_json: bool) -> int:
         try:
@@ -141,9 +147,11 @@ _verb("Use", complete.augment, 'senzai augment runs/people --column income --val
 _verb("Look", look.info, "senzai info runs/digits", "senzai info rows.csv")
 _verb("Look", look.recipes, "senzai recipes")
 _verb("Look", look.kinds, "senzai kinds --json")
+_verb("Extend", new.new, "senzai new part wide_normal", "senzai new kind spectra --out ../senzai-spectra")
+_verb("Look", look.verbs, "senzai verbs")
 
 
 def main() -> NoReturn:
-    """Run the command line on the words of this process."""
+    """Run the command line on the arguments of this process."""
     app()
     raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""Results on disk: nothing is replaced unasked, and what is written is whole."""
+"""Result files: nothing is replaced without --overwrite, and files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from ...core.files import user_path
 
 if TYPE_CHECKING:
     from ...data import Schema
-
-SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
@@ -44,9 +42,6 @@ def write_rows(decoded: Any, path: Path, schema: Schema) -> None:
     """
     from ...data import KINDS
 
-    if schema.kind == "images" and path.suffix.lower() in SHEETS:
-        write_sheet(decoded, path, schema)
-        return
     aside = _move_aside(path) if path.is_dir() else None
     try:
         KINDS[schema.kind].write(decoded, path, schema)
@@ -59,45 +54,8 @@ def write_rows(decoded: Any, path: Path, schema: Schema) -> None:
 
 
 def _move_aside(folder: Path) -> Path:
-    """A folder cannot be renamed over another, so the old one waits beside it until the new one is whole."""
+    """A folder cannot be renamed over another, so the old one is kept beside it until the new one is whole."""
     return folder.rename(folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.old"))
-
-
-def write_sheet(decoded: Any, path: Path, schema: Schema) -> None:
-    """Write pictures side by side, in rows of equal length, as one image."""
-    import tempfile
-
-    import numpy as np
-    from PIL import Image
-
-    from ...core.files import replacing
-    from ...data import KINDS
-
-    with tempfile.TemporaryDirectory() as tmp:
-        KINDS[schema.kind].write(decoded, Path(tmp) / "pictures", schema)
-        pictures = [_pixels(p, (schema.n_levels or 256) - 1) for p in sorted(Path(tmp, "pictures").iterdir())]
-    height, width = pictures[0].shape[:2]
-    columns = int(np.ceil(np.sqrt(len(pictures))))
-    zoom = max(1, 48 // max(height, width))
-    size = (zoom * columns * (width + 1), zoom * -(-len(pictures) // columns) * (height + 1))
-    sheet = Image.new(Image.fromarray(pictures[0]).mode, size, "white")
-    for i, picture in enumerate(pictures):
-        large = Image.fromarray(np.kron(picture, np.ones((zoom, zoom, *picture.shape[2:]), picture.dtype)))
-        sheet.paste(large, (zoom * (i % columns) * (width + 1), zoom * (i // columns) * (height + 1)))
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        sheet = sheet.convert("RGB")
-    with replacing(path) as place, place.open("wb") as file:
-        sheet.save(file, format=Image.registered_extensions()[path.suffix.lower()])
-
-
-def _pixels(file: Path, top: int) -> Any:
-    """Return a picture with 8 bits; ``top`` is the white of one with more."""
-    import numpy as np
-    from PIL import Image
-
-    with Image.open(file) as picture:
-        found = np.array(picture)
-    return found if found.itemsize == 1 else np.rint(found * (255 / top)).astype(np.uint8)
 
 
 def write_codes(codes: Any, path: Path, names: list[str] | None = None) -> None:

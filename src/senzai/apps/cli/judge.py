@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from .files import refuse_existing
+from .loading import run_for
 from .options import Factors, Json, Overwrite, OwnData, Reading, RunFolder, Seed, place
 from .output import Document, plain, reply, table
 from .settings import parse_set
@@ -38,7 +39,7 @@ def evaluate(
         Option("--features", metavar="NAMES", help="Compare samples in pca, random, entries, denoising, classifier."),
     ] = "pca",
     against: Annotated[
-        str | None, Option("--against", metavar="DATA", help="Other data that the model should find strange.")
+        str | None, Option("--against", metavar="DATA", help="Other data, which should get higher anomaly scores.")
     ] = None,
     factors: Factors = None,
     anomaly: Annotated[
@@ -52,9 +53,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure how good a model is on rows it was not trained on, in nats a row."""
-    from ...runs import load
-
-    model = load(run)
+    model = run_for("evaluate", run)
     found = model.evaluate(
         data_of(model, data, settings), split=split, k=k, rows=rows, seed=seed,
         only=None if only is None else names(only), also=names(also), features=names(features), against=against,
@@ -79,7 +78,7 @@ def names(text: str | None) -> tuple[str, ...]:
 
 
 def _announce(seconds: dict[str, float]) -> None:
-    """Say on stderr how long it will take, before it does."""
+    """Say on stderr beforehand how long it will take."""
     from .output import console
 
     whole = sum(seconds.values())
@@ -173,11 +172,9 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a report that opens in any browser: how training went, what the model learned, how good it is."""
-    from ...runs import load
-
     if output is not None:
         refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("report", run)
     dataset = data_of(model, data, settings)
     from ...report import write_report
 
@@ -195,7 +192,7 @@ def diagnose(
     k: Annotated[int, Option("--k", min=2, help="Draws per row of the likelihood.")] = 64,
     factors: Factors = None,
     cure: Annotated[
-        bool, Option("--cure", help="Train again with the first remedy, show both, and name the better.")
+        bool, Option("--cure", help="Train again with the first remedy, compare both runs, and name the better one.")
     ] = False,
     out: Annotated[
         Path | None,
@@ -206,10 +203,9 @@ def diagnose(
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a model: what was measured, why it is wrong, and which setting to change."""
-    from ...runs import load
     from .diagnosing import diagnosed, side_by_side
 
-    model = load(run)
+    model = run_for("diagnose", run)
     reading = parse_set(settings or [])
     source = model.source(data)
     options: dict[str, Any] = {"rows": rows, "k": k, "seed": seed, "factors": factors}

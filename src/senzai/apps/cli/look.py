@@ -1,4 +1,4 @@
-"""Verbs that look without changing anything: info, recipes, kinds."""
+"""Commands that show and change nothing: info, recipes, kinds, verbs."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def _about_run(folder: Path) -> tuple[Document, list[str]]:
         "what": "run", "path": str(folder), "state": "finished" if finished else "unfinished",
         "recipe": spec.recipe, "title": RECIPES[spec.recipe].title if spec.recipe in RECIPES else None,
         "settings": spec.settings, "training": spec.training.model_dump(mode="json"), "source": spec.source,
-        "data": spec.data_schema, "n_parameters": _parameters(folder) if finished else None,
+        "data": spec.data_schema, **(_loaded(folder) if finished else {"n_parameters": None, "verbs": None}),
         "metrics": bundle.read_metrics(folder), "step": _step(folder), "senzai": spec.senzai,
-        "libraries": spec.libraries,
+        "libraries": spec.libraries, "plugins": spec.plugins,
         "files": {str(p.relative_to(folder)): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()},
     }
     if (new := unfinished(folder)) is not None:
@@ -62,11 +62,11 @@ def _about_run(folder: Path) -> tuple[Document, list[str]]:
     return document, _run_in_words(document, spec)
 
 
-def _parameters(folder: Path) -> int:
-    """Return the number of parameters; loading them checks that weights and spec belong together."""
+def _loaded(folder: Path) -> Document:
+    """Return what is known of a run that was loaded: that weights and spec belong together, and what can be done."""
     from ...runs import load
 
-    return sum(p.numel() for p in load(folder).model.parameters())
+    return {name: value for name, value in load(folder).info().items() if name in ("n_parameters", "verbs")}
 
 
 def _step(folder: Path) -> int | None:
@@ -78,14 +78,15 @@ def _step(folder: Path) -> int | None:
 
 
 def _run_in_words(document: Document, spec: Spec) -> list[str]:
+    from ...data import Schema
     from .describing import VALUES, likelihood, number, shape
 
-    data = document["data"]
+    data = Schema.model_validate(document["data"])
     facts: dict[str, object] = {
         "state": document["state"] + (f" at step {document['step']}" if document["step"] else ""),
         "recipe": f"{spec.recipe} ({document['title'] or 'not known to this version'})",
-        "data": f"{data['n_rows']:,} rows of the kind {data['kind']}, each of shape {shape(data['event_shape'])}, "
-        f"{VALUES[data['values']].format(data['n_levels'])}",
+        "data": f"{data.n_rows:,} rows of the kind {data.kind}, each of shape {shape(data.event_shape)}, "
+        f"{VALUES[data.values].format(data.n_levels)}",
         "source": spec.source, "likelihood": likelihood(spec),
         "settings": ", ".join(f"{k}={v}" for k, v in spec.settings.items()) or "all defaults",
     }
@@ -95,12 +96,20 @@ def _run_in_words(document: Document, spec: Spec) -> list[str]:
     for name, found in document["metrics"].items():
         shown = {k: number(v) for k, v in found.items() if isinstance(v, int | float)}
         lines += [f"[bold]{plain(name)}[/]", table(shown)]
+    if document["verbs"] is not None:
+        lines += _verbs_in_words(document["verbs"])
     if "replacement" in document:
         at = document["replacement"]["step"] or 0
         lines.append(f"A run that is to replace this one is unfinished, at step {at}.")
     if document["state"] == "unfinished" or "replacement" in document:
         lines += ["[bold]Next[/]", f"  senzai resume {plain(document['path'])}"]
     return [*lines, "[bold]Files[/]", table({k: f"{v:,} bytes" for k, v in document["files"].items()})]
+
+
+def _verbs_in_words(verbs: dict[str, str | None]) -> list[str]:
+    fit = [name for name, why in verbs.items() if why is None]
+    others = [f"  [dim]{plain(name)}: {plain(why)}[/]" for name, why in verbs.items() if why is not None]
+    return ["[bold]Verbs[/]", f"  {', '.join(fit)}", *(["[bold]Not for this run[/]", *others] if others else [])]
 
 
 def recipes(
@@ -158,3 +167,22 @@ def kinds(as_json: Json = False) -> None:
         lines.append(f"[bold]{name}[/]\n  {plain(kind.title)}\n  [dim]files {' '.join(kind.suffixes)}[/]")
         lines.append(f"  [dim]options {plain(', '.join(f'{k}={v}' for k, v in options.items()))}[/]")
     reply(as_json, document, *lines)
+
+
+def verbs(as_json: Json = False) -> None:
+    """List what can be done with a run, verbs that other packages register among it."""
+    from ...runs.verbs.registry import every_verb
+
+    found = every_verb()
+    document = [
+        {"name": v.name, "group": v.group, "summary": v.summary, "takes": v.takes, "answers": v.answers,
+         "settings": {p.name: None if p.default is p.empty else p.default for p in v.parameters}, "package": v.package}
+        for v in found.values()
+    ]
+    width, lines = max(map(len, found)), []
+    for group in dict.fromkeys(v.group for v in found.values()):
+        lines += ["", f"[bold]{plain(group)}[/]"]
+        for v in (v for v in found.values() if v.group == group):
+            foreign = "" if v.package == "senzai" else f" ({v.package})"
+            lines.append(f"  {v.name:<{width}}  [dim]{plain(v.summary)}{plain(foreign)}[/]")
+    reply(as_json, {"verbs": document}, *lines[1:], "", "[dim]Which of them fit a run:[/] senzai info RUN")

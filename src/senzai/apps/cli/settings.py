@@ -33,7 +33,7 @@ def parse_set(given: Sequence[str]) -> dict[str, Any]:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not value or not KEY.fullmatch(key):
             raise SettingError(f"A setting is written key=value, but got {text!r}. Write it like --set lr=0.01.")
-        found[key] = _value(value)
+        found[key] = parse_value(value)
     return found
 
 
@@ -56,7 +56,8 @@ def parse_given(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """Return a value as it was typed: JSON where it is JSON, ``300,300`` as a list of whole numbers, else text."""
     if WHOLE_NUMBERS.fullmatch(text):
         return [int(part) for part in text.split(",") if part]
     try:

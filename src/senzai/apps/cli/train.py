@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def fit(
     data: Data,
     out: NewRun = None,
-    recipe: Annotated[str | None, Option("--recipe", help="Name in `senzai recipes`; by default vae.")] = None,
+    recipe: Annotated[str | None, Option("--recipe", help="Name in `senzai recipes`; by default by the data.")] = None,
     kind: Annotated[str | None, Option("--kind", help="Name in `senzai kinds`; by default detected.")] = None,
     settings: Set = None,
     config: Annotated[
@@ -53,7 +53,7 @@ def fit(
     from ... import runs
 
     run = runs.fit(
-        data, recipe=recipe or top.get("recipe", "vae"), out=folder, kind=kind or top.get("kind"), settings=chosen,
+        data, recipe=recipe or top.get("recipe"), out=folder, kind=kind or top.get("kind"), settings=chosen,
         overwrite=overwrite, progress=False if quiet else None, tensorboard=tensorboard, devices=devices,
         announce=teller.hear,
     )
@@ -144,7 +144,7 @@ def say_sampler(document: Document, *, quiet: bool) -> None:
 
 def trained(document: Document, data: str) -> list[str]:
     """Return what to say after training."""
-    from ...data.table.databases import without_password
+    from ...data.addresses import without_password
 
     out = document["out"]
     best = {k: v for k, v in document.items() if k.startswith("validation_") and v is not None}
@@ -160,7 +160,9 @@ def trained(document: Document, data: str) -> list[str]:
     if document.get("report"):
         facts["report"] = str(document["report"])
     where, source = plain(out), plain(without_password(data))
-    new = "new.csv" if document["kind"] == "table" else "new.npy"
+    from ...data import KINDS
+
+    new = f"new{KINDS[document['kind']].suffix}"
     return [
         "[bold]Trained[/]", table(facts), "[bold]Next[/]",
         f"  senzai evaluate {where} {source}", f"  senzai sample {where} -n 100 -o {new}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
@@ -11,11 +10,13 @@ from typer import Argument, Option
 from ...core.errors import InputError, SettingError
 from .describing import changed
 from .files import refuse_existing, write_codes, write_rows
+from .loading import run_for
 from .options import Data, File, Given, Json, Overwrite, PointSeed, Reading, RunFolder
 from .output import plain, reply
 from .settings import parse_given, parse_set
 
 if TYPE_CHECKING:
+    from ...data.kind import Writer
     from ...runs import Run
 
 ROW = "First row of data, or DATA:ROW for another one (counted from 0)."
@@ -42,21 +43,21 @@ def sample(
     """Make new rows in the form of the training data."""
     import secrets
 
-    from ...runs import load
     from ...runs.verbs import stream as streams
 
     refuse_existing(output, overwrite)
     chosen = secrets.randbelow(2**31) if seed is None else seed
-    model = load(run)
+    model = run_for("sample", run)
     wanted = parse_given(given or [])
     about: dict[str, Any] = {}
-    if model.schema.table is not None:
-        with_noise = True if noise is None else noise
+    writer = model.kind.writer(output, model.schema)
+    if writer is not None:
+        with_noise = model.kind.shows == "draws" if noise is None else noise
         under = model.samplers.under(model.model, sampler)
         pieces = streams.samples(
             under, model.schema, n, wanted, seed=chosen, noise=with_noise, temperature=temperature
         )
-        shape, about = _write_frames(pieces, output)
+        shape, about = _write_frames(pieces, writer)
     else:
         new = model.sample(n, seed=chosen, noise=noise, temperature=temperature, given=wanted, sampler=sampler)
         write_rows(new, output, model.schema)
@@ -74,14 +75,15 @@ def encode(
     overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write the latent code of each row: the posterior's mean, or a draw with --seed."""
-    from ...runs import load
     from ...runs.verbs import stream as streams
 
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("encode", run)
     dataset = model.dataset(data, options=parse_set(settings or []))
-    if dataset.schema.table is not None and output.suffix.lower() in (".csv", ".tsv", ".parquet"):
-        (n, width), _ = _write_frames(streams.codes(model, dataset, seed=seed), output)
+    if output.suffix.lower() in (".csv", ".tsv", ".parquet"):
+        from ...data.frame_files import Writer
+
+        (n, width), _ = _write_frames(streams.codes(model, dataset, seed=seed), Writer(output))
     else:
         codes = model.encode(dataset, seed=seed)
         write_codes(codes, output)
@@ -95,14 +97,14 @@ def reconstruct(
     overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write each row as the model sees it, after its way through the latent code."""
-    from ...runs import load
     from ...runs.verbs import stream as streams
 
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("reconstruct", run)
     dataset = model.dataset(data, options=parse_set(settings or []))
-    if dataset.schema.table is not None:
-        shape, _ = _write_frames(streams.reconstructions(model, dataset, seed=seed), output)
+    writer = dataset.kind.writer(output, dataset.schema)
+    if writer is not None:
+        shape, _ = _write_frames(streams.reconstructions(model, dataset, seed=seed), writer)
     else:
         again = model.reconstruct(dataset, seed=seed)
         write_rows(again, output, dataset.schema)
@@ -117,10 +119,9 @@ def predict(
 ) -> None:
     """Write the probability of each class of each row, or rows with the part predicted that the model is about."""
     from ...models.structured import Structured
-    from ...runs import load
 
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("predict", run)
     dataset = model.dataset(data, options=parse_set(settings or []))
     found = model.predict(dataset, seed=seed)
     if isinstance(model.model, Structured):
@@ -136,19 +137,17 @@ def predict(
 
 def interpolate(
     run: RunFolder,
-    a: Annotated[str, Argument(metavar="A", help=f"Where to begin. {ROW}", show_default=False)],
-    b: Annotated[str, Argument(metavar="B", help="Where to end, likewise.", show_default=False)],
+    a: Annotated[str, Argument(metavar="A", help=f"Start. {ROW}", show_default=False)],
+    b: Annotated[str, Argument(metavar="B", help="End, likewise.", show_default=False)],
     output: File,
     settings: Reading = None,
     steps: Annotated[int, Option("--steps", min=2, help="Rows on the way, both ends included.")] = 8,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write the way from one row to another through the latent space."""
-    from ...runs import load
-
+    """Write the path from one row to another through the latent space."""
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("interpolate", run)
     first, last = (row_of(model, end, parse_set(settings or [])) for end in (a, b))
     way = model.interpolate(first, last, steps=steps)
     write_rows(way, output, model.schema)
@@ -167,13 +166,12 @@ def traverse(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write one row with one latent dimension moved, to see what it stands for."""
+    """Write one row with one latent dimension set to several values, to see what it does."""
     from ...distributions.spaces import Real
     from ...models.base import latent_model
-    from ...runs import load
 
     refuse_existing(output, overwrite)
-    model = load(run)
+    model = run_for("traverse", run)
     places = tuple((latent_model(model.model).spaces or (Real(),))[0].steps()) if values is None else _numbers(values)
     moved = model.traverse(row_of(model, data, parse_set(settings or [])), dim=dim, values=places)
     write_rows(moved, output, model.schema)
@@ -197,13 +195,11 @@ def row_of(run: Run, text: str, options: dict[str, Any]) -> Any:
     return dataset.take([int(row)])
 
 
-def _write_frames(pieces: Any, output: Path) -> tuple[list[int], dict[str, Any]]:
+def _write_frames(pieces: Any, file: Writer) -> tuple[list[int], dict[str, Any]]:
     """Write frames as they come; return the shape of all, and what the last one says of itself."""
-    from ...data.table.writing import Writer
-
     n = width = 0
     about: dict[str, Any] = {}
-    with Writer(output) as writer:
+    with file as writer:
         for frame in pieces:
             writer.write(frame)
             n, width, about = n + len(frame), len(frame.columns), dict(frame.attrs)
@@ -218,4 +214,5 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _shape(rows: Any) -> list[int]:
-    return [int(n) for n in rows.shape]
+    """Return the shape of rows; of rows that are no array, how many there are."""
+    return [int(n) for n in getattr(rows, "shape", (len(rows),))]

@@ -10,19 +10,19 @@ import numpy as np
 
 from senzai.core.errors import InputError
 
-from ..column import Column, Table
+from ..dtypes import arrow_series, dtype_of
 from ..rows import Array
 from . import amounts, identifiers, objects, ticks
-from .dtypes import arrow_series, dtype_of
+from .column import Column, TableDetails
 from .series import as_labels, as_numbers, normal_quantiles, observed, unwritten
 
 OTHER = "(other)"
-NEAR = 1e-4
+NEAR = 1e-6
 """Numbers of the model so near to that of a spike are the spike."""
 
 
 # --- to the model ---------------------------------------------------------------------------------------------------
-def encode(series: Any, column: Column, table: Table) -> tuple[Array, Array]:
+def encode(series: Any, column: Column, table: TableDetails) -> tuple[Array, Array]:
     """Return a column as the model's numbers, float64, and where it is observed; zero stands where it is not.
 
     Raises:
@@ -44,6 +44,15 @@ def _numeric(column: Column) -> bool:
     return not any(isinstance(v, str | bool) for v in column.levels)
 
 
+def _beside_the_spike(x: Array, places: Array, column: Column) -> Array:
+    """Return the spike's number for its value, and for no other value however near it lies."""
+    assert column.spike is not None
+    assert column.spike_value is not None
+    side = np.where(x > column.spike_value, 1.0, -1.0)
+    apart = np.where(np.abs(places - column.spike) < 2 * NEAR, column.spike + 2 * NEAR * side, places)
+    return np.where(x == column.spike_value, column.spike, apart)
+
+
 def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, Array]:
     """A number that is none of the ordered values counts as the nearest of them."""
     known: list[Any] = list(column.levels)
@@ -56,7 +65,7 @@ def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, A
 def _forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
     if column.transform == "quantile":
         places = to_places(x, np.array(column.knots), np.array(column.places))
-        return places if column.spike is None else np.where(x == column.spike_value, column.spike, places)
+        return places if column.spike is None else _beside_the_spike(x, places, column)
     if column.sort == "count":
         _refuse(seen & ((x < 0) | (x != np.rint(x))), series, column, "whole numbers from 0 up")
         return x
@@ -101,7 +110,7 @@ def to_places(x: Array, knots: Array, places: Array) -> Array:
     return np.asarray(np.where(x > knots[-1], places[-1] + (x - knots[-1]) * slope, z))
 
 
-def _codes(series: Any, column: Column, table: Table) -> tuple[Array, Array]:
+def _codes(series: Any, column: Column, table: TableDetails) -> tuple[Array, Array]:
     import pandas as pd
 
     seen = observed(series)
@@ -158,7 +167,7 @@ def _never_seen(series: Any, unknown: Array, column: Column) -> InputError:
 
 
 # --- back -----------------------------------------------------------------------------------------------------------
-def decode(codes: Array, column: Column, table: Table, *, gone: Array | None = None) -> Any:
+def decode(codes: Array, column: Column, table: TableDetails, *, gone: Array | None = None) -> Any:
     """Return a column of a frame, in its own dtype, from the model's numbers; missing where ``gone``."""
     if column.sort in ("category", "binary", "steps"):
         values = _levels(codes, column, table)
@@ -212,7 +221,7 @@ def on_axis(series: Any, column: Column) -> Array:
     return found * column.step + column.origin if column.ticks else found
 
 
-def _levels(codes: Array, column: Column, table: Table) -> Array:
+def _levels(codes: Array, column: Column, table: TableDetails) -> Array:
     n = len(column.levels)
     at = np.clip(np.rint(np.nan_to_num(codes)), 0, n - (0 if column.other else 1)).astype(np.int64)
     if not column.other:

@@ -11,32 +11,11 @@ from typing import Any
 from senzai.core.errors import InputError, UnknownNameError
 from senzai.core.extras import need
 
+from ..addresses import HIDDEN, without_password
 from ..options import TableOptions
 from . import exact
 
 Pieces = Callable[[int], Iterator[Any]]
-HIDDEN = "***"
-"""What stands for a user's name and password in an address that is kept."""
-SECRET = re.compile(r"(?<=[?&])([^=&]*(?:pass|pwd|token|secret|key|user)[^=&]*)=[^&]*", re.IGNORECASE)
-
-
-def without_password(address: str) -> str:
-    """Return an address without the name and password in it: runs are handed on.
-
-    Example:
-        >>> without_password("postgresql://me:secret@host/shop?sslmode=require&password=other")
-        'postgresql://***@host/shop?sslmode=require&password=***'
-        >>> without_password("sqlite:///shop.db")
-        'sqlite:///shop.db'
-    """
-    scheme, mark, rest = address.partition("://")
-    place = re.sub(r"^[^:/@]*(:[^@]*)?@", "", rest)
-    while "@" in (first := re.split(r"[/?]", place)[0]):
-        place = place[first.rindex("@") + 1 :]
-    place = f"{HIDDEN}@{place}" if place != rest else place
-    return scheme + mark + SECRET.sub(rf"\1={HIDDEN}", place) if mark else address
-
-
 def of_sqlite(path: Path, options: TableOptions) -> tuple[Pieces, str]:
     """Return what reads a table or query of a SQLite file, piece by piece, and the query, where there was a choice."""
 

@@ -10,10 +10,10 @@ import numpy as np
 from senzai.core.errors import InputError, SettingError
 from senzai.core.registry import suggestion
 
-from ..column import TYPES, Column
 from ..options import TableOptions
 from ..rows import Array
 from . import dates
+from .column import TYPES, Column
 from .identifiers import has_room
 from .series import normal_quantiles
 from .survey import MOST_VALUES, Facts
@@ -319,9 +319,12 @@ def _quantiles_beside_a_spike(x: Array, n_columns: int, low: float, high: float)
     rest, value = x[x != values[at]], float(values[at])
     ends = low if low != value else float(rest.min()), high if high != value else float(rest.max())
     knots, places = quantiles(rest, n_columns, *ends)
-    code = float(np.interp(value, knots, places))
-    apart = 0.5 if value > knots[-1] else -0.5 if value < knots[0] else 0.0
-    return {"transform": "quantile", "knots": knots, "places": places, "spike": code + apart, "spike_value": value}
+    below, above = rest[rest < value], rest[rest > value]
+    first, last = (float(np.interp(v, knots, places)) for v in (ends[0], ends[1]))
+    left = float(np.interp(below.max(), knots, places)) if len(below) else first - 1.0
+    right = float(np.interp(above.min(), knots, places)) if len(above) else last + 1.0
+    code = (left + right) / 2  # in the middle of the gap, so that no other value has its number
+    return {"transform": "quantile", "knots": knots, "places": places, "spike": code, "spike_value": value}
 
 
 def _spike_of(shares: tuple[float, ...]) -> float | None:

@@ -9,13 +9,13 @@ import numpy as np
 
 from senzai.core.later import Tensor, torch
 
-from ..column import Column, Table
 from ..rows import Array
 from . import codec
+from .column import Column, TableDetails
 from .series import observed
 
 
-def fill(frame: Any, values: Tensor, table: Table, rows: Array | None = None) -> Any:
+def fill(frame: Any, values: Tensor, table: TableDetails, rows: Array | None = None) -> Any:
     """Return a copy of a frame whose missing cells hold decoded model values ``(M, d)``.
 
     Args:
@@ -33,7 +33,7 @@ def _place(rows: Array | None) -> Callable[[Array], Array]:
     return (lambda at: at) if rows is None else (lambda at: np.searchsorted(rows, at))
 
 
-def fill_with_means(frame: Any, draws: Tensor, table: Table, rows: Array | None = None) -> Any:
+def fill_with_means(frame: Any, draws: Tensor, table: TableDetails, rows: Array | None = None) -> Any:
     """Return a copy whose missing cells hold the mean of draws ``(K, M, d)`` in the user's units, or the commonest.
 
     Numbers and dates are averaged; an ordered number becomes the value nearest to the mean; of categories the one
@@ -44,7 +44,7 @@ def fill_with_means(frame: Any, draws: Tensor, table: Table, rows: Array | None 
     return _filled(frame, table, lambda i, at, c: _middle(codes[:, place(at), i].astype(np.float64), c, table))
 
 
-def _filled(frame: Any, table: Table, make: Any) -> Any:
+def _filled(frame: Any, table: TableDetails, make: Any) -> Any:
     out = frame.copy()
     places = {str(c): i for i, c in enumerate(frame.columns)}
     order = {str(c.name): i for i, c in enumerate(table.modelled)}
@@ -80,7 +80,7 @@ def _placed(series: Any, new: Any, rows: Array) -> Any:
     return out
 
 
-def _middle(codes: Array, column: Column, table: Table) -> Any:
+def _middle(codes: Array, column: Column, table: TableDetails) -> Any:
     if column.sort in ("category", "binary") or (column.sort == "steps" and isinstance(column.levels[0], str | bool)):
         n = max(column.size, 2)
         counts = torch.zeros(codes.shape[1], n).scatter_add_(

@@ -11,8 +11,8 @@ import numpy as np
 
 from senzai.core.errors import InputError
 
-from ..column import Column
-from .dtypes import dtype_of
+from ..dtypes import dtype_of
+from .column import Column
 
 CLASSES = (string.digits, string.ascii_uppercase, string.ascii_lowercase)
 ROOM = 10

@@ -7,9 +7,9 @@ from typing import Any
 
 from senzai.core.errors import InputError
 
-from ..column import Table
+from ..dtypes import name_of
 from . import objects
-from .dtypes import name_of
+from .column import TableDetails
 
 
 def names_of(columns: Any) -> tuple[str | int, ...]:
@@ -92,7 +92,7 @@ def _index(told: dict[str, Any]) -> Any:
     return made.rename(names[0])
 
 
-def restored(frame: Any, table: Table, names: list[str | int]) -> Any:
+def restored(frame: Any, table: TableDetails, names: list[str | int]) -> Any:
     """Return a frame of columns with these names under the user's own labels."""
     if table.labels is None:
         return frame.set_axis(names, axis=1)

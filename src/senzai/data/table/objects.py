@@ -105,7 +105,7 @@ def index_of(values: Any, dtype: str) -> Any:
     """
     import pandas as pd
 
-    from .dtypes import dtype_of
+    from ..dtypes import dtype_of
 
     kind = dtype_of(dtype)
     if isinstance(kind, pd.IntervalDtype):

@@ -15,13 +15,13 @@ from senzai.core.errors import InputError, ShapeError
 from senzai.core.later import Tensor, torch
 from senzai.core.registry import suggestion
 
-from ..column import Column, Table
 from ..rows import Array, MemoryRows, Rows, Targets, as_index
 from . import codec, labels
+from .column import Column, TableDetails
 from .source import ROWS, Source
 
 
-def chosen(frame: Any, table: Table, origin: str) -> dict[str, Any]:
+def chosen(frame: Any, table: TableDetails, origin: str) -> dict[str, Any]:
     """Return the modelled columns of a frame by name.
 
     Raises:
@@ -40,7 +40,7 @@ def chosen(frame: Any, table: Table, origin: str) -> dict[str, Any]:
 
 
 def encode_frame(
-    frame: Any, table: Table, condition: tuple[str, ...], origin: str
+    frame: Any, table: TableDetails, condition: tuple[str, ...], origin: str
 ) -> tuple[Array, Array, Array | None]:
     """Return model values ``(N, d)``, where they are observed, and the condition ``(N, n_condition)``."""
     columns = chosen(frame, table, origin)
@@ -58,12 +58,12 @@ def encode_frame(
     return x, seen, np.concatenate(codes, 1) if codes else None
 
 
-def needs_double(table: Table) -> bool:
+def needs_double(table: TableDetails) -> bool:
     """Whether single precision would lose digits: numbers with many digits do, codes of levels do not."""
     return any(c.sort not in ("category", "binary", "steps") for c in table.modelled)
 
 
-def rows_of(source: Source, table: Table, condition: tuple[str, ...], targets: Targets | None = None) -> Rows:
+def rows_of(source: Source, table: TableDetails, condition: tuple[str, ...], targets: Targets | None = None) -> Rows:
     """Return all rows of a source as model values."""
     if source.whole is not None:
         x, seen, c = encode_frame(source.whole, table, condition, source.origin)
@@ -75,7 +75,7 @@ def rows_of(source: Source, table: Table, condition: tuple[str, ...], targets: T
     return _spooled(source, table, condition, targets or Targets())
 
 
-def _spooled(source: Source, table: Table, condition: tuple[str, ...], targets: Targets) -> Rows:
+def _spooled(source: Source, table: TableDetails, condition: tuple[str, ...], targets: Targets) -> Rows:
     file = tempfile.TemporaryFile(prefix="senzai-")  # noqa: SIM115 - it lives as long as the rows
     n, missing, width = 0, False, 0
     dtype = np.dtype(np.float64 if needs_double(table) else np.float32)
@@ -143,7 +143,8 @@ class SpooledRows(Rows):
         whole = torch.from_numpy(out[back])
         x = whole[:, : self._d]
         c = whole[:, self._d :].to(torch.float32) if self._c else None
-        known = {**self.targets.at(torch.from_numpy(at)), "c": c}
+        known = self.targets.at(torch.from_numpy(at))
+        known["c"] = c
         if not self._masked:
             return Batch(x.contiguous(), **known)
         mask = ~x.isnan()
@@ -166,7 +167,7 @@ def _runs(ascending: Array) -> Iterator[tuple[int, int, int]]:
         yield int(ascending[a]), b - a, a
 
 
-def frame_of(x: Tensor, table: Table, *, start: int = 0) -> Any:
+def frame_of(x: Tensor, table: TableDetails, *, start: int = 0) -> Any:
     """Return model values as a frame with every column of the table but those that were dropped."""
     import pandas as pd
 
@@ -185,7 +186,7 @@ def frame_of(x: Tensor, table: Table, *, start: int = 0) -> Any:
     return labels.restored(frame, table, [n for n, _ in made])
 
 
-def column_named(table: Table, name: str) -> Column:
+def column_named(table: TableDetails, name: str) -> Column:
     """Return a column by its name.
 
     Raises:

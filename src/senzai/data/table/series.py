@@ -9,11 +9,11 @@ import numpy as np
 
 from senzai.core.errors import InputError
 
-from ..column import Column
+from ..dtypes import ARROW, NESTED, OBJECT, name_of, scale_of
 from ..rows import Array
 from . import amounts, objects
-from .dtypes import ARROW, NESTED, OBJECT, name_of
-from .ticks import arrow_unit, minus, refuse_ticks, scale_of, ticks_of
+from .column import Column
+from .ticks import arrow_unit, minus, refuse_ticks, ticks_of
 
 Holds: TypeAlias = Literal[
     "bool", "int", "float", "decimal", "date", "duration", "time", "category", "text", "label", "unknown",

@@ -11,11 +11,12 @@ from typing import Any
 from senzai.core.errors import InputError
 
 from .. import sources
-from ..column import Column, Table
+from ..addresses import without_password
+from ..frame_files import of_polars
 from ..limits import need_no_holes, need_regular, need_room
 from ..options import TableOptions
 from . import amounts, csvs, databases, encodings, exact, files, texts
-from .writing import of_polars
+from .column import Column, TableDetails
 
 TEXTS = (".csv", ".tsv", ".psv", ".data", ".dat")
 JSON = (".jsonl", ".ndjson")
@@ -110,7 +111,7 @@ def _suffix(path: Path) -> str:
     return within if within in (*TEXTS, *JSON) else path.suffix.lower()
 
 
-def open_source(source: Any, options: TableOptions, table: Table | None, *, sure: bool = True) -> Source:
+def open_source(source: Any, options: TableOptions, table: TableDetails | None, *, sure: bool = True) -> Source:
     """Return a source ready to be read.
 
     Args:
@@ -120,7 +121,7 @@ def open_source(source: Any, options: TableOptions, table: Table | None, *, sure
         sure: Whether the encoding was set for this very source, and not for the data of the model.
     """
     if is_url(source):
-        shown = databases.without_password(str(source)).rpartition("@")[2]
+        shown = without_password(str(source)).rpartition("@")[2]
         read, part = databases.of_url(str(source), options)
         made = Source(repr(shown), "table", read, part=part)
         return made if options.in_memory is False else _gathered(made)
@@ -163,7 +164,7 @@ def _in_memory(frame: Any, origin: str, form: str, notes: tuple[str, ...] = ()) 
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
-def _from_file(path: Path, options: TableOptions, table: Table | None, *, sure: bool) -> Source:
+def _from_file(path: Path, options: TableOptions, table: TableDetails | None, *, sure: bool) -> Source:
     suffix, origin = _suffix(need_regular(path)), repr(str(path))
     if suffix not in SUFFIXES:
         raise InputError(f"A table is a file with the suffix {', '.join(SUFFIXES)}, but got {path.name!r}. Convert it.")
@@ -200,7 +201,7 @@ def _gathered(source: Source) -> Source:
 
 
 # --- text -----------------------------------------------------------------------------------------------------------
-def _from_text(path: Path, options: TableOptions, table: Table | None, *, sure: bool) -> Source:
+def _from_text(path: Path, options: TableOptions, table: TableDetails | None, *, sure: bool) -> Source:
     need_no_holes(path)
     dialect = csvs.sniff(
         path, encoding=options.encoding, delimiter=options.delimiter, quote=options.quote, header=options.header,

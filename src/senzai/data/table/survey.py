@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..column import Column
+from ..dtypes import OBJECT, name_of
 from ..rows import Array
 from . import dates, objects
-from .dtypes import OBJECT, name_of
+from .column import Column
 from .identifiers import Form
 from .series import Holds, as_numbers, described, look, observed, unwrapped
 from .ticks import minus, refuse_ticks, ticks_of

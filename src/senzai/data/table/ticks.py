@@ -14,10 +14,10 @@ import numpy as np
 
 from senzai.core.errors import InputError
 
-from ..column import Column
+from ..dtypes import OBJECT, arrow_series, dtype_of
 from ..rows import Array
 from . import dates
-from .dtypes import OBJECT, arrow_series, dtype_of
+from .column import Column
 
 PER_UNIT = {"D": 86_400 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Nanoseconds of a unit."""
@@ -107,11 +107,6 @@ def _as_decimal(value: Any) -> decimal.Decimal:
         return value if isinstance(value, decimal.Decimal) else decimal.Decimal(str(value))
     except decimal.InvalidOperation as err:
         raise ValueError(f"{value!r} is no number") from err
-
-
-def scale_of(values: Any) -> int:
-    """Return how many digits after the point decimals have."""
-    return max((max(0, -int(v.as_tuple().exponent)) for v in values if v.is_finite()), default=0)
 
 
 def _date(series: Any, gone: Array, column: Column) -> Array:

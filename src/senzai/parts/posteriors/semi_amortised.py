@@ -19,7 +19,7 @@ from ...nn.precision import network_precision
 from ..base import AnyPosterior, Joint, LatentDraws, check_width, diagonal, full_precision, latent_draws
 from .gradients import values_and_slopes
 
-_LARGEST = 3.0  # of a step of mean (in standard deviations) or of log scale, so that a cliff throws nobody off
+_LARGEST = 3.0  # step of a mean (in standard deviations) or of a log scale, at most, also where the bound is steep
 _SHORTER = 0.25  # of the steps of a row after one that would have led down
 
 

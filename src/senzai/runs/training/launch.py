@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def launch(
-    data: object, *, recipe: str, out: str | Path | None, kind: str | None, settings: Mapping[str, Any],
+    data: object, *, recipe: str | None, out: str | Path | None, kind: str | None, settings: Mapping[str, Any],
     overwrite: bool, devices: int,
 ) -> Run:
     """Train with ``devices`` processes and return the run.
@@ -73,20 +73,20 @@ def _torchrun(request: Path, devices: int, passed: _Passed, held: int) -> int:
 
 
 class _Passed:
-    """Signals that came, and the process they are handed on to once it is there."""
+    """Signals that were received, and the process that they are passed on to once it has started."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.came: list[int] = []
 
     def on(self, number: int, frame: FrameType | None) -> None:
-        """Hand a signal on, or keep it until there is somebody to hand it to."""
+        """Pass a signal on, or keep it until the process has started."""
         self.came.append(number)
         if self.process is not None:
             self.process.send_signal(number)
 
     def to(self, process: subprocess.Popen[bytes]) -> None:
-        """Hand on what came, and what will come."""
+        """Pass on the signals that were received, and all later ones."""
         self.process = process
         for number in self.came:
             process.send_signal(number)
@@ -94,7 +94,7 @@ class _Passed:
 
 @contextmanager
 def _signals() -> Iterator[_Passed]:
-    """Hand Ctrl-C and SIGTERM on to the workers, which save, instead of ending before them."""
+    """Pass Ctrl-C and SIGTERM on to the workers, which save, instead of ending before them."""
     passed = _Passed()
     if threading.current_thread() is not threading.main_thread():
         yield passed

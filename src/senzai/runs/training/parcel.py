@@ -1,4 +1,4 @@
-"""Data on their way to other processes: plain files and a note that says how to put them together again."""
+"""Data for other processes: plain files, and a JSON description by which they are put together again."""
 
 from __future__ import annotations
 

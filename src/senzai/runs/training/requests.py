@@ -1,4 +1,4 @@
-"""Which setting belongs to whom: one flat list of names from the user, three places that understand them."""
+"""Sorting settings: one flat list of names from the user, for the data, the model and the loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...core.errors import SettingError
 from ...core.registry import suggestion
 from ...data import KINDS, detect_kind
 from ...data.options import names_of
-from ...recipes.frame import names
+from ...recipes import names
 from ...training.settings import TrainSettings
 
 SPLIT_SEED = "split_seed"
@@ -21,22 +21,20 @@ class Request:
     """What the user asked for, sorted.
 
     Args:
-        recipe: Name of the recipe.
         kind: Kind of the data.
         data: Options of the kind.
         model: Settings of the recipe's parts.
         training: Settings of the loop.
     """
 
-    recipe: str
     kind: str
     data: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     training: TrainSettings = field(default_factory=TrainSettings)
 
 
-def sort_settings(source: object, recipe: str, kind: str | None, settings: Mapping[str, Any]) -> Request:
-    """Sort settings by whom they belong to.
+def sort_settings(source: object, kind: str | None, settings: Mapping[str, Any]) -> Request:
+    """Sort settings into those of the data, of the model and of the loop.
 
     ``seed`` is the seed of training; the division into training, validation and test rows has its own,
     ``split_seed``, so that runs with several seeds see the same rows.
@@ -45,7 +43,7 @@ def sort_settings(source: object, recipe: str, kind: str | None, settings: Mappi
         SettingError: Nobody knows a setting; the nearest name is suggested.
 
     Example:
-        >>> r = sort_settings("digits", "vae", None, {"lr": 0.01, "beta": 2.0, "split_seed": 3})
+        >>> r = sort_settings("digits", None, {"lr": 0.01, "beta": 2.0, "split_seed": 3})
         >>> r.kind, r.training.lr, r.model, r.data
         ('images', 0.01, {'beta': 2.0}, {'seed': 3})
     """
@@ -69,8 +67,9 @@ def sort_settings(source: object, recipe: str, kind: str | None, settings: Mappi
         elif name.partition(".")[0] in settable:
             model[name] = value
         else:
-            raise SettingError(f"Unknown setting {name!r}.{suggestion(name, known)} Known: {', '.join(known)}.")
-    return Request(recipe, chosen, data, model, TrainSettings.parse(training))
+            near = suggestion(name.partition(".")[0], known)
+            raise SettingError(f"Unknown setting {name!r}.{near} Known: {', '.join(known)}.")
+    return Request(chosen, data, model, TrainSettings.parse(training))
 
 
 def lengthened(training: TrainSettings, more: Mapping[str, Any]) -> TrainSettings:

@@ -28,10 +28,10 @@ from ...training.progress_bar import ProgressBar
 from ...training.samplers import save_samplers
 from ...training.settings import TrainSettings
 from ...training.signals import Interrupt
-from .after_fit import after_fit
 from ..card import write_card
-from .feeds import feeds
 from ..run import Run
+from .after_fit import after_fit
+from .feeds import feeds
 
 IN_MEMORY = " in memory"
 
@@ -132,15 +132,11 @@ def rescue(training: Training, spec: bundle.Spec, place: Place, lines: list[dict
 
 
 def keeps_reference(dataset: Dataset, spec: bundle.Spec) -> bool:
-    """Whether a run keeps rows that others are compared with: tables, and arrays of numbers that are in memory alone.
-
-    Rows of a file are read again when somebody asks for scores.
-    """
-    schema = dataset.schema
-    alone = schema.kind == "array" and len(schema.event_shape) == 1 and spec.source.endswith(IN_MEMORY)
+    """Whether a run keeps reference rows: where the kind asks for it, and some rows were held out."""
     from ..verbs.score import held_out
 
-    return (schema.kind == "table" or alone) and held_out(schema)
+    kept = dataset.kind.keeps_rows(dataset.schema, in_memory=spec.source.endswith(IN_MEMORY))
+    return kept and held_out(dataset.schema)
 
 
 def _continue(training: Training, folder: Path) -> None:
@@ -159,7 +155,7 @@ def _continue(training: Training, folder: Path) -> None:
 def listeners_of(
     settings: TrainSettings, place: Place, comms: Comms, progress: bool, tensorboard: bool
 ) -> list[Listener]:
-    """Return who listens to a run: first whoever may end it, then what writes, then what shows."""
+    """Return the listeners of a run: first those that may end it, then those that write, then those that show."""
     found: list[Listener] = []
     if settings.patience is not None:
         found.append(EarlyStopping(settings.patience))

@@ -1,22 +1,23 @@
-"""More rows like those of a rare class, made from training rows only."""
+"""Augment: more rows with a rare value, made from training rows only."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+from torch import nn
 
+from ...core.batch import cat
 from ...core.errors import InputError, SettingError
 from ...core.random import derive
 from ...core.row_noise import RowKeys
-from ...data import Dataset
-from ...data.table import codec
-from ...data.table.rows import column_named
+from ...data import KINDS, Dataset, Schema
 from ...models import verbs
+from .fitness import needs_latents
+from .registry import verb
 
 if TYPE_CHECKING:
-    from ..protocol import Trained
+    from ...training.trained import Trained
 
 PIECE = 50_000
 """Rows that are looked at at once."""
@@ -28,16 +29,13 @@ def rows_like(run: Trained, dataset: Dataset, column: str, value: object) -> np.
     Raises:
         InputError: There is no such row.
     """
-    import pandas as pd
-
-    table = dataset.schema.table
-    if table is None:
-        raise SettingError("Rows are added for a value of a column, so the data must be a table.")
-    found = column_named(table, column)
-    codes, _ = codec.encode(pd.Series([value], dtype=object, name=found.name), found, table)
-    at = [str(c.name) for c in table.modelled].index(str(found.name))
+    features = dataset.kind.features(dataset.schema)
+    assert features is not None  # else the verb does not fit
+    at, code = features.place(column), features.encode(column, value)
+    if code is None:
+        raise SettingError(f"Rows are added for a value, but {column}={value!r} is a missing one. Give a value.")
     index = run.part(dataset, "train") if dataset.schema.fingerprint == run.schema.fingerprint else run.part(dataset)
-    rows = np.concatenate([_same(dataset, index[i : i + PIECE], at, codes[0]) for i in range(0, len(index), PIECE)])
+    rows = np.concatenate([_same(dataset, index[i : i + PIECE], at, code) for i in range(0, len(index), PIECE)])
     if not len(rows):
         raise InputError(f"More rows with {column}={value!r} need one to learn from, but no training row has it.")
     return rows
@@ -52,13 +50,19 @@ def _same(dataset: Dataset, index: np.ndarray[Any, Any], at: int, code: float) -
     return np.asarray(index[same.numpy()])
 
 
-def augment(run: Trained, data: object, column: str, value: object, n: int, *, seed: int) -> Any:
-    """Return ``n`` new rows with a value in a column; see :meth:`Run.augment`."""
-    from .given import put
+def cannot_augment(schema: Schema, model: nn.Module) -> str | None:
+    """Ask for latents, and for rows whose entries have names."""
+    if KINDS[schema.kind].features(schema) is None:
+        return "Rows are added for a value of a column, so the data must be a table. Fit a table, or sample new rows."
+    return needs_latents(schema, model)
 
+
+@verb("augment", group="Use", takes="own rows", answers="rows", unfit=cannot_augment, steered=False)
+def augment(run: Trained, data: object, column: str, value: object, n: int, *, seed: int = 0) -> Any:
+    """Make more rows with a rare value, drawn around training rows that have it."""
     if n < 1:
         raise SettingError(f"`n >= 1` must hold, but got n={n!r}.")
-    dataset = run.dataset(data)
+    dataset = run.dataset(run.source(data))
     rows = rows_like(run, dataset, column, value)
     rng = np.random.default_rng(derive(seed, "augment"))
     seeds = np.concatenate([rng.permutation(rows) for _ in range(-(-n // len(rows)))])[:n]
@@ -67,9 +71,7 @@ def augment(run: Trained, data: object, column: str, value: object, n: int, *, s
         verbs.reconstruct(run.model, dataset.batch(seeds[i : i + 4096]), seed=own, keys=keys)
         for i in range(0, n, 4096)
     ]
-    frame = dataset.kind.decode(torch.cat(parts), dataset.schema.but(form="pandas"))
-    table = dataset.schema.table
-    assert table is not None
-    made = put(frame, {column: [value] * n}, table)
-    made.attrs["seeds"] = len(rows)
+    made = dataset.kind.decode_given(cat(parts), dataset.schema, {column: [value] * n})
+    if hasattr(made, "attrs"):
+        made.attrs["seeds"] = len(rows)
     return made

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,51 +13,17 @@ from torch import Tensor
 
 from ...core.errors import InputError, SettingError
 from ...core.random import derive
-from ...data import Dataset, Schema
+from ...data import Dataset
 from ...evaluation import Case, Figure, elbo, log_likelihood, mean_se
 from ...evaluation.bits import dimensions, log_volume
 from ...evaluation.results import plain
-from ...models.generative import Generative, needs_density
-from ...training.bundle import Spec
-from ...training.samplers import Samplers
+from ...models.generative import needs_density
+from ...training.trained import Trained
+from .registry import hold, verb
 from .sample_distance import distances, nearest
 
 ROWS, DRAWS = 2000, 100
 CERTAIN = 0.95
-
-
-class RunLike(Protocol):
-    """What is judged: as much of a run as it takes."""
-
-    spec: Spec
-    model: Generative
-    folder: Path | None
-    metrics: dict[str, Any]
-    heard: list[dict[str, Any]]
-
-    @property
-    def schema(self) -> Schema:
-        """What the training data are."""
-
-    @property
-    def samplers(self) -> Samplers:
-        """What samples are drawn from."""
-
-    @property
-    def history(self) -> list[dict[str, Any]]:
-        """Progress and validations of training."""
-
-    def dataset(self, data: object, *, options: Mapping[str, Any] | None = None) -> Dataset:
-        """Return data as the model reads them, or by options of their own."""
-
-    def part(self, data: object, split: str | None = None) -> np.ndarray[Any, Any]:
-        """Return row numbers of a split."""
-
-    def source(self, data: object = None) -> object:
-        """Return data, else what the run was trained on."""
-
-    def discrete_step(self) -> float | None:
-        """Distance of neighbouring values where the data are discrete."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +98,7 @@ class Comparison:
 
 
 def compare(
-    runs: Sequence[RunLike] | Mapping[str, RunLike], data: object = None, *, rows: int = ROWS, k: int = DRAWS,
+    runs: Sequence[Trained] | Mapping[str, Trained], data: object = None, *, rows: int = ROWS, k: int = DRAWS,
     seed: int = 0, sampler: str = "prior", options: Mapping[str, Any] | None = None,
 ) -> Comparison:
     r"""Return which run is better, by the log-likelihood of rows that none of them was trained on.
@@ -165,10 +130,22 @@ def compare(
         >>> found.best, found.equal
         ('more', ())
     """
-    return compare_rows(named(runs), data, rows=rows, k=k, seed=seed, sampler=sampler, options=options)
+    with hold(named(runs).values()):
+        return compare_rows(named(runs), data, rows=rows, k=k, seed=seed, sampler=sampler, options=options)
 
 
-def named(runs: Sequence[RunLike] | Mapping[str, RunLike]) -> dict[str, RunLike]:
+@verb("compare", group="Judge", takes="runs", answers="document", steered=False)
+def compare_with(
+    run: Trained, others: Trained | Sequence[Trained] | Mapping[str, Trained], data: object = None, *,
+    rows: int = ROWS, k: int = DRAWS, seed: int = 0, sampler: str = "prior",
+) -> Comparison:
+    """Say which run is better: paired differences on the same held-out rows, with error bars."""
+    more = list(others.values()) if isinstance(others, Mapping) else others
+    runs = [run, *more] if isinstance(more, Sequence) else [run, more]
+    return compare_rows(named(runs), data, rows=rows, k=k, seed=seed, sampler=sampler)
+
+
+def named(runs: Sequence[Trained] | Mapping[str, Trained]) -> dict[str, Trained]:
     """Return runs by name; equal names of folders get a number."""
     if isinstance(runs, Mapping):
         return dict(runs)
@@ -178,7 +155,7 @@ def named(runs: Sequence[RunLike] | Mapping[str, RunLike]) -> dict[str, RunLike]
 
 
 def compare_rows(
-    runs: Mapping[str, RunLike], data: object = None, *, rows: int = ROWS, k: int = DRAWS, seed: int = 0,
+    runs: Mapping[str, Trained], data: object = None, *, rows: int = ROWS, k: int = DRAWS, seed: int = 0,
     sampler: str = "prior", options: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Compare runs by name; see :func:`compare`."""
@@ -255,7 +232,7 @@ class _Scored:
 
 
 def scored(
-    run: RunLike, dataset: Dataset, index: np.ndarray[Any, Any], *, k: int, seed: int, sampler: str
+    run: Trained, dataset: Dataset, index: np.ndarray[Any, Any], *, k: int, seed: int, sampler: str
 ) -> _Scored:
     """Score rows under a run: densities of levels as masses."""
     model = run.samplers.under(run.model, sampler)
@@ -269,7 +246,7 @@ def scored(
 
 
 def shared_rows(
-    runs: Mapping[str, RunLike], data: object, *, rows: int, seed: int, options: Mapping[str, Any] | None = None
+    runs: Mapping[str, Trained], data: object, *, rows: int, seed: int, options: Mapping[str, Any] | None = None
 ) -> tuple[Dataset, np.ndarray[Any, Any], tuple[str, ...]]:
     """Return data as the first run reads them, and rows that no run was trained on."""
     first = next(iter(runs.values()))
@@ -293,6 +270,7 @@ def shared_rows(
             "split_seed, or give other data."
         )
     kept = np.array(sorted(index))
+    rows = dataset.rows.at_once(rows)
     if len(kept) > rows:
         kept = np.sort(np.random.default_rng(derive(seed, "compared rows")).permutation(kept)[:rows])
     return dataset, kept, tuple(notes)

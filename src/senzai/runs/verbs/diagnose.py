@@ -1,4 +1,4 @@
-"""What is wrong with a run: what is judged, and what the run knows besides."""
+"""Diagnosis of a run: what is measured, and what is known from its training."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from ...data import Dataset
 from ...evaluation import Case
 from ...evaluation.diagnosis import Diagnosis, Told, examine, gather
 from ...objectives.base import Objective
-from .compare import RunLike
-from .evaluate import extras_of
+from ...training.trained import Trained
 from ..watching import beta_of
+from .evaluate import EvaluateSettings, extras_of
+from .registry import verb
 
 ROWS, DRAWS = 500, 64
 
 
+@verb("diagnose", group="Judge", takes="own rows", answers="document", steered=False)
 def diagnose(
-    run: RunLike, data: object = None, *, split: str | None = None, rows: int = ROWS, k: int = DRAWS, seed: int = 0,
+    run: Trained, data: object = None, *, split: str | None = None, rows: int = ROWS, k: int = DRAWS, seed: int = 0,
     factors: object = None, codes: tuple[Any, int] | None = None,
 ) -> Diagnosis:
-    """Measure what could be wrong with a run, on rows it was not trained on, and name it, the root cause first.
+    """Say what is wrong with a run, the root cause first: what was measured, and which setting to change.
+
+    The findings are kept among the run's metrics, from where a report shows them.
 
     Args:
         run: A trained run.
@@ -41,29 +45,28 @@ def diagnose(
     """
     dataset = run.dataset(run.source(data))
     case, told = case_of(run, dataset, split=split, rows=rows, k=k, seed=seed, factors=factors)
-    return examine(gather(case, told if codes is None else replace(told, codes=codes)))
+    found = examine(gather(case, told if codes is None else replace(told, codes=codes)))
+    run.keep(lambda kept: {**kept, "diagnosis": found.document()})
+    return found
 
 
 def case_of(
-    run: RunLike, dataset: Dataset, *, split: str | None, rows: int, k: int, seed: int, factors: object = None
+    run: Trained, dataset: Dataset, *, split: str | None, rows: int, k: int, seed: int, factors: object = None
 ) -> tuple[Case, Told]:
-    """Return what is judged, and what the run knows besides."""
+    """Return what is measured, and what is known from training."""
     whole = run.part(dataset, split)
     if not len(whole):
         raise SettingError("A diagnosis needs rows, but the part that was chosen has none. Choose another `split`.")
-    index = np.sort(np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[:rows])
-    extras = extras_of(
-        run.schema, dataset, index, lambda: run.dataset(run.source()), against=None, factors=factors, anomaly=None,
-        features=(), seed=seed, sampler=run.samplers.under(run.model),
-    )
+    index = np.sort(np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[: dataset.rows.at_once(rows)])
+    extras = extras_of(run, dataset, index, EvaluateSettings(factors=factors, features=(), seed=seed))
     case = Case(run.model, dataset.batch(index), run.discrete_step(), k, seed, extras=extras)
     own = dataset.schema.fingerprint == run.schema.fingerprint
     n_train = len(dataset.split_indices()["train"]) if own else (len(extras.train) if extras.train else None)
     return case, told_of(run, n_train)
 
 
-def told_of(run: RunLike, n_train: int | None) -> Told:
-    """Return what a run knows besides its model."""
+def told_of(run: Trained, n_train: int | None) -> Told:
+    """Return what is known from the training of a run."""
     fitted = run.metrics.get("fit", {})
     steps = fitted.get("steps")
     objective: Objective = run.spec.make_objective()

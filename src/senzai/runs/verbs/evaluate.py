@@ -1,8 +1,9 @@
-"""What a run knows beside the rows that are judged: training rows, other data, factors, which class is strange."""
+"""Evaluation of a run: its settings, and what measures need beside the rows: training rows, other data, factors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from ...core.errors import InputError, SettingError
 from ...core.files import user_path
 from ...core.random import derive
 from ...core.registry import suggestion
-from ...data import Dataset, Schema
+from ...data import KINDS, Dataset, Schema
 from ...data.limits import guarded, need_no_holes, need_regular, need_sound_archive
-from ...evaluation import Extras
+from ...evaluation import Extras, chosen, likelihood_figures
+from ...evaluation import evaluate as measured
 from ...evaluation.features import Features
-from ...models.generative import Generative
+from ...training.samplers import PRIOR
+from ...training.trained import Trained
+from .registry import verb
 
 TRAIN_ROWS, OTHER_ROWS = 10_000, 2000
 OF = ("n", "seed", "split", "rows_available", "data")
@@ -26,30 +30,81 @@ OF = ("n", "seed", "split", "rows_available", "data")
 Numbers = np.ndarray[Any, Any]
 
 
-def extras_of(
-    schema: Schema, dataset: Dataset, index: Numbers, source: Callable[[], Dataset], *, against: Dataset | None,
-    factors: object, anomaly: object, features: tuple[str | Features, ...], seed: int, sampler: Generative,
-) -> Extras:
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """What is asked of an evaluation; see :meth:`senzai.Run.evaluate`.
+
+    Args:
+        split: ``train``, ``validation``, ``test`` or ``all``; by default test rows, or all of other data.
+        k: Draws per row of the importance-weighted likelihood.
+        seed: Seed of rows and draws.
+        rows: Rows to use at most; ``None`` uses all.
+        only: Measures to take instead of everything else.
+        also: Measures to take besides the usual ones.
+        against: Another data set of the same shape, of which the model should say that it is anomalous.
+        factors: Known factors of all rows, a table or a file.
+        anomaly: The class whose rows are anomalies.
+        features: What samples are compared in.
+        budget: Seconds there are for the measures.
+        announce: Told the seconds each part is expected to take.
+    """
+
+    split: str | None = None
+    k: int = 500
+    seed: int = 0
+    rows: int | None = 10_000
+    only: Sequence[str] | None = None
+    also: Sequence[str] = ()
+    against: Any = None
+    factors: Any = None
+    anomaly: Any = None
+    features: Sequence[str | Features] = ("pca",)
+    budget: float | None = None
+    announce: Callable[[dict[str, float]], None] | None = None
+
+
+@verb("evaluate", group="Judge", takes="own rows", answers="document", settings=EvaluateSettings, steered=False)
+def evaluate(run: Trained, data: object, asked: EvaluateSettings) -> dict[str, Any]:
+    """Measure how good a model is on rows it was not trained on, in nats a row."""
+    dataset = run.dataset(run.source(data))
+    whole = run.part(dataset, asked.split)
+    rows, k, seed, base = asked.rows, asked.k, asked.seed, asked.only is None
+    index = whole
+    most = len(whole) if rows is None else dataset.rows.at_once(rows)
+    if len(whole) > most:
+        index = np.sort(np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, most, replace=False))
+    batch, step = dataset.batch(index), run.discrete_step()
+    found = measured(
+        run.model, batch, k=k, seed=seed, discrete_step=step, base=base, measures=chosen(asked.only, asked.also),
+        extras=extras_of(run, dataset, index, asked), budget=asked.budget, announce=asked.announce,
+    )
+    if base and run.samplers.chosen != PRIOR:
+        figures = likelihood_figures(run.samplers.under(run.model), batch, k=k, seed=seed, discrete_step=step)
+        found["sampler"] = {"name": run.samplers.chosen, **figures}
+    found["split"] = asked.split or ("test" if len(whole) < len(dataset) else "all")
+    found |= {"rows_available": len(whole), "data": dataset.schema.fingerprint}
+    run.keep(lambda kept: {**kept, "evaluate": joined(kept.get("evaluate", {}), found, whole=base)})
+    return found
+
+
+def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSettings) -> Extras:
     """Gather what measures may need.
 
     Args:
-        schema: What the model was trained on.
+        run: What is judged.
         dataset: Where the judged rows come from.
         index: Their numbers in it.
-        source: Opens the training data, where ``dataset`` are others.
-        against: Another data set that should look strange.
-        factors: Known factors of all rows of ``dataset``: a table or a file.
-        anomaly: Class whose rows are anomalies.
-        features: Names of features, or features of one's own.
-        seed: Seed of the rows that are chosen.
-        sampler: What new rows are drawn from.
+        asked: What is known besides, and the seed of the rows that are chosen.
     """
+    schema, seed, factors, anomaly = run.schema, asked.seed, asked.factors, asked.anomaly
+    against = None if asked.against is None else run.dataset(asked.against)
     return Extras(
-        train=training_rows(schema, dataset, source, seed=seed),
+        train=training_rows(schema, dataset, lambda: run.dataset(run.source()), seed=seed),
         other=None if against is None else some_rows(against, np.arange(len(against)), OTHER_ROWS, seed=seed),
         factors=None if factors is None else read_factors(factors, len(dataset))[index],
         anomaly=None if anomaly is None else class_number(anomaly, schema),
-        features=features, noise=schema.kind != "images", sampler=sampler,
+        features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
+        sampler=run.samplers.under(run.model),
     )
 
 
@@ -88,6 +143,7 @@ def joined(before: Mapping[str, Any], found: Mapping[str, Any], *, whole: bool) 
 
 def some_rows(dataset: Dataset, index: Numbers, most: int, *, seed: int) -> Batch:
     """Return at most so many of the rows, chosen at random."""
+    most = dataset.rows.at_once(most)
     if len(index) > most:
         index = np.sort(np.random.default_rng(derive(seed, "some rows")).choice(index, most, replace=False))
     return dataset.batch(index)

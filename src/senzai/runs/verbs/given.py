@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.batch import Batch
-from ...core.errors import InputError, SettingError
+from ...core.batch import Batch, Data
+from ...core.errors import SettingError
 from ...core.random import Noise, derive, using
-from ...data import KINDS, Schema, Table
+from ...data import KINDS, Schema
 from ...data.conditioning import row_by_row
-from ...data.table import codec
-from ...data.table.rows import column_named
-from ...data.table.writing import to_polars
-from ...distributions.ops import draw, expected, marginal
+from ...distributions.ops import draw, expected
+from ...distributions.within import within
 from ...models import verbs
 from ...models.base import LatentModel, latent_model
 from ...models.generative import Generative
@@ -35,38 +32,14 @@ HOPELESS = 10.0
 
 
 def divide(given: Mapping[str, object], schema: Schema) -> tuple[dict[str, object], dict[str, object]]:
-    """Return what the model is conditioned on, and what has to be reached by resampling."""
+    """Return what the model is conditioned on, and what has to be reached by resampling.
+
+    Rows whose kind has no features follow from conditions alone, so that there is nothing to resample.
+    """
     names = schema.condition.names if schema.condition else ()
-    if schema.table is None:
+    if KINDS[schema.kind].features(schema) is None:
         return dict(given), {}
     return {k: v for k, v in given.items() if k in names}, {k: v for k, v in given.items() if k not in names}
-
-
-def evidence(given: Mapping[str, object], schema: Schema) -> Batch:
-    """Return one row in which only the given columns are observed.
-
-    Raises:
-        SettingError: A column is not modelled, or cannot have the value.
-    """
-    import pandas as pd
-
-    table = schema.table
-    assert table is not None
-    x, seen = np.zeros((1, len(table.sorts))), np.zeros((1, len(table.sorts)), dtype=bool)
-    places = {str(c.name): i for i, c in enumerate(table.modelled)}
-    for name, value in given.items():
-        try:
-            column = column_named(table, name)
-            if not column.modelled:
-                raise InputError(f"The column {name!r} is not modelled ({column.reason}), so nothing follows from it.")
-            series = pd.Series([value], dtype=object, name=column.name)
-            codes, there = codec.encode(series, column, table.model_copy(update={"unknown": "error"}))
-        except InputError as err:
-            raise SettingError(str(err)) from err
-        if not there[0]:
-            raise SettingError(f"A value must be given for {name!r}, but got {value!r}. Leave it out instead.")
-        x[0, places[str(column.name)]], seen[0, places[str(column.name)]] = codes[0], True
-    return Batch(torch.from_numpy(x), mask=torch.from_numpy(seen))
 
 
 def resample(
@@ -88,6 +61,7 @@ def resample(
     kept: list[tuple[Tensor, ...]] = []
     log_w: list[Tensor] = []
     device, made, ess = model.device, 0, 0.0
+    told = row.to(device)
     with judging(model):
         while made < MOST and ess < wanted:
             for _ in range(max(1, made // piece)):
@@ -95,9 +69,9 @@ def resample(
                 rows = None if c is None else c[torch.arange(made, made + piece) % len(c)]
                 with using(replace(own, spread=temperature)):
                     z = model.sample_prior(piece, rows)
-                p = marginal(model.generate(z, rows), seen.to(device))
+                p = within(model.generate(z, rows), told)
                 kept.append(z)
-                log_w.append(p.log_prob(row.tensor.to(device)))
+                log_w.append(p.log_prob(told.tensor))
                 made += piece
             weight = torch.log_softmax(torch.cat(log_w).double(), 0)
             ess = float((-torch.logsumexp(2 * weight, 0)).exp())
@@ -120,19 +94,6 @@ def resample(
     return torch.where(fixed, row.tensor[0].to(x), x), ess, made
 
 
-def put(frame: Any, given: Mapping[str, list[Any]], table: Table) -> Any:
-    """Return a frame with the given values of each row in their columns, exactly."""
-    import pandas as pd
-
-    out = frame.copy()
-    for name, values in given.items():
-        column = column_named(table, name)
-        codes, _ = codec.encode(pd.Series(values, dtype=object, name=column.name), column, table)
-        told = codec.decode(codes, column, table)
-        out.isetitem(table.place(column), told.set_axis(frame.index))
-    return out
-
-
 def sample(
     model: Generative, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
     temperature: float,
@@ -141,18 +102,19 @@ def sample(
     kind = KINDS[schema.kind]
     conditioned, others = divide(given, schema)
     about: dict[str, Any] = {}
+    x: Data
     if others:
         verbs.check_draws(model, n, temperature)
         x, about = _resampled(model, schema, n, given, seed=seed, noise=noise, temperature=temperature)
     else:
         c = kind.condition(conditioned, n, schema, seed=seed)
         x = verbs.sample(model, n, seed=seed, c=c, noise=noise, temperature=temperature)
-    if schema.table is None or not given:
+    if not given:
         return kind.decode(x, schema)
-    told = {name: row_by_row(name, value, n) for name, value in given.items()}
-    frame = put(kind.decode(x, schema.but(form="pandas")), told, schema.table)
-    frame.attrs.update(about)
-    return to_polars(frame) if schema.form == "polars" else frame
+    rows = kind.decode_given(x, schema, {name: row_by_row(name, value, n) for name, value in given.items()})
+    if hasattr(rows, "attrs"):
+        rows.attrs.update(about)
+    return rows
 
 
 def _resampled(
@@ -164,25 +126,15 @@ def _resampled(
     alike: dict[tuple[str, ...], list[int]] = {}
     for i in range(n):
         alike.setdefault(tuple(repr(values[i]) for values in told.values()), []).append(i)
-    out, least, total = [], float("inf"), 0
+    kind, out, least, total = KINDS[schema.kind], [], float("inf"), 0
     for g, rows in enumerate(alike.values()):
         conditioned, others = divide({name: values[rows[0]] for name, values in told.items()}, schema)
         whole = schema.condition is None or len(conditioned) == len(schema.condition.names)
         own = derive(seed, "given rows", g) if g else seed
-        c = KINDS[schema.kind].condition(conditioned, 1 if whole else PIECE, schema, seed=own)
-        row = evidence(others, schema)
+        c = kind.condition(conditioned, 1 if whole else PIECE, schema, seed=own)
+        row = kind.evidence(others, schema)
         x, ess, made = resample(latent_model(model), len(rows), row, c, seed=own, noise=noise, temperature=temperature)
         out.append(x)
         least, total = min(least, ess), total + made
     order = torch.tensor([i for rows in alike.values() for i in rows])
     return torch.cat(out)[order.argsort()], {"ess": least, "draws": total}
-
-
-def renumbered(frame: Any, schema: Schema, start: int) -> Any:
-    """Return a frame whose new identifiers go on after ``start`` rows."""
-    assert schema.table is not None
-    for column in schema.table.columns:
-        if column.type == "identifier":
-            new = codec.regenerate(column, len(frame), start)
-            frame.isetitem(schema.table.place(column), new.set_axis(frame.index))
-    return frame

@@ -1,4 +1,4 @@
-"""Ways through the latent space as rows of the user, with what changes along them."""
+"""Interpolate and traverse: paths through the latent space as rows of the user, and what changes along them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,36 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ...core.batch import only
 from ...data import KINDS
 from ...data.lengths import ended
 from ...models import verbs
 from ...models.base import Latents, latent_model
+from .fitness import needs_latents
+from .registry import verb
 
 if TYPE_CHECKING:
-    from ..protocol import Trained
+    from ...training.trained import Trained
 
 
-def interpolate(run: Trained, a: object, b: object, *, steps: int) -> Any:
-    """Return the way from one row to another; see :meth:`Run.interpolate`."""
-    latent_model(run.model)
+@verb("interpolate", group="Use", takes="two rows", answers="rows", unfit=needs_latents, steered=False)
+def interpolate(run: Trained, a: object, b: object, *, steps: int = 8) -> Any:
+    """Give the path from one row to another through the latent space."""
     first, second = run.dataset(a).batch([0]), run.dataset(b).batch([0])
     z, c = verbs.between(run.model, first, second, steps=steps)
     if first.lengths is None and second.lengths is None:
         return _rows(run, z, c, None)
-    short, long = (b.tensor.shape[1] if b.lengths is None else int(b.lengths) for b in (first, second))
+    short, long = (b.tensor.shape[1] if b.lengths is None else int(only(b.lengths)) for b in (first, second))
     return _rows(run, z, c, torch.linspace(short, long, steps).round().long())
 
 
-def traverse(run: Trained, data: object, *, dim: int, values: tuple[float, ...] | None) -> Any:
-    """Return a row with one latent moved; see :meth:`Run.traverse`."""
-    latent_model(run.model)
+@verb("traverse", group="Use", takes="one row", answers="rows", unfit=needs_latents, steered=False)
+def traverse(run: Trained, data: object, *, dim: int, values: tuple[float, ...] | None = None) -> Any:
+    """Give one row with one latent dimension set to several values, to see what it does."""
     places = None if values is None else torch.tensor([float(v) for v in values])
     row = run.dataset(data).batch([0])
     z, c = verbs.moved(run.model, row, dim=dim, values=places)
-    return _rows(run, z, c, None if row.lengths is None else row.lengths.expand(len(z[0])))
+    return _rows(run, z, c, None if row.lengths is None else only(row.lengths).expand(len(z[0])))
 
 
 def _rows(run: Trained, z: Latents, c: Tensor | None, lengths: Tensor | None) -> Any:
@@ -41,6 +44,6 @@ def _rows(run: Trained, z: Latents, c: Tensor | None, lengths: Tensor | None) ->
     from ...evaluation.changes import along
 
     rows = ended(KINDS[run.schema.kind].decode(verbs.decode(run.model, z, c=c), run.schema), lengths)
-    if run.schema.table is not None and hasattr(rows, "attrs"):
-        rows.attrs["changes"] = [found.document() for found in along(latent_model(run.model), z, c, run.schema.table)]
+    if hasattr(rows, "attrs"):
+        rows.attrs["changes"] = [found.document() for found in along(latent_model(run.model), z, c, run.schema)]
     return rows

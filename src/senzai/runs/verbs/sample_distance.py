@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.random import derive
-from ...data import Dataset
+from ...data import KINDS, Dataset
 from ...evaluation import Case, Extras, Figure, frechet_distance
 from ...evaluation.holes import filled
 from .evaluate import some_rows
@@ -29,7 +29,7 @@ def distances(
     train = some_rows(dataset, dataset.split_indices()["train"], TRAIN_ROWS, seed=seed)
     features, found = None, {}
     for name, run in runs.items():
-        noise = run.schema.kind != "images"
+        noise = KINDS[run.schema.kind].shows == "draws"
         case = Case(run.model, rows, seed=seed, extras=Extras(
             train=train, noise=noise, sampler=run.samplers.under(run.model, sampler),
         ))

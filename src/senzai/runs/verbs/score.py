@@ -1,8 +1,9 @@
-"""Anomaly scores of a user's rows, their reasons, and who is flagged."""
+"""Anomaly scores of a user's rows, the share of each column, and flags."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,11 @@ from ...evaluation.scores import METHODS, Reference, Scores, make_reference, p_v
 from ...evaluation.units import units_of
 from ...models.base import latent_model
 from ...training.checkpoint import save_tensors
+from .fitness import needs_latents
+from .registry import verb
 
 if TYPE_CHECKING:
-    from ..protocol import Trained
+    from ...training.trained import Trained
 
 REFERENCE = "reference.safetensors"
 TRAINING_ROWS, HELD_ROWS = 2000, 2000
@@ -32,6 +35,46 @@ NONE_HELD_OUT = (
     f"that needs none: {', '.join(NEEDS_NOTHING)}."
 )
 CODE = "latent code"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings:
+    """What is asked of scores; see :meth:`senzai.Run.score`.
+
+    Args:
+        method: Name of a score: one of ``senzai.evaluation.scores.METHODS``.
+        shares: Also what each column adds to the score.
+        contamination: Flag rows beyond the score that this share of held-out rows exceeds.
+        false_alarm: Flag rows whose conformal p-value is at most this.
+        k: Draws per row.
+        seed: Seed of the draws.
+        reference: Data to compare with, where the training data are not at hand.
+
+    Raises:
+        SettingError: There is no such score, or two thresholds.
+    """
+
+    method: str = "auto"
+    shares: bool = False
+    contamination: float | None = None
+    false_alarm: float | None = None
+    k: int = 16
+    seed: int = 0
+    reference: Any = None
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            near = suggestion(self.method, list(METHODS))
+            raise SettingError(f"A score is one of {', '.join(METHODS)}, but got {self.method!r}.{near}")
+        if self.contamination is not None and self.false_alarm is not None:
+            raise SettingError(
+                "A threshold comes from contamination or from false_alarm, but got both. Leave one out."
+            )
+
+    @property
+    def flags(self) -> bool:
+        """Whether rows are to be flagged."""
+        return self.contamination is not None or self.false_alarm is not None
 
 
 def reference_of(run: Trained, data: object = None, scored: Dataset | None = None) -> Reference:
@@ -53,7 +96,8 @@ def reference_of(run: Trained, data: object = None, scored: Dataset | None = Non
         own = data is None and scored is not None and scored.schema.fingerprint == run.schema.fingerprint
         run.reference = make(run, scored if own and scored is not None else run.dataset(run.source(data)))
         save_reference(run)
-    return run.reference
+    found: Reference = run.reference
+    return found
 
 
 def held_out(schema: Schema) -> bool:
@@ -66,7 +110,8 @@ def kept_reference(run: Trained) -> Reference | None:
     kept = None if run.folder is None else Path(run.folder) / REFERENCE
     if run.reference is None and kept is not None and kept.is_file():
         return Reference.of(load_file(kept))
-    return run.reference
+    found: Reference | None = run.reference
+    return found
 
 
 def save_reference(run: Trained) -> None:
@@ -96,36 +141,33 @@ def make(run: Trained, dataset: Dataset) -> Reference:
     most = max(200, KEPT_NUMBERS // int(np.prod(run.schema.event_shape)))
     train, held_out = some(parts["train"], min(TRAINING_ROWS, most)), some(held, min(HELD_ROWS, most))
     model = latent_model(run.model)
-    return make_reference(model, train, held_out, units=units_of(model, dataset.schema.table))
+    return make_reference(model, train, held_out, units=units_of(model, dataset.schema))
 
 
-def pieces(
-    run: Trained, dataset: Dataset, method: str, *, k: int, seed: int, reference: object = None
-) -> Iterator[Scores]:
+def pieces(run: Trained, dataset: Dataset, asked: ScoreSettings) -> Iterator[Scores]:
     """Yield the scores of each piece of the data."""
-    against = None if method in NEEDS_NOTHING and reference is None else reference_of(run, reference, dataset)
+    needless = asked.method in NEEDS_NOTHING and asked.reference is None
+    against = None if needless else reference_of(run, asked.reference, dataset)
     for _, batch in run.pieces(dataset):
-        yield score(latent_model(run.model), batch, method, reference=against, k=k, seed=seed)
+        yield score(latent_model(run.model), batch, asked.method, reference=against, k=asked.k, seed=asked.seed)
 
 
-def table_of(
-    run: Trained, found: Scores, method: str, *, shares: bool, contamination: float | None, false_alarm: float | None,
-    k: int, seed: int,
-) -> Any:
+def table_of(run: Trained, found: Scores, asked: ScoreSettings) -> Any:
     """Return scores as a frame: score, p-value and flag where asked for, and the shares of the columns."""
     import pandas as pd
 
     out: dict[str, Any] = {"score": found.values.double().numpy()}
-    if contamination is not None or false_alarm is not None:
-        held = reference_of(run).held_scores(latent_model(run.model), method, k=k, seed=seed)  # as the rows were scored
+    if asked.flags:
+        model = latent_model(run.model)
+        held = reference_of(run).held_scores(model, asked.method, k=asked.k, seed=asked.seed)  # as the rows were
         p = p_values(found.values, held)
         out["p_value"] = p.numpy()
-        if false_alarm is not None:
-            _need_share(false_alarm, len(held))
-            out["anomaly"] = (p <= false_alarm).numpy()
-        elif contamination is not None:
-            out["anomaly"] = (found.values > threshold(held, contamination)).numpy()
-    if shares:
+        if asked.false_alarm is not None:
+            _need_share(asked.false_alarm, len(held))
+            out["anomaly"] = (p <= asked.false_alarm).numpy()
+        elif asked.contamination is not None:
+            out["anomaly"] = (found.values > threshold(held, asked.contamination)).numpy()
+    if asked.shares:
         names = run.schema.columns or tuple(range(found.shares.shape[1] - 1))
         for j, name in enumerate([*names, CODE]):
             out[f"share: {name}"] = found.shares[:, j].double().numpy()
@@ -142,31 +184,15 @@ def _need_share(alpha: float, n: int) -> None:
         )
 
 
-def check(method: str, contamination: float | None, false_alarm: float | None) -> None:
-    """Refuse what cannot be asked for.
-
-    Raises:
-        SettingError: There is no such score, or two thresholds.
-    """
-    if method not in METHODS:
-        near = suggestion(method, list(METHODS))
-        raise SettingError(f"A score is one of {', '.join(METHODS)}, but got {method!r}.{near}")
-    if contamination is not None and false_alarm is not None:
-        raise SettingError("A threshold comes from contamination or from false_alarm, but got both. Leave one out.")
-
-
-def scores(
-    run: Trained, data: object, *, method: str, shares: bool, contamination: float | None, false_alarm: float | None,
-    k: int, seed: int, reference: object,
-) -> Any:
-    """Return scores; see :meth:`Run.score`."""
-    check(method, contamination, false_alarm)
+@verb(
+    "score", group="Use", takes="rows", answers="scores", unfit=needs_latents, settings=ScoreSettings, steered=False
+)
+def scores(run: Trained, data: object, asked: ScoreSettings) -> Any:
+    """Give the anomaly score of each row; higher is more anomalous."""
     dataset = run.dataset(data)
-    parts = list(pieces(run, dataset, method, k=k, seed=seed, reference=reference))
+    parts = list(pieces(run, dataset, asked))
     found = Scores(torch.cat([p.values for p in parts]), torch.cat([p.shares for p in parts]))
-    if not shares and contamination is None and false_alarm is None:
+    if not asked.shares and not asked.flags:
         return found.values.double().numpy()
-    made = table_of(
-        run, found, method, shares=shares, contamination=contamination, false_alarm=false_alarm, k=k, seed=seed
-    )
+    made = table_of(run, found, asked)
     return made if dataset.index is None else made.set_axis(dataset.index, axis=0)

@@ -9,14 +9,13 @@ import torch
 
 from ...core.random import derive
 from ...core.row_noise import RowKeys
-from ...data import Dataset, Schema
-from ...data.table.rows import frame_of
+from ...data import KINDS, Dataset, Schema
 from ...models import verbs
 from ...models.generative import Generative
 from . import given as conditional
 
 if TYPE_CHECKING:
-    from ..protocol import Trained
+    from ...training.trained import Trained
 
 SAMPLED = 100_000
 NUMBERS = 20_000_000
@@ -35,11 +34,10 @@ def codes(run: Trained, dataset: Dataset, *, seed: int | None) -> Iterator[Any]:
 
 def reconstructions(run: Trained, dataset: Dataset, *, seed: int | None) -> Iterator[Any]:
     """Yield frames of reconstructed rows."""
-    table = dataset.schema.table
-    assert table is not None
-    keys = RowKeys()
+    keys, kind = RowKeys(), dataset.kind
     for start, batch in run.pieces(dataset):
-        yield frame_of(verbs.reconstruct(run.model, batch, seed=seed, keys=keys), table, start=start)
+        rows = kind.decode(verbs.reconstruct(run.model, batch, seed=seed, keys=keys), dataset.schema)
+        yield kind.renumbered(rows, dataset.schema, start) if start else rows
 
 
 def samples(
@@ -47,9 +45,9 @@ def samples(
     temperature: float,
 ) -> Iterator[Any]:
     """Yield frames of new rows; as many as fit one piece are those of :meth:`Run.sample` with that seed."""
-    most = max(100, min(SAMPLED, NUMBERS // max(1, *schema.event_shape)))
+    most = max(100, min(SAMPLED, NUMBERS // max(1, schema.size)))
     for start in range(0, n, most):
         own = seed if n <= most else derive(seed, "piece", start)
         count = min(most, n - start)
-        frame = conditional.sample(model, schema, count, given, seed=own, noise=noise, temperature=temperature)
-        yield conditional.renumbered(frame, schema, start) if start else frame
+        rows = conditional.sample(model, schema, count, given, seed=own, noise=noise, temperature=temperature)
+        yield KINDS[schema.kind].renumbered(rows, schema, start) if start else rows

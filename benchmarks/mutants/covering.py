@@ -1,0 +1,95 @@
+"""Which tests run which line, and how long each takes: one coverage run with contexts, kept in a folder.
+
+Every folder of tests is a process of its own and a file of its own, so that a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from coverage import CoverageData
+
+ROOT = Path(__file__).resolve().parents[2]
+# Not asked: planted faults, the documentation and the house rules (none is about values), and slow tests as ever.
+FOLDERS = (
+    "src", "tests/data", "tests/dist", "tests/objectives", "tests/training", "tests/evaluation", "tests/nn",
+    "tests/models", "tests/parts", "tests/testing", "tests/report", "tests/estimators", "tests/face", "tests/clinic",
+    "tests/apps",
+)  # fmt: skip
+
+
+class Clock:
+    """A pytest plugin: the seconds of every test that passed, with what was set up for it."""
+
+    def __init__(self) -> None:
+        self.took: dict[str, float] = defaultdict(float)
+        self.not_passed: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.took[report.nodeid] += report.duration
+        if not report.passed:
+            self.not_passed.add(report.nodeid)
+
+
+def record(folder: str, rooms: Iterable[str], keep: Path) -> None:
+    """Run the tests of one folder under coverage, in this process."""
+    name = folder.replace("/", "-")
+    os.environ["COVERAGE_FILE"] = str(keep / f"{name}.coverage")
+    (keep / "coveragerc").write_text("[run]\nbranch = False\n", encoding="utf-8")
+    clock = Clock()
+    asked = [f"--cov=src/senzai/{room}" for room in rooms]
+    asked += [f"--cov-config={keep / 'coveragerc'}", "--cov-context=test", "--cov-report="]
+    pytest.main(["-q", "-pno:cacheprovider", "-pno:xdist", *asked, folder], plugins=[clock])
+    seconds = {test: round(s, 4) for test, s in clock.took.items() if test not in clock.not_passed}
+    (keep / f"{name}.json").write_text(json.dumps(seconds), encoding="utf-8")
+
+
+def record_all(rooms: Iterable[str], keep: Path) -> None:
+    """Run what is not recorded yet, each folder of tests in a process of its own."""
+    keep.mkdir(parents=True, exist_ok=True)
+    for folder in FOLDERS:
+        if (keep / f"{folder.replace('/', '-')}.json").exists():
+            continue
+        print(f"coverage of {folder} ...", flush=True)
+        command = [sys.executable, "-m", "benchmarks.mutants.covering", str(keep), folder, *rooms]
+        with (keep / "log.txt").open("a", encoding="utf-8") as log:
+            subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=True)
+
+
+class Cover:
+    """What was recorded: ``tests_of(file, lines)`` and ``seconds``."""
+
+    def __init__(self, keep: Path) -> None:
+        self.seconds: dict[str, float] = {}
+        for path in sorted(keep.glob("*.json")):
+            self.seconds |= json.loads(path.read_text(encoding="utf-8"))
+        self.data = [CoverageData(str(p)) for p in sorted(keep.glob("*.coverage"))]
+        for data in self.data:
+            data.read()
+
+    def tests_of(self, file: Path, lines: Iterable[int]) -> list[str]:
+        """Return the tests that run one of the lines, the fastest first.
+
+        A line that only an import runs is asked of all tests that run anything of the file. What a fixture runs is
+        asked of all tests of the fixture's file, since the fixture may serve them all.
+        """
+        by_line: dict[int, set[str]] = defaultdict(set)
+        for data in self.data:
+            for line, contexts in data.contexts_by_lineno(str(file)).items():
+                by_line[line] |= {c for c in contexts if c}
+        found = set().union(*(by_line.get(n, ()) for n in lines)) or set().union(*by_line.values())
+        shared = {c.split("::")[0] for c in found if c.endswith("|setup")}
+        direct = {c.rsplit("|", 1)[0] for c in found}
+        tests = [t for t in self.seconds if t in direct or t.split("::")[0] in shared]
+        return sorted(tests, key=lambda t: (self.seconds[t], t))
+
+
+if __name__ == "__main__":
+    record(sys.argv[2], sys.argv[3:], Path(sys.argv[1]))

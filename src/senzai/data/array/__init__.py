@@ -1,0 +1,3 @@
+"""Arrays: rows of numbers of one sort."""
+
+from .kind import ArrayKind as ArrayKind

@@ -1,0 +1,3 @@
+"""Images: pictures from files and arrays, channels first in the model."""
+
+from .kind import ImageKind as ImageKind

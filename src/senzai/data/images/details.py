@@ -1,0 +1,31 @@
+"""What is known about pictures beside their pixels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..details import NumberDetails
+from ..schema import Schema
+
+
+class ImageDetails(NumberDetails):
+    """How pictures were stored, for the exact way back.
+
+    Args:
+        layout: Order of the axes in the user's arrays: NHW, NHWC, NCHW ...
+        mode: Channels of image files: L, RGB or RGBA.
+        transparency: What becomes of transparent pixels of files.
+        resize: Whether files were resized to one size.
+        conv_from: Least side from which convolutions are proposed.
+    """
+
+    layout: str = "NHWC"
+    mode: str | None = None
+    transparency: Literal["white", "black", "keep"] | str | None = None
+    resize: bool = False
+    conv_from: int = 16
+
+
+def details_of(schema: Schema) -> ImageDetails:
+    """Return the details of a schema of pictures; the usual ones where it has none."""
+    return schema.details if isinstance(schema.details, ImageDetails) else ImageDetails()

@@ -1,0 +1,214 @@
+"""The kind `images`: pictures from files or arrays, channels first in the model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, final
+
+import numpy as np
+from pydantic import JsonValue
+
+from senzai.core.batch import Data
+from senzai.core.errors import InputError, SettingError
+
+from .. import conditioning, deciding, sources, values, writers
+from ..details import NumberDetails
+from ..facts import Facts, bytes_facts
+from ..kind import KINDS, Claim, Kind, Opened
+from ..labels import encode_labels
+from ..options import ImageOptions, Options, parse
+from ..proposal import Choice, Proposal
+from ..rows import Rows, StreamedRows
+from ..schema import Schema
+from . import layout, pictures, sheets
+from .details import ImageDetails, details_of
+from .folder import Pictures, read_folder
+
+
+@final
+class ImageKind(Kind):
+    """Folders of png, jpeg, webp and bmp; arrays ``(N, H, W)``, ``(N, H, W, C)``, ``(N, C, H, W)``; idx files.
+
+    Example:
+        >>> kind = KINDS["images"]
+        >>> opened = kind.read(np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8), kind.options())
+        >>> schema = kind.infer(opened, kind.options())
+        >>> schema.event_shape, schema.n_levels, kind.propose(schema).encoder.name
+        ((1, 8, 8), 256, 'mlp')
+    """
+
+    name: ClassVar[str] = "images"
+    title: ClassVar[str] = "pictures: folders of png, jpeg, webp, bmp; image arrays; idx files as of MNIST"
+    suffixes: ClassVar[tuple[str, ...]] = (*pictures.SUFFIXES, ".npy", ".npz")
+    options: ClassVar[type[Options]] = ImageOptions
+    details: ClassVar[type[NumberDetails]] = ImageDetails
+    shows: ClassVar[Literal["draws", "mean"]] = "mean"
+    suffix: ClassVar[str] = ".png"
+    unit: ClassVar[str] = "pixel"
+
+    def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
+        """Claim image files, folders that hold any, and arrays that look like images."""
+        header = sources.header(source, options)
+        if header is not None:
+            like = layout.is_image_like(header.shape, header.dtype, header.sequences)
+            return Claim(0.9, f"the shape {header.shape} is that of pictures") if like else None
+        path = sources.existing(source)
+        if path is None or not (pictures.holds_images(path) if path.is_dir() else pictures.is_image_file(path)):
+            return None
+        return Claim(0.9, "it holds pictures" if path.is_dir() else "it is a picture")
+
+    def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
+        """Read files or an array; an array is kept as it came, its layout noted."""
+        set_ = _image_options(options)
+        path = sources.existing(source)
+        if path is not None and sources.header(path, {"key": options.key}) is None:
+            if not path.is_dir() and not pictures.is_image_file(path):
+                raise InputError(
+                    f"Images are {', '.join(self.suffixes)} files or a folder, but got {path.name!r}. Convert it."
+                )
+            return read_folder(path, set_, schema)
+        opened = sources.read_arrays(source, options, schema)
+        if set_.size is not None:
+            raise SettingError("The option size is for image files, but an array came. Resize the array before.")
+        return _arranged(opened, set_, schema)
+
+    def infer(self, opened: Opened, options: Options) -> Schema:
+        """Decide from all pixels in memory, or from the headers of files that are read when asked."""
+        facts = _facts(opened, options)
+        event = _event(opened)
+        schema = deciding.decide(
+            self, opened, options, event_shape=event, facts=facts, levels=True,
+            conv_from=_image_options(options).conv_from,
+        )
+        if schema.values == "real" and facts.low >= -1 and facts.low < 0 and facts.high <= 1:
+            hint = "Pixels from -1 to 1 look rescaled; 8-bit pixels, or pixels from 0 to 1, have a better likelihood."
+            return schema.but(reasons=(*schema.reasons, hint))
+        return schema
+
+    def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
+        """Refuse pictures of another size or number of channels."""
+        hint = "Shapes are (channels, height, width); convert the images."
+        deciding.need_shape(_event(opened), opened, schema, hint=hint)
+        adapted = deciding.adapt(opened, schema, options)
+        bytes_to_one = opened.form == "folder" and opened.dtype == "uint8" and schema.values in ("binary", "unit")
+        return adapted.but(value_scale=1 / 255) if bytes_to_one else adapted
+
+    def rows(self, opened: Opened, schema: Schema) -> Rows:
+        """Return rows ``(C, H, W)``."""
+        if not isinstance(opened.data, Pictures):
+            order = details_of(schema).layout
+            return deciding.rows_of(opened, schema, lambda x: layout.to_model(x, order))
+        targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
+        nbytes = opened.n_rows * int(np.prod(schema.event_shape)) * values.model_dtype(schema).itemsize
+        return StreamedRows(
+            opened.n_rows, opened.data.fetch, lambda x: values.encode(x, schema), targets=targets, nbytes=nbytes
+        )
+
+    def decode(
+        self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return image arrays in the user's layout and dtype; bytes ``(N, H, W[, C])`` where files came."""
+        back = values.decode(deciding.to_numpy(x), schema, soft=soft)
+        back = layout.from_model(back, _outer_layout(schema))
+        return deciding.to_torch(back, schema.dtype, soft=soft) if schema.form == "torch" else back
+
+    def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
+        """Write a folder of png (no suffix), one contact sheet (png, jpg, webp), npy or npz."""
+        path = Path(path)
+        if path.suffix.lower() in sheets.SHEETS:
+            with tempfile.TemporaryDirectory() as tmp:
+                self.write(decoded, Path(tmp, "pictures"), schema)
+                sheets.write_sheet(Path(tmp, "pictures"), path, (schema.n_levels or 256) - 1)
+            return
+        if path.suffix:
+            writers.write_array(decoded, path)
+            return
+        if schema.values in ("real", "count"):
+            raise InputError(
+                f"Pictures have a white, but values that are {schema.values} have none. Write them as .npz."
+            )
+        array = writers.plain_array(decoded)
+        if _outer_layout(schema) == "NCHW":
+            array = array.transpose(0, 2, 3, 1)
+        writers.write_images(array, path, top=_white(schema))
+
+    def to_json(self, decoded: Any, schema: Schema) -> JsonValue:
+        """Return PNG files as base64, or nested lists of values that have no white."""
+        if schema.values in ("real", "count"):
+            return super().to_json(decoded, schema)
+        with tempfile.TemporaryDirectory() as tmp:
+            self.write(decoded, Path(tmp, "pictures"), schema)
+            return list(sheets.texts_of(Path(tmp, "pictures")))
+
+    def from_json(self, value: JsonValue, schema: Schema) -> object:
+        """Return the pixels of image files that came as base64, or an array of nested lists."""
+        first = value[0] if isinstance(value, list) and value else value
+        if not isinstance(first, str):
+            return np.asarray(value, dtype=values.user_dtype(schema.dtype))
+        with tempfile.TemporaryDirectory() as tmp:
+            sheets.write_texts(value, Path(tmp))
+            return self.read(Path(tmp), parse(self.name, ImageOptions, {"in_memory": True}), schema).data
+
+    def propose(self, schema: Schema) -> Proposal:
+        """Suggest a convolutional network, or an MLP for tiny images."""
+        sides, least = schema.event_shape[1:], details_of(schema).conv_from
+        conv = min(sides) >= least
+        plain = deciding.propose(schema)
+        why = f"Images of {sides[0]} x {sides[1]} are {'large enough' if conv else 'too small'} for convolutions."
+        return replace(plain, encoder=Choice("conv" if conv else "mlp"), reason=f"{plain.reason} {why}")
+
+
+def _image_options(options: Options) -> ImageOptions:
+    return options if isinstance(options, ImageOptions) else ImageOptions(**options.model_dump())
+
+
+def _arranged(opened: Opened, options: ImageOptions, schema: Schema | None) -> Opened:
+    """Decide the layout of an array; of a model's layouts the one that gives its event shape."""
+    shape = tuple(opened.data.shape)
+    if options.layout is not None:
+        order, note = str(options.layout), f"The option layout={options.layout!r} was given."
+        layout.event_of(shape, order)
+    elif schema is not None and (fits := _fitting(shape, schema)):
+        order, note = fits, ""
+    else:
+        order, note = layout.find_layout(shape, channels_first=opened.form == "torch", origin=opened.origin)
+    form = "numpy" if opened.form == "pandas" else opened.form
+    notes = (*opened.notes, *([note] if note else []))
+    return replace(opened, form=form, columns=None, facts={**opened.facts, "layout": order}, notes=notes)
+
+
+def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
+    order = [details_of(schema).layout, *layout.LAYOUTS]
+    fits = (o for o in order if layout.LAYOUTS[o] == len(shape) and layout.event_of(shape, o) == schema.event_shape)
+    return next(fits, None)
+
+
+def _facts(opened: Opened, options: Options) -> Facts:
+    if isinstance(opened.data, Pictures):
+        return replace(bytes_facts(), high=opened.data.high, zero_full=opened.data.bits)
+    return deciding.look(opened, options)
+
+
+def _event(opened: Opened) -> tuple[int, int, int]:
+    if isinstance(opened.data, Pictures):
+        plan = opened.data.plan
+        return pictures.CHANNELS[plan.mode], plan.height, plan.width
+    return layout.event_of(tuple(opened.data.shape), str(opened.facts.get("layout", "NCHW")))
+
+
+def _outer_layout(schema: Schema) -> str:
+    """Return the layout that the user sees."""
+    if schema.form != "folder":
+        return details_of(schema).layout
+    return "NHW" if schema.event_shape[0] == 1 else "NHWC"
+
+
+def _white(schema: Schema) -> float:
+    top = 1.0 if schema.values in ("binary", "unit") else float((schema.n_levels or 256) - 1)
+    return top / schema.value_scale
+
+
+KINDS.add("images")(ImageKind())

@@ -1,0 +1,33 @@
+"""What parts are given without being told: arguments that follow from the data or from other parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from ..core.registry import Registry
+
+MAPS = 8
+"""Maps of the size of a row that latents become before a decoder that goes entry by entry."""
+
+PROVIDED: Registry[Callable[[Any], Any]] = Registry("provided argument")
+"""From the name of an argument to a function of the frame that gives it: a part that has such an argument gets it.
+
+A part with an argument of another kind adds it beside its class::
+
+    PROVIDED.add("n_words")(lambda frame: frame.event[0])
+"""
+
+for _name in ("n_latent", "event", "n_condition", "n_classes", "n_rows", "masked", "scaling"):
+    PROVIDED.add(_name)(attrgetter(_name))
+
+PROVIDED.add("encoder")(lambda frame: frame.encoder())
+PROVIDED.add("encoders")(lambda frame: {k: one.encoder() for k, one in frame.of_modalities().items()})
+PROVIDED.add("likelihoods")(lambda frame: {k: one.likelihood() for k, one in frame.of_modalities().items()})
+PROVIDED.add("posterior")(lambda frame: frame.posterior())
+PROVIDED.add("output")(lambda frame: frame.output())
+PROVIDED.add("maps")(lambda frame: frame.decoder((MAPS, *frame.event)))
+PROVIDED.add("code_dim")(lambda frame: frame.code_width or frame.get("code_dim", 16))
+PROVIDED.add("curvature")(lambda frame: frame.get("curvature", 1.0))
+PROVIDED.add("n_categories")(lambda frame: frame.get("n_categories", None))

@@ -1,0 +1,11 @@
+"""How rows of each kind are shown: views, by the name of the kind; all that a report knows of a kind's data is here."""
+
+from . import array as _array
+from . import images as _images
+from . import table as _table
+from .base import DEFAULT as DEFAULT
+from .base import VIEWS as VIEWS
+from .base import View as View
+from .base import view_of as view_of
+
+del _array, _images, _table

@@ -1,0 +1,1 @@
+"""Training a run: requests, feeds, what surrounds the loop, several processes, samplers after the fit."""

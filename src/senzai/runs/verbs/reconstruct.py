@@ -1,0 +1,23 @@
+"""Reconstruct: each row as the model sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...core.batch import cat
+from ...core.row_noise import RowKeys
+from ...data.lengths import ended
+from ...models import verbs
+from .fitness import needs_latents
+from .registry import verb
+
+if TYPE_CHECKING:
+    from ...training.trained import Trained
+
+
+@verb("reconstruct", group="Use", takes="rows", answers="rows", unfit=needs_latents, steered=False)
+def reconstruct(run: Trained, data: object, *, seed: int | None = None) -> Any:
+    """Give each row as the model sees it, after its way through the latent code; a draw if seeded."""
+    dataset, keys = run.dataset(data), RowKeys()
+    found = [verbs.reconstruct(run.model, batch, seed=seed, keys=keys) for _, batch in run.pieces(dataset)]
+    return ended(dataset.decode(cat(found)), dataset.rows.lengths)

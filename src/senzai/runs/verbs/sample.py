@@ -1,0 +1,41 @@
+"""Sample: new rows in the form of the training data."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...data import KINDS, Schema
+from ...data.schema import Condition
+from ...models.base import Classifies
+from ...models.generative import Generative
+from ...models.probed import Probed
+from . import given as conditional
+from .registry import verb
+
+if TYPE_CHECKING:
+    from ...training.trained import Trained
+
+
+@verb("sample", group="Use", takes="number", answers="rows", steered=False)
+def sample(
+    run: Trained, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
+    given: Mapping[str, object] | None = None, sampler: str = "auto",
+) -> Any:
+    """Make new rows in the form of the training data."""
+    with_noise = KINDS[run.schema.kind].shows == "draws" if noise is None else noise
+    chosen = secrets.randbits(62) if seed is None else seed
+    model, schema = run.samplers.under(run.model, sampler), with_label_as_condition(run.schema, run.model, given)
+    return conditional.sample(model, schema, n, given or {}, seed=chosen, noise=with_noise, temperature=temperature)
+
+
+def with_label_as_condition(schema: Schema, model: Generative, given: Mapping[str, object] | None) -> Schema:
+    """Return the schema; for a model that infers the label, with the label as what a given one conditions on."""
+    label = schema.label
+    infers = isinstance(model, Classifies) and not isinstance(model, Probed)
+    if not given or schema.condition is not None or label is None or not infers:
+        return schema
+    n = len(label.classes)
+    values = tuple((c,) for c in label.classes)
+    return schema.but(condition=Condition(names=(label.name,), width=n, values=values, shares=(1 / n,) * n))
