@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_text
+from ..core.spec import registry
 from ..data import Schema
 from ..recipes import RECIPES
 from ..training.bundle import Spec
@@ -22,6 +23,7 @@ def write_card(folder: Path, title: str, spec: Spec, schema: Schema, metrics: di
 def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str:
     """Return the card as Markdown: what it is, what it was trained on, how good it is, how to use it."""
     recipe = RECIPES[spec.recipe]
+    infers = registry("model")[spec.model["part"].partition("/")[2]].infers
     fit = dict(metrics.get("fit", {}))
     sampling = fit.pop("sampler", {}).get("why", "Samples come from the trained prior.")
     reasons = "\n".join(f"- {r}" for r in schema.reasons) or "- none recorded"
