@@ -35,7 +35,7 @@ A variational autoencoder trained with [senzai](https://pypi.org/project/senzai)
 **Recipe** `{recipe.name}`: {recipe.title}. {recipe.paper}
 
 ## Data
-{schema.n_rows} rows of kind `{schema.kind}`, each of shape {tuple(schema.event_shape)}.
+{schema.n_rows} rows of kind `{schema.kind}`, each of shape {schema.shape_words}.
 Fingerprint `{schema.fingerprint}`.
 
 {reasons}
