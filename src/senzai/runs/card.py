@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_text
-from ..core.spec import registry
 from ..data import Schema
 from ..recipes import RECIPES
 from ..training.bundle import Spec
@@ -23,7 +22,6 @@ def write_card(folder: Path, title: str, spec: Spec, schema: Schema, metrics: di
 def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str:
     """Return the card as Markdown: what it is, what it was trained on, how good it is, how to use it."""
     recipe = RECIPES[spec.recipe]
-    infers = registry("model")[spec.model["part"].partition("/")[2]].infers
     fit = dict(metrics.get("fit", {}))
     sampling = fit.pop("sampler", {}).get("why", "Samples come from the trained prior.")
     reasons = "\n".join(f"- {r}" for r in schema.reasons) or "- none recorded"
@@ -34,8 +32,6 @@ def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str
     names = ("n", "elbo", "log_likelihood", "log_likelihood_se", "k", "bits_per_dim")
     numbers = [k for k in names if evaluated.get(k) is not None]  # one row has no standard error
     held_out = "\n".join(f"- {k}: {evaluated[k]:.6g}" for k in numbers) or "- not evaluated yet: `senzai evaluate`"
-    shapes = ", ".join(f"{name} {field.shape}" if len(schema.fields) > 1 else str(field.shape)
-                       for name, field in schema.fields.items())
     return f"""# {title}
 
 A generative model trained with [senzai](https://pypi.org/project/senzai) {spec.senzai}.
@@ -43,7 +39,7 @@ A generative model trained with [senzai](https://pypi.org/project/senzai) {spec.
 **Recipe** `{recipe.name}`: {recipe.title}. {recipe.paper}
 
 ## Data
-{schema.n_rows} rows of the kind `{schema.kind}`; shape of a row: {shapes}.
+{schema.n_rows} rows of kind `{schema.kind}`, each of shape {schema.shape_words}.
 Fingerprint `{schema.fingerprint}`.
 
 {reasons}
