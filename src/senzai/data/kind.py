@@ -157,8 +157,17 @@ class Kind(ABC):
 
     # --- out --------------------------------------------------------------------------------------------------------
     @abstractmethod
-    def decode(self, x: Data, schema: Schema, *, soft: bool = False) -> Any:
-        """Turn model values ``(N, *event)`` into what the user had; ``soft`` keeps means unrounded."""
+    def decode(
+        self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Turn model values ``(N, *event)`` into what the user had.
+
+        Args:
+            x: Model values.
+            schema: What they are.
+            soft: Keep means unrounded.
+            about: What travels with these rows and is no model value, rows first; see :meth:`Rows.about`.
+        """
 
     @abstractmethod
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:

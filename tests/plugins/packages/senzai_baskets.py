@@ -21,7 +21,7 @@ from senzai.data.rows import Targets
 from senzai.data.schema import Axis, Field, Frozen
 from senzai.evaluation.catalogue import Case, measure
 from senzai.models import verbs
-from senzai.report.blocks import Block, Record
+from senzai.report.blocks import Block, Listing
 from senzai.report.views import VIEWS, View
 from senzai.runs.verbs.registry import verb
 
@@ -63,7 +63,7 @@ class Baskets(Kind):
     """Files with a basket on each line, its items separated by commas."""
 
     name: ClassVar[str] = "baskets"
-    title: ClassVar[str] = "baskets of items, one a line, items separated by commas: .baskets"
+    title: ClassVar[str] = "baskets of items, one a line, with commas between items: .baskets"
     suffixes: ClassVar[tuple[str, ...]] = (".baskets",)
     options: ClassVar[type[Options]] = Options
     details: ClassVar[type[BasketDetails]] = BasketDetails
@@ -124,7 +124,8 @@ def expected(model: Any, batch: Batch) -> torch.Tensor:
 
 
 def needs_baskets(schema: Schema, model: Any) -> str | None:
-    return None if schema.kind == "baskets" else f"Items are recommended for baskets, not for {schema.kind}. Use encode."
+    fits = schema.kind == "baskets"
+    return None if fits else f"Items are recommended for baskets, not for {schema.kind}. Use encode."
 
 
 @verb("recommend", group="Use", takes="rows", answers="document", unfit=needs_baskets)
@@ -153,7 +154,7 @@ class BasketView(View):
 
     def picture(self, row: Any, schema: Schema, *, about: Any = None) -> Block | None:
         (items,) = KINDS["baskets"].decode(row, schema)
-        return Record([(item, "") for item in items])
+        return Listing(items)
 
 
 KINDS.add("baskets")(Baskets())

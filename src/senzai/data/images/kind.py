@@ -107,7 +107,9 @@ class ImageKind(Kind):
             opened.n_rows, opened.data.fetch, lambda x: values.encode(x, schema), targets=targets, nbytes=nbytes
         )
 
-    def decode(self, x: Data, schema: Schema, *, soft: bool = False) -> Any:
+    def decode(
+        self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
         """Return image arrays in the user's layout and dtype; bytes ``(N, H, W[, C])`` where files came."""
         back = values.decode(deciding.to_numpy(x), schema, soft=soft)
         back = layout.from_model(back, _outer_layout(schema))
