@@ -25,7 +25,8 @@ def test_nan_behind_the_end_is_padding(x):
     data = open_data(x)
     batch = data.batch()
     assert batch.lengths.tolist() == LENGTHS
-    assert batch.mask.sum((1, 2)).tolist() == [2 * n for n in LENGTHS]
+    assert batch.mask is None  # what is behind the end is not missing
+    assert batch.observed.sum((1, 2)).tolist() == [2 * n for n in LENGTHS]
     assert torch.isfinite(batch.x).all()
     assert any("1 to 4 steps" in r for r in data.schema.reasons)
     assert data.batch([3, 0]).lengths.tolist() == [1, 4]

@@ -18,7 +18,8 @@ from senzai.report import build_report
 from senzai.report.blocks import Charts, Code, Pairs, TableBlock, Wall
 from senzai.report.findings import Scope, hold, measure
 from senzai.report.views import VIEWS, View, view_of
-from senzai.report.views.array.columns import CHARTED, real_columns
+from senzai.report.views.array.columns import CHARTED, column_names, real_columns
+from senzai.report.views.images import Darkroom, uris
 
 MAP = "map"
 
@@ -177,6 +178,8 @@ def test_charted_columns_have_their_own_names_and_values(rng, make_run):
     assert values.shape == (20, CHARTED)
     assert np.allclose(values[:, -1], 7.0)
     assert np.allclose(values[:, 0], x[:, 0], atol=1e-5)
+    names = column_names(dataset.schema)
+    assert (names[0], names[-1], len(names)) == ("column 0", "column 2499", CHARTED)
 
 
 def test_what_lies_behind_the_end_of_a_sequence_is_not_shown(rng):
@@ -268,7 +271,10 @@ def test_pairs_of_pictures_are_a_row_and_its_own_reconstruction(rng, make_run):
     (block,) = VIEWS["images"].sections(found)[0].blocks
     assert isinstance(block, Pairs)
     known = dict(zip(held.index.tolist(), held.batch.y.tolist(), strict=True))
-    for (a, b), row in zip(block.pairs, found.shown.index.tolist(), strict=True):
+    dark = Darkroom.of(run.schema, held.batch.tensor)
+    again = uris(dark.develop(found.shown.reconstructions))
+    for (a, b), row, own in zip(block.pairs, found.shown.index.tolist(), again, strict=True):
+        assert b.src == own
         assert a.says == f"row {row}"
         assert b.says == f"row {row}, reconstructed"
         assert a.caption == str(known[row])

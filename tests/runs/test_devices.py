@@ -255,7 +255,8 @@ def test_parcels_that_a_kill_left_go_with_the_next_start(tmp_path, monkeypatch):
 
 KILLED = """
 import os, signal, sys, numpy as np
-from senzai.runs import RunInterrupted, fit, launch
+from senzai.runs import RunInterrupted, fit
+from senzai.runs.training import launch
 def dying(request, devices, passed, held):
     os.kill(os.getpid(), int(sys.argv[2]))
     return -15

@@ -13,7 +13,7 @@ from senzai.core.errors import CombinationError
 from senzai.core.examples import example
 from senzai.core.random import current_noise
 from senzai.core.spec import REGISTRIES, part
-from senzai.distributions import Observed
+from senzai.distributions import NormalFamily, Observed
 from senzai.distributions.ops import marginal
 from senzai.evaluation import RowNoise
 from senzai.models.base import Group, Inference, LatentModel
@@ -22,6 +22,7 @@ from senzai.objectives.base import Objective, Terms
 from senzai.objectives.elbo import ELBO
 from senzai.objectives.warmup import Warmup
 from senzai.parts.base import AnyLikelihood, AnyPosterior, Prior, diagonal
+from senzai.parts.posteriors.amortised import Posterior
 from senzai.recipes.registry import Recipe
 
 SICK: dict[str, tuple[str, object]] = {}
@@ -68,6 +69,20 @@ class LooksAside(Diagonal):
 class ReadsPlaceholders(Diagonal):
     def forward(self, batch):
         return diagonal(*self.numbers(batch.tensor))
+
+
+@sick("posterior", "reads_on", found_by="padding")
+@example(data="ragged")
+class ReadsOn(AnyPosterior):
+    """It sees holes, and does not know where a row ends."""
+
+    def __init__(self, encoder, n_latent):
+        super().__init__()
+        self.event = (n_latent,)
+        self.inner = Posterior(encoder, NormalFamily(), n_latent)
+
+    def forward(self, batch):
+        return self.inner(replace(batch, lengths=None))
 
 
 @sick("posterior", "rolls_dice", found_by="points")

@@ -123,7 +123,7 @@ class RowNoise(Noise):
 
 
 class RowKeys:
-    """Numbers of rows by what is in them: values where they were observed, condition, known label and length.
+    """Numbers of rows by what is in them: values that it has and were seen, condition, known label, length.
 
     Args:
         repeated: Let rows that are alike have one number, for answers that must be alike; else the second, third, …
@@ -157,10 +157,13 @@ class RowKeys:
 
 def _contents(batch: Batch) -> Any:
     """Return what is in each row as bytes, ``(B, n)``."""
-    xs = batch.x if isinstance(batch.x, dict) else {"": batch.x}
-    masks = batch.mask if isinstance(batch.mask, dict) else {"": batch.mask}
-    parts = [*((xs[name], masks.get(name)) for name in sorted(xs)), *((masks.get(name), None) for name in sorted(xs))]
-    parts += [(batch.c, None), (batch.y, batch.y_known), (batch.y_known, None), (batch.lengths, None)]
+    xs = {"": batch.x} if not isinstance(batch.x, dict) else dict(sorted(batch.x.items()))
+    seen = batch.seen
+    lengths = batch.lengths if isinstance(batch.lengths, dict) else {"": batch.lengths}
+    parts: list[tuple[Tensor | None, Tensor | None]] = [(x, seen[name]) for name, x in xs.items()]
+    parts += [(seen[name], None) for name in xs]
+    parts += [(batch.c, None), (batch.y, batch.y_known), (batch.y_known, None)]
+    parts += [(lengths.get(name), None) for name in xs]
     held = [v if seen is None else torch.where(seen, v, torch.zeros_like(v)) for v, seen in parts if v is not None]
     plain = [(v.detach().cpu() + 0 if v.is_floating_point() else v.cpu()).flatten(1 if v.ndim > 1 else 0) for v in held]
     return np.concatenate([v.reshape(len(v), -1).contiguous().view(torch.uint8).numpy() for v in plain], 1)

@@ -17,7 +17,6 @@ from .details import numbers_of
 from .facts import Facts, blocks, survey
 from .kind import Kind, Opened
 from .labels import encode_labels, make_label
-from .lengths import steps_mask
 from .options import Options
 from .proposal import Choice, Proposal
 from .rows import Array, MemoryRows, Rows, StreamedRows, mapped
@@ -177,11 +176,9 @@ def rows_of(opened: Opened, schema: Schema, arrange: Callable[[Tensor], Tensor])
     parts = [convert(block, start) for start, block in blocks(x)]
     values = torch.cat([v for v, _ in parts])
     lengths = None if opened.lengths is None else torch.from_numpy(np.asarray(opened.lengths))
-    if lengths is None and all(m is None for _, m in parts):
-        return MemoryRows(values, targets)
+    if all(m is None for _, m in parts):
+        return MemoryRows(values, targets, lengths=lengths)
     mask = torch.cat([torch.ones(v.shape, dtype=torch.bool) if m is None else m for v, m in parts])
-    if lengths is not None:
-        mask = mask & steps_mask(lengths, mask)
     return MemoryRows(values, targets, mask, lengths)
 
 

@@ -103,7 +103,9 @@ class Kind(ABC):
     title: ClassVar[str]
     """One line for ``senzai kinds``."""
     suffixes: ClassVar[tuple[str, ...]]
-    """Suffixes of the files it reads; results are written with the first one where nobody names another."""
+    """Suffixes of the files it reads."""
+    suffix: ClassVar[str] = ".npy"
+    """Suffix of new rows where nobody names another."""
     options: ClassVar[type[Options]]
     """What a user may set."""
     details: ClassVar[type[BaseModel]] = NoDetails
@@ -155,8 +157,17 @@ class Kind(ABC):
 
     # --- out --------------------------------------------------------------------------------------------------------
     @abstractmethod
-    def decode(self, x: Data, schema: Schema, *, soft: bool = False) -> Any:
-        """Turn model values ``(N, *event)`` into what the user had; ``soft`` keeps means unrounded."""
+    def decode(
+        self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Turn model values ``(N, *event)`` into what the user had.
+
+        Args:
+            x: Model values.
+            schema: What they are.
+            soft: Keep means unrounded.
+            about: What travels with these rows and is no model value, rows first; see :meth:`Rows.about`.
+        """
 
     @abstractmethod
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from senzai.core.batch import Data
 from senzai.core.errors import InputError
 from senzai.core.later import is_tensor, torch
 
@@ -69,19 +70,16 @@ def _padded(x: Array) -> Array | None:
     return np.where(seen.any(axis=1), last, 0).astype(np.int64)
 
 
-def steps_mask(lengths: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Return True at the steps that rows have, shaped like the rows ``(N, T, d)``."""
-    return (torch.arange(like.shape[1]) < lengths.unsqueeze(1)).unsqueeze(-1).expand(like.shape).contiguous()
-
-
-def ended(back: Any, lengths: torch.Tensor | None) -> Any:
+def ended(back: Any, lengths: Data | None) -> Any:
     """Return decoded sequences with NaN behind the end of each row, zero where values are whole numbers.
 
     Example:
         >>> ended(np.ones((1, 3, 1)), torch.tensor([2])).ravel().tolist()
         [1.0, 1.0, nan]
     """
-    if lengths is None or not hasattr(back, "shape") or len(back.shape) != 3 or len(back) != len(lengths):
+    if lengths is None or isinstance(lengths, dict):
+        return back
+    if not hasattr(back, "shape") or len(back.shape) != 3 or len(back) != len(lengths):
         return back
     behind = (torch.arange(back.shape[1]) >= lengths.unsqueeze(1)).unsqueeze(-1)
     if is_tensor(back):

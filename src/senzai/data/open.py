@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from senzai.core.batch import Batch, Data
+from senzai.core.batch import Batch, Data, count
 from senzai.core.errors import InputError, SettingError, UserError
 
 from . import sources
@@ -73,9 +73,14 @@ class Dataset:
             source=self.source[at] if isinstance(self.source, np.ndarray) else None,
         )
 
-    def decode(self, x: Data, *, soft: bool = False) -> Any:
-        """Turn model values back into what the user had; results for all rows get the rows' names."""
-        back = self.kind.decode(x, self.schema, soft=soft)
+    def decode(self, x: Data, *, soft: bool = False, about: Mapping[str, Any] | None = None) -> Any:
+        """Turn model values back into what the user had; results for all rows get what belongs to the rows.
+
+        That is their names, and what the rows say ``about`` themselves where nothing else is given.
+        """
+        if about is None and count(x) == len(self):
+            about = self.rows.about(np.arange(len(self)))
+        back = self.kind.decode(x, self.schema, soft=soft, about=about)
         return with_index(back, self.index) if self.schema.form == "pandas" else back
 
     def propose(self) -> Proposal:

@@ -31,6 +31,7 @@ class Proposal:
         recipe: Recipe of a fit for which the user names none.
         shared: Raw numbers of the family that are learned once for all rows and are no output of the network.
         training: Settings of training that suit these data, where the user sets none.
+        modalities: What is proposed for each modality by name, where rows have several; see :func:`several`.
         reason: One plain sentence.
 
     Example:
@@ -44,4 +45,30 @@ class Proposal:
     recipe: str = "vae"
     shared: tuple[str, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
+    modalities: Mapping[str, Modality] = field(default_factory=dict)
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Modality:
+    """One of several tensors of a row.
+
+    Args:
+        event: Its shape.
+        proposal: Likelihood and networks for it.
+    """
+
+    event: tuple[int, ...]
+    proposal: Proposal
+
+
+def several(modalities: Mapping[str, Modality], **more: Any) -> Proposal:
+    """Return the proposal for rows of several modalities: one encoder and one likelihood for each, joined.
+
+    Example:
+        >>> bits = Modality((4,), Proposal(likelihood=Choice("bernoulli")))
+        >>> several({"left": bits, "right": bits}).encoder.name
+        'modalities'
+    """
+    chosen = Choice("modalities")
+    return Proposal(likelihood=chosen, encoder=chosen, decoder=Choice("mlp"), modalities=modalities, **more)

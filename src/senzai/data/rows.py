@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from senzai.core.batch import Batch
+from senzai.core.batch import Batch, Data
+from senzai.core.errors import ShapeError
 from senzai.core.later import Tensor, torch
 
 Array: TypeAlias = NDArray[Any]
 Encode: TypeAlias = Callable[[Array], tuple[Tensor, Tensor | None]]
 """User's values, rows first, to the model's values and their mask (``None`` where everything was observed)."""
+
+
+HELD_BYTES = 2**30
+"""Dense model values that are held beside the training data: rows to start from, to fit samplers to, to judge."""
+
+
+class Known(TypedDict):
+    """Fields of a batch that are about labels."""
+
+    y: Tensor | None
+    y_known: Tensor | None
+    c: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +44,17 @@ class Targets:
     n_classes: int = 0
     c: Tensor | None = None
 
-    def at(self, index: Tensor) -> dict[str, Tensor | None]:
+    def at(self, index: Tensor) -> Known:
         """Return the fields of a batch for some rows."""
         y = None if self.y is None else self.y[index]
         known = None if self.known is None else self.known[index]
         c = one_hot(y, known, self.n_classes) if self.c is None else self.c[index]
         return {"y": y, "y_known": known, "c": c}
+
+    def take(self, index: Tensor) -> Targets:
+        """Return the labels of some rows."""
+        y, known, c = (None if v is None else v[index] for v in (self.y, self.known, self.c))
+        return Targets(y, known, self.n_classes, c)
 
 
 def one_hot(y: Tensor | None, known: Tensor | None, n: int) -> Tensor | None:
@@ -64,8 +82,8 @@ class Rows(ABC):
     """Number of the group of each row, where some must stay together: patient, user, series."""
     order: Array | None = None
     """Time of each row as an ascending number, where it has one."""
-    lengths: Tensor | None = None
-    """Number of steps of each row, for sequences of different lengths."""
+    lengths: Data | None = None
+    """Number of steps of each row, for sequences of different lengths; by modality where there are several."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -80,6 +98,30 @@ class Rows(ABC):
     def nbytes(self) -> int:
         """Bytes that all rows take, or would take, in memory as model values."""
 
+    @property
+    def dense_nbytes(self) -> int:
+        """Bytes that all rows would take as dense model values: what a batch of all of them needs.
+
+        By default what they take in memory; rows that are kept sparse take less than that.
+        """
+        return self.nbytes
+
+    def about(self, index: Array) -> Mapping[str, Any]:
+        """Return what travels with some rows and is no model value, by name, rows first; nothing by default.
+
+        Whatever a kind needs to give a row back as it was: an affine, a start level, the name of a file, a time.
+        """
+        return {}
+
+    def at_once(self, most: int, budget: float = HELD_BYTES) -> int:
+        """Return how many rows may be held at once as dense model values: at most ``most``, fewer where rows are large.
+
+        Example:
+            >>> MemoryRows(torch.zeros(10, 4)).at_once(8, budget=100)
+            6
+        """
+        return max(1, min(most, int(budget * max(1, len(self)) / max(1, self.dense_nbytes))))
+
 
 def as_index(index: Array) -> Array:
     """Return row numbers as int64, whatever kind of integers (or an empty list) they were."""
@@ -90,35 +132,78 @@ def as_index(index: Array) -> Array:
 class MemoryRows(Rows):
     """Rows in memory.
 
+    Args:
+        x: Model values, rows first, of one modality or of several.
+        targets: Labels of all rows.
+        mask: Where values were observed, as ``x``; ``None`` for everywhere.
+        lengths: Steps of each row, as ``x``.
+        present: Which rows have a modality, ``(N,)`` each.
+        about: What travels with rows and is no model value, by name, rows first; see :meth:`Rows.about`.
+
+    Raises:
+        ShapeError: Not everything has one entry for each row.
+
     Example:
-        >>> rows = MemoryRows(torch.arange(6).reshape(3, 2), Targets(torch.tensor([0, 1, 0])))
-        >>> rows.take(np.array([2, 0])).x.tolist()
-        [[4, 5], [0, 1]]
+        >>> rows = MemoryRows(torch.arange(6).reshape(3, 2), Targets(torch.tensor([0, 1, 0])), about={"file": "abc"})
+        >>> rows.take(np.array([2, 0])).x.tolist(), rows.about(np.array([2, 0]))["file"].tolist()
+        ([[4, 5], [0, 1]], ['c', 'a'])
     """
 
     in_memory = True
 
     def __init__(
-        self, x: Tensor | Array, targets: Targets | None = None, mask: Tensor | Array | None = None,
-        lengths: Tensor | None = None,
+        self, x: Data | Array, targets: Targets | None = None, mask: Data | Array | None = None,
+        lengths: Data | None = None, *, present: dict[str, Tensor] | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
-        self._x, self.targets, self._mask, self.lengths = x, targets or Targets(), mask, lengths
+        self._x, self._mask, self._present = x, mask, present
+        self.targets, self.lengths = targets or Targets(), lengths
+        self._about = {name: _column(values) for name, values in (about or {}).items()}
+        parts = [*_parts(x), *_parts(mask), *_parts(lengths), *_parts(present), *self._about.values()]
+        counts = {len(v) for v in parts}
+        if len(counts) > 1:
+            raise ShapeError(f"There is one entry of everything for each row, but got {sorted(counts)} entries.")
 
     def __len__(self) -> int:
-        return len(self._x)
+        return len(next(iter(_parts(self._x))))
 
     def take(self, index: Array) -> Batch:
         """Return the rows at ``index``."""
         at = torch.from_numpy(as_index(index))
-        x, mask = (None if v is None else torch.as_tensor(v)[at] for v in (self._x, self._mask))
-        lengths = None if self.lengths is None else self.lengths[at]
-        assert x is not None  # it is what rows are
-        return Batch(x, mask=mask, lengths=lengths, **self.targets.at(at))
+        x, mask, lengths, present = (_taken(v, at) for v in (self._x, self._mask, self.lengths, self._present))
+        return Batch(x, mask=mask, lengths=lengths, present=present, **self.targets.at(at))
+
+    def about(self, index: Array) -> Mapping[str, Any]:
+        """Return what was given for the rows at ``index``."""
+        return {name: values[as_index(index)] for name, values in self._about.items()}
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return self._x.nbytes + (0 if self._mask is None else self._mask.nbytes)
+        return sum(v.nbytes for v in (*_parts(self._x), *_parts(self._mask)))
+
+
+def _parts(values: Any) -> tuple[Any, ...]:
+    """Return the arrays of one modality or of several; none of nothing."""
+    if values is None:
+        return ()
+    return tuple(values.values()) if isinstance(values, Mapping) else (values,)
+
+
+def _taken(values: Any, at: Tensor) -> Any:
+    if isinstance(values, Mapping):
+        return {name: torch.as_tensor(v)[at] for name, v in values.items()}
+    return None if values is None else torch.as_tensor(values)[at]
+
+
+def _column(values: Any) -> Array:
+    return values if isinstance(values, np.ndarray) else _objects(list(values))
+
+
+def _objects(values: list[Any]) -> Array:
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
 
 
 @final
@@ -131,6 +216,8 @@ class StreamedRows(Rows):
         encode: User's values to model values.
         targets: Labels of all rows.
         nbytes: What all rows would take in memory as model values.
+        lengths: Steps of each row, where they differ; always in memory.
+        about: From row numbers to what travels with those rows; see :meth:`Rows.about`.
     """
 
     in_memory = False
@@ -143,9 +230,11 @@ class StreamedRows(Rows):
         *,
         targets: Targets | None = None,
         nbytes: int = 0,
+        lengths: Data | None = None,
+        about: Callable[[Array], Mapping[str, Any]] | None = None,
     ) -> None:
-        self._n, self._fetch, self._encode = n, fetch, encode
-        self.targets, self._nbytes = targets or Targets(), nbytes
+        self._n, self._fetch, self._encode, self._told = n, fetch, encode, about
+        self.targets, self._nbytes, self.lengths = targets or Targets(), nbytes, lengths
 
     def __len__(self) -> int:
         return self._n
@@ -154,7 +243,12 @@ class StreamedRows(Rows):
         """Return the rows at ``index``."""
         at = as_index(index)
         x, mask = self._encode(self._fetch(at))
-        return Batch(x, mask=mask, **self.targets.at(torch.from_numpy(at)))
+        rows = torch.from_numpy(at)
+        return Batch(x, mask=mask, lengths=_taken(self.lengths, rows), **self.targets.at(rows))
+
+    def about(self, index: Array) -> Mapping[str, Any]:
+        """Return what is told of the rows at ``index``."""
+        return {} if self._told is None else self._told(as_index(index))
 
     @property
     def nbytes(self) -> int:
@@ -175,10 +269,8 @@ class ChosenRows(Rows):
 
     def __init__(self, inner: Rows, index: Array) -> None:
         self._inner, self._index = inner, as_index(index)
-        at, old = torch.from_numpy(self._index), inner.targets
-        y, known, c = (None if v is None else v[at] for v in (old.y, old.known, old.c))
-        self.targets = Targets(y, known, old.n_classes, c)
-        self.lengths = None if inner.lengths is None else inner.lengths[at]
+        at = torch.from_numpy(self._index)
+        self.targets, self.lengths = inner.targets.take(at), _taken(inner.lengths, at)
         self.groups, self.order = (None if v is None else v[self._index] for v in (inner.groups, inner.order))
         self.in_memory = inner.in_memory
 
@@ -188,6 +280,15 @@ class ChosenRows(Rows):
     def take(self, index: Array) -> Batch:
         """Return the rows at ``index`` of those that were chosen."""
         return self._inner.take(self._index[as_index(index)])
+
+    def about(self, index: Array) -> Mapping[str, Any]:
+        """Return what travels with the rows at ``index`` of those that were chosen."""
+        return self._inner.about(self._index[as_index(index)])
+
+    @property
+    def dense_nbytes(self) -> int:
+        """The share of all rows."""
+        return self._inner.dense_nbytes * len(self) // max(1, len(self._inner))
 
     @property
     def nbytes(self) -> int:

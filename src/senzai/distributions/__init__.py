@@ -52,15 +52,18 @@ from .logistic import DiscretisedLogisticFamily as DiscretisedLogisticFamily
 from .logistic import DiscretisedLogisticMixture as DiscretisedLogisticMixture
 from .logistic import DiscretisedLogisticMixtureFamily as DiscretisedLogisticMixtureFamily
 from .mixed import MixedFamily as MixedFamily
+from .modalities import Modalities as Modalities
 from .ops import Observed as Observed
 from .ops import closed as closed
 from .ops import draw as draw
 from .ops import draw_scored as draw_scored
 from .ops import elementwise as elementwise
+from .ops import expected as expected
 from .ops import factorised as factorised
 from .ops import factors as factors
 from .ops import marginal as marginal
 from .ops import point as point
+from .ops import prefix as prefix
 from .ops import stand_in as stand_in
 from .simplex import DirichletFamily as DirichletFamily
 from .simplex import LogisticNormal as LogisticNormal
@@ -73,5 +76,6 @@ from .sphere import VonMisesFisherFamily as VonMisesFisherFamily
 from .steps import Steps as Steps
 from .unfold import unfold as unfold
 from .unscored import Unscored as Unscored
+from .within import within as within
 from .zero_inflated import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from .zero_inflated import ZeroInflatedNegativeBinomialFamily as ZeroInflatedNegativeBinomialFamily

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from senzai.core.errors import CombinationError
 from senzai.core.random import Noise, current_noise
 
 from .family import Family
 from .numeric import broadcast_shapes
-from .ops import Shape, _draw, point, stand_in
+from .ops import Shape, _draw, first_steps, point, prefix, stand_in
+from .wrapping import Around
 
 Conditionals: TypeAlias = Callable[[Tensor], Tensor]
 """From values ``(*lead, *event)`` to the raw numbers of every entry given those before it."""
@@ -138,3 +140,48 @@ def _(p: Autoregressive) -> Tensor:
 @stand_in.register(Autoregressive)
 def _(p: Autoregressive) -> Tensor:
     return torch.zeros(*p.batch_shape, *p.event_shape, device=p.order.device)
+
+
+@final
+class Begun(Around):
+    """The first steps of each row under a chain that goes through the steps in their order; draws are whole rows.
+
+    Args:
+        base: The chain.
+        lengths: Steps of each row, ``(B,)``.
+    """
+
+    base: Autoregressive
+
+    def __init__(self, base: Autoregressive, lengths: Tensor) -> None:
+        super().__init__(base)
+        self.lengths = lengths
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log probability of the steps that a row has; what stands behind them changes nothing."""
+        inside = first_steps(self.base, self.lengths)
+        log_p = self.base.terms(torch.where(inside, x, torch.zeros_like(x)))
+        log_p = torch.where(inside, log_p, torch.zeros_like(log_p))
+        return log_p.flatten(log_p.ndim - len(self.event_shape)).sum(-1)
+
+
+@prefix.register(Autoregressive)
+def _(p: Autoregressive, lengths: Tensor) -> Distribution:
+    per_step = len(p.order) // max(1, p.event_shape[0])
+    steps = p.order.div(per_step, rounding_mode="floor")
+    if bool((steps.diff() < 0).any()):
+        raise CombinationError(
+            "The first steps of a row have a density of their own where a chain goes through the steps in order, but "
+            "this one does not. Use an elementwise likelihood, or `made`."
+        )
+    return Begun(p, lengths)
+
+
+@point.register(Begun)
+def _(p: Begun) -> Tensor:
+    return point(p.base)
+
+
+@stand_in.register(Begun)
+def _(p: Begun) -> Tensor:
+    return stand_in(p.base)

@@ -1,8 +1,8 @@
 """Open functions on distributions: register a case with ``@name.register`` instead of editing this file.
 
 ``draw`` (all sampling), ``draw_scored`` (a draw that may know its density), ``point`` (one representative value),
-``stand_in`` (a value for a hole), ``marginal`` (observed entries only), ``factors`` (one-dimensional marginals) and
-``closed`` (a KL in closed form, or ``None``).
+``stand_in`` (a value for a hole), ``marginal`` (observed entries only), ``prefix`` (first steps only), ``factors``
+(one-dimensional marginals) and ``closed`` (a KL in closed form, or ``None``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Laplace, MultivariateNormal, Normal
 from torch.distributions.kl import kl_divergence, register_kl
 
+from senzai.core.batch import prefixes
 from senzai.core.errors import CombinationError
 from senzai.core.random import LaterRows, Noise, current_noise, derive, using
 from senzai.core.steering import Steered
@@ -38,7 +39,7 @@ def draw(
         lead: Batch axes before the one that counts rows: 1 for ``(K, B)``, one distribution per draw and row.
 
     Returns:
-        Shape ``(*sample_shape, *p.batch_shape, *p.event_shape)``.
+        Shape ``(*sample_shape, *p.batch_shape, *p.event_shape)``; a dictionary of these for several modalities.
 
     Raises:
         CombinationError: A gradient is needed, but ``p`` cannot be reparameterised.
@@ -54,7 +55,7 @@ def draw(
         )
     noise = noise or current_noise()
     if noise.point:
-        return point(p).expand(*sample_shape, *p.batch_shape, *p.event_shape)
+        return _points(p, tuple(sample_shape))
     return _draw(p, tuple(sample_shape), LaterRows.of(noise, lead))
 
 
@@ -95,6 +96,11 @@ def _(p: MultivariateNormal, shape: Shape, noise: Noise) -> Tensor:
     return moved
 
 
+@_draw.register(Around)
+def _(p: Around, shape: Shape, noise: Noise) -> Tensor:
+    return _draw(p.base, shape, noise)
+
+
 @singledispatch
 def draw_scored(
     p: Distribution, sample_shape: Shape = (), *, grad: bool = True, noise: Noise | None = None
@@ -123,6 +129,12 @@ def _(p: Independent[Any]) -> Tensor:
     return inner
 
 
+@singledispatch
+def _points(p: Distribution, shape: Shape) -> Tensor:
+    """Return the point of ``p`` in the place of draws."""
+    return point(p).expand(*shape, *p.batch_shape, *p.event_shape)
+
+
 # --- stand-in -------------------------------------------------------------------------------------------------------
 @singledispatch
 def stand_in(p: Distribution) -> Tensor:
@@ -147,6 +159,7 @@ def _(p: Normal | Laplace) -> Tensor:
     return p.loc
 
 
+@singledispatch
 def expected(p: Distribution) -> Tensor:
     """Return the mean of ``p`` if it has one, else its mode: what a reconstruction shows.
 
@@ -204,14 +217,14 @@ class Observed(Around):
         return log_p.flatten(log_p.ndim - n).sum(-1)
 
 
-@_draw.register(Observed)
-def _(p: Observed, shape: Shape, noise: Noise) -> Tensor:
-    return _draw(p.base, shape, noise)
-
-
 @point.register(Observed)
 def _(p: Observed) -> Tensor:
     return point(p.base)
+
+
+@stand_in.register(Observed)
+def _(p: Observed) -> Tensor:
+    return stand_in(p.base)
 
 
 @singledispatch
@@ -228,8 +241,9 @@ def marginal(p: Distribution, observed: Tensor) -> Distribution:
         tensor([-0.9189])
     """
     raise CombinationError(
-        f"Missing values need a likelihood whose marginals are known, but {type(p).__name__} has none registered. "
-        "Use an elementwise family, or register one with `senzai.distributions.marginal.register`."
+        f"Missing values, and rows of different lengths, need a likelihood whose marginals are known, but "
+        f"{type(p).__name__} has none registered. Use an elementwise family, "
+        "or register one with `senzai.distributions.marginal.register`."
     )
 
 
@@ -238,6 +252,28 @@ def _(p: Independent[Any], observed: Tensor) -> Distribution:
     base = counting(p.base_dist, observed)
     told = p if base is p.base_dist else Independent(base, p.reinterpreted_batch_ndims, validate_args=False)
     return Observed(told, observed)
+
+
+@singledispatch
+def prefix(p: Distribution, lengths: Tensor) -> Distribution:
+    """Return the marginal of ``p`` over the first steps of each row: as many as ``lengths`` says, ``(B,)``.
+
+    Steps are counted along the first axis of an event. A chain that goes through them in order needs no marginals.
+
+    Raises:
+        CombinationError: ``p`` has dependent entries and no rule is registered for its type.
+
+    Example:
+        >>> p = Independent(Normal(torch.zeros(2, 3), 1.0), 1)
+        >>> prefix(p, torch.tensor([1, 3])).log_prob(torch.zeros(2, 3))
+        tensor([-0.9189, -2.7568])
+    """
+    return marginal(p, first_steps(p, lengths))
+
+
+def first_steps(p: Distribution, lengths: Tensor) -> Tensor:
+    """Return True at the first steps of each row, shaped like the rows of ``p``, ``(B, *event)``."""
+    return prefixes(lengths, lengths.new_empty(1).expand(len(lengths), *p.event_shape))
 
 
 @singledispatch

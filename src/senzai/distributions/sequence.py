@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 from torch.distributions.kl import kl_divergence, register_kl
 
-from senzai.core.random import Noise
+from senzai.core.batch import prefixes
 
-from .ops import Shape, _draw, elementwise, point, stand_in
+from .ops import elementwise, marginal, point, prefix, stand_in
 from .wrapping import Around
 
 
@@ -60,11 +60,6 @@ class Sequence(Around):
         return torch.where(self.valid.unsqueeze(-1), log_p, torch.zeros((), dtype=log_p.dtype, device=log_p.device))
 
 
-@_draw.register(Sequence)
-def _(p: Sequence, shape: Shape, noise: Noise) -> Tensor:
-    return _draw(p.base, shape, noise)
-
-
 @point.register(Sequence)
 def _(p: Sequence) -> Tensor:
     return point(p.base)
@@ -78,6 +73,16 @@ def _(p: Sequence) -> Tensor:
 @elementwise.register(Sequence)
 def _(p: Sequence, x: Tensor) -> Tensor:
     return p.elementwise(x)
+
+
+@marginal.register(Sequence)
+def _(p: Sequence, observed: Tensor) -> Distribution:
+    return Sequence(marginal(p.base, observed), p.valid)
+
+
+@prefix.register(Sequence)
+def _(p: Sequence, lengths: Tensor) -> Distribution:
+    return Sequence(p.base, p.valid & prefixes(lengths, p.valid))
 
 
 @register_kl(Sequence, Sequence)

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from ..core.batch import only
 from ..core.errors import InputError, SettingError
 from ..core.random import derive
 from ..models import verbs
@@ -71,7 +72,7 @@ class VAEResampler(VAEEstimator):
             rng = np.random.default_rng(derive(seed, "order", i))
             chosen = np.concatenate([rng.permutation(own) for _ in range(-(-n // len(own)))])[:n]
             x = verbs.reconstruct(self.run_.model, dataset.batch(chosen), seed=derive(seed, "class", i))
-            rows.append(dataset.kind.decode(x.float(), dataset.schema))
+            rows.append(dataset.kind.decode(only(x).float(), dataset.schema))
             labels.append(np.full(n, c, dtype=target.dtype))
         return _stacked(rows), np.concatenate(labels)
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ..core.batch import Batch
-from ..core.errors import CombinationError, SettingError
+from ..core.batch import Batch, entries
+from ..core.errors import SettingError
 from ..core.random import derive
 from ..models.base import LatentModel
 from ..nn.inputs import as_float
@@ -44,23 +44,18 @@ def is_discrete(p: Distribution) -> bool:
 
 
 def dimensions(batch: Batch) -> Tensor:
-    """Number of observed entries of each row, ``(B,)``, float64; sequences count up to their length.
+    """Number of entries of each row that it has and that were seen, ``(B,)``, float64.
+
+    Sequences count up to their length, several modalities those that a row has.
 
     Example:
         >>> dimensions(Batch(torch.zeros(2, 3), mask=torch.tensor([[True, True, True], [True, False, False]])))
         tensor([3., 1.], dtype=torch.float64)
     """
-    xs = batch.x if isinstance(batch.x, dict) else {"x": batch.x}
-    masks = batch.mask if isinstance(batch.mask, dict) else {"x": batch.mask}
+    xs = batch.x if isinstance(batch.x, dict) else {"": batch.x}
     total = torch.zeros(len(batch), dtype=torch.float64, device=batch.device)
-    for name, x in xs.items():
-        mask = masks.get(name)
-        if mask is not None:
-            total += mask.expand_as(x).flatten(1).sum(1)
-        elif batch.lengths is not None and x.ndim > 1:
-            total += batch.lengths * (x[0, 0].numel())
-        else:
-            total += x[0].numel()
+    for name, seen in batch.seen.items():
+        total += entries(xs[name]) if seen is None else seen.flatten(1).sum(1)
     return total
 
 
@@ -80,9 +75,7 @@ def dequantise(batch: Batch, step: float = 1.0, *, seed: int = 0, centred: bool 
     """
     if not step > 0:
         raise SettingError(f"`step > 0` must hold, but got step={step!r}. Give the distance of neighbouring levels.")
-    if isinstance(batch.x, dict):
-        raise CombinationError("Data with several modalities cannot be dequantised at once. Evaluate one modality.")
-    x = as_float(batch.x)
+    x = as_float(batch.tensor)
     generator = torch.Generator(x.device)
     generator.manual_seed(derive(seed, "dequantise"))
     u = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.batch import Batch
+from ..core.batch import Batch, only
 from ..core.errors import SettingError, UserError
 from ..core.random import Noise, derive, using
 from ..core.registry import Registry
@@ -132,10 +132,10 @@ class Case:
         return rows.numpy(), y.cpu()[rows].numpy().astype(np.int64)
 
     def samples(self, n: int) -> Tensor:
-        """New rows, given conditions of judged rows."""
+        """New rows of one tensor, given conditions of judged rows."""
         model = self.model if self.extras.sampler is None else self.extras.sampler
         seed = derive(self.seed, "judged")
-        return verbs.sample(model, n, seed=seed, c=self.conditions(n), noise=self.extras.noise)
+        return only(verbs.sample(model, n, seed=seed, c=self.conditions(n), noise=self.extras.noise))
 
     def conditions(self, n: int) -> Tensor | None:
         """Conditions of ``n`` judged rows: at random, and each again only after all others."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -135,9 +136,13 @@ class Reference:
             )
         k, seed = (int(v) for v in tensors["draws"])
         return cls(
-            tensors["inputs"], tensors["residuals"], tensors["owner"], tensors["spread"], Batch(**rows), (k, seed),
+            tensors["inputs"], tensors["residuals"], tensors["owner"], tensors["spread"], _batch(rows), (k, seed),
             Units(**units) if units else None, held,
         )
+
+
+def _batch(rows: dict[str, Any]) -> Batch:
+    return Batch(**rows)
 
 
 def make_reference(

@@ -23,7 +23,7 @@ from ..core.random import current_noise, using
 from ..distributions.ops import closed, draw, expected, factorised, factors
 from ..distributions.sequence import Sequence, rate_of_entries
 from ..distributions.spaces import Space
-from ..nn.inputs import DataInitialised, as_float
+from ..nn.inputs import floats, initialise_all
 from ..parts.base import Prior
 
 Latents: TypeAlias = tuple[Tensor, ...]
@@ -139,6 +139,8 @@ class Inference:
         x: What is scored.
         log_mix: Log weight of each draw, ``(K, 1)`` or ``(K, B)``; uniform by default.
         extras: Further per-row quantities, ``(B,)`` each (a commitment term, say).
+        point: One latent of each group that stands for a row, ``(B, *event)``: set where draws come from several
+            experts of equal weight, of which none is more the row's than another.
     """
 
     groups: tuple[Group, ...]
@@ -146,12 +148,13 @@ class Inference:
     x: Data
     log_mix: Tensor | None = None
     extras: dict[str, Tensor] = field(default_factory=dict)
+    point: Latents | None = None
     _index: Tensor | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def log_lik(self) -> Tensor:
         """log p(x | z), ``(K, B)``."""
-        x: Any = as_float(self.x) if isinstance(self.x, Tensor) else self.x
+        x: Any = floats(self.x)
         log_lik: Tensor = self.likelihood.log_prob(x)
         return log_lik
 
@@ -186,6 +189,12 @@ class Inference:
             self._index = draw(Categorical(logits=weight.T, validate_args=False), grad=False)
         index = self._index.view(1, -1, *[1] * (values.ndim - 2)).expand(1, *values.shape[1:])
         return values.gather(0, index)[0]
+
+    def latents(self) -> Latents:
+        """Return one latent per row and group, ``(B, *event)``: the point of equal experts, or those :meth:`chosen`."""
+        if self.point is not None and current_noise().point:
+            return self.point
+        return tuple(self.chosen(g.z) for g in self.groups)
 
     def bound(self) -> Tensor:
         """Importance-weighted bound of log p(x), ``(B,)``; with K = 1 the one-sample evidence lower bound."""
@@ -241,8 +250,8 @@ class LatentModel(nn.Module, ABC):
 
     def simulate(
         self, n: int, c: Tensor | None = None, *, temperature: float = 1.0, noise: bool = True
-    ) -> Tensor:
-        """Draw ``n`` rows from the model, ``(n, *event)``.
+    ) -> Data:
+        """Draw ``n`` rows from the model, ``(n, *event)``; of several modalities, one such tensor for each.
 
         Args:
             n: How many.
@@ -327,9 +336,7 @@ class LatentModel(nn.Module, ABC):
 
     def initialise(self, batch: Batch) -> None:
         """Let every data-initialised module look at ``batch``, once, before training."""
-        for module in self.modules():
-            if isinstance(module, DataInitialised):
-                module.initialise(batch)
+        initialise_all(batch, self)
 
     def forward(self, batch: Batch, n_samples: int = 1) -> Inference:
         """Return :meth:`infer`."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..core.batch import Batch
+from ..core.examples import example
 from ..core.spec import part
-from ..distributions.ops import draw, marginal
+from ..distributions.ops import draw
 from ..distributions.spaces import Space, check_spaces
-from ..nn.inputs import as_float
+from ..distributions.within import within
+from ..nn.inputs import floats
 from ..parts.base import AnyLikelihood, AnyPosterior, Joint, LatentDraws, Prior
 from ..parts.posteriors.amortised import fits
 from .base import Group, Inference, LatentModel
 
 
+@example(data="pair", settings={})
+@example(data="ragged", settings={})
+@example()
 @part("model", "flat")
 @final
 class Flat(LatentModel):
@@ -60,12 +65,11 @@ class Flat(LatentModel):
         prior = self.prior.of(batch)
         found = self.posterior.propose(encoded, self.joint(encoded, prior), n_samples, z=None if z is None else z[0])
         p = self._decoded(found.z, batch)
-        self.likelihood.observe(p, batch.tensor)
+        self.likelihood.observe(p, batch.x)
         return Inference((self._group(found, prior),), p, batch.x)
 
     def _decoded(self, z: Tensor, batch: Batch) -> Distribution:
-        p = self.generate((z,), batch.c)
-        return p if batch.observed is None else marginal(p, batch.observed)
+        return within(self.generate((z,), batch.c), batch)
 
     @staticmethod
     def _group(found: LatentDraws, p: Distribution) -> Group:
@@ -74,9 +78,10 @@ class Flat(LatentModel):
 
     def joint(self, batch: Batch, prior: Distribution) -> Joint:
         """Return log p(x, z) of the rows of a batch as a function of their latents, ``(K, B, n)`` to ``(K, B)``."""
+        rows: Any = floats(batch.x)
 
         def log_joint(z: Tensor) -> Tensor:
-            log_lik: Tensor = self._decoded(z, batch).log_prob(as_float(batch.tensor))
+            log_lik: Tensor = self._decoded(z, batch).log_prob(rows)
             return log_lik + prior.log_prob(z)
 
         return log_joint

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from ..core.batch import Batch
+from ..core.batch import Batch, Data, cat, each, entries
 from ..core.errors import SettingError
 from ..core.random import Noise, derive, using
 from ..core.row_noise import RowKeys, RowNoise
 from ..distributions.ops import draw, expected
-from .base import Inference, LatentModel
+from .base import Inference, LatentModel, weighted_mean
 from .modes import judging
 
 NUMBERS = 1_000_000
@@ -62,7 +63,7 @@ def weighted(
     """
     if k < 1:
         raise SettingError(f"`k >= 1` must hold, but got k={k!r}. More draws give better answers; 100 is usual.")
-    size = max(HIDDEN, batch.tensor[:1].numel())
+    size = max(HIDDEN, entries(batch.x))
     rows = max(1, NUMBERS // (size * max(k, each)))
     known = RowKeys(repeated=True)(batch) if keys is None else keys
     for start in range(0, len(batch), rows):
@@ -73,7 +74,7 @@ def weighted(
             yield Weighted(part, piece, seen, torch.log_softmax(seen.log_w, 0))
 
 
-def conditional_mean(model: LatentModel, batch: Batch, *, k: int = 100, seed: int = 0) -> Tensor:
+def conditional_mean(model: LatentModel, batch: Batch, *, k: int = 100, seed: int = 0) -> Data:
     r"""Return :math:`E[x | x_o]`, ``(N, *event)``: self-normalised importance sampling with ``k`` draws.
 
     .. math:: E[x | x_o] \approx \sum_k \tilde w_k \, E[x | z_k]
@@ -84,18 +85,17 @@ def conditional_mean(model: LatentModel, batch: Batch, *, k: int = 100, seed: in
         MIWAE: Deep Generative Modelling and Imputation of Incomplete Data Sets (Mattei and Frellsen, 2019).
         https://arxiv.org/abs/1812.02633
     """
-    found = []
+    found: list[Data] = []
     with judging(model):
         for w in weighted(model, batch, k=k, seed=seed):
-            means = expected(w.seen.likelihood)
-            weight = w.log_weight.exp().reshape(*w.log_weight.shape, *[1] * (means.ndim - 2))
-            found.append((weight * means).sum(0))
-    return torch.cat(found)
+            log_weight, means = w.log_weight, expected(w.seen.likelihood)
+            found.append(each(partial(weighted_mean, log_mix=log_weight), means))
+    return cat(found)
 
 
 def conditional_draws(
     model: LatentModel, batch: Batch, *, draws: int, k: int = 100, seed: int = 0, keys: Sequence[int] | None = None
-) -> Tensor:
+) -> Data:
     r"""Return draws from :math:`p(x | x_o)`, ``(draws, N, *event)``: latents are resampled by weight, then decoded.
 
     Entries that were observed are drawn anew like the others; put the observed ones back where they matter. Draws are
@@ -106,7 +106,7 @@ def conditional_draws(
     """
     if draws < 1:
         raise SettingError(f"`draws >= 1` must hold, but got draws={draws!r}.")
-    found = []
+    found: list[Data] = []
     with judging(model):
         known = RowKeys()(batch) if keys is None else keys
         for w in weighted(model, batch, k=k, seed=seed, each=draws, keys=known):
@@ -116,7 +116,7 @@ def conditional_draws(
             z = tuple(_gather(g.z, chosen) for g in w.seen.groups)
             with using(noise):
                 found.append(draw(model.generate(z, w.batch.c), grad=False, lead=1))
-    return torch.cat(found, 1)
+    return cat(found, 1)
 
 
 def resampled(log_weight: Tensor, draws: int, noise: Noise) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ..core.batch import Batch
+from ..core.batch import Batch, Data
 from ..core.random import Noise, using
 from ..core.spec import part
 from ..parts.classifiers import Probe
@@ -54,7 +54,7 @@ class Probed(LatentModel, Classifies):
         """Return the points of all groups side by side, ``(B, width)``."""
         with using(Noise(point=True)):
             seen = self.inner.infer(batch)
-            return torch.cat([seen.chosen(g.z).flatten(1) for g in seen.groups], 1)
+            return torch.cat([z.flatten(1) for z in seen.latents()], 1)
 
     def classify(self, batch: Batch) -> Tensor:
         """Return log q(y | code of x), ``(B, n_classes)``."""
@@ -81,7 +81,7 @@ class Probed(LatentModel, Classifies):
 
     def simulate(
         self, n: int, c: Tensor | None = None, *, temperature: float = 1.0, noise: bool = True
-    ) -> Tensor:
+    ) -> Data:
         """Draw rows from the inner model."""
         return self.inner.simulate(n, c, temperature=temperature, noise=noise)
 

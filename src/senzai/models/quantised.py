@@ -12,8 +12,9 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.random import current_noise
 from ..core.spec import part
-from ..distributions.ops import draw, marginal
+from ..distributions.ops import draw
 from ..distributions.spaces import Space
+from ..distributions.within import within
 from ..parts.base import AnyLikelihood
 from ..parts.priors.codes import CodePrior
 from ..parts.quantisers.codebooks import Total
@@ -111,10 +112,8 @@ class Quantised(LatentModel):
             once: Latents = tuple(q.codes.unsqueeze(0) for q in found)
         else:
             vectors, once = self.embed(z), z
-        p = self.likelihood(vectors, batch.c)
-        if batch.observed is not None:
-            p = marginal(p, batch.observed)
-        self.likelihood.observe(p, batch.tensor)
+        p = within(self.likelihood(vectors, batch.c), batch)
+        self.likelihood.observe(p, batch.x)
         terms = self.prior(batch.c).terms(torch.cat(once, -1)).split(self.lengths, -1)
         groups = tuple(
             Group(name, k.expand(len(vectors), *k.shape[1:]), None, None,

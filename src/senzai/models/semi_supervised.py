@@ -16,8 +16,9 @@ from ..core.errors import CombinationError
 from ..core.random import CopiedRows, current_noise, using
 from ..core.spec import part
 from ..distributions.bases import pick
-from ..distributions.ops import draw, marginal
+from ..distributions.ops import draw
 from ..distributions.unfold import unfold
+from ..distributions.within import within
 from ..parts.base import AnyLikelihood, AnyPosterior, Prior
 from ..parts.classifiers import Classifier
 from .base import Classifies, Group, Inference, LatentModel
@@ -86,9 +87,7 @@ class SemiSupervised(LatentModel, Classifies):
         with using(CopiedRows.of(current_noise(), classes=self.n_classes, draws=n_samples)):
             flat = draw(q, (), grad=torch.is_grad_enabled()) if z is None else z[0].flatten(0, 1)
         value = flat.unflatten(0, (k, -1))
-        p = self.likelihood(value, y)
-        if batch.observed is not None:
-            p = marginal(p, batch.observed)
+        p = within(self.likelihood(value, y), batch)
         log_mix, log_q = self.weights(batch, (y * log_q_y).sum(-1), y, n_samples)
         log_p = torch.full_like(log_q, -log(self.n_classes))
         style = Group("z", value, unfold(q, k), unfold(self.prior(copies.c), k))

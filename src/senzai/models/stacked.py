@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from ..core.batch import Batch
+from ..core.batch import Batch, Data
 from ..core.errors import CombinationError
 from ..core.random import CopiedRows, current_noise, using
 from ..core.spec import part
-from ..distributions.ops import draw, expected, marginal
+from ..distributions.ops import draw, expected
 from ..distributions.unfold import unfold
-from ..nn.inputs import DataInitialised
+from ..distributions.within import within
+from ..nn.inputs import DataInitialised, initialise_all
 from ..parts.base import AnyLikelihood, AnyPosterior, Prior, diagonal
 from .base import Classifies, Group, Inference, LatentModel
 
@@ -66,9 +67,7 @@ class Stacked(LatentModel, Classifies):
 
     def initialise(self, batch: Batch) -> None:
         """Let the lower networks look at data; the upper model sees codes, which do not exist yet."""
-        for module in (*self.posterior.modules(), *self.likelihood.modules()):
-            if isinstance(module, DataInitialised):
-                module.initialise(batch)
+        initialise_all(batch, self.posterior, self.likelihood)
 
     def lower(self, batch: Batch, n_samples: int, z: Tensor | None = None) -> tuple[Tensor, Distribution]:
         """Return draws of z_1, ``(K, B, width)``, and their posterior."""
@@ -77,7 +76,7 @@ class Stacked(LatentModel, Classifies):
 
     def above(self, z: Tensor, batch: Batch, given: Latents | None = None) -> Inference:
         """Return what the upper model infers about codes ``(K, B, width)``: ``K * B`` rows, copy after copy."""
-        copies = replace(batch.repeat(len(z)), x=z.flatten(0, 1), mask=None, lengths=None)
+        copies = replace(batch.repeat(len(z)), x=z.flatten(0, 1), mask=None, lengths=None, present=None)
         flat = None if given is None else tuple(g.flatten(0, 1).unsqueeze(0) for g in given)
         with using(CopiedRows.of(current_noise(), draws=len(z))):
             return self.upper.infer(copies, z=flat)
@@ -94,10 +93,8 @@ class Stacked(LatentModel, Classifies):
         log_p = found.log_lik.unflatten(1, (k, -1)).flatten(0, 1)
         groups = [unfolded(g, k, n) for g in found.groups]
         groups.append(Group("z1", wide, q, None, analytic=False, log_p=log_p))
-        p: Distribution = self.likelihood(wide, batch.c)
-        if batch.observed is not None:
-            p = marginal(p, batch.observed)
-        self.likelihood.observe(p, batch.tensor)
+        p: Distribution = within(self.likelihood(wide, batch.c), batch)
+        self.likelihood.observe(p, batch.x)
         mix = None if found.log_mix is None else found.log_mix.expand(n, k * len(batch))
         log_mix = None if mix is None else mix.unflatten(1, (k, -1)).flatten(0, 1) - log(k)
         return Inference(tuple(groups), p, batch.x, log_mix)
@@ -105,10 +102,8 @@ class Stacked(LatentModel, Classifies):
     def infer_lower(self, batch: Batch) -> Inference:
         """Return what the lower layer alone infers, as if the prior of z_1 were standard normal."""
         value, q = self.lower(batch, 1)
-        p: Distribution = self.likelihood(value, batch.c)
-        if batch.observed is not None:
-            p = marginal(p, batch.observed)
-        self.likelihood.observe(p, batch.tensor)
+        p: Distribution = within(self.likelihood(value, batch.c), batch)
+        self.likelihood.observe(p, batch.x)
         standard = diagonal(torch.zeros_like(value[0, 0]), torch.ones_like(value[0, 0]))
         return Inference((Group("z1", value, q, standard),), p, batch.x)
 
@@ -125,7 +120,7 @@ class Stacked(LatentModel, Classifies):
 
     def simulate(
         self, n: int, c: Tensor | None = None, *, temperature: float = 1.0, noise: bool = True
-    ) -> Tensor:
+    ) -> Data:
         """Draw rows; a label is only for the upper model."""
         with using(replace(current_noise(), spread=temperature)):
             z = self.sample_prior(n, c)
@@ -146,7 +141,7 @@ class Stacked(LatentModel, Classifies):
         if not isinstance(self.upper, Classifies):
             raise CombinationError("Classes need a model with a classifier, but the upper one has none. Use m1-m2.")
         value, _ = self.lower(batch, 1)
-        return self.upper.classify(replace(batch, x=value[0], mask=None, c=None))
+        return self.upper.classify(replace(batch, x=value[0], mask=None, lengths=None, present=None, c=None))
 
     @property
     def top_prior(self) -> Prior | None:

@@ -11,11 +11,12 @@ from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from ..core.arguments import at_least
-from ..core.batch import Batch
+from ..core.batch import Batch, first
 from ..core.examples import example
 from ..core.spec import part
-from ..distributions.ops import draw, marginal
+from ..distributions.ops import draw
 from ..distributions.sequence import Sequence
+from ..distributions.within import within
 from ..nn.inputs import DataInitialised, Standardise
 from ..nn.precision import network_precision
 from ..nn.recurrent import Recurrent, flat_steps, valid_steps
@@ -28,8 +29,8 @@ Latents = tuple[Tensor, ...]
 
 def of_steps(p: Distribution, batch: Batch) -> Distribution:
     """Return a distribution over steps, ``(K, B, T)``, as one over the sequences of a batch."""
-    told = p if batch.observed is None else marginal(p, batch.observed)
-    return Sequence(told, valid_steps(batch))
+    every = torch.ones(p.batch_shape[-2:], dtype=torch.bool, device=batch.device)
+    return within(Sequence(p, every), batch)
 
 
 def without_padding(batch: Batch, other: Batch) -> Batch:
@@ -42,8 +43,9 @@ def without_padding(batch: Batch, other: Batch) -> Batch:
     """
     if batch.lengths is None or other.lengths is None:
         return batch
-    n = max(1, int(torch.maximum(batch.lengths.max(), other.lengths.max())))
-    return replace(batch, x=batch.tensor[:, :n], mask=None if batch.observed is None else batch.observed[:, :n])
+    n = max(1, *(int(first(b.lengths).max()) for b in (batch, other) if b.lengths is not None))
+    mask = None if batch.mask is None else first(batch.mask)[:, :n]
+    return replace(batch, x=batch.tensor[:, :n], mask=mask)
 
 
 def padded(values: Tensor, n_steps: int) -> Tensor:
@@ -61,6 +63,7 @@ def initialise_steps(model: LatentModel, emission: AnyLikelihood, batch: Batch) 
 
 
 @example(recipe="dmm", data="sequences", settings={})
+@example(recipe="dmm", data="ragged", settings={})
 @part("model", "state_space")
 @final
 class StateSpace(LatentModel):
@@ -114,8 +117,7 @@ class StateSpace(LatentModel):
         value = value if z is None else z[0]
         q = Sequence(diagonal(loc, scale), valid)
         p = Sequence(self.transition(self._before(value)), valid)
-        likelihood = of_steps(self.emission(value), batch)
-        return Inference((Group("z", value, q, p),), likelihood, batch.x)
+        return Inference((Group("z", value, q, p),), within(self.generate((value,)), batch), batch.x)
 
     def _follow(self, h: Tensor, n_samples: int, z: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return latents with location and scale of their posterior, each ``(K, B, T, d)``."""
@@ -142,8 +144,7 @@ class StateSpace(LatentModel):
     def generate(self, z: Latents, c: Tensor | None = None) -> Distribution:
         """Return p(x | z) of whole sequences."""
         p = self.emission(z[0])
-        valid = torch.ones(p.batch_shape[-1], dtype=torch.bool, device=z[0].device)
-        return Sequence(p, valid.expand(p.batch_shape[-2:]))
+        return Sequence(p, torch.ones(p.batch_shape[-2:], dtype=torch.bool, device=z[0].device))
 
     def sample_prior(self, n: int, c: Tensor | None = None) -> Latents:
         """Draw latents of sequences as long as the longest one in training, ``(n, T, d)``."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ..core.batch import Batch
+from ..core.batch import Batch, Data, first
 from ..core.errors import CombinationError, SettingError
 from ..core.examples import example
 from ..core.random import Noise, current_noise, using
@@ -211,9 +211,9 @@ class Structured(LatentModel):
         self, batch: Batch, n_samples: int = 1, *, seen: Batch | None = None, z: tuple[Tensor, ...] | None = None
     ) -> Inference:
         """Infer the rest of each row given the observed part; see :meth:`LatentModel.infer`."""
-        c = self.condition(batch.tensor, batch.c)
+        c = self.given(batch)
         shown = batch if seen is None else seen
-        there = None if shown.observed is None else shown.observed | self.observed  # the encoder sees all there is
+        there = None if shown.mask is None else first(shown.mask) | self.observed  # the encoder sees all there is
         whole = replace(shown, c=c, mask=there)
         found = self.inner.infer(replace(self.scored(batch), c=c), n_samples, seen=whole, z=z)
         return replace(found, likelihood=self._given(found.likelihood, c))
@@ -240,7 +240,7 @@ class Structured(LatentModel):
 
     def simulate(
         self, n: int, c: Tensor | None = None, *, temperature: float = 1.0, noise: bool = True
-    ) -> Tensor:
+    ) -> Data:
         """Draw rows for observed parts that were kept from training."""
         u = open_uniform((n,), current_noise(), row_dim=0, like=self.kept)
         return self.complete(self.kept[(u * self.n_kept).long()], c, temperature=temperature, noise=noise)
@@ -257,7 +257,8 @@ class Structured(LatentModel):
 
     def given(self, batch: Batch) -> Tensor:
         """Return the observed part of each row, scaled, and any other condition."""
-        return self.condition(batch.tensor, batch.c)
+        x, steps = batch.tensor, replace(batch, mask=None).observed
+        return self.condition(x if steps is None else torch.where(steps, x, self.inputs.shift.to(x.dtype)), batch.c)
 
     @property
     def mixes_rows(self) -> bool:

@@ -11,7 +11,8 @@ from torch.distributions import Distribution
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.spec import part
-from ..distributions.ops import draw, marginal
+from ..distributions.ops import draw
+from ..distributions.within import within
 from ..nn.levels import Levels
 from ..nn.listed import ModulesOf
 from ..parts.base import AnyLikelihood, AnyPosterior, Prior
@@ -82,10 +83,8 @@ class TopDown(LatentModel):
             q = rung.posterior(features[len(self.rungs) - 1 - i], value, p)
             value = draw(q, grad=grad, lead=1) if z is None else z[i + 1]
             groups.append(Group(self.names[i + 1], value, q, p))
-        p = self.generate(tuple(g.z for g in groups), batch.c)
-        if batch.observed is not None:
-            p = marginal(p, batch.observed)
-        self.likelihood.observe(p, batch.tensor)
+        p = within(self.generate(tuple(g.z for g in groups), batch.c), batch)
+        self.likelihood.observe(p, batch.x)
         return Inference(tuple(groups), p, batch.x)
 
     def generate(self, z: Latents, c: Tensor | None = None) -> Distribution:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ..core.batch import Batch
+from ..core.batch import Batch, Data, cat, each
 from ..core.errors import CombinationError, SettingError, ShapeError
 from ..core.random import Noise, derive, using
 from ..core.row_noise import RowKeys, RowNoise
@@ -39,16 +39,20 @@ def _noise(seed: int | None, piece: Batch, keys: RowKeys, n_samples: int = 1) ->
 
 
 def _over(
-    model: LatentModel, batch: Batch, seed: int | None, read: Callable[[Inference], Latents], n_samples: int = 1,
-    keys: RowKeys | None = None,
-) -> Latents:
-    found: list[Latents] = []
+    model: LatentModel, batch: Batch, seed: int | None, read: Callable[[Inference, Batch], tuple[Data, ...]],
+    n_samples: int = 1, keys: RowKeys | None = None,
+) -> tuple[Data, ...]:
+    found: list[tuple[Data, ...]] = []
     known = RowKeys() if keys is None else keys
     with judging(model):
         for _, piece in in_pieces(batch):
             with using(_noise(seed, piece, known, n_samples)):
-                found.append(read(model.infer(piece, n_samples)))
-    return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
+                found.append(read(model.infer(piece, n_samples), piece))
+    return tuple(cat(list(parts)) for parts in zip(*found, strict=True))
+
+
+def _latents(found: tuple[Data, ...]) -> Latents:
+    return tuple(z for z in found if not isinstance(z, dict))
 
 
 def encode(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Latents:
@@ -57,7 +61,7 @@ def encode(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: R
     A row's draw does not depend on its place or on other rows: see ``senzai.core.row_noise``; ``keys`` are handed on
     where data come in several batches.
     """
-    return _over(model, batch, seed, lambda seen: tuple(seen.chosen(g.z) for g in seen.groups), keys=keys)
+    return _latents(_over(model, batch, seed, lambda seen, _: seen.latents(), keys=keys))
 
 
 def posterior_scales(model: LatentModel, batch: Batch) -> Latents:
@@ -66,14 +70,15 @@ def posterior_scales(model: LatentModel, batch: Batch) -> Latents:
     Where it has no formula (a flow, say) it is estimated from draws, always the same ones.
     """
 
-    def read(seen: Inference) -> Latents:
+    def read(seen: Inference, _: Batch) -> Latents:
         scales = (torch.zeros_like(g.z) if g.q is None else _scale(g.q).expand_as(g.z) for g in seen.groups)
         return tuple(seen.chosen(s) for s in scales)
 
     try:
-        return _over(model, batch, None, read)
+        return _latents(_over(model, batch, None, read))
     except NotImplementedError:
-        return _over(model, batch, 0, lambda seen: tuple(g.z.std(0) for g in seen.groups), SPREAD_DRAWS)
+        drawn = _over(model, batch, 0, lambda seen, _: tuple(g.z.std(0) for g in seen.groups), SPREAD_DRAWS)
+        return _latents(drawn)
 
 
 def _scale(q: Distribution) -> Tensor:
@@ -86,12 +91,15 @@ def spaces_of(model: LatentModel, z: Latents) -> tuple[Space, ...]:
     return model.spaces or (Real(),) * len(z)
 
 
-def reconstruct(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Tensor:
+def reconstruct(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Data:
     """Return the expected value of p(x | z) at the latents of each row, ``(N, *event)``; a draw if seeded."""
 
-    def read(seen: Inference) -> Latents:
+    def read(seen: Inference, piece: Batch) -> tuple[Data, ...]:
+        if seed is None and seen.point is not None:
+            return (expected(model.generate(seen.point, model.given(piece))),)
         p = seen.likelihood
-        return (seen.chosen(expected(p) if seed is None else draw(p, grad=False, lead=1)),)
+        made: Data = expected(p) if seed is None else draw(p, grad=False, lead=1)
+        return (each(seen.chosen, made),)
 
     return _over(model, batch, seed, read, keys=keys)[0]
 
@@ -114,7 +122,7 @@ def classify(model: LatentModel, batch: Batch) -> Tensor:
     return torch.cat(found)
 
 
-def complete(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Tensor:
+def complete(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Data:
     """Return rows of which a part is kept and the rest predicted from it; a draw of the rest if seeded.
 
     Raises:
@@ -125,17 +133,18 @@ def complete(model: LatentModel, batch: Batch, *, seed: int | None = None, keys:
             f"The rest of a row is predicted by a model that was fitted for that, but got {type(model).__name__}. "
             "Fit the recipe cvae-structured."
         )
-    found, known = [], RowKeys() if keys is None else keys
+    found: list[Data] = []
+    known = RowKeys() if keys is None else keys
     with judging(model):
         for _, piece in in_pieces(batch):
             with using(_noise(seed, piece, known)):
                 found.append(model.complete(piece.tensor, piece.c, noise=seed is not None))
-    return torch.cat(found)
+    return cat(found)
 
 
 def sample(
     model: LatentModel, n: int, *, seed: int, c: Tensor | None = None, noise: bool = True, temperature: float = 1.0
-) -> Tensor:
+) -> Data:
     """Return ``n`` new rows, ``(n, *event)``.
 
     Args:
@@ -153,14 +162,14 @@ def sample(
     """
     check_draws(model, n, temperature)
     device = next(model.parameters()).device
-    found = []
+    found: list[Data] = []
     with judging(model):
         for start in range(0, n, ROWS):
             rows = min(ROWS, n - start)
             given = None if c is None else c[start : start + rows]
             with using(Noise.seeded(derive(seed, "sample", start), device=device)):
                 found.append(model.simulate(rows, given, temperature=temperature, noise=noise))
-    return torch.cat(found)
+    return cat(found)
 
 
 def check_draws(model: LatentModel, n: int, temperature: float) -> None:
@@ -171,16 +180,16 @@ def check_draws(model: LatentModel, n: int, temperature: float) -> None:
         space.check_temperature(temperature)
 
 
-def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Tensor:
-    """Return the expected value of p(x | z), ``(N, *event)``."""
+def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Data:
+    """Return the expected value of p(x | z), ``(N, *event)``; of several modalities, one such tensor for each."""
     with judging(model):
-        return torch.cat([
+        return cat([
             expected(model.generate(tuple(g[i : i + ROWS] for g in z), None if c is None else c[i : i + ROWS]))
             for i in range(0, len(z[0]), ROWS)
         ])
 
 
-def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Tensor:
+def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Data:
     """Return decoded points between the latents of rows of ``a`` and ``b``, ``(steps, N, *event)``.
 
     See :func:`between` for the way.
@@ -190,7 +199,7 @@ def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Te
     """
     z, c = between(model, a, b, steps=steps)
     flat = decode(model, z, c=c)
-    return flat.reshape(steps, len(a), *flat.shape[1:])
+    return each(lambda t: t.reshape(steps, len(a), *t.shape[1:]), flat)
 
 
 def between(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> tuple[Latents, Tensor | None]:
@@ -221,7 +230,7 @@ def between(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> tuple[
 
 def traverse(
     model: LatentModel, batch: Batch, *, dim: int, values: Tensor | None = None, group: int = 0
-) -> Tensor:
+) -> Data:
     """Return decoded rows with one latent dimension set to each of ``values``, ``(len(values), N, *event)``.
 
     By default the values are seven that the space of the latents proposes (-3 to 3 for real ones); see :func:`moved`.
@@ -231,7 +240,7 @@ def traverse(
     """
     z, c = moved(model, batch, dim=dim, values=values, group=group)
     flat = decode(model, z, c=c)
-    return flat.reshape(len(z[0]) // len(batch), len(batch), *flat.shape[1:])
+    return each(lambda t: t.reshape(len(z[0]) // len(batch), len(batch), *t.shape[1:]), flat)
 
 
 def moved(

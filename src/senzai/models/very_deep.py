@@ -12,7 +12,8 @@ from torch.distributions import Distribution
 from ..core.batch import Batch
 from ..core.spec import part
 from ..distributions.continuous import NormalFamily
-from ..distributions.ops import draw, marginal
+from ..distributions.ops import draw
+from ..distributions.within import within
 from ..nn.deep import DeepBlocks
 from ..nn.precision import network_precision
 from ..parts.base import AnyLikelihood, full_precision
@@ -75,10 +76,8 @@ class VeryDeep(LatentModel):
             groups.append(Group(self.names[i], value, q, p))
             return value
 
-        p = self._down(len(batch), batch.c, choose)
-        if batch.observed is not None:
-            p = marginal(p, batch.observed)
-        self.likelihood.observe(p, batch.tensor)
+        p = within(self._down(len(batch), batch.c, choose), batch)
+        self.likelihood.observe(p, batch.x)
         return Inference(tuple(groups), p, batch.x)
 
     def _down(self, rows: int, c: Tensor | None, choose: Choose) -> Distribution:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from ..core.arguments import at_least
-from ..core.batch import Batch
+from ..core.batch import Batch, Data
 from ..core.examples import example
 from ..core.random import LaterRows, Noise, current_noise, using
 from ..core.spec import part
@@ -29,6 +29,7 @@ Latents = tuple[Tensor, ...]
 
 
 @example(recipe="vrnn", data="sequences", settings={})
+@example(recipe="vrnn", data="ragged", settings={})
 @part("model", "vrnn")
 @final
 class VRNN(LatentModel):
@@ -139,7 +140,7 @@ class VRNN(LatentModel):
 
     def simulate(
         self, n: int, c: Tensor | None = None, *, temperature: float = 1.0, noise: bool = True
-    ) -> Tensor:
+    ) -> Data:
         """Draw latents and rows together, step by step; without noise the state is fed with expected values."""
         with using(replace(current_noise(), spread=temperature)):
             return self.roll(None, (n,), drawn=noise)[1]

@@ -17,6 +17,7 @@ from .layers import initialise_weights as initialise_weights
 from .levels import Levels as Levels
 from .mlp import MLPDecoder as MLPDecoder
 from .mlp import MLPEncoder as MLPEncoder
+from .modalities import ModalEncoder as ModalEncoder
 from .precision import native_bf16 as native_bf16
 from .precision import using_precision as using_precision
 from .products import Linear as Linear

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from ..core.batch import Batch
+from ..core.batch import Batch, Data, each
 from ..core.errors import ShapeError
 
 Scaling: TypeAlias = Literal["element", "shared", "range"]
@@ -19,14 +19,42 @@ ROUNDINGS = 4.0
 class DataInitialised(nn.Module, ABC):
     """A module that looks at training rows once, before training starts."""
 
+    shows_inside: ClassVar[bool] = False
+    """Whether it lets the modules inside look too, at rows of their own: one modality of several, say."""
+
     @abstractmethod
     def initialise(self, batch: Batch) -> None:
         """Set buffers or starting values from ``batch``."""
 
 
+def initialise_all(batch: Batch, *modules: nn.Module) -> None:
+    """Let every data-initialised module in some modules look at rows, each once, from the outside in."""
+    seen: set[int] = set()
+
+    def look(module: nn.Module) -> None:
+        if id(module) in seen:
+            return
+        seen.add(id(module))
+        if isinstance(module, DataInitialised):
+            module.initialise(batch)
+            if module.shows_inside:
+                seen.update(id(m) for m in module.modules())
+                return
+        for child in module.children():
+            look(child)
+
+    for module in modules:
+        look(module)
+
+
 def as_float(x: Tensor) -> Tensor:
     """Return ``x`` in the default floating dtype unless it is floating already."""
     return x if x.is_floating_point() else x.to(torch.get_default_dtype())
+
+
+def floats(x: Data) -> Data:
+    """Return data in floating dtypes, modality by modality; see :func:`as_float`."""
+    return each(as_float, x)
 
 
 def moments(x: Tensor, mask: Tensor | None, *, per_element: bool) -> tuple[Tensor, Tensor]:

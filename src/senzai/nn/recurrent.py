@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.arguments import at_least
-from ..core.batch import Batch
+from ..core.batch import Batch, prefixes
 from ..core.errors import ShapeError
 from ..core.examples import example
 from ..core.spec import part
@@ -25,22 +25,20 @@ def valid_steps(batch: Batch) -> Tensor:
         >>> valid_steps(Batch(torch.zeros(2, 3, 1), lengths=torch.tensor([1, 3]))).int().tolist()
         [[1, 0, 0], [1, 1, 1]]
     """
-    n, steps = batch.tensor.shape[:2]
-    if batch.lengths is None:
-        return torch.ones(n, steps, dtype=torch.bool, device=batch.device)
-    return torch.arange(steps, device=batch.device) < batch.lengths.unsqueeze(1)
+    every = torch.ones(batch.tensor.shape[:2], dtype=torch.bool, device=batch.device)
+    return every if batch.lengths is None or isinstance(batch.lengths, dict) else prefixes(batch.lengths, every)
 
 
 def observed_entries(batch: Batch) -> Tensor:
     """Return which entries of each row were seen, ``(B, T, d)``: those of its steps that have no hole."""
-    valid = valid_steps(batch).unsqueeze(-1).expand_as(batch.tensor)
-    return valid if batch.observed is None else valid & batch.observed
+    seen = batch.observed
+    return torch.ones_like(batch.tensor, dtype=torch.bool) if seen is None else seen
 
 
 def flat_steps(batch: Batch) -> Batch:
     """Return the steps that rows have as rows of their own, ``(steps, d)``, with the mask of their entries."""
-    valid = valid_steps(batch)
-    return Batch(batch.tensor[valid], mask=None if batch.observed is None else batch.observed[valid])
+    valid, seen = valid_steps(batch), batch.observed
+    return Batch(batch.tensor[valid], mask=None if seen is None or batch.mask is None else seen[valid])
 
 
 def backwards(values: Tensor, valid: Tensor) -> Tensor:

@@ -263,7 +263,7 @@ class Layerwise(Objective):
         assert isinstance(model, Stacked)
         with torch.no_grad():
             codes, _ = model.lower(batch, 1)
-        fixed = replace(batch, x=codes[0], mask=None, lengths=None, c=None)
+        fixed = replace(batch, x=codes[0], mask=None, lengths=None, present=None, c=None)
         bound = SemiSupervisedBound(alpha=self.alpha, balance=self.balance)
         return (bound if isinstance(model.upper, Classifies) else ELBO())(model.upper, fixed, step)
 

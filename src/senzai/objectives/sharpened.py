@@ -14,7 +14,8 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.examples import example
 from ..core.spec import part
-from ..distributions.ops import expected, marginal
+from ..distributions.ops import expected
+from ..distributions.within import within
 from ..models.base import Inference, LatentModel
 from ..nn.critics import check_critic
 from ..parts.likelihoods.decoded import Likelihood
@@ -159,7 +160,7 @@ def balance(model: LatentModel, batch: Batch, seen: Inference) -> Tensor:
     with torch.enable_grad():  # validation runs without gradients
         raw.requires_grad_()
         p = likelihood.of(raw)
-        told = p if batch.observed is None else marginal(p, batch.observed)
+        told = within(p, batch)
         data, critic = (
             size_of_slope(says, raw)
             for says in (told.log_prob(batch.tensor), log_odds(row_critic(model), expected(p)[0]))

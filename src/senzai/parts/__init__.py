@@ -15,6 +15,7 @@ from .conditionals import Merged as Merged
 from .conditionals import Rung as Rung
 from .likelihoods import MADE as MADE
 from .likelihoods import Likelihood as Likelihood
+from .likelihoods import ModalLikelihood as ModalLikelihood
 from .likelihoods import PixelCNN as PixelCNN
 from .posteriors import BatchNormedNormal as BatchNormedNormal
 from .posteriors import CommittedNormal as CommittedNormal

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from ..core.batch import Batch
+from ..core.batch import Batch, Data
 from ..core.errors import SettingError, ShapeError
 from ..distributions.ops import draw_scored
 from ..distributions.spaces import Real, Space
@@ -177,5 +177,5 @@ class AnyLikelihood(nn.Module, ABC):
         """Whether, in training, the density of one row depends on the others of its batch."""
         return False
 
-    def observe(self, p: Distribution, x: Tensor) -> None:
+    def observe(self, p: Distribution, x: Data) -> None:
         """In training, see what was predicted and what was there."""

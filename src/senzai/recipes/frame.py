@@ -15,10 +15,11 @@ from typing import Any, final
 
 import torch
 
+from ..core.batch import Batch
 from ..core.spec import make, registry
 from ..data.proposal import Choice, Proposal
 from ..distributions.family import Family
-from ..distributions.ops import marginal
+from ..distributions.within import within
 from ..nn.inputs import Decoder, Encoder, Scaling
 from ..objectives.base import Objective
 from ..objectives.warmup import Constant, Warmup
@@ -47,6 +48,7 @@ class Frame:
         event: Shape of one row.
         proposal: What the kind of data suggests.
         masked: Whether rows come with a mask.
+        ragged: Whether rows come with lengths.
         n_condition: Width of the condition.
         n_classes: Number of classes of the label; 0 without one.
         n_rows: Number of training rows.
@@ -65,6 +67,7 @@ class Frame:
     event: tuple[int, ...]
     proposal: Proposal
     masked: bool = False
+    ragged: bool = False
     n_condition: int = 0
     n_classes: int = 0
     n_rows: int = 0
@@ -153,8 +156,17 @@ class Frame:
         """Return the frame of a model whose rows are the codes, ``(width,)``, of the model below it."""
         return self.inner(
             n_latent=n_latent, without=("likelihood", "shared", "network", "encoder", "decoder", "posterior"),
-            event=(width,), proposal=Proposal(likelihood=Choice("normal")), masked=False, n_condition=n_condition,
+            event=(width,), proposal=Proposal(likelihood=Choice("normal")), masked=False, ragged=False,
+            n_condition=n_condition,
         )
+
+    def of_modalities(self) -> dict[str, Frame]:
+        """Return a frame for each modality that the data propose: their event and parts, the settings of all."""
+        without = ("likelihood", "shared", "network", "encoder", "decoder")
+        return {
+            name: self.inner(n_latent=self.n_latent, without=without, event=one.event, proposal=one.proposal)
+            for name, one in self.proposal.modalities.items()
+        }
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -216,11 +228,12 @@ class Frame:
         return self._seeing_masks(Likelihood(decoder, made, self.event, shared=shared))
 
     def _seeing_masks(self, likelihood: Likelihood) -> Likelihood:
-        """Refuse a likelihood without known marginals where rows come with a mask."""
-        if self.masked:
+        """Refuse a likelihood without known marginals where rows come with a mask or lengths."""
+        if self.masked or self.ragged:
+            x = torch.zeros(1, *self.event)
             with torch.no_grad():
                 p = likelihood.eval()(torch.zeros(1, 1, self.n_latent), torch.zeros(1, self.n_condition))
-                marginal(p, torch.ones(1, *self.event, dtype=torch.bool))
+                within(p, Batch(x, mask=torch.ones_like(x, dtype=torch.bool)))
             likelihood.train()
         return likelihood
 
@@ -250,7 +263,9 @@ class Frame:
     def encoder(self) -> Encoder:
         """Return the encoder network."""
         proposed = self.proposal.encoder if self.network == self._decoder.name else Choice(self.network)
-        encoder: Encoder = self.part("encoder", proposed.name, proposed.settings)
+        takes = parameters(registry("encoder")[self.word("encoder", proposed.name)])
+        fixed = {"masked": True} if self.ragged and "masked" in takes else {}  # it sees where a row ends
+        encoder: Encoder = self.part("encoder", proposed.name, proposed.settings, fixed=fixed)
         return encoder
 
     def decoder(self, raw_shape: tuple[int, ...]) -> Decoder:

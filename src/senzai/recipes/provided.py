@@ -23,6 +23,8 @@ for _name in ("n_latent", "event", "n_condition", "n_classes", "n_rows", "masked
     PROVIDED.add(_name)(attrgetter(_name))
 
 PROVIDED.add("encoder")(lambda frame: frame.encoder())
+PROVIDED.add("encoders")(lambda frame: {k: one.encoder() for k, one in frame.of_modalities().items()})
+PROVIDED.add("likelihoods")(lambda frame: {k: one.likelihood() for k, one in frame.of_modalities().items()})
 PROVIDED.add("posterior")(lambda frame: frame.posterior())
 PROVIDED.add("output")(lambda frame: frame.output())
 PROVIDED.add("maps")(lambda frame: frame.decoder((MAPS, *frame.event)))

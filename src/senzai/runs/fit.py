@@ -174,14 +174,15 @@ def make(
 ) -> tuple[LatentModel, Objective]:
     """Return a recipe's model, initialised from training rows, and its objective."""
     rows = dataset.split_indices()["train"]
-    some = rows
-    if len(rows) > ROWS_TO_INITIALISE:  # at random: data are often sorted
+    some, most = rows, dataset.rows.at_once(ROWS_TO_INITIALISE)
+    if len(rows) > most:  # at random: data are often sorted
         rng = np.random.default_rng(derive(seed, "rows to initialise"))
-        some = np.sort(rng.choice(rows, ROWS_TO_INITIALISE, replace=False))
+        some = np.sort(rng.choice(rows, most, replace=False))
     with steered(derive(seed, "weights")):
         first = dataset.batch(some)
         frame = Frame(
             dataset.schema.event_shape, dataset.propose(), masked=first.mask is not None,
+            ragged=first.lengths is not None,
             n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
             n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),
             settings=Settings(settings),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..core.batch import Batch
+from ..core.batch import Batch, only
 from ..core.random import forked
 from ..core.registry import Registry
-from ..data.proposal import Choice, Proposal
+from ..data.proposal import Choice, Modality, Proposal, several
 
 N_CLASSES = 3
 
@@ -29,6 +29,8 @@ class Data:
         shared: Raw numbers learned once.
         network: Network proposed.
         encoder: Encoder proposed, where it is another than the network.
+        ragged: Whether rows end early, each somewhere else.
+        modalities: Names of the small data that rows have side by side; some rows lack the last of them.
     """
 
     event: tuple[int, ...]
@@ -38,11 +40,16 @@ class Data:
     shared: tuple[str, ...] = ()
     network: str = "mlp"
     encoder: Choice | None = None
+    ragged: bool = False
+    modalities: tuple[str, ...] = ()
 
     @property
     def proposal(self) -> Proposal:
         """What such data propose."""
         network = Choice(self.network)
+        if self.modalities:
+            found = {name: Modality(DATA[name].event, DATA[name].proposal) for name in self.modalities}
+            return several(found)
         return Proposal(
             likelihood=Choice(self.family, self.settings), encoder=self.encoder or network, decoder=network,
             shared=self.shared,
@@ -53,13 +60,26 @@ class Data:
         masked: bool = False,
     ) -> Batch:
         """Return ``n`` rows; labels of which some are unknown, conditions and masks as asked for."""
+        if self.modalities:
+            return self._side_by_side(n, seed, n_classes=n_classes, n_condition=n_condition, masked=masked)
         with forked(seed):
             x = self.draw(n, event or self.event)
             y = torch.arange(n) % n_classes if n_classes else None
             known = torch.arange(n) % 3 != 1 if n_classes else None
             c = torch.nn.functional.one_hot(torch.arange(n) % n_condition, n_condition).float() if n_condition else None
             mask = torch.rand(x.shape) < 0.7 if masked else None
-        return Batch(x, c=c, y=y, y_known=known, mask=mask)
+        lengths = 1 + torch.arange(n) % x.shape[1] if self.ragged else None
+        return Batch(x, c=c, y=y, y_known=known, mask=mask, lengths=lengths)
+
+    def _side_by_side(self, n: int, seed: int, **asked: Any) -> Batch:
+        parts = {name: DATA[name].rows(n, seed=seed + i, **asked) for i, name in enumerate(self.modalities)}
+        whole = next(iter(parts.values()))
+        mask = {k: only(b.mask) for k, b in parts.items() if b.mask is not None}
+        lengths = {k: only(b.lengths) for k, b in parts.items() if b.lengths is not None}
+        return replace(
+            whole, x={k: b.tensor for k, b in parts.items()}, mask=mask or None, lengths=lengths or None,
+            present={self.modalities[-1]: torch.arange(n) % 3 != 2},
+        )
 
 
 def _real(n: int, event: tuple[int, ...]) -> Tensor:
@@ -101,6 +121,8 @@ for _name, _data in {
     "real": Data((4,), "normal", _real, shared=("scale",)),
     "binary": Data((6,), "bernoulli", _whole(2)),
     "sequences": Data((4, 2), "normal", _real),
+    "ragged": Data((4, 2), "normal", _real, shared=("scale",), ragged=True),
+    "pair": Data((10,), "normal", _real, modalities=("ragged", "binary")),
     "pictures": Data((1, 8, 8), "bernoulli", _whole(2), network="conv"),
     "count": Data((3,), "negative_binomial", _count),
     "unit": Data((4,), "continuous_bernoulli", _inside),

@@ -15,7 +15,10 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import Noise, forked, using
 from ..core.row_noise import RowNoise
+from ..distributions.autoregressive import Begun
+from ..distributions.modalities import Modalities, Present
 from ..distributions.ops import Observed, draw
+from ..distributions.sequence import Sequence
 from ..evaluation import log_likelihood
 from ..models.base import Inference
 from ..models.modes import judging
@@ -72,7 +75,10 @@ def faults_of(p: Distribution) -> Iterator[str]:
         ...     list(faults_of(Independent(Normal(torch.zeros(2), 1.0), 1)))
         []
     """
-    if isinstance(p, Observed | Given):
+    if isinstance(p, Modalities):
+        yield from _of_parts(p)
+        return
+    if isinstance(p, Observed | Given | Begun | Present) or (isinstance(p, Sequence) and not bool(p.valid.all())):
         raise NotAsked("its density is of a part of what it draws")
     support = _support(p)
     if support.event_dim < len(p.event_shape):
@@ -83,6 +89,18 @@ def faults_of(p: Distribution) -> Iterator[str]:
         yield from _integrated(p, _way_to(support))
     else:
         raise NotAsked(f"an event of {prod(p.event_shape)} numbers is too large to be integrated")
+
+
+def _of_parts(p: Modalities) -> Iterator[str]:
+    asked = False
+    for name, part in p.parts.items():
+        try:
+            yield from (f"{name}: {fault}" for fault in faults_of(part))
+            asked = True
+        except NotAsked:
+            continue
+    if not asked:
+        raise NotAsked("no modality has a density that is integrated")
 
 
 def _way_to(support: constraints.Constraint) -> Transform:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..core.batch import Batch
+from ..core.batch import Batch, Data, concatenate
 from ..core.errors import UserError
 from ..core.random import Noise, forked
 from ..objectives.base import Player
@@ -52,14 +51,7 @@ def rows(subject: Subject) -> Iterator[str]:
 def spliced(a: Batch, b: Batch, kept: Tensor) -> Batch:
     """Return the rows of ``a`` where ``kept``, else those of ``b``."""
     index = torch.where(kept, torch.arange(len(a)), torch.arange(len(a)) + len(a))
-    both = {name: _joined(getattr(a, name), getattr(b, name)) for name in ("x", "c", "y", "y_known", "mask", "lengths")}
-    return Batch(**both).take(index)
-
-
-def _joined(a: Any, b: Any) -> Any:
-    if a is None:
-        return None
-    return {k: torch.cat([a[k], b[k]]) for k in a} if isinstance(a, dict) else torch.cat([a, b])
+    return concatenate([a, b]).take(index)
 
 
 @exam("batch size", without=["schedule"], after=["rows"])
@@ -90,8 +82,18 @@ def noise(subject: Subject) -> Iterator[str]:
             )
 
 
+# --- what a row does not have --------------------------------------------------------------------------------------
+@exam("padding", without=["schedule"], after=["terms"])
+def padding(subject: Subject) -> Iterator[str]:
+    """Is what stands behind the end of a row, or in a modality that it has not, without any influence?"""
+    batch = subject.batch(B)
+    if batch.lengths is None and batch.present is None:
+        raise NotAsked("the rows of these data have no end before the last step, and all that there is")
+    yield from _unmoved(subject, batch, _passed(subject, batch), "where a row has nothing")
+
+
 # --- missing values -------------------------------------------------------------------------------------------------
-@exam("masks", without=["schedule"], after=["terms"])
+@exam("masks", without=["schedule"], after=["terms", "padding"])
 def masks(subject: Subject) -> Iterator[str]:
     """Is what stands at an unobserved place without any influence, on weights, losses and gradients?"""
     hidden = subject.other(masked=True)
@@ -102,16 +104,32 @@ def masks(subject: Subject) -> Iterator[str]:
         whole = _passed(hidden, batch)
     except UserError as err:
         raise NotAsked(f"missing values are refused: {err}") from None
-    for what, hole in (("another valid value", hidden.batch(B, seed=9).tensor), ("NaN", torch.nan)):
-        mask = batch.observed
-        assert mask is not None  # the subject is masked
-        filled = replace(batch, x=torch.where(mask, batch.tensor, hole))
-        now = _passed(hidden, filled)
+    yield from _unmoved(hidden, batch, whole, "at unobserved places")
+
+
+def _unmoved(subject: Subject, batch: Batch, whole: dict[str, Tensor], where: str) -> Iterator[str]:
+    """Say what changes where something else is put wherever nothing was seen."""
+    for what, hole in (("another valid value", subject.batch(B, seed=9).x), ("NaN", None)):
+        now = _passed(subject, filled_with(batch, hole))
         for name, before in whole.items():
             gap = differ(now[name], before)
             if gap is not None:
-                yield f"{name} changes by {gap:.3g} with {what} at unobserved places"
+                yield f"{name} changes by {gap:.3g} with {what} {where}"
                 break
+
+
+def filled_with(batch: Batch, hole: Data | None) -> Batch:
+    """Return a batch with other data, or NaN, wherever nothing was seen."""
+    seen = batch.seen
+
+    def put(name: str, x: Tensor, other: Data | None) -> Tensor:
+        there = seen[name]
+        value = torch.nan if other is None else other[name] if isinstance(other, dict) else other
+        return x if there is None else torch.where(there, x, value)
+
+    if isinstance(batch.x, dict):
+        return replace(batch, x={name: put(name, x, hole) for name, x in batch.x.items()})
+    return replace(batch, x=put("", batch.x, hole))
 
 
 def _passed(subject: Subject, batch: Batch) -> dict[str, Tensor]:

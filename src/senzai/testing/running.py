@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.batch import Batch
+from ..core.batch import Batch, tensors
 from ..core.errors import CombinationError, UserError
 from ..core.random import forked
 from ..core.spec import from_spec, to_spec
@@ -117,8 +117,8 @@ def _told(model: LatentModel, batch: Batch) -> dict[str, list[torch.Tensor]]:
     return {
         "the bound": [inferred(model, batch, 3).log_w],
         "encode": list(verbs.encode(model, batch)),
-        "reconstruct": [verbs.reconstruct(model, batch)],
-        "sample": [verbs.sample(model, 3, seed=1, c=None if batch.c is None else batch.c[:3])],
+        "reconstruct": tensors(verbs.reconstruct(model, batch)),
+        "sample": tensors(verbs.sample(model, 3, seed=1, c=None if batch.c is None else batch.c[:3])),
     }
 
 
@@ -132,10 +132,12 @@ def points(subject: Subject) -> Iterator[str]:
     ways: dict[str, Any] = {
         "encode": lambda: verbs.encode(model, batch),
         "encode(seed=1)": lambda: verbs.encode(model, batch, seed=1),
-        "reconstruct": lambda: [verbs.reconstruct(model, batch)],
-        "reconstruct(seed=1)": lambda: [verbs.reconstruct(model, batch, seed=1)],
-        "sample(seed=1)": lambda: [verbs.sample(model, 4, seed=1, c=c)],
-        "interpolate": lambda: [verbs.interpolate(model, batch.take(slice(0, 1)), batch.take(slice(1, 2)), steps=3)],
+        "reconstruct": lambda: tensors(verbs.reconstruct(model, batch)),
+        "reconstruct(seed=1)": lambda: tensors(verbs.reconstruct(model, batch, seed=1)),
+        "sample(seed=1)": lambda: tensors(verbs.sample(model, 4, seed=1, c=c)),
+        "interpolate": lambda: tensors(
+            verbs.interpolate(model, batch.take(slice(0, 1)), batch.take(slice(1, 2)), steps=3)
+        ),
     }
     with forked(21):
         for name, way in ways.items():
@@ -150,7 +152,7 @@ def points(subject: Subject) -> Iterator[str]:
                 yield f"{name} must give the same numbers twice, but does not"
             if modes != [m.training for m in model.modules()]:
                 yield f"{name} must leave the model in the mode it was in, but does not"
-        if same_bits(ways["sample(seed=1)"](), [verbs.sample(model, 4, seed=2, c=c)]):
+        if same_bits(ways["sample(seed=1)"](), tensors(verbs.sample(model, 4, seed=2, c=c))):
             yield "samples of another seed must be others, but are the same"
 
 

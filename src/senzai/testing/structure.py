@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..core.batch import tensors
 from ..core.errors import UserError
 from ..core.random import forked
 from ..core.spec import arguments_of, from_spec, make, name_of, to_spec
@@ -42,8 +43,10 @@ def shapes(subject: Subject) -> Iterator[str]:
         x = verbs.sample(model, 5, seed=3, c=None if batch.c is None else batch.c[:5])
     if any(len(g) != 5 for g in z):
         yield f"sample_prior(5) must give 5 latents per group, but gives {[tuple(g.shape) for g in z]}"
-    if tuple(x.shape) != (5, *subject.event):
-        yield f"five samples must have the shape {(5, *subject.event)}, but have {tuple(x.shape)}"
+    shapes = [tuple(t.shape) for t in tensors(x)]
+    wanted = [(5, *t.shape[1:]) for t in tensors(batch.x)]
+    if shapes != wanted:
+        yield f"five samples must have the shape {wanted[0]}, but have {shapes[0]}"
 
 
 def _of_inference(seen: Inference, model: LatentModel) -> Iterator[str]:
@@ -82,8 +85,9 @@ def _of_parts(subject: Subject, model: LatentModel) -> Iterator[str]:
                     yield f"p(z) must have event shape {(part.n_latent,)}, and one or {B} rows, but is {p}"
             elif isinstance(part, AnyLikelihood) and subject.example.recipe == "vae":
                 p = part(torch.zeros(K, B, 2), batch.c)
-                if (tuple(p.batch_shape), tuple(p.event_shape)) != ((K, B), subject.event):
-                    yield f"p(x|z) must have batch shape {(K, B)} and event {subject.event}, but is {p}"
+                event = subject.event if not isinstance(batch.x, dict) else ()
+                if (tuple(p.batch_shape), tuple(p.event_shape)) != ((K, B), event):
+                    yield f"p(x|z) must have batch shape {(K, B)} and event {event}, but is {p}"
 
 
 def _is(what: str, value: Tensor, allowed: list[tuple[int, ...]]) -> Iterator[str]:

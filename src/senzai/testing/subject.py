@@ -94,8 +94,8 @@ class Subject:
         """
         settings = dict(self.example.settings or {})
         given: dict[str, Any] = {
-            "event": self.data.event, "n_rows": ROWS, "n_labelled": ROWS if self.example.frame.get("n_classes") else 0,
-            **self.example.frame,
+            "event": self.data.event, "ragged": self.data.ragged, "n_rows": ROWS,
+            "n_labelled": ROWS if self.example.frame.get("n_classes") else 0, **self.example.frame,
         }
         frame = Frame(
             proposal=self.data.proposal, settings=Settings({**self.small, **settings}), **given,

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.batch import entries
 from ..core.errors import TrainingError
 from ..core.random import Noise, derive, using
 from ..core.steering import steered
@@ -316,8 +317,7 @@ class Training:
     def _entries(self) -> int:
         """Return how many numbers a row has."""
         assert self.validation is not None  # else there is nothing to follow
-        x = self.validation.at(0)[0].batch.x
-        return sum(v[0].numel() for v in (x.values() if isinstance(x, dict) else [x]))
+        return entries(self.validation.at(0)[0].batch.x)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:

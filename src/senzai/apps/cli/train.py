@@ -157,7 +157,9 @@ def trained(document: Document, data: str) -> list[str]:
     if document.get("report"):
         facts["report"] = str(document["report"])
     where, source = plain(out), plain(without_password(data))
-    new = "new.csv" if document["kind"] == "table" else "new.npy"
+    from ...data import KINDS
+
+    new = f"new{KINDS[document['kind']].suffix}"
     return [
         "[bold]Trained[/]", table(facts), "[bold]Next[/]",
         f"  senzai evaluate {where} {source}", f"  senzai sample {where} -n 100 -o {new}",

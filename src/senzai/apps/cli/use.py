@@ -213,4 +213,5 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _shape(rows: Any) -> list[int]:
-    return [int(n) for n in rows.shape]
+    """Return the shape of rows; of rows that are no array, how many there are."""
+    return [int(n) for n in getattr(rows, "shape", (len(rows),))]

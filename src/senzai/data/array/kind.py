@@ -75,7 +75,9 @@ class ArrayKind(Kind):
         """Return rows in the order of the features."""
         return deciding.rows_of(opened, schema, _as_it_is)
 
-    def decode(self, x: Data, schema: Schema, *, soft: bool = False) -> Any:
+    def decode(
+        self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
         """Return an array, a tensor or a DataFrame, as the data were."""
         back = values.decode(deciding.to_numpy(x), schema, soft=soft)
         if schema.form == "pandas":

@@ -46,6 +46,7 @@ class ImageKind(Kind):
     options: ClassVar[type[Options]] = ImageOptions
     details: ClassVar[type[NumberDetails]] = ImageDetails
     shows: ClassVar[Literal["draws", "mean"]] = "mean"
+    suffix: ClassVar[str] = ".png"
     unit: ClassVar[str] = "pixel"
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
@@ -106,7 +107,9 @@ class ImageKind(Kind):
             opened.n_rows, opened.data.fetch, lambda x: values.encode(x, schema), targets=targets, nbytes=nbytes
         )
 
-    def decode(self, x: Data, schema: Schema, *, soft: bool = False) -> Any:
+    def decode(
+        self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
         """Return image arrays in the user's layout and dtype; bytes ``(N, H, W[, C])`` where files came."""
         back = values.decode(deciding.to_numpy(x), schema, soft=soft)
         back = layout.from_model(back, _outer_layout(schema))

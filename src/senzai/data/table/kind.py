@@ -57,6 +57,7 @@ class TableKind(Kind):
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
     options: ClassVar[type[Options]] = TableOptions
     details: ClassVar[type[TableDetails]] = TableDetails
+    suffix: ClassVar[str] = ".csv"
     unit: ClassVar[str] = "column"
     averages: ClassVar[bool] = True
 
@@ -135,7 +136,9 @@ class TableKind(Kind):
         targets = labels.encode_labels(opened.labels, schema.label)
         return rows_of(opened.data, details_of(schema), names, targets)
 
-    def decode(self, x: Data, schema: Schema, *, soft: bool = False) -> Any:
+    def decode(
+        self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
         """Return a frame: every column in its place, with its name, dtype, levels, rounding and range."""
         return _in_form(frame_of(one_tensor(x), details_of(schema)), schema)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.batch import Batch
+from ...core.batch import Batch, only
 from ...core.random import derive, using
 from ...core.row_noise import RowNoise
 from ...distributions.ops import draw, elementwise
@@ -63,12 +63,12 @@ def predictive(case: Case, train: Batch) -> dict[str, Any]:
     """
     chosen = random_rows(len(train), ROWS, derive(case.seed, "predicted rows"))
     some = train if chosen is None else train.take(chosen)
+    x = as_float(some.tensor).double()
     noise = RowNoise.of(derive(case.seed, "predictive"), CODES, range(len(some)), range(CODES), device=some.device)
     with judging(case.model), using(noise):
         p = case.model.infer(some, CODES).likelihood
         everything = torch.stack([draw(p, grad=False).double() for _ in range(DRAWS + 1)])  # (draws, codes, rows, ...)
     drawn, other = everything[1:], everything[0]
-    x = as_float(some.tensor).double()
     mask = torch.ones_like(x, dtype=torch.bool) if some.observed is None else some.observed.expand_as(x)
     variance = drawn.var(0)
     kept = mask & torch.isfinite(x) & (variance > 0)
@@ -100,7 +100,7 @@ def columns(case: Case, train: Batch, told: Told) -> dict[str, Any]:
     x = as_float(train.tensor).double()
     found: dict[str, Any] = {}
     if train.observed is None:
-        left = (x - verbs.reconstruct(case.model, train).double()).flatten(1).cpu().numpy()
+        left = (x - only(verbs.reconstruct(case.model, train)).double()).flatten(1).cpu().numpy()
         found["structure"] = structure(left)
     with judging(case.model), using(RowNoise.of(case.seed, 1, range(len(train)), range(1), device=train.device)):
         p = case.model.infer(train).likelihood

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...core.batch import Batch
+from ...core.batch import Batch, entries
 from ...core.errors import SenzaiError
 from ...core.random import derive
 from ...models import verbs
@@ -100,7 +100,7 @@ def bound(case: Case, told: Told) -> Gathered:
         "spread": float(split.elbo.double().std()) if len(split.elbo) > 1 else 0.0,
         "distortion": split.means["distortion"] - shift,
         "rate": split.means["rate"], "rates": tuple(per) or None,
-        "n_dims": int(case.scored.tensor[0].numel()),
+        "n_dims": entries(case.scored.x),
     }
 
 
@@ -147,7 +147,7 @@ def generalising(case: Case, told: Told) -> Gathered:
 
 def duplicates(case: Case, told: Told) -> Gathered:
     """Held-out rows that are training rows too, holes and all, where that cannot happen by chance."""
-    train, held = (entries(b) for b in (case.extras.train, case.rows) if b is not None)
+    train, held = (as_vectors(b) for b in (case.extras.train, case.rows) if b is not None)
     different = np.array([len(np.unique(column[~np.isnan(column)])) for column in train.T[:200]])
     possible = ~np.isnan(held[:, :200]) @ np.log(np.maximum(different, 1))
     judged = held[possible >= 1.5 * log(len(train) + 1)]
@@ -157,7 +157,7 @@ def duplicates(case: Case, told: Told) -> Gathered:
     return {"duplicates": float(np.mean([row.tobytes() in known for row in judged]))}
 
 
-def entries(batch: Batch) -> Floats:
+def as_vectors(batch: Batch) -> Floats:
     """Rows as vectors, NaN where an entry is missing."""
     x = batch.tensor.double()
     x = x if batch.observed is None else x.where(batch.observed.expand_as(x), torch.nan)

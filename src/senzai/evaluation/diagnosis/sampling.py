@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...core.batch import only
 from ...models import verbs
 from ...nn.inputs import as_float
 from ..catalogue import Case
@@ -38,7 +39,7 @@ def compared(case: Case) -> dict[str, Any]:
     if some.observed is not None:
         return {}
     made = case.samples(len(some))
-    again = verbs.reconstruct(case.model, some, seed=case.seed if case.extras.noise else None)
+    again = only(verbs.reconstruct(case.model, some, seed=case.seed if case.extras.noise else None))
     x, a, b = (numbers(v) for v in (some.tensor, made, again))
     mean, directions = axes(x)
     shown = [(v - mean) @ directions for v in (x, a, b)]
@@ -49,7 +50,7 @@ def compared(case: Case) -> dict[str, Any]:
         "reconstructions_frechet": frechet_distance(shown[2], shown[0], repeats=0).value,
         "variety": effective_number(shown[1], width) / max(effective_number(shown[2], width), 1e-12),
     }
-    return found | sharp(some.tensor, made, verbs.reconstruct(case.model, some))
+    return found | sharp(some.tensor, made, only(verbs.reconstruct(case.model, some)))
 
 
 def sharp(real: torch.Tensor, made: torch.Tensor, again: torch.Tensor) -> dict[str, Any]:

@@ -3,3 +3,4 @@
 from .autoregressive import MADE as MADE
 from .autoregressive import PixelCNN as PixelCNN
 from .decoded import Likelihood as Likelihood
+from .modalities import ModalLikelihood as ModalLikelihood

@@ -61,9 +61,9 @@ class Chained(DataInitialised, AnyLikelihood):
 
     def initialise(self, batch: Batch) -> None:
         """Start the output at the marginals of the data."""
-        x = as_float(batch.tensor)
+        x, seen = as_float(batch.tensor), batch.observed
         with torch.no_grad():
-            self.bias.copy_(self.family.start(x, torch.ones_like(x)))
+            self.bias.copy_(self.family.start(x, torch.ones_like(x) if seen is None else seen.to(x.dtype)))
 
     @abstractmethod
     def context(self, z: Tensor, c: Tensor | None) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ...core.batch import Batch
+from ...core.batch import Batch, Data, first
 from ...core.errors import CombinationError, SettingError
 from ...core.spec import part
 from ...distributions.calibrated import optimal, with_scale
@@ -121,14 +121,14 @@ class Likelihood(DataInitialised, AnyLikelihood):
         return self.family.mixes_rows
 
     @torch.no_grad()
-    def observe(self, p: Distribution, x: Tensor) -> None:
+    def observe(self, p: Distribution, x: Data) -> None:
         """In training, let the running scale of an optimal-scale family follow the batches; else do nothing.
 
         The scale is the root of a running mean of squares over about the last fifty batches; evaluation uses it.
         """
         if not (self.family.mixes_rows and self.training):
             return
-        square = optimal(p).optimal_scale(as_float(x)).square()
+        square = optimal(p).optimal_scale(as_float(first(x))).square()
         self.seen.add_(1)
         self.sigma.copy_(torch.lerp(self.sigma.square(), square, torch.clamp(1 / self.seen, min=0.02)).sqrt())
 

@@ -17,9 +17,9 @@ def after_fit(model: LatentModel, dataset: Dataset, settings: TrainSettings, ste
     """Fit what the finished run draws its samples from, and choose on validation rows."""
     seed = derive(settings.seed, "sampler")
     rows = np.random.default_rng(seed)
-    parts = dataset.split_indices()
+    parts, most = dataset.split_indices(), dataset.rows.at_once(MOST_ROWS)
     train, validation = (
-        dataset.batch(np.sort(rows.permutation(parts[name])[:MOST_ROWS])) if len(parts[name]) else None
+        dataset.batch(np.sort(rows.permutation(parts[name])[:most])) if len(parts[name]) else None
         for name in ("train", "validation")
     )
     assert train is not None  # there was something to train on

@@ -27,7 +27,7 @@ def feeds(
     """Return the feeds of training and validation rows."""
     parts = dataset.split_indices()
     budget = settings.memory_gb * 1e9 if settings.memory_gb else free_memory() / 3
-    needed = dataset.rows.nbytes * (1 if dataset.rows.in_memory else COPIES)
+    needed = dataset.rows.dense_nbytes * (1 if dataset.rows.in_memory else COPIES)
     in_memory = needed <= budget and dataset.schema.reading.get("in_memory") is not False
     batch_size = settings.chosen_batch_size(len(parts["train"]))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import nn
 
+from ...core.batch import cat
 from ...core.errors import InputError, SettingError
 from ...core.random import derive
 from ...core.row_noise import RowKeys
@@ -71,7 +71,7 @@ def augment(run: Trained, data: object, column: str, value: object, n: int, *, s
         verbs.reconstruct(run.model, dataset.batch(seeds[i : i + 4096]), seed=own, keys=keys)
         for i in range(0, n, 4096)
     ]
-    made = dataset.kind.decode_given(torch.cat(parts), dataset.schema, {column: [value] * n})
+    made = dataset.kind.decode_given(cat(parts), dataset.schema, {column: [value] * n})
     if hasattr(made, "attrs"):
         made.attrs["seeds"] = len(rows)
     return made

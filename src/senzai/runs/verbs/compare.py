@@ -240,6 +240,7 @@ def shared_rows(
             "split_seed, or give other data."
         )
     kept = np.array(sorted(index))
+    rows = dataset.rows.at_once(rows)
     if len(kept) > rows:
         kept = np.sort(np.random.default_rng(derive(seed, "compared rows")).permutation(kept)[:rows])
     return dataset, kept, tuple(notes)

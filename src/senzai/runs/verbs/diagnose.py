@@ -57,7 +57,7 @@ def case_of(
     whole = run.part(dataset, split)
     if not len(whole):
         raise SettingError("A diagnosis needs rows, but the part that was chosen has none. Choose another `split`.")
-    index = np.sort(np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[:rows])
+    index = np.sort(np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[: dataset.rows.at_once(rows)])
     extras = extras_of(run, dataset, index, EvaluateSettings(factors=factors, features=(), seed=seed))
     case = Case(run.model, dataset.batch(index), run.discrete_step(), k, seed, extras=extras)
     own = dataset.schema.fingerprint == run.schema.fingerprint

@@ -70,8 +70,9 @@ def evaluate(run: Trained, data: object, asked: EvaluateSettings) -> dict[str, A
     whole = run.part(dataset, asked.split)
     rows, k, seed, base = asked.rows, asked.k, asked.seed, asked.only is None
     index = whole
-    if rows is not None and len(whole) > rows:
-        index = np.sort(np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, rows, replace=False))
+    most = len(whole) if rows is None else dataset.rows.at_once(rows)
+    if len(whole) > most:
+        index = np.sort(np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, most, replace=False))
     batch, step = dataset.batch(index), run.discrete_step()
     found = measured(
         run.model, batch, k=k, seed=seed, discrete_step=step, base=base, measures=chosen(asked.only, asked.also),
@@ -142,6 +143,7 @@ def joined(before: Mapping[str, Any], found: Mapping[str, Any], *, whole: bool) 
 
 def some_rows(dataset: Dataset, index: Numbers, most: int, *, seed: int) -> Batch:
     """Return at most so many of the rows, chosen at random."""
+    most = dataset.rows.at_once(most)
     if len(index) > most:
         index = np.sort(np.random.default_rng(derive(seed, "some rows")).choice(index, most, replace=False))
     return dataset.batch(index)

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core.batch import Batch
+from ...core.batch import Batch, Data
 from ...core.errors import SettingError
 from ...core.random import Noise, derive, using
 from ...data import KINDS, Schema
 from ...data.conditioning import row_by_row
-from ...distributions.ops import draw, expected, marginal
+from ...distributions.ops import draw, expected
+from ...distributions.within import within
 from ...models import verbs
 from ...models.base import LatentModel
 from ...models.impute import resampled
@@ -59,6 +60,7 @@ def resample(
     kept: list[tuple[Tensor, ...]] = []
     log_w: list[Tensor] = []
     device, made, ess = next(model.parameters()).device, 0, 0.0
+    told = row.to(device)
     with judging(model):
         while made < MOST and ess < wanted:
             for _ in range(max(1, made // piece)):
@@ -66,9 +68,9 @@ def resample(
                 rows = None if c is None else c[torch.arange(made, made + piece) % len(c)]
                 with using(replace(own, spread=temperature)):
                     z = model.sample_prior(piece, rows)
-                p = marginal(model.generate(z, rows), seen.to(device))
+                p = within(model.generate(z, rows), told)
                 kept.append(z)
-                log_w.append(p.log_prob(row.tensor.to(device)))
+                log_w.append(p.log_prob(told.tensor))
                 made += piece
             weight = torch.log_softmax(torch.cat(log_w).double(), 0)
             ess = float((-torch.logsumexp(2 * weight, 0)).exp())
@@ -99,6 +101,7 @@ def sample(
     kind = KINDS[schema.kind]
     conditioned, others = divide(given, schema)
     about: dict[str, Any] = {}
+    x: Data
     if others:
         verbs.check_draws(model, n, temperature)
         x, about = _resampled(model, schema, n, given, seed=seed, noise=noise, temperature=temperature)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ...core.batch import only
 from ...core.row_noise import RowKeys
 from ...data import KINDS, Dataset, Schema
 from ...data.kind import Kind
@@ -59,16 +60,16 @@ def pieces(
         batch = dataset.batch(np.arange(start, start + len(part)))
         start += len(part)
         holes = torch.zeros(0, dtype=torch.long)
-        if batch.observed is not None:
-            holes = (~batch.observed.flatten(1).all(1)).nonzero().squeeze(1)
+        if batch.mask is not None:
+            holes = (~only(batch.mask).flatten(1).all(1)).nonzero().squeeze(1)
         if not len(holes):  # whole rows need no draws, but a constant may be missing that the model does not know
             yield [kind.fill(part, batch.tensor, schema)] * (draws or 1)
             continue
         some, rows = batch.take(holes), holes.numpy()
         if several is None:
-            yield [kind.fill(part, conditional_mean(run.model, some, k=k, seed=seed), schema, rows)]
+            yield [kind.fill(part, only(conditional_mean(run.model, some, k=k, seed=seed)), schema, rows)]
             continue
-        drawn = conditional_draws(run.model, some, draws=several, k=k, seed=seed, keys=keys(some))
+        drawn = only(conditional_draws(run.model, some, draws=several, k=k, seed=seed, keys=keys(some)))
         if draws:
             yield [kind.fill(part, drawn[m], schema, rows) for m in range(draws)]
         else:

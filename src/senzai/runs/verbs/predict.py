@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ...core.batch import cat
 from ...core.row_noise import RowKeys
 from ...models import verbs
 from ...models.structured import Structured
@@ -24,7 +25,7 @@ def predict(run: Trained, data: object, *, seed: int | None = None) -> Any:
     if isinstance(run.model, Structured):
         keys = RowKeys()
         pieces = [verbs.complete(run.model, b, seed=seed, keys=keys) for _, b in run.pieces(dataset)]
-        return dataset.decode(torch.cat(pieces))
+        return dataset.decode(cat(pieces))
     found = torch.cat([verbs.classify(run.model, b) for _, b in run.pieces(dataset)]).exp()
     assert run.schema.label is not None  # a classifier needs one
     return in_form_of(dataset, found, [str(c) for c in run.schema.label.classes])

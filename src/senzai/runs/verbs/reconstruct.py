@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from ...core.batch import cat
 from ...core.row_noise import RowKeys
 from ...data.lengths import ended
 from ...models import verbs
@@ -21,4 +20,4 @@ def reconstruct(run: Trained, data: object, *, seed: int | None = None) -> Any:
     """Give each row as the model sees it, after its way through the latent code; a draw if seeded."""
     dataset, keys = run.dataset(data), RowKeys()
     found = [verbs.reconstruct(run.model, batch, seed=seed, keys=keys) for _, batch in run.pieces(dataset)]
-    return ended(dataset.decode(torch.cat(found)), dataset.rows.lengths)
+    return ended(dataset.decode(cat(found)), dataset.rows.lengths)

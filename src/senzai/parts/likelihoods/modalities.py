@@ -1,0 +1,62 @@
+"""A likelihood of several modalities: one for each, independent given the latents."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import final
+
+from torch import Tensor, nn
+
+from ...core.batch import Batch
+from ...core.errors import CombinationError, SettingError
+from ...core.examples import example
+from ...core.spec import part
+from ...distributions.modalities import Modalities
+from ...nn.inputs import DataInitialised
+from ...nn.modalities import initialise_of
+from ..base import AnyLikelihood
+
+
+@example(data="pair", settings={})
+@part("likelihood", "modalities")
+@final
+class ModalLikelihood(DataInitialised, AnyLikelihood):
+    r"""Modalities that share their latents and nothing else, :math:`p(x | z) = \prod_m p_m(x_m | z)`.
+
+    A modality that a row has not is left out of its product.
+
+    Reference:
+        Multimodal Generative Models for Scalable Weakly-Supervised Learning (Wu and Goodman, 2018).
+        https://arxiv.org/abs/1802.05335
+
+    Args:
+        likelihoods: Likelihood of each modality by name.
+
+    Raises:
+        SettingError: There is none.
+        CombinationError: One takes its scale from the whole batch.
+    """
+
+    shows_inside = True
+
+    def __init__(self, likelihoods: dict[str, AnyLikelihood]) -> None:
+        super().__init__()
+        if not likelihoods:
+            raise SettingError("Several modalities have a likelihood each, but got none. Give them by name.")
+        mixed = [name for name, likelihood in likelihoods.items() if likelihood.mixes_rows]
+        if mixed:
+            raise CombinationError(
+                f"A row that lacks a modality has no part in a scale of the batch, but {', '.join(mixed)} takes its "
+                "own from there. Use the likelihood normal."
+            )
+        self.likelihoods = nn.ModuleDict(likelihoods)
+        self.event = (sum(prod(likelihood.event) for likelihood in likelihoods.values()),)
+
+    def initialise(self, batch: Batch) -> None:
+        """Let each likelihood look at the rows that have its modality."""
+        for name, likelihood in self.likelihoods.items():
+            initialise_of(likelihood, batch, name)
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Modalities:
+        """Return p(x | z), one distribution for each modality, with batch shape ``z.shape[:-1]``."""
+        return Modalities({name: likelihood(z, c) for name, likelihood in self.likelihoods.items()})
