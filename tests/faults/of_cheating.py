@@ -118,14 +118,14 @@ LIST = (
     Fault(
         "an evaluation of the first rows", BOUNDS,
         edit("runs.verbs.evaluate:evaluate",
-             'np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, rows, replace=False)',
-             "whole[:rows]"),
+             'np.random.default_rng(derive(seed, "evaluated rows")).choice(whole, most, replace=False)',
+             "whole[:most]"),
         (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[evaluate]",),
     ),
     Fault(
         "a diagnosis of the first rows", BOUNDS,
         edit("runs.verbs.diagnose:case_of",
-             'np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[:rows]',
+             'np.random.default_rng(derive(seed, "diagnosed")).permutation(whole)[: dataset.rows.at_once(rows)]',
              "whole[:rows]"),
         (f"{ROWS}test_what_is_judged_are_held_out_rows_at_random[diagnose]",),
     ),
@@ -216,7 +216,7 @@ LIST = (
     ),
     Fault(
         "a model started from the first rows", SAMPLERS,
-        edit("runs.fit:make", "rng.choice(rows, ROWS_TO_INITIALISE, replace=False)", "rows[:ROWS_TO_INITIALISE]"),
+        edit("runs.fit:make", "rng.choice(rows, most, replace=False)", "rows[:most]"),
         (f"{STARTED}test_of_many_rows_those_that_a_model_is_started_from_are_of_all_kinds",),
     ),
     # --- errors and comparisons --------------------------------------------------------------------------------------

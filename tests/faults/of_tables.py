@@ -131,8 +131,8 @@ LIST = (
     ),
     Fault(
         "given columns that change nothing else", VERBS,
-        edit("runs.verbs.given:resample", "log_w.append(p.log_prob(row.tensor.to(device)))",
-             "log_w.append(0 * p.log_prob(row.tensor.to(device)))"),
+        edit("runs.verbs.given:resample", "log_w.append(p.log_prob(told.tensor))",
+             "log_w.append(0 * p.log_prob(told.tensor))"),
         (f"{FACE}test_resampling_gives_the_exact_posterior_of_a_small_case",),
     ),
     Fault(

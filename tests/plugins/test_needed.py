@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import senzai
 from senzai.core import plugins
 from senzai.core.errors import MissingExtraError
+from senzai.data import KINDS
 
 from .conftest import WAVES
 
@@ -98,3 +100,11 @@ def test_a_run_from_before_loads(run):
     del spec["plugins"]
     (run / "spec.json").write_text(json.dumps(spec))
     assert senzai.load(run).spec.plugins == {}
+
+
+def test_a_kind_proposes_the_recipe_where_the_user_names_none(monkeypatch):
+    kind = type(KINDS["array"])
+    plain = kind.propose
+    monkeypatch.setattr(kind, "propose", lambda self, schema: replace(plain(self, schema), recipe="beta-vae"))
+    assert senzai.fit(X, **TINY).spec.recipe == "beta-vae"
+    assert senzai.fit(X, recipe="vae", **TINY).spec.recipe == "vae"

@@ -7,7 +7,7 @@ import torch
 from torch.distributions import MultivariateNormal, Normal
 
 from senzai.core.batch import Batch
-from senzai.core.errors import BundleError, CombinationError, UnknownNameError
+from senzai.core.errors import BundleError, CombinationError, SettingError, UnknownNameError
 from senzai.core.random import Noise
 from senzai.distributions import FullNormalFamily, NormalFamily, NormalFixedFamily, draw
 from senzai.distributions.numeric import positive_raw
@@ -19,6 +19,7 @@ from senzai.parts import FlowPrior, FullMixture, Likelihood, MixtureOfNormals, M
 from senzai.training import densities, samplers
 from senzai.training.checkpoint import save_tensors
 from senzai.training.samplers import Samplers, codes_of, decide, fit_samplers, load_samplers, save_samplers
+from senzai.training.settings import TrainSettings
 
 SIGMA, SPREAD = 0.5, 0.1
 
@@ -340,3 +341,14 @@ def test_a_posterior_with_full_covariance_has_no_diagonal_aggregate():
     model = Flat(StandardNormal(2), q, linear().likelihood)
     with pytest.raises(CombinationError, match="diagonal normals"):
         densities.aggregate(model, clusters(5))
+
+
+def test_samplers_that_can_be_asked_for_are_those_that_are_registered(monkeypatch):
+    for name in ("auto", "none", *densities.SAMPLERS):
+        assert TrainSettings.parse({"sampler": name}).sampler == name
+    with pytest.raises(SettingError, match="a sampler is one of auto, none, mixture"):
+        TrainSettings.parse({"sampler": "mixtures"})
+    monkeypatch.setitem(densities.SAMPLERS, "own", densities.mixture)
+    assert TrainSettings.parse({"sampler": "own"}).sampler == "own"
+    found = fit_samplers(linear(), clusters(300), clusters(60), sampler="own")
+    assert found.chosen == "own"

@@ -103,7 +103,9 @@ class Kind(ABC):
     title: ClassVar[str]
     """One line for ``senzai kinds``."""
     suffixes: ClassVar[tuple[str, ...]]
-    """Suffixes of the files it reads; results are written with the first one where nobody names another."""
+    """Suffixes of the files it reads."""
+    suffix: ClassVar[str] = ".npy"
+    """Suffix of new rows where nobody names another."""
     options: ClassVar[type[Options]]
     """What a user may set."""
     details: ClassVar[type[BaseModel]] = NoDetails

@@ -18,7 +18,7 @@ from ..core.steering import steered
 from ..data import Dataset, Schema, open_data
 from ..data.addresses import without_password
 from ..data.sources import is_at_hand
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..objectives.base import Objective
 from ..recipes import Frame, Settings, build
 from ..training import bundle
@@ -171,7 +171,7 @@ def source_of(spec: bundle.Spec, data: object = None) -> object:
 
 def make(
     recipe: str, dataset: Dataset, settings: Mapping[str, Any], seed: int
-) -> tuple[LatentModel, Objective]:
+) -> tuple[Generative, Objective]:
     """Return a recipe's model, initialised from training rows, and its objective."""
     rows = dataset.split_indices()["train"]
     some, most = rows, dataset.rows.at_once(ROWS_TO_INITIALISE)

@@ -15,7 +15,7 @@ from ..core.errors import InputError, SettingError, UnknownNameError
 from ..core.files import user_path
 from ..data import KINDS, Dataset, Kind, Schema, open_data
 from ..data.sources import is_at_hand
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..training import bundle
 from ..training.listeners import read_history
 from ..training.places import SAMPLERS
@@ -51,7 +51,7 @@ class Run(Methods):
         folder: Where it is saved, if it is.
     """
 
-    def __init__(self, spec: bundle.Spec, model: LatentModel, *, folder: Path | None = None) -> None:
+    def __init__(self, spec: bundle.Spec, model: Generative, *, folder: Path | None = None) -> None:
         self.spec, self.model, self.folder = spec, model.eval(), folder
         self.metrics: dict[str, Any] = {}
         self.reference: Reference | None = None

@@ -46,6 +46,7 @@ class ImageKind(Kind):
     options: ClassVar[type[Options]] = ImageOptions
     details: ClassVar[type[NumberDetails]] = ImageDetails
     shows: ClassVar[Literal["draws", "mean"]] = "mean"
+    suffix: ClassVar[str] = ".png"
     unit: ClassVar[str] = "pixel"
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:

@@ -57,6 +57,7 @@ class TableKind(Kind):
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
     options: ClassVar[type[Options]] = TableOptions
     details: ClassVar[type[TableDetails]] = TableDetails
+    suffix: ClassVar[str] = ".csv"
     unit: ClassVar[str] = "column"
     averages: ClassVar[bool] = True
 
