@@ -11,7 +11,7 @@ from ...core.batch import only
 from ...data import KINDS
 from ...data.lengths import ended
 from ...models import verbs
-from ...models.base import Latents
+from ...models.base import Latents, latent_model
 from .fitness import needs_latents
 from .registry import verb
 
@@ -45,5 +45,5 @@ def _rows(run: Trained, z: Latents, c: Tensor | None, lengths: Tensor | None) ->
 
     rows = ended(KINDS[run.schema.kind].decode(verbs.decode(run.model, z, c=c), run.schema), lengths)
     if hasattr(rows, "attrs"):
-        rows.attrs["changes"] = [found.document() for found in along(run.model, z, c, run.schema)]
+        rows.attrs["changes"] = [found.document() for found in along(latent_model(run.model), z, c, run.schema)]
     return rows
