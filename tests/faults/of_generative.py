@@ -80,8 +80,9 @@ LIST = (
         (f"{CLOSED}test_the_least_matching_loss_of_normal_rows_is_half_pi_a_dimension",),
     ),
     Fault(
-        "a verb of latents that opens the data before it refuses", VERBS,
-        edit("runs.verbs.impute:impute", "latent_model(run.model)\n    dataset", "dataset"),
+        "a verb of latents that does not ask whether it fits", VERBS,
+        edit("runs.verbs.fitness:needs_latents", "needs_inference(model) if isinstance(model, Generative) else None",
+             "None"),
         (f"{WHOLE}test_verbs_without_an_inference_say_so_before_they_look_at_the_data[gan]",),
     ),
     Fault(
