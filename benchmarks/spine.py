@@ -19,12 +19,14 @@ from senzai.evaluation import log_likelihood
 from senzai.nn.products import linear
 from senzai.objectives import ELBO
 from senzai.runs import Run, fit
+from senzai.runs.fit import make
 from senzai.training.events import Event, Reached
 from senzai.training.listeners import Listener
 from senzai.training.loop import Training
 
 from . import bare, peer
 from .common import alternate, binarised_mnist, clock, peak_mib
+from .turns import beside, in_turns, own_turns
 
 SHAPE: dict[str, Any] = {"network": "mlp", "hidden": [512], "n_latent": 16}
 """784-512-16 and back, as the peer's default networks."""
@@ -176,6 +178,15 @@ def products(k: int) -> dict[str, float]:
     return found
 
 
+def against_bare(rounds: int) -> dict[str, Any]:
+    """Processor time of a step of 784-512-16 beside the bare loop."""
+    train, _ = binarised_mnist()
+    dataset = fit(train[:1000], steps=2, progress=False, **EQUAL).dataset(train[:10_000])
+    steps = bare.bit_steps(torch.from_numpy(train[:10_000]).float(), batch_size=100)
+    ours = own_turns(make("vae", dataset, SHAPE, 0), dataset, batch_size=100)
+    return beside(rounds, senzai=ours, bare=in_turns(steps))
+
+
 def _peak_of_likelihood(run: Run, k: int) -> float:
     with tempfile.TemporaryDirectory() as tmp:
         run.save(Path(tmp) / "run")
@@ -241,6 +252,7 @@ def all_of_it(rounds: int, *, quick: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     print("start-up"), found.update(start_up=start_up(rounds))
     print("throughput"), found.update(throughput=throughput(1 if quick else 5, rounds))
+    print("steps"), found.update(against_bare=against_bare(2 if quick else 20 * rounds))
     print("ceiling"), found.update(ceiling=ceiling(rounds))
     print("log-likelihood"), found.update(likelihood=likelihood(2 if quick else 5, rounds))
     print("time to target"), found.update(time_to_target=time_to_target(2 if quick else 60, rounds, BEST))

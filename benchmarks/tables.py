@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import statistics
-import time
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 import senzai
-from senzai.core.random import forked
 from senzai.runs.fit import make
-from senzai.training.feed import Feed, Plan
-from senzai.training.listeners import drive
-from senzai.training.loop import Training
-from senzai.training.settings import TrainSettings
 
 from . import bare
 from .common import clock
+from .turns import beside, in_turns, own_turns
 
 ROWS, SETS_OF_TEN = 10_000, 3
 
@@ -50,23 +44,13 @@ def mixed_frame(n: int = ROWS, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({f"{name}_{i}": column for i, columns in enumerate(sets) for name, column in columns.items()})
 
 
-def against_bare(run: Any, frame: pd.DataFrame, rounds: int, steps: int) -> dict[str, Any]:
+def against_bare(run: Any, frame: pd.DataFrame, rounds: int) -> dict[str, Any]:
     """Milliseconds of processor time a step: of ``fit``, and of a hand-written loop of the same network and loss."""
-    dataset = run.dataset(frame)
-    batch, batch_size = dataset.batch(), run.metrics["fit"]["batch_size"]
-    found: dict[str, list[float]] = {"senzai": [], "bare": []}
-    for _ in range(rounds):
-        model, objective = make("vae", dataset, {}, 0)
-        settings = TrainSettings(steps=steps, batch_size=batch_size, precision="fp32", validate_every=steps)
-        plan, rows = Plan(len(dataset), batch_size, 0), np.arange(len(dataset))
-        training = Training(model, objective, Feed(dataset.rows, rows, plan, device=torch.device("cpu")), settings)
-        began = time.process_time()
-        with forked(0):
-            drive(training, [])
-        found["senzai"].append(1000 * (time.process_time() - began) / steps)
-        found["bare"].append(bare.table_step_ms(dataset, batch, batch_size=batch_size, steps=steps))
-    medians = {name: statistics.median(values) for name, values in found.items()}
-    return {"step_ms": medians, "ratio": medians["senzai"] / medians["bare"], "values": found}
+    dataset, batch_size = run.dataset(frame), run.metrics["fit"]["batch_size"]
+    made = make("vae", dataset, {}, 0)
+    family, n_latent = made[0].likelihood.family, made[0].prior.n_latent
+    by_hand = bare.table_steps(family, dataset.batch(), batch_size=batch_size, n_latent=n_latent)
+    return beside(rounds, senzai=own_turns(made, dataset, batch_size=batch_size), bare=in_turns(by_hand))
 
 
 def measure(rounds: int, *, quick: bool = False) -> dict[str, Any]:
@@ -81,6 +65,6 @@ def measure(rounds: int, *, quick: bool = False) -> dict[str, Any]:
         "training_seconds": [run.metrics["fit"]["seconds"] for run in runs], "steps": runs[0].metrics["fit"]["steps"],
         "batch_size": runs[0].metrics["fit"]["batch_size"],
         "validation_elbo": [run.metrics["fit"]["validation_elbo"] for run in runs],
-        "against_bare": against_bare(runs[0], frame, rounds, steps=5 if quick else 200),
+        "against_bare": against_bare(runs[0], frame, 2 if quick else 20 * rounds),
         "types": pd.Series([c.type for c in runs[0].schema.table.columns]).value_counts().to_dict(),
     }

@@ -19,8 +19,9 @@ from typing import Any
 
 from ..common import HERE, kept
 from .covering import ROOT, Cover, record_all
-from .looking import forked, prepare
+from .looking import forked, look, prepare
 from .sites import Mutant, sample
+from .warm import Warm
 
 ROOMS = ("data", "dist", "evaluation", "objectives", "training")
 EQUAL = HERE / "equal_mutants.json"
@@ -31,11 +32,11 @@ Verdict = dict[str, Any]
 
 
 def asked(cover: Cover, mutant: Mutant) -> tuple[list[str], float]:
-    """Return the tests that look at a change and the seconds they need: of its room first, then the fastest."""
+    """Return the tests that look at a change and the seconds they need: its room's first, then the fastest."""
     room = Path(mutant.file).relative_to("src/senzai").parts[0]
     near = (mutant.file, f"tests/{room}/")
-    tests = cover.tests_of(ROOT / mutant.file, range(mutant.lines[0], mutant.lines[1] + 1))
-    tests.sort(key=lambda t: not t.startswith(near))
+    groups = cover.tests_of(ROOT / mutant.file, range(mutant.lines[0], mutant.lines[1] + 1))
+    tests = [t for g in groups for t in sorted(g, key=lambda t: (not t.startswith(near), cover.seconds[t], t))]
     chosen, seconds = [], 0.0
     for test in tests[:MOST]:
         if chosen and seconds + cover.seconds[test] > ENOUGH:
@@ -45,18 +46,20 @@ def asked(cover: Cover, mutant: Mutant) -> tuple[list[str], float]:
     return chosen, seconds
 
 
-def judge(cover: Cover, mutant: Mutant, folder: Path) -> Verdict:
+def judge(cover: Cover, mutant: Mutant, folder: Path, warm: Warm) -> Verdict:
     """Return what became of one change."""
     tests, seconds = asked(cover, mutant)
     told = {**mutant.told(), "asked": len(tests)}
     if not tests:
         return {**told, "verdict": "survived", "by": "no test runs the line", "seconds": 0.0}
-    said = forked(mutant.file, mutant.source(ROOT), tests, folder, seconds=30 + 3 * seconds)
+    text, limit = mutant.source(ROOT), 30 + 3 * seconds
+    said = warm.ask(file=mutant.file, text=text, line=mutant.line, tests=tests, seconds=limit)
+    if said is None or not said["failed"]:
+        said = forked(lambda: look(mutant.file, text, tests), folder, seconds=limit)
     if said["code"] == 0:
         return {**told, "verdict": "survived", "by": None, "seconds": said["seconds"]}
-    if said["failed"]:
-        return {**told, "verdict": "killed", "by": said["failed"][0], "seconds": said["seconds"]}
-    return {**told, "verdict": "killed", "by": f"collection (pytest said {said['code']})", "seconds": said["seconds"]}
+    by = said["failed"][0] if said["failed"] else f"collection (pytest said {said['code']})"
+    return {**told, "verdict": "killed", "by": by, "seconds": said["seconds"]}
 
 
 def judged(cover: Cover, mutants: Iterable[Mutant], progress: Path) -> list[Verdict]:
@@ -65,10 +68,11 @@ def judged(cover: Cover, mutants: Iterable[Mutant], progress: Path) -> list[Verd
     known = {(v["file"], v["operator"], v["occurrence"]): v for v in map(json.loads, lines)}
     found = []
     with tempfile.TemporaryDirectory() as folder, progress.open("a", encoding="utf-8") as out:
+        warm = Warm(Path(folder))
         for i, mutant in enumerate(mutants):
             key = (mutant.file, mutant.operator, mutant.occurrence)
             if key not in known:
-                known[key] = judge(cover, mutant, Path(folder))
+                known[key] = judge(cover, mutant, Path(folder), warm)
                 out.write(json.dumps(known[key]) + "\n")
                 out.flush()
                 print(i, known[key]["verdict"], f"{mutant.file}:{mutant.line}", known[key]["by"] or "", flush=True)
@@ -81,7 +85,9 @@ def false_kills(verdicts: list[Verdict]) -> set[str]:
     killers = sorted({v["by"] for v in verdicts if v["verdict"] == "killed" and "::" in v["by"]})
     file = verdicts[0]["file"]
     with tempfile.TemporaryDirectory() as folder:
-        said = forked(file, (ROOT / file).read_text(encoding="utf-8"), killers, Path(folder), seconds=3600, first=False)
+        said = forked(
+            lambda: look(file, (ROOT / file).read_text(encoding="utf-8"), killers, first=False), Path(folder), seconds=3600
+        )
     return set(killers) - set(said["passed"])
 
 

@@ -20,8 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Not asked: planted faults, the documentation and the house rules (none is about values), and slow tests as ever.
 FOLDERS = (
     "src", "tests/data", "tests/dist", "tests/objectives", "tests/training", "tests/evaluation", "tests/nn",
-    "tests/models", "tests/parts", "tests/testing", "tests/report", "tests/estimators", "tests/face", "tests/clinic",
-    "tests/apps",
+    "tests/models", "tests/parts", "tests/clinic", "tests/face", "tests/report", "tests/estimators",
 )  # fmt: skip
 
 
@@ -74,11 +73,11 @@ class Cover:
         for data in self.data:
             data.read()
 
-    def tests_of(self, file: Path, lines: Iterable[int]) -> list[str]:
-        """Return the tests that run one of the lines, the fastest first.
+    def tests_of(self, file: Path, lines: Iterable[int]) -> tuple[list[str], list[str]]:
+        """Return the tests that run one of the lines, and those that a fixture which runs one may serve.
 
         A line that only an import runs is asked of all tests that run anything of the file. What a fixture runs is
-        asked of all tests of the fixture's file, since the fixture may serve them all.
+        asked of all tests of the fixture's file too.
         """
         by_line: dict[int, set[str]] = defaultdict(set)
         for data in self.data:
@@ -87,8 +86,8 @@ class Cover:
         found = set().union(*(by_line.get(n, ()) for n in lines)) or set().union(*by_line.values())
         shared = {c.split("::")[0] for c in found if c.endswith("|setup")}
         direct = {c.rsplit("|", 1)[0] for c in found}
-        tests = [t for t in self.seconds if t in direct or t.split("::")[0] in shared]
-        return sorted(tests, key=lambda t: (self.seconds[t], t))
+        served = [t for t in self.seconds if t not in direct and t.split("::")[0] in shared]
+        return [t for t in self.seconds if t in direct], served
 
 
 if __name__ == "__main__":

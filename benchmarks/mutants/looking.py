@@ -15,7 +15,7 @@ import subprocess
 import sys
 import traceback
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,15 @@ def prepare() -> None:
     gc.freeze()
 
 
-def look(file: str, text: str, tests: Sequence[str], answer: Path, *, first: bool) -> None:
-    """In a fork: import the changed file, run the tests, and write what became of them.
+def told_by_pytest(tests: Sequence[str], *, first: bool) -> dict[str, Any]:
+    """Run tests in this process, up to the first that fails if asked so, and return what became of them."""
+    witness = Witness()
+    code = int(pytest.main(["-q", "-pno:cacheprovider", *["-x"][: int(first)], *tests], plugins=[witness]))
+    return {"code": code, **vars(witness)}
+
+
+def look(file: str, text: str, tests: Sequence[str], *, first: bool = True) -> dict[str, Any]:
+    """In a fork: import the changed file, run the tests, and say what became of them.
 
     Modules whose examples are asked are imported before pytest does it, which may do so twice.
     """
@@ -101,18 +108,13 @@ def look(file: str, text: str, tests: Sequence[str], answer: Path, *, first: boo
         for name in [finder.name, *dict.fromkeys(module_of(t.split("::")[0]) for t in tests if t.startswith("src/"))]:
             importlib.import_module(name)
     except BaseException:
-        answer.write_text(json.dumps({"code": None, "failed": ["import"], "passed": []}), encoding="utf-8")
-        return
-    witness = Witness()
-    code = int(pytest.main(["-q", "-pno:cacheprovider", *["-x"][: int(first)], *tests], plugins=[witness]))
-    answer.write_text(json.dumps({"code": code, **vars(witness)}), encoding="utf-8")
+        return {"code": None, "failed": ["import"], "passed": []}
+    return told_by_pytest(tests, first=first)
 
 
-def forked(
-    file: str, text: str, tests: Sequence[str], folder: Path, *, seconds: float, first: bool = True
-) -> dict[str, Any]:
-    """Return what the tests said of one change: pytest's code, who passed and who failed, or that time ran out."""
-    answer = folder / "answer.json"
+def forked(work: Callable[[], dict[str, Any]], folder: Path, *, seconds: float) -> dict[str, Any]:
+    """Return what ``work`` says in a fork: pytest's code, who passed and who failed, or that time ran out."""
+    answer = folder / f"answer-{os.getpid()}.json"
     answer.unlink(missing_ok=True)
     sys.stdout.flush()
     if (process := os.fork()) == 0:
@@ -122,7 +124,7 @@ def forked(
             signal.setitimer(signal.ITIMER_PROF, seconds)
             log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(log, 1), os.dup2(log, 2)
-            look(file, text, tests, answer, first=first)
+            answer.write_text(json.dumps(work()), encoding="utf-8")
         except BaseException:
             traceback.print_exc()
         finally:

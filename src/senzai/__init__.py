@@ -17,7 +17,7 @@ Example:
 
     >>> import senzai
     >>> senzai.__version__
-    '0.1.0'
+    '0.2.0'
     >>> issubclass(senzai.InputError, ValueError)
     True
 """
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from .runs.fit import fit as fit
     from .runs.fit import resume as resume
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 install_old_names()
 

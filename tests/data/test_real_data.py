@@ -28,7 +28,7 @@ def test_a_published_set(data_dir, name):
     assert (s.kind, s.event_shape, s.n_rows) == (kind, event, n)
     assert values is None or s.values == values
     assert classes is None or len(s.label.classes) == classes
-    assert describe(data)["proposal"]["encoder"]["name"] == ("conv" if kind == "images" else "mlp")
+    assert describe(data)["proposal"]["encoder"]["name"] == {"images": "conv", "table": "table"}.get(kind, "mlp")
     some = data.batch(np.arange(7))
     assert some.tensor.shape == (7, *event)
     assert len(data.decode(some.x)) == 7

@@ -40,7 +40,7 @@ def run(frame):
 def test_units_are_those_of_the_data_up_to_shift_and_scale(run, frame):
     dataset = run.dataset(frame)
     x, owner = vectors(run.model.likelihood.family, dataset.batch().tensor.float(), None)
-    back = units_of(run.model, dataset.schema.details)(x)
+    back = units_of(run.model, dataset.schema)(x)
     for name, place in (("income", 0), ("grade", 1), ("height", 5)):
         assert np.corrcoef(back[:, place].numpy(), frame[name])[0, 1] > 0.99999
         assert 0.3 < back[:, place].std() < 3
@@ -51,7 +51,7 @@ def test_units_are_those_of_the_data_up_to_shift_and_scale(run, frame):
 def test_what_is_missing_stays_missing_in_units(run, frame):
     batch = run.dataset(frame.assign(income=np.nan)).batch()
     x, _ = vectors(run.model.likelihood.family, batch.tensor.float(), batch.mask)
-    back = units_of(run.model, run.schema.details)(x)
+    back = units_of(run.model, run.schema)(x)
     assert back[:, 0].isnan().all()
     assert not back[:, 1:].isnan().any()
 

@@ -14,7 +14,7 @@ FLOWS = "tests/parts/test_flows.py::"
 LIST = (
     Fault(
         "small numbers taken for constants", SCHEMA,
-        edit("nn.inputs:varies", "ROUNDINGS * about.eps * mean.abs()", "1e-6 * (1 + mean.abs())"),
+        edit("nn.statistics:varies", "ROUNDINGS * about.eps * mean.abs()", "1e-6 * (1 + mean.abs())"),
         (f"{UNITS}test_what_varies_is_a_matter_of_precision_and_not_of_units",),
     ),
     Fault(

@@ -80,9 +80,8 @@ LIST = (
         (f"{CLOSED}test_the_least_matching_loss_of_normal_rows_is_half_pi_a_dimension",),
     ),
     Fault(
-        "a verb of latents that does not ask whether it fits", VERBS,
-        edit("runs.verbs.fitness:needs_latents", "needs_inference(model) if isinstance(model, Generative) else None",
-             "None"),
+        "a verb of latents that opens the data before it refuses", VERBS,
+        edit("runs.verbs.impute:cannot_impute", "return needs_latents(schema, model)", "return None"),
         (f"{WHOLE}test_verbs_without_an_inference_say_so_before_they_look_at_the_data[gan]",),
     ),
     Fault(

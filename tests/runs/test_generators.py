@@ -21,8 +21,9 @@ from senzai.training.events import Progressed
 RECIPES = ("flow", "flow-matching", "gan")
 HAS_DENSITY = ("flow",)
 SMALL = {
-    "flow": {"prior.hidden": (8,), "prior.n_transforms": 2}, "gan": {"hidden": (16,), "critic_width": 8},
-    "flow-matching": {"prior.hidden": (16,), "prior.n_steps": 4}, "vae": {"hidden": (16,), "n_latent": 2},
+    "flow": {"prior.hidden": (8,), "prior.n_transforms": 2},
+    "flow-matching": {"prior.hidden": (16,), "prior.n_steps": 4}, "gan": {"hidden": (16,), "critic_width": 8},
+    "vae": {"hidden": (16,), "n_latent": 2},
 }
 COMMON = {"steps": 60, "batch_size": 64, "log_every": 10, "kind": "array", "progress": False}
 

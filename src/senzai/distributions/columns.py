@@ -44,6 +44,7 @@ class Mixed(Distribution):
     What a family makes from raw numbers (:meth:`made`) is scored without its groups, which are made when asked for.
 
     Example:
+        >>> from torch.distributions import Bernoulli, Normal
         >>> p = Mixed([(torch.tensor([1]), Bernoulli(logits=torch.zeros(3, 1))),
         ...            (torch.tensor([0]), Normal(torch.zeros(3, 1), 1.0))], torch.tensor([1, 0]))
         >>> p.log_prob(torch.tensor([0.0, 1.0]))[0]

@@ -73,6 +73,7 @@ def unfold(p: Distribution, k: int) -> Distribution:
     One without a batch stays as it is.
 
     Example:
+        >>> import torch
         >>> unfold(Independent(Normal(torch.zeros(6, 2), 1.0), 1), 3).batch_shape
         torch.Size([3, 2])
     """

@@ -96,7 +96,7 @@ def _likelihood(found: Judged) -> Stat | None:
     how = "exact" if found.exact else f"a lower bound from {plural(k, 'importance sample')}"
     words = f"Log-likelihood of a row, {how}; higher is better."
     if ess is not None:
-        words += f" Their effective number is {number(ess, 2)} (median over rows)."
+        words += f" Effective sample size: {number(ess, 2)} (median over rows)."
     return Stat("log p(x)", shown, error, "nats", words)
 
 
@@ -114,7 +114,7 @@ def _cost(found: Judged, name: str) -> Stat | None:
     if value is None:
         return None
     words = {
-        "distortion": "Reconstruction term of the bound: the expected −log p(x | z) under the posterior.",
+        "distortion": "Reconstruction term of the bound: the expected −log p(x|z) under the posterior.",
         "rate": f"KL from the prior to the posterior: its code holds {number(value / log(2), 3)} bits about a row.",
     }
     shown, error = with_error(value, found.get(f"{name}_se"))

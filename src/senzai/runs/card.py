@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_text
-from ..core.spec import registry
 from ..data import Schema
 from ..recipes import RECIPES
 from ..training.bundle import Spec
+
+SAID = ("out", "recipe", "kind")
+"""What the card says elsewhere, or what is nobody's business: the place on the disk where the run was trained."""
 
 
 def write_card(folder: Path, title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> None:
@@ -20,24 +22,24 @@ def write_card(folder: Path, title: str, spec: Spec, schema: Schema, metrics: di
 def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str:
     """Return the card as Markdown: what it is, what it was trained on, how good it is, how to use it."""
     recipe = RECIPES[spec.recipe]
-    infers = registry("model")[spec.model["part"].partition("/")[2]].infers
     fit = dict(metrics.get("fit", {}))
     sampling = fit.pop("sampler", {}).get("why", "Samples come from the trained prior.")
     reasons = "\n".join(f"- {r}" for r in schema.reasons) or "- none recorded"
     settings = "\n".join(f"- `{k}` = `{v}`" for k, v in spec.settings.items()) or "- all defaults"
-    measured = "\n".join(f"- {k}: {v:.6g}" if isinstance(v, float) else f"- {k}: {v}" for k, v in fit.items())
+    took = {k.replace("_", " "): v for k, v in fit.items() if k not in SAID and v is not None}
+    measured = "\n".join(f"- {k}: {v:.6g}" if isinstance(v, float) else f"- {k}: {v}" for k, v in took.items())
     evaluated = metrics.get("evaluate", {})
     names = ("n", "elbo", "log_likelihood", "log_likelihood_se", "k", "bits_per_dim")
     numbers = [k for k in names if evaluated.get(k) is not None]  # one row has no standard error
     held_out = "\n".join(f"- {k}: {evaluated[k]:.6g}" for k in numbers) or "- not evaluated yet: `senzai evaluate`"
     return f"""# {title}
 
-A model trained with [senzai](https://pypi.org/project/senzai) {spec.senzai}.
+A generative model trained with [senzai](https://pypi.org/project/senzai) {spec.senzai}.
 
 **Recipe** `{recipe.name}`: {recipe.title}. {recipe.paper}
 
 ## Data
-{schema.n_rows} rows of kind `{schema.kind}`, each of shape {tuple(schema.event_shape)}.
+{schema.n_rows} rows of kind `{schema.kind}`, each of shape {schema.shape_words}.
 Fingerprint `{schema.fingerprint}`.
 
 {reasons}
@@ -58,9 +60,9 @@ Fingerprint `{schema.fingerprint}`.
 ```python
 import senzai
 
-model = senzai.load("path/to/this/folder")
-new = model.sample(10, seed=0)
-{"codes = model.encode(data)" if infers else "figures = model.evaluate(data)"}
+run = senzai.load("path/to/this/folder")
+new = run.sample(10, seed=0)
 ```
+`senzai info path/to/this/folder` lists what else the run can do.
 The folder holds JSON and safetensors only; loading it runs no code from it.
 """

@@ -181,7 +181,7 @@ def make(
     with steered(derive(seed, "weights")):
         first = dataset.batch(some)
         frame = Frame(
-            dataset.schema.event_shape, dataset.propose(), masked=first.mask is not None,
+            dataset.schema.flat_shape, dataset.propose(), masked=first.mask is not None,
             ragged=first.lengths is not None,
             n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
             n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),

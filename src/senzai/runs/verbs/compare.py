@@ -250,7 +250,7 @@ def shared_rows(
 ) -> tuple[Dataset, np.ndarray[Any, Any], tuple[str, ...]]:
     """Return data as the first run reads them, and rows that no run was trained on."""
     first = next(iter(runs.values()))
-    shapes = {r.schema.event_shape for r in runs.values()}
+    shapes = {r.schema.shape_words for r in runs.values()}
     if len(shapes) > 1:
         raise InputError(
             f"Runs are compared on the same rows, but these take rows of the shapes {sorted(map(str, shapes))}. "

@@ -138,7 +138,7 @@ def make(run: Trained, dataset: Dataset) -> Reference:
         rng = np.random.default_rng(derive(seed, "reference"))
         return dataset.batch(np.sort(rng.choice(index, min(n, len(index)), replace=False)))
 
-    most = max(200, KEPT_NUMBERS // int(np.prod(run.schema.event_shape)))
+    most = max(200, KEPT_NUMBERS // run.schema.size)
     train, held_out = some(parts["train"], min(TRAINING_ROWS, most)), some(held, min(HELD_ROWS, most))
     model = latent_model(run.model)
     return make_reference(model, train, held_out, units=units_of(model, dataset.schema))

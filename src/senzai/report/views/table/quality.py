@@ -19,7 +19,7 @@ from ....evaluation.units import units_of
 from ...blocks import Block, Chart, Charts, Empty, Section, TableBlock
 from ...figures import figure, plain
 from ...findings import Findings, Floats
-from ...numbers import number, plural, short
+from ...numbers import THIN, number, plural, short
 from ..array.columns import REAL
 from .columns import MAPPED
 from .values import cell, column_of, completed, cut, family_of, holed, training_rows
@@ -142,5 +142,5 @@ def _blamed(found: Findings, scores: Any, i: int) -> str:
         share = float(scores.shares[i, j] / scores.values[i].clamp_min(1e-9))
         if share > least and column_of(schema, j) is not None:
             value = short(cell(found.held.batch, i, j, schema))
-            told.append(f"{short(names[j])} = {value} ({number(100 * share, 2)} %)")
+            told.append(f"{short(names[j])} = {value} ({number(100 * share, 2)}{THIN}%)")
     return "; ".join(told)
