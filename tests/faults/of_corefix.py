@@ -78,7 +78,7 @@ LIST = (
     ),
     Fault(
         "a row of a file that loses its length", VERBS,
-        edit("runs.verbs.paths:traverse", "None if row.lengths is None else", "None if row.lengths is not None else"),
+        edit("runs.verbs.paths:traverse", "None if row.lengths is None or", "None if row.lengths is not None or"),
         (f"{ONE_ROW}test_ways_of_sequences_end_where_their_rows_do",),
     ),
     Fault(
