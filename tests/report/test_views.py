@@ -19,6 +19,7 @@ from senzai.data.rows import MemoryRows
 from senzai.data.schema import Field
 from senzai.distributions import BernoulliFamily, NormalFamily, NormalFixedFamily
 from senzai.models import Flat
+from senzai.models.generative import Generative
 from senzai.nn import MLPDecoder, MLPEncoder, ModalEncoder
 from senzai.parts import Likelihood, ModalLikelihood, Posterior, StandardNormal
 from senzai.report import build_report
@@ -66,15 +67,12 @@ class Scents(View):
         return Code(f"scent of {row.numel()} notes <b>")
 
 
-class Drawer(nn.Module):
+class Drawer(Generative):
     """Draws rows, and infers nothing."""
-
-    spaces = ()
 
     def __init__(self, made: torch.Tensor) -> None:
         super().__init__()
         self.made = nn.Parameter(made, requires_grad=False)
-        self.infers = False
 
     def simulate(self, n, c=None, *, temperature=1.0, noise=True):
         return self.made[torch.arange(n) % len(self.made)]
