@@ -189,3 +189,9 @@ def test_nothing_else_writes_to_terminals(root):
 def test_half_a_character_in_a_document_comes_back(tmp_path):
     write_json(tmp_path / "a.json", {"a\ud800": "b\udcff"})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"a\ud800": "b\udcff"}
+
+
+@pytest.mark.parametrize(("written", "error"), [(False, senzai.InputError), (True, senzai.OutputError)])
+def test_what_is_no_path_is_said(written, error):
+    with pytest.raises(error, match=r"A path is text or a pathlib.Path, but got a list"):
+        user_path([1], output=written)

@@ -10,7 +10,7 @@ import senzai
 from senzai.core.batch import Batch
 from senzai.data import open_data
 from senzai.evaluation.marginals import Marginals
-from senzai.nn.inputs import Standardise, moments
+from senzai.nn import Standardise, Statistics
 from senzai.training.autopsy import strangeness
 
 WAYS = [(1e-9, 0.0), (1e-15, 0.0), (1e12, 0.0), (1.0, 1e9), (1e-3, -1e9), (1e-9, 1e-3), (1e-7, 1e-6)]
@@ -42,12 +42,12 @@ def test_samples_densities_and_scores_do_not_depend_on_the_unit(normal, plain, u
 def test_what_varies_is_a_matter_of_precision_and_not_of_units(dtype):
     steps = torch.arange(8, dtype=dtype).unsqueeze(1)
     for unit in (1e-30, 1e-9, 1.0, 1e12):
-        spread = moments(unit * steps, None, per_element=True)[1]
+        spread = Statistics.of(unit * steps).moments(per_element=True)[1]
         torch.testing.assert_close(spread / unit, torch.full((1,), 5.25**0.5, dtype=dtype))
     for constant in (0.0, 0.1, 1e9, 1e-20):
-        assert moments(torch.full((8, 1), constant, dtype=dtype), None, per_element=True)[1] == 1
+        assert Statistics.of(torch.full((8, 1), constant, dtype=dtype)).moments()[1] == 1
     about = 1000 + torch.finfo(dtype).eps * 250 * (steps % 2)  # a spread below the rounding of its numbers
-    assert moments(about, None, per_element=True)[1] == 1
+    assert Statistics.of(about).moments(per_element=True)[1] == 1
 
 
 def test_one_spread_for_all_pixels_does_not_depend_on_a_constant_one():

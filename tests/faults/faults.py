@@ -134,12 +134,14 @@ LIST = (
     # --- rate --------------------------------------------------------------------------------------------------------
     Fault(
         "the KL the other way round", RATE,
-        edit("distributions.ops:closed", "kl_divergence(q, p)", "kl_divergence(p, q)"),
+        edit("distributions.ops:closed", "normal_rate(q.base_dist, p.base_dist)",
+             "normal_rate(p.base_dist, q.base_dist)"),
         (f"{KL}[diagonal]",),
     ),
     Fault(
         "the KL twice", RATE,
-        edit("distributions.ops:closed", "kl_divergence(q, p)", "2 * kl_divergence(q, p)"),
+        edit("distributions.ops:closed", "normal_rate(q.base_dist, p.base_dist)",
+             "2 * normal_rate(q.base_dist, p.base_dist)"),
         (f"{KL}[diagonal]",),
     ),
     Fault(

@@ -57,7 +57,7 @@ LIST = (
     ),
     Fault(
         "a spike that its neighbours' density gives", LIKELIHOODS,
-        edit("distributions.inflated:inflated_log_prob", "own if discrete is False else", ""),
+        edit("distributions.inflated:inflated_log_prob", "torch.where(discrete, there, own)", "there"),
         ("tests/distributions/test_mixed.py::test_a_value_has_a_probability_of_its_own",),
     ),
     Fault(

@@ -14,7 +14,7 @@ FLOWS = "tests/parts/test_flows.py::"
 LIST = (
     Fault(
         "small numbers taken for constants", SCHEMA,
-        edit("nn.inputs:varies", "ROUNDINGS * about.eps * mean.abs()", "1e-6 * (1 + mean.abs())"),
+        edit("nn.statistics:varies", "ROUNDINGS * about.eps * mean.abs()", "1e-6 * (1 + mean.abs())"),
         (f"{UNITS}test_what_varies_is_a_matter_of_precision_and_not_of_units",),
     ),
     Fault(
@@ -78,7 +78,7 @@ LIST = (
     ),
     Fault(
         "a row of a file that loses its length", VERBS,
-        edit("runs.verbs.paths:traverse", "None if row.lengths is None else", "None if row.lengths is not None else"),
+        edit("runs.verbs.paths:traverse", "None if row.lengths is None or", "None if row.lengths is not None or"),
         (f"{ONE_ROW}test_ways_of_sequences_end_where_their_rows_do",),
     ),
     Fault(

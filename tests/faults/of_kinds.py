@@ -46,4 +46,9 @@ LIST = (
         (f"{EARLIER}test_a_run_of_version_0_1_gives_the_same_numbers[array]",
          f"{EARLIER}test_a_run_of_version_0_1_gives_the_same_numbers[images]"),
     ),
+    Fault(
+        "statistics merged as if the parts had one mean", SCHEMA,
+        edit("nn.statistics:Statistics.merged", " + gap.square() * self.count * share", ""),
+        ("tests/nn/test_statistics.py::test_merged_parts_are_the_whole",),
+    ),
 )

@@ -55,8 +55,7 @@ LIST = (
     ),
     Fault(
         "units taken from padding", MODELS,
-        edit("nn.inputs:Standardise.initialise", "moments(batch.tensor, batch.observed,",
-             "moments(batch.tensor, batch.mask,"),
+        edit("nn.inputs:Standardise.initialise", "batch.tensor, batch.observed", "batch.tensor"),
         (f"{THERE}test_what_networks_start_from_is_taken_from_the_steps_that_rows_have",),
     ),
     Fault(

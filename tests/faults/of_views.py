@@ -26,7 +26,7 @@ LIST = (
     ),
     Fault(
         "padding that is shown as values", VERBS,
-        edit("report.views.array.columns:real_columns", "there[behind] = False", "there[behind] = True"),
+        edit("report.views.array.columns:real_columns", "batch.observed", "batch.mask"),
         (f"{VIEWS}test_what_lies_behind_the_end_of_a_sequence_is_not_shown",),
     ),
     Fault(

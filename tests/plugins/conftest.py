@@ -18,8 +18,10 @@ from senzai.core.spec import REGISTRIES
 from senzai.data import KINDS
 from senzai.evaluation.catalogue import MEASURES
 from senzai.recipes import RECIPES
+from senzai.runs.verbs.registry import VERBS, every_verb
 
-ALL: tuple[Registry[Any], ...] = (*REGISTRIES.values(), RECIPES, KINDS, MEASURES)
+every_verb()
+ALL: tuple[Registry[Any], ...] = (*REGISTRIES.values(), RECIPES, KINDS, MEASURES, VERBS)
 
 WAVES = """
     import torch

@@ -44,7 +44,8 @@ def test_it_is_clean(begun):
 
 def test_what_it_adds_is_listed_beside_what_senzai_has(begun):
     what, _, site = begun
-    looks = {"recipe": ("recipes", "gentle-waves"), "kind": ("kinds", "gentle_waves")}
+    looks = {"recipe": ("recipes", "gentle-waves"), "kind": ("kinds", "gentle_waves"),
+             "verb": ("verbs", "gentle_waves")}
     if what in looks:
         verb, name = looks[what]
         assert name in site.process("-m", "senzai", verb).stdout

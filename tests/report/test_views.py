@@ -12,8 +12,16 @@ import torch
 from torch import nn
 
 from senzai.core.batch import Batch
-from senzai.data import KINDS, open_data
+from senzai.core.random import forked
+from senzai.data import KINDS, Dataset, Schema, open_data
 from senzai.data.array import ArrayKind
+from senzai.data.rows import MemoryRows
+from senzai.data.schema import Field
+from senzai.distributions import BernoulliFamily, NormalFamily, NormalFixedFamily
+from senzai.models import Flat
+from senzai.models.generative import Generative
+from senzai.nn import MLPDecoder, MLPEncoder, ModalEncoder
+from senzai.parts import Likelihood, ModalLikelihood, Posterior, StandardNormal
 from senzai.report import build_report
 from senzai.report.blocks import Charts, Code, Pairs, TableBlock, Wall
 from senzai.report.findings import Scope, hold, measure
@@ -59,15 +67,12 @@ class Scents(View):
         return Code(f"scent of {row.numel()} notes <b>")
 
 
-class Drawer(nn.Module):
+class Drawer(Generative):
     """Draws rows, and infers nothing."""
-
-    spaces = ()
 
     def __init__(self, made: torch.Tensor) -> None:
         super().__init__()
         self.made = nn.Parameter(made, requires_grad=False)
-        self.infers = False
 
     def simulate(self, n, c=None, *, temperature=1.0, noise=True):
         return self.made[torch.arange(n) % len(self.made)]
@@ -139,6 +144,54 @@ def test_what_samples_are_shown_as_is_the_kinds_business(rng, make_run, monkeypa
     mean = samples()
     assert (drawn.noisy, mean.noisy) == (True, False)
     assert mean.samples.var() < drawn.samples.var()
+
+
+# --- rows of several tensors ------------------------------------------------------------------------------------------
+def pairs_of(monkeypatch: pytest.MonkeyPatch, make_run: Any):
+    """Make a run of rows that are two tensors, one of which some rows lack."""
+    run, dataset = make_run(np.random.default_rng(1).normal(size=(80, 2)))
+    kind = other_kind("pairs", KINDS["array"])
+    monkeypatch.setitem(KINDS, "pairs", kind)
+    fields = {"a": Field.of((3, 2), "real"), "b": Field.of((2,), "binary", n_levels=2)}
+    schema = Schema(kind="pairs", fields=fields, dtype="float32", n_rows=80, split=dataset.schema.split)
+    drawn = torch.Generator().manual_seed(0)
+    x = {"a": torch.randn(80, 3, 2, generator=drawn), "b": (torch.rand(80, 2, generator=drawn) < 0.5).float()}
+    with forked(0):
+        model = Flat(
+            StandardNormal(2),
+            Posterior(ModalEncoder({"a": MLPEncoder((3, 2), (4,)), "b": MLPEncoder((2,), (4,))}), NormalFamily(), 2),
+            ModalLikelihood({
+                "a": Likelihood(MLPDecoder(2, (1, 3, 2), (4,)), NormalFixedFamily(scale=1.0), (3, 2)),
+                "b": Likelihood(MLPDecoder(2, (1, 2), (4,)), BernoulliFamily(), (2,)),
+            }),
+        )
+        rows = MemoryRows(x)
+        model.initialise(rows.take(np.arange(80)))
+    return replace(run, schema=schema, model=model.eval()), Dataset(schema, rows, kind)
+
+
+def test_rows_of_several_tensors_have_a_report_without_a_view(monkeypatch, make_run, history, check):
+    run, dataset = pairs_of(monkeypatch, make_run)
+    run.history = history
+    page = check(build_report(run, dataset))
+    assert "No picture yet" in page.text
+    assert {MAP, "rates", "data"} <= set(page.ids)
+    assert "shape of a 3 × 2" in page.text
+    assert "log p(x)" in page.text
+    assert len(page.charts) == 5
+
+
+def test_rows_of_several_tensors_are_drawn_by_their_view(monkeypatch, make_run, check):
+    class Pairs_(Scents):
+        def picture(self, row, schema, *, about=None):
+            assert {k: tuple(v.shape) for k, v in row.items()} == {"a": (1, 3, 2), "b": (1, 2)}
+            return TableBlock("", [(k, f"row with {v.numel()} numbers") for k, v in row.items()])
+
+    run, dataset = pairs_of(monkeypatch, make_run)
+    monkeypatch.setitem(VIEWS, "pairs", Pairs_())
+    page = check(build_report(run, dataset))
+    assert page.text.count("row with 6 numbers") == 2 * 6 + 4 + 2 * 3 + 3 * 3
+    assert page.text.count("row with 2 numbers") == page.text.count("row with 6 numbers")
 
 
 # --- the picture of a row ---------------------------------------------------------------------------------------------

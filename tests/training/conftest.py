@@ -24,6 +24,7 @@ from senzai.training.feed import Feed, Plan
 from senzai.training.listeners import drive
 from senzai.training.loop import Training
 from senzai.training.settings import TrainSettings
+from senzai.training.step import gradient_of_mean
 
 CPU = torch.device("cpu")
 DIM = 6
@@ -64,7 +65,7 @@ class Tape:
 
 def make_training(
     *, model=None, objective=None, rows=None, n=70, n_validation=20, in_memory=True, interrupt=None, dropout=0.0,
-    columns=(), **settings,
+    columns=(), rule=gradient_of_mean, **settings,
 ) -> Training:
     s = TrainSettings.parse({"lr": 0.01, "batch_size": 16, "steps": 20, **settings})
     rows = rows or rows_of(n + n_validation)
@@ -78,7 +79,7 @@ def make_training(
     return Training(
         model, objective or ELBO(), feed(train, Plan(n, s.batch_size, s.seed), s.accumulate), s,
         validation=feed(held, Plan(len(held), len(held), s.seed), 1) if len(held) else None, interrupt=interrupt,
-        columns=columns,
+        columns=columns, rule=rule,
     )
 
 

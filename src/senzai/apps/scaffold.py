@@ -1,4 +1,4 @@
-"""A small, installable, tested package to start from: a part, a recipe or a kind of one's own."""
+"""A small, installable, tested package to start from: a part, a recipe, a kind or a verb of one's own."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ TEMPLATES: Final = {
     "part": Template("A prior for senzai.", "senzai fit digits --out runs/new --set prior={{name}}"),
     "recipe": Template("A recipe for senzai.", "senzai fit digits --out runs/new --recipe {{name}}", hyphens=True),
     "kind": Template("A kind of data for senzai.", "senzai fit rows.{{name}} --out runs/new"),
+    "verb": Template("A verb for senzai.", "senzai {{command}} RUN DATA"),
 }
 """By the word that stands in ``senzai new WORD NAME``."""
 
@@ -42,7 +43,7 @@ def write_package(what: str, name: str, folder: str | Path | None = None) -> Pat
 
     Args:
         what: One of :data:`TEMPLATES`.
-        name: What the part, recipe or kind is to be called.
+        name: What the part, recipe, kind or verb is to be called.
         folder: A new folder; by default ``senzai-NAME`` where one is.
 
     Raises:
@@ -78,7 +79,7 @@ def _words(what: str, name: str) -> dict[str, str]:
     return {
         "name": hyphened if TEMPLATES[what].hyphens else plain, "function": plain, "setting": f"{plain}_components",
         "Name": "".join(word.capitalize() for word in plain.split("_")), "package": f"senzai-{hyphened}",
-        "module": f"senzai_{plain}", "title": TEMPLATES[what].title, "use": TEMPLATES[what].use,
+        "module": f"senzai_{plain}", "command": hyphened, "title": TEMPLATES[what].title, "use": TEMPLATES[what].use,
     }
 
 

@@ -26,7 +26,7 @@ def user_path(path: str | os.PathLike[str], *, output: bool = False) -> Path:
         output: Something is to be written there; it decides the type of the error.
 
     Raises:
-        InputError: It has a zero byte, is no text in UTF-8, is too long, or names a user who is not known.
+        InputError: It is no path at all, has a zero byte, is no text in UTF-8, is too long, or names a user who is not known.
         OutputError: The same, of a place to write to.
 
     Example:
@@ -34,6 +34,8 @@ def user_path(path: str | os.PathLike[str], *, output: bool = False) -> Path:
         True
     """
     kind: type[UserError] = OutputError if output else InputError
+    if not isinstance(path, str | os.PathLike):
+        raise kind(f"A path is text or a pathlib.Path, but got a {type(path).__name__}. Name the file or folder.")
     text, shown = os.fspath(path), ascii(os.fspath(path)[:80])
     if "\0" in text:
         raise kind(f"A path cannot have a zero byte, but got {shown}. Remove it.")

@@ -239,6 +239,22 @@ class Schema(Frozen):
         return self.field.scale
 
     @property
+    def flat_shape(self) -> tuple[int, ...]:
+        """Shape of one row as parts take it: that of its tensor; of several, as many numbers as they have together."""
+        return self.event_shape if len(self.fields) == 1 else (self.size,)
+
+    @property
+    def shape_words(self) -> str:
+        """Shape of one row in words, field by field where there are several.
+
+        Example:
+            >>> Schema(kind="array", event_shape=(3, 2), dtype="float32", values="real", n_rows=1).shape_words
+            '3 x 2'
+        """
+        each = {name: " x ".join(map(str, field.shape)) for name, field in self.fields.items()}
+        return ", ".join(each.values() if len(each) == 1 else (f"{name} {words}" for name, words in each.items()))
+
+    @property
     def size(self) -> int:
         """Numbers in a row, all fields together."""
         return sum(prod(field.shape) for field in self.fields.values())

@@ -180,7 +180,17 @@ def expected(p: Distribution) -> Tensor:
 def _finite(mean: Tensor, p: Distribution) -> Tensor:
     """Return the mean, and the mode of those entries alone whose mean overflows or does not exist."""
     known = torch.isfinite(mean)
-    return mean if bool(known.all()) else torch.where(known, mean, p.mode)
+    whole = no_mode(p) if torch.compiler.is_compiling() else bool(known.all())  # what is traced looks at no numbers
+    return mean if whole else torch.where(known, mean, p.mode)
+
+
+def no_mode(p: Distribution) -> bool:
+    """Whether a distribution does not know its mode."""
+    try:
+        _ = p.mode
+    except NotImplementedError:
+        return True
+    return False
 
 
 # --- marginal -------------------------------------------------------------------------------------------------------

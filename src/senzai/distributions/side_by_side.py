@@ -57,6 +57,8 @@ def moved(x: Tensor, there: Tensor, back: Tensor, filling: Tensor | None = None)
         >>> moved(torch.tensor([10.0, 20.0]), torch.tensor([1, 2, 0]), torch.tensor([2, 0]), torch.zeros(1))
         tensor([20.,  0., 10.])
     """
+    if torch.compiler.is_compiling():
+        return _Moved.forward(x, filling, there, back)
     found: Tensor = _Moved.apply(x, filling, there, back)  # type: ignore[no-untyped-call]  # torch's
     return found
 
@@ -231,12 +233,16 @@ def packed(sizes: dict[int, int]) -> list[tuple[list[int], int]]:
         [([2, 0], 3), ([1], 500)]
     """
     groups: list[tuple[list[int], int]] = []
+    filled = 0
     for j, size in sorted(sizes.items(), key=lambda pair: pair[1]):
-        before, _ = groups[-1] if groups else ([], 0)
-        if before and sum(size - sizes[i] for i in before) <= FILLED:
-            groups[-1] = ([*before, j], size)
+        before, width = groups[-1] if groups else ([], size)
+        filled += len(before) * (size - width)
+        if before and filled <= FILLED:
+            before.append(j)
+            groups[-1] = (before, size)
         else:
             groups.append(([j], size))
+            filled = 0
     return groups
 
 

@@ -15,6 +15,7 @@ from ..core.errors import InputError
 from ..core.random import Noise, using
 from ..data import KINDS, Dataset
 from ..data.masks import filled
+from ..models.base import latent_model
 from ..runs import Run, fit, train_on
 
 ROWS_TO_HOLD_OUT = 40
@@ -126,7 +127,7 @@ class VAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is publ
     def _keep(self, run: Run) -> None:
         self.run_ = run
         with using(Noise.seeded(0)), torch.no_grad():
-            self.n_latent_ = sum(z.numel() for z in run.model.sample_prior(1))
+            self.n_latent_ = sum(z.numel() for z in latent_model(run.model).sample_prior(1))
         self.n_iter_ = int(run.metrics["fit"]["steps"])
 
     # --- the way back -----------------------------------------------------------------------------------------------

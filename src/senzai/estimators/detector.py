@@ -12,6 +12,7 @@ from ..core.errors import SettingError
 from ..data import Dataset
 from ..evaluation.scores import make_reference, score
 from ..evaluation.units import units_of
+from ..models.base import latent_model
 from .base import VAEEstimator
 from .kept import Kept
 
@@ -95,7 +96,7 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
                 self._kept[name] = Kept.of(dataset.batch(index), self._rng).joined(self._kept.get(name))
         held = self._kept.get("held")
         judged = self._kept["all"] if held is None or len(held.rows) < LEAST_HELD else held
-        model = self.run_.model
+        model = latent_model(self.run_.model)
         units = units_of(model, dataset.schema)
         self.run_.reference = make_reference(model, self._kept["train"].rows, judged.rows, units=units, k=self.k)
         self.decision_scores_ = self._strangeness(dataset.batch())
@@ -107,7 +108,7 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
 
     def _strangeness(self, rows: Batch) -> Any:
-        found = score(self.run_.model, rows, self.method, reference=self.run_.reference, k=self.k)
+        found = score(latent_model(self.run_.model), rows, self.method, reference=self.run_.reference, k=self.k)
         return found.values.double().numpy()
 
     def score_samples(self, X: Any) -> Any:
@@ -125,5 +126,5 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
     def explain(self, X: Any) -> Any:
         """Return the share of each column in the score, ``(n, d + 1)``; the last is what no column accounts for."""
         batch = self._opened(X).batch()
-        found = score(self.run_.model, batch, self.method, reference=self.run_.reference, k=self.k)
+        found = score(latent_model(self.run_.model), batch, self.method, reference=self.run_.reference, k=self.k)
         return found.shares.double().numpy()

@@ -74,7 +74,7 @@ def simulate(model: LatentModel, n: int, *, seed: int = 0, c: Tensor | None = No
     """
     if n < 1:
         raise SettingError(f"`n >= 1` must hold, but got n={n!r}. Simulate one row at least.")
-    device = next(model.parameters()).device
+    device = model.device
     with judging(model), using(Noise.seeded(derive(seed, "simulated"), device=device)):
         z = model.sample_prior(n, c)
         return Batch(draw(model.generate(z, c), grad=False), c=c), z

@@ -17,7 +17,8 @@ from ..core.errors import SettingError, UserError
 from ..core.random import Noise, derive, using
 from ..core.registry import Registry
 from ..models import verbs
-from ..models.base import Inference, LatentModel
+from ..models.base import Inference, LatentModel, latent_model
+from ..models.generative import Generative, needs_density
 from ..models.modes import judging
 from .bits import dequantise, is_discrete
 from .features import Features, classifier_features, denoising_features, pca_features, random_features, raw_features
@@ -49,7 +50,7 @@ class Extras:
     anomaly: int | None = None
     features: tuple[str | Features, ...] = ("pca",)
     noise: bool = True
-    sampler: LatentModel | None = None
+    sampler: Generative | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Case:
         extras: What may be known besides.
     """
 
-    model: LatentModel
+    model: Generative
     rows: Batch
     step: float | None = None
     k: int = 500
@@ -79,16 +80,25 @@ class Case:
         """The rows as far as the model scores them, in their own values."""
         return self.model.scored(self.rows)
 
+    @property
+    def latent(self) -> LatentModel:
+        """The model as one with latents.
+
+        Raises:
+            CombinationError: It has none.
+        """
+        return latent_model(self.model)
+
     @cached_property
     def first(self) -> Inference:
         """What the model infers about the first row: what kind of distributions there are."""
         with judging(self.model), using(Noise.seeded(0, device=self.rows.device)):
-            return self.model.infer(self.scored.take(slice(0, 1)))
+            return self.latent.infer(self.scored.take(slice(0, 1)))
 
     @cached_property
     def discrete(self) -> bool:
-        """Whether the likelihood gives masses."""
-        return is_discrete(self.first.likelihood)
+        """Whether the likelihood gives masses; a density of the data themselves never does."""
+        return self.model.infers and is_discrete(self.first.likelihood)
 
     def prepared(self, batch: Batch) -> Batch:
         """Return rows as the model scores them: dequantised where a density meets levels."""
@@ -198,7 +208,13 @@ class Pace:
 
     @classmethod
     def of(cls, case: Case) -> Pace:
-        """Time rows with many draws each, few and more of them, and rows with one: what grows is what counts."""
+        """Time rows with many draws each, few and more of them, and rows with one: what grows is what counts.
+
+        A model without an inference is timed by its samples, and no draws of latents are counted.
+        """
+        if not case.model.infers:
+            n = min(64, len(case.rows))
+            return cls(0.0, min(_seconds(lambda: case.samples(n)) for _ in range(2)) / n)
         k = min(case.k, 128)
 
         def took(rows: int, draws: int) -> float:
@@ -254,6 +270,13 @@ class Measure:
 
 
 NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
+    "inference": (lambda c: c.model.infers, "It needs an inference of latents; this model draws rows without one."),
+    "density": (lambda c: needs_density(c.model) is None, "It needs a density of the data; this model has none."),
+    "samples": (
+        lambda c: c.rows.lengths is None,
+        "It compares rows of one size with samples; these are sequences of different lengths, and what stands behind "
+        "their ends is no data.",
+    ),
     "labels": (lambda c: len(np.unique(c.labelled[1])) > 1, "It needs labels of two classes; the rows have none."),
     "factors": (lambda c: c.extras.factors is not None, "It needs known factors (factors=...); none were given."),
     "train": (lambda c: c.extras.train is not None, "It needs training rows, which are not here."),

@@ -15,6 +15,7 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import derive
 from ..models.base import Classifies, LatentModel
+from ..models.generative import Generative, needs_density
 from ..models.verbs import classify
 from . import measures as _measures  # noqa: F401  fills the catalogue
 from .bits import bits_per_dim, dimensions, log_volume
@@ -31,7 +32,7 @@ LOW_ESS = 10.0
 
 
 def evaluate(
-    model: LatentModel,
+    model: Generative,
     batch: Batch,
     *,
     k: int = 500,
@@ -105,7 +106,7 @@ def evaluate(
 
 
 def _case(
-    model: LatentModel, batch: Batch, k: int, seed: int, step: float | None, memory_gb: float, rows: int | None,
+    model: Generative, batch: Batch, k: int, seed: int, step: float | None, memory_gb: float, rows: int | None,
     extras: Extras,
 ) -> Case:
     picked = random_rows(len(batch), rows, derive(seed, "rows"))
@@ -117,26 +118,37 @@ def _case(
 
 
 def _base(figures: dict[str, Any], case: Case) -> list[str]:
-    """Take the figures of every model, and say what to be careful with."""
+    """Take the figures that every model of its kind has, and say what to be careful with."""
+    if not isinstance(case.model, LatentModel):
+        return _without_latents(figures, case)
     step = None if case.discrete else case.step
     volume = 0.0 if step is None else log_volume(case.scored, step)
     options: dict[str, Any] = {"seed": case.seed, "memory_gb": case.memory_gb}
-    split = elbo(case.model, case.data, **options)
+    split = elbo(case.latent, case.data, **options)
     information, informed = _information(case)
     figures |= {
         **_bound_figures(split, volume),
         **_likelihood_figures(case.estimate, volume, dimensions(case.scored)),
-        **_unit_figures(case.model, case.data, **options),
-        **code_figures(case.model, case.data, rate=split.means["rate"]),
+        **_unit_figures(case.latent, case.data, **options),
+        **code_figures(case.latent, case.data, rate=split.means["rate"]),
         **_information_figures(information),
         **_class_figures(case.model, case.rows),
         **_step_figures(case.scored, split, case.estimate, volume),
     }
-    return [*_notes(figures, informed=informed, discrete=case.discrete, step=step), *code_notes(case.model)]
+    return [*_notes(figures, informed=informed, discrete=case.discrete, step=step), *code_notes(case.latent)]
+
+
+def _without_latents(figures: dict[str, Any], case: Case) -> list[str]:
+    """Take the exact log-likelihood of a model that has one; of one without a density samples alone are judged."""
+    if needs_density(case.model):
+        return ["The model has no density: there is no log-likelihood, and what is judged is its samples."]
+    volume = 0.0 if case.step is None else log_volume(case.scored, case.step)
+    figures |= _likelihood_figures(case.estimate, volume, dimensions(case.scored)) | {"exact": case.step is None}
+    return _density_notes(figures, discrete=False, step=case.step)
 
 
 def likelihood_figures(
-    model: LatentModel, batch: Batch, *, k: int = 500, seed: int = 0, discrete_step: float | None = None,
+    model: Generative, batch: Batch, *, k: int = 500, seed: int = 0, discrete_step: float | None = None,
     memory_gb: float = 0.5,
 ) -> dict[str, Any]:
     """Return the figures of :func:`evaluate` that are about the density of the data alone.
@@ -158,7 +170,7 @@ def likelihood_figures(
     case = Case(model, batch, discrete_step, k, seed, memory_gb)
     volume = 0.0 if case.discrete or discrete_step is None else log_volume(case.scored, discrete_step)
     figures = {
-        **_bound_figures(elbo(model, case.data, seed=seed, memory_gb=memory_gb), volume),
+        **_bound_figures(elbo(case.latent, case.data, seed=seed, memory_gb=memory_gb), volume),
         **_likelihood_figures(case.estimate, volume, dimensions(case.scored)),
     }
     return {name: plain(value) for name, value in figures.items() if name != "rate_per_dimension"}
@@ -187,12 +199,16 @@ def _likelihood_figures(estimate: LikelihoodEstimate, volume: Tensor | float, n_
     return {
         "log_likelihood": float(log_p.mean()),
         "log_likelihood_se": estimate.se,
-        "monte_carlo_se": estimate.mean_monte_carlo_se,
-        "k": estimate.k,
-        "ess": estimate.ess_median,
-        "ess_low": estimate.ess_low,
+        **({"exact": True} if estimate.exact else _draw_figures(estimate)),
         "bits_per_dim": bits_per_dim(nats, 1),
         "bits_per_dim_se": bits_per_dim(nats_se, 1),
+    }
+
+
+def _draw_figures(estimate: LikelihoodEstimate) -> dict[str, Any]:
+    return {
+        "monte_carlo_se": estimate.mean_monte_carlo_se, "k": estimate.k, "ess": estimate.ess_median,
+        "ess_low": estimate.ess_low,
     }
 
 
@@ -203,7 +219,7 @@ def _unit_figures(model: LatentModel, batch: Batch, **options: Any) -> dict[str,
     return {"active_units": units.count, "n_latent": units.n_latent}
 
 
-def _class_figures(model: LatentModel, batch: Batch) -> dict[str, Any]:
+def _class_figures(model: Generative, batch: Batch) -> dict[str, Any]:
     """Share of labelled rows whose most probable class is the right one, for a model with a classifier."""
     if not isinstance(model, Classifies) or not model.n_classes or batch.y is None:
         return {}
@@ -227,12 +243,12 @@ def _step_figures(batch: Batch, split: Split, estimate: LikelihoodEstimate, volu
 
 
 def _information(case: Case) -> tuple[Information | None, str]:
-    if case.model.deterministic:
+    if case.latent.deterministic:
         return None, ""
     most = min(information_rows(g.q) for g in case.first.groups)
     some, _ = case.some(most, "information")
     try:
-        return mutual_information(case.model, some, seed=case.seed, memory_gb=case.memory_gb), ""
+        return mutual_information(case.latent, some, seed=case.seed, memory_gb=case.memory_gb), ""
     except CombinationError as error:
         return None, str(error)
 
@@ -255,12 +271,17 @@ def _notes(figures: dict[str, Any], *, informed: str, discrete: bool, step: floa
             f"One row in twenty has an effective sample size below {figures['ess_low']:.1f} of k = {figures['k']}: "
             "the log-likelihood may be a loose lower bound and its Monte Carlo error too small; raise k."
         )
-    if not isfinite(figures["log_likelihood"]):
-        notes.append("Some rows have no finite log-likelihood: they lie outside the support of the model.")
     if informed:
         notes.append(informed)
     elif (found := figures["mutual_information"]) and found > 0.8 * log(figures["mutual_information_rows"]):
         notes.append("The mutual information is near its ceiling, the log of the number of rows: it may be larger.")
+    return [*notes, *_density_notes(figures, discrete=discrete, step=step)]
+
+
+def _density_notes(figures: dict[str, Any], *, discrete: bool, step: float | None) -> list[str]:
+    notes = []
+    if not isfinite(figures["log_likelihood"]):
+        notes.append("Some rows have no finite log-likelihood: they lie outside the support of the model.")
     if step is not None:
         notes.append(f"The data were dequantised with step {step:g}: bounds and bits are about masses of levels.")
     elif not discrete:

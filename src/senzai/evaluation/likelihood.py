@@ -1,8 +1,8 @@
-"""Importance-weighted log-likelihood with its error bar and effective sample size."""
+"""Log-likelihood: exact where a model has a density, else importance-weighted with its error and effective draws."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import log
 
@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from ..core.batch import Batch
+from ..core.errors import CombinationError
 from ..models.base import Inference, LatentModel
+from ..models.generative import Generative, needs_density
 from ..models.modes import judging
+from ..models.verbs import in_pieces
 from .chunks import chunks
 from .statistics import mean_se
 
@@ -55,7 +58,7 @@ def log_estimate_se(ess: Tensor, n: int) -> Tensor:
 # --- estimate -------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class LikelihoodEstimate:
-    """Importance-weighted log-likelihoods in nats.
+    """Importance-weighted log-likelihoods in nats, or exact ones.
 
     Two errors are kept apart: ``se`` says how much the mean varies with the rows that happen to be in the data,
     ``monte_carlo_se`` how much a row's number varies with the draws. The estimate is a lower bound in expectation, the
@@ -65,13 +68,15 @@ class LikelihoodEstimate:
         per_row: Estimate of log p(x) for each row, ``(B,)``, float64.
         ess: Effective sample size of each row, ``(B,)``.
         monte_carlo_se: Standard error of each row's estimate, ``(B,)``.
-        k: Draws per row.
+        k: Draws per row; 0 where nothing was drawn.
+        exact: Whether these are the densities themselves, neither bounds nor estimates.
     """
 
     per_row: Tensor
     ess: Tensor
     monte_carlo_se: Tensor
     k: int
+    exact: bool = field(default=False, kw_only=True)
 
     @cached_property
     def mean(self) -> float:
@@ -105,10 +110,10 @@ class LikelihoodEstimate:
 
 
 def log_likelihood(
-    model: LatentModel, batch: Batch, *, k: int = 500, seed: int = 0, memory_gb: float = 0.5, first_row: int = 0,
+    model: Generative, batch: Batch, *, k: int = 500, seed: int = 0, memory_gb: float = 0.5, first_row: int = 0,
     precision: torch.dtype | None = None, common: bool = False,
 ) -> LikelihoodEstimate:
-    r"""Importance-weighted estimate of log p(x), row by row.
+    r"""Importance-weighted estimate of log p(x), row by row; the exact one of a model that has it.
 
     .. math:: \log \hat p(x) = \log \frac1k \sum_{j=1}^{k} \frac{p(x, z_j)}{q(z_j | x)}, \quad z_j \sim q(z | x)
 
@@ -133,6 +138,9 @@ def log_likelihood(
     Returns:
         The estimate with its errors.
 
+    Raises:
+        CombinationError: The model has neither an inference nor a density.
+
     Example:
         >>> from senzai.distributions import NormalFamily, NormalFixedFamily
         >>> from senzai.models import Flat
@@ -147,6 +155,10 @@ def log_likelihood(
         >>> estimate.per_row.shape, estimate.k, bool((estimate.ess <= 20).all())
         (torch.Size([3]), 20, True)
     """
+    if model.exact:
+        return exact_log_likelihood(model, batch, precision=precision)
+    if not isinstance(model, LatentModel):
+        raise CombinationError(needs_density(model))
     k = 1 if model.deterministic else k
     log_sum = torch.full((len(batch),), -torch.inf, dtype=torch.float64, device=batch.device)
     log_sum_squares = log_sum.clone()
@@ -160,3 +172,18 @@ def log_likelihood(
             counted[rows] += log_v.shape[0]
     ess = effective_sample_size(log_sum, log_sum_squares)
     return LikelihoodEstimate(log_sum, ess, log_estimate_se(ess, int(counted[0])), k)
+
+
+def exact_log_likelihood(
+    model: Generative, batch: Batch, *, precision: torch.dtype | None = None
+) -> LikelihoodEstimate:
+    """Return the log density of each row under a model that has one: no draws, hence no error but that of the rows."""
+    found = []
+    with judging(model, precision):
+        for _, piece in in_pieces(batch):
+            log_p = model.log_prob(piece)
+            assert log_p is not None  # the model says that it is exact
+            found.append(log_p.double())
+    per_row = torch.cat(found)
+    nothing = torch.zeros_like(per_row)
+    return LikelihoodEstimate(per_row, nothing / 0, nothing, 0, exact=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..nn.inputs import varies
+from ..nn.statistics import varies
 
 GRID = 512
 LEAST = 0.05

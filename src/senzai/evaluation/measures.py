@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..core.batch import Batch
-from ..core.errors import CombinationError, InputError, SenzaiError
+from ..core.errors import InputError, SenzaiError
 from ..core.random import derive
 from ..nn.inputs import as_float
 from .annealing import Annealing, annealed_log_likelihood
@@ -72,28 +72,28 @@ def rows_of(case: Case, most: int) -> int:
 
 # --- likelihood -----------------------------------------------------------------------------------------------------
 @measure(
-    "convergence", "the bound against the number of draws", usual=True, needs=("rows",),
+    "convergence", "the bound against the number of draws", usual=True, needs=("inference", "rows"),
     cost=lambda c, p: p.draw * rows_of(c, CURVE_ROWS) * min(max(2, c.k), CURVE_K),
 )
 def curve_of_draws(case: Case) -> Found:
     """How the importance-weighted bound still rises."""
     some, _ = case.some(CURVE_ROWS, "convergence")
     found = convergence(
-        case.model, some, k=min(max(2, case.k), CURVE_K), seed=case.seed, memory_gb=case.memory_gb
+        case.latent, some, k=min(max(2, case.k), CURVE_K), seed=case.seed, memory_gb=case.memory_gb
     )
     return {"k": found.ks, "bound": [b.value for b in found.bounds], "bound_se": [b.se for b in found.bounds],
             "tail_slope": found.tail_slope, "rows": len(some)}
 
 
 @measure(
-    "ais", "log-likelihood by annealed importance sampling",
+    "ais", "log-likelihood by annealed importance sampling", needs=("inference",),
     cost=lambda c, p: p.gradient * Annealing().passes * rows_of(c, SLOW_ROWS),
 )
 def annealed(case: Case) -> Found:
     """Annealed against importance-weighted on the same rows."""
     some, _ = case.some(SLOW_ROWS, "ais")
     settings = Annealing(seed=case.seed)
-    found = annealed_log_likelihood(case.model, some, settings)
+    found = annealed_log_likelihood(case.latent, some, settings)
     weighted = log_likelihood(case.model, some, k=case.k, seed=case.seed, memory_gb=case.memory_gb)
     rise = found.per_row - weighted.per_row
     return {
@@ -106,12 +106,13 @@ def annealed(case: Case) -> Found:
 
 @measure(
     "bdmc", "how loose the bounds are, on simulated rows (bidirectional Monte Carlo)",
+    needs=("inference",),
     cost=lambda c, p: p.gradient * 2 * Annealing().passes * SIMULATED,
 )
 def bracketed(case: Case) -> Found:
     """The evidence of simulated rows from both sides."""
     found = bidirectional(
-        case.model, SIMULATED, Annealing(seed=case.seed), k=case.k, c=case.conditions(SIMULATED),
+        case.latent, SIMULATED, Annealing(seed=case.seed), k=case.k, c=case.conditions(SIMULATED),
         memory_gb=case.memory_gb,
     )
     means = {name: float(getattr(found, name).mean()) for name in ("lower", "upper", "importance", "elbo")}
@@ -120,19 +121,19 @@ def bracketed(case: Case) -> Found:
 
 
 @measure(
-    "gaps", "amortisation and approximation gap",
+    "gaps", "amortisation and approximation gap", needs=("inference",),
     cost=lambda c, p: rows_of(c, SLOW_ROWS) * (p.gradient * 200 * 8 + p.draw * 1500),
 )
 def gaps(case: Case) -> Found:
     """What the encoder and its family lose."""
     some, _ = case.some(SLOW_ROWS, "gaps")
-    found = inference_gaps(case.model, some, seed=case.seed)
+    found = inference_gaps(case.latent, some, seed=case.seed)
     return {"amortisation": found.amortisation, "approximation": found.approximation}
 
 
 # --- representation -------------------------------------------------------------------------------------------------
 @measure(
-    "dependence", "total correlation of the aggregate posterior", usual=True, needs=("rows",),
+    "dependence", "total correlation of the aggregate posterior", usual=True, needs=("inference", "rows"),
     cost=lambda c, p: 2 * p.row * rows_of(c, PAIR_ROWS) + 5e-8 * rows_of(c, PAIR_ROWS) ** 2 * 16,
 )
 def dependence(case: Case) -> Found:
@@ -140,11 +141,11 @@ def dependence(case: Case) -> Found:
     some, rows = case.some(PAIR_ROWS, "dependence")
     normal = gaussian_total_correlation(case.codes[rows])
     try:
-        found: Any = total_correlation(case.model, some, seed=case.seed, memory_gb=case.memory_gb)
+        found: Any = total_correlation(case.latent, some, seed=case.seed, memory_gb=case.memory_gb)
     except SenzaiError as error:
         return {"gaussian_total_correlation": normal, "note": str(error)}
     half = at_random(some, len(some) // 2, seed=case.seed)
-    fewer = total_correlation(case.model, half, seed=case.seed, memory_gb=case.memory_gb)
+    fewer = total_correlation(case.latent, half, seed=case.seed, memory_gb=case.memory_gb)
     out: dict[str, Any] = {
         "total_correlation": found, "on_half_the_rows": fewer, "gaussian_total_correlation": normal,
     }
@@ -155,7 +156,7 @@ def dependence(case: Case) -> Found:
 
 @measure(
     "probes", "labels read off the codes: linear and nearest neighbours, clusters", usual=True,
-    needs=("labels", "rows"), cost=lambda c, p: p.row * len(c.rows) + 2e-3 * rows_of(c, CODE_ROWS),
+    needs=("inference", "labels", "rows"), cost=lambda c, p: p.row * len(c.rows) + 2e-3 * rows_of(c, CODE_ROWS),
 )
 def probes(case: Case) -> Found:
     """Accuracy of simple readers, agreement of clusters."""
@@ -167,7 +168,7 @@ def probes(case: Case) -> Found:
 
 
 @measure(
-    "map", "how faithful a map of the codes in two dimensions is", usual=True, needs=("rows",),
+    "map", "how faithful a map of the codes in two dimensions is", usual=True, needs=("inference", "rows"),
     cost=lambda c, p: p.row * len(c.rows) + 1e-6 * rows_of(c, MAP_ROWS) ** 2,
 )
 def faithful(case: Case) -> Found:
@@ -181,7 +182,8 @@ def faithful(case: Case) -> Found:
 
 
 @measure(
-    "disentanglement", "scores of disentanglement against known factors", usual=True, needs=("factors", "rows"),
+    "disentanglement", "scores of disentanglement against known factors", usual=True,
+    needs=("inference", "factors", "rows"),
     cost=lambda c, p: p.row * len(c.rows) + 1.5e-3 * rows_of(c, FACTOR_ROWS),
 )
 def disentangled(case: Case) -> Found:
@@ -204,17 +206,12 @@ def disentangled(case: Case) -> Found:
 # --- generation -----------------------------------------------------------------------------------------------------
 @measure(
     "generation", "samples against held-out rows, beside training rows against held-out rows", usual=True,
-    needs=("tensor", "train", "rows"),
+    needs=("samples", "tensor", "train", "rows"),
     cost=lambda c, p: 2 * p.row * SAMPLES + 6.0 * len(c.extras.features) * (rows_of(c, SAMPLES) / SAMPLES) ** 2 + 0.3,
 )
 def generation(case: Case) -> Found:
     """Distances, fidelity, variety and copies, in every kind of features asked for."""
     train, n = there(case.extras.train), rows_of(case, SAMPLES)
-    if case.rows.lengths is not None:
-        raise CombinationError(
-            "Samples are compared with rows of one size, but these are sequences of different lengths, and what stands "
-            "behind their ends is no data. Compare figures of whole sequences of your own."
-        )
     held, made, known, missing = with_same_holes(
         at_random(case.rows, n, seed=case.seed), case.samples(n), at_random(train, TRAIN_ROWS, seed=case.seed),
         middle=middle_of(train), seed=case.seed,
@@ -259,23 +256,23 @@ def compared(held: Floats, made: Floats, train: Floats, *, name: str, seed: int)
 
 # --- uncertainty ----------------------------------------------------------------------------------------------------
 @measure(
-    "imputation", "hidden entries: error and calibration", needs=("tensor", "rows"),
+    "imputation", "hidden entries: error and calibration", needs=("inference", "tensor", "rows"),
     cost=lambda c, p: p.draw * rows_of(c, HIDDEN_ROWS) * HIDDEN_K * 2,
 )
 def imputed(case: Case) -> Found:
     """A fifth of the entries is hidden and imputed."""
     chosen, _ = case.some(HIDDEN_ROWS, "imputation")
-    return imputation_calibration(case.model, chosen, k=HIDDEN_K, n_draws=40, seed=case.seed)
+    return imputation_calibration(case.latent, chosen, k=HIDDEN_K, n_draws=40, seed=case.seed)
 
 
 @measure(
-    "uncertainty", "how uncertain reconstructions are, and where from", needs=("tensor",),
+    "uncertainty", "how uncertain reconstructions are, and where from", needs=("inference", "tensor"),
     cost=lambda c, p: p.draw * rows_of(c, HIDDEN_ROWS) * 32,
 )
 def uncertain(case: Case) -> Found:
     """Mean standard deviation of an entry, and the share that the code leaves open."""
     some, _ = case.some(HIDDEN_ROWS, "uncertainty")
-    found = reconstruction_uncertainty(case.model, some, seed=case.seed, memory_gb=case.memory_gb)
+    found = reconstruction_uncertainty(case.latent, some, seed=case.seed, memory_gb=case.memory_gb)
     share = found.between / (found.between + found.within).clamp_min(1e-12)
     per_row = found.stddev.flatten(1).mean(1)
     return {"stddev": Figure(float(per_row.mean()), mean_se(per_row), len(some), case.seed),
@@ -284,7 +281,8 @@ def uncertain(case: Case) -> Found:
 
 # --- anomalies ------------------------------------------------------------------------------------------------------
 @measure(
-    "detection", "anomalies by label: how well scores find them", usual=True, needs=("labels", "anomaly"),
+    "detection", "anomalies by label: how well scores find them", usual=True,
+    needs=("density", "labels", "anomaly"),
     cost=lambda c, p: p.draw * (STRANGE_ROWS if c.extras.train is not None else 0) * c.k + 0.5,
 )
 def detected(case: Case) -> Found:
@@ -308,7 +306,7 @@ def _reference(case: Case, k: int) -> Floats:
 
 @measure(
     "paradox", "another data set: found by likelihood, typicality, likelihood ratio?", usual=True,
-    needs=("other", "train", "tensor"), cost=lambda c, p: 3 * p.draw * STRANGE_ROWS * STRANGE_K + 1,
+    needs=("density", "other", "train", "tensor"), cost=lambda c, p: 3 * p.draw * STRANGE_ROWS * STRANGE_K + 1,
 )
 def paradox(case: Case) -> Found:
     """Whether the model finds the other data more likely than its own."""

@@ -1,10 +1,13 @@
-"""Latent-variable models: a joint with an inference; few classes, told apart by structure and never by a paper."""
+"""Generative models, most of them a joint with an inference; few classes, told apart by structure, not by a paper."""
 
 from .base import Classifies as Classifies
 from .base import Group as Group
 from .base import Inference as Inference
 from .base import LatentModel as LatentModel
+from .explicit import Explicit as Explicit
 from .flat import Flat as Flat
+from .generative import Generative as Generative
+from .implicit import Implicit as Implicit
 from .probed import Probed as Probed
 from .quantised import Quantised as Quantised
 from .semi_supervised import SemiSupervised as SemiSupervised

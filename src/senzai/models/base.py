@@ -7,7 +7,6 @@ when first read, so that an objective pays only for what it uses.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
@@ -23,8 +22,10 @@ from ..core.random import current_noise, using
 from ..distributions.ops import closed, draw, expected, factorised, factors
 from ..distributions.sequence import Sequence, rate_of_entries
 from ..distributions.spaces import Space
-from ..nn.inputs import floats, initialise_all
+from ..nn.inputs import floats
 from ..parts.base import Prior
+from .generative import Generative, needs_inference
+from .surfaces import DecoderSurface, EncoderSurface
 
 Latents: TypeAlias = tuple[Tensor, ...]
 """One tensor per group, top-down."""
@@ -216,16 +217,10 @@ class Classifies(ABC):
         """Return log q(y | x), ``(B, n_classes)``; labels in the batch are not looked at."""
 
 
-class LatentModel(nn.Module, ABC):
-    """A joint p(x, z) with an inference q(z | x).
+class LatentModel(Generative):
+    """A joint p(x, z) with an inference q(z | x)."""
 
-    ``aux`` holds what an objective needs for training and the model does not: a discriminator, say. It is checkpointed
-    with the model, and left out of a finished run.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.aux = nn.ModuleDict()
+    infers = True
 
     @abstractmethod
     def infer(
@@ -264,24 +259,6 @@ class LatentModel(nn.Module, ABC):
         p = self.generate(z, c)
         return draw(p, grad=False) if noise else expected(p)
 
-    def given(self, batch: Batch) -> Tensor | None:
-        """Return what :meth:`generate` is conditioned on for the rows of a batch."""
-        return batch.c
-
-    def scored(self, batch: Batch) -> Batch:
-        """Return a batch as far as the model scores it; a model of one part given the rest masks the rest."""
-        return batch
-
-    def after_step(self, total: Callable[[Tensor], Tensor]) -> None:
-        """Take in what the rows of a training step were, where something follows them otherwise than by gradients.
-
-        Called once after every step, when all players have moved. What was gathered in :meth:`infer` must be in
-        buffers, so that going back to an earlier state also forgets it.
-
-        Args:
-            total: Sum of a tensor over all processes.
-        """
-
     @property
     def deterministic(self) -> bool:
         """Whether the posterior is a point, so that draws are all alike and more of them say nothing more."""
@@ -317,27 +294,30 @@ class LatentModel(nn.Module, ABC):
         """Where the latents of each group live; an empty tuple says: real vectors, all of them."""
         return ()
 
-    def own_parameters(self) -> tuple[nn.Parameter, ...]:
-        """Return the trainable parameters of the model itself, each once, without those of ``aux``."""
-        foreign = {id(p) for p in self.aux.parameters()}
-        return tuple(p for p in self.parameters() if p.requires_grad and id(p) not in foreign)
-
-    def check(self) -> None:
-        """Refuse parts that can be put together but not trained together.
+    def check_temperature(self, temperature: float) -> None:
+        """Refuse a temperature that latents of some space cannot have.
 
         Raises:
-            CombinationError: They cannot.
+            CombinationError: The temperature is not 1, and the space of the latents has no centre.
         """
+        for space in self.spaces:
+            space.check_temperature(temperature)
 
-    @property
-    def mixes_rows(self) -> bool:
-        """Whether, in training, what the model says of a row depends on other rows of its batch."""
-        return False
-
-    def initialise(self, batch: Batch) -> None:
-        """Let every data-initialised module look at ``batch``, once, before training."""
-        initialise_all(batch, self)
+    def surfaces(self) -> dict[str, nn.Module]:
+        """Return ``encoder`` (rows to points) and ``decoder`` (latents to expected rows) as plain modules."""
+        return {"encoder": EncoderSurface(self), "decoder": DecoderSurface(self)}
 
     def forward(self, batch: Batch, n_samples: int = 1) -> Inference:
         """Return :meth:`infer`."""
         return self.infer(batch, n_samples)
+
+
+def latent_model(model: Generative) -> LatentModel:
+    """Return a model as one with latents.
+
+    Raises:
+        CombinationError: It has none.
+    """
+    if not isinstance(model, LatentModel):
+        raise CombinationError(needs_inference(model) or f"A {type(model).__name__} is no model with latents.")
+    return model

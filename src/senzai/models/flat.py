@@ -21,7 +21,7 @@ from .base import Group, Inference, LatentModel
 
 @example(data="pair", settings={})
 @example(data="ragged", settings={})
-@example()
+@example(settings={})
 @part("model", "flat")
 @final
 class Flat(LatentModel):

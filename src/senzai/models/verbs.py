@@ -17,7 +17,8 @@ from ..core.random import Noise, derive, using
 from ..core.row_noise import RowKeys, RowNoise
 from ..distributions.ops import draw, expected
 from ..distributions.spaces import Real, Space
-from .base import Classifies, Inference, LatentModel, Latents
+from .base import Classifies, Inference, LatentModel, Latents, latent_model
+from .generative import Generative
 from .modes import judging
 from .structured import Structured
 
@@ -39,15 +40,15 @@ def _noise(seed: int | None, piece: Batch, keys: RowKeys, n_samples: int = 1) ->
 
 
 def _over(
-    model: LatentModel, batch: Batch, seed: int | None, read: Callable[[Inference, Batch], tuple[Data, ...]],
+    model: Generative, batch: Batch, seed: int | None, read: Callable[[Inference, Batch], tuple[Data, ...]],
     n_samples: int = 1, keys: RowKeys | None = None,
 ) -> tuple[Data, ...]:
     found: list[tuple[Data, ...]] = []
-    known = RowKeys() if keys is None else keys
+    known, latent = RowKeys() if keys is None else keys, latent_model(model)
     with judging(model):
         for _, piece in in_pieces(batch):
             with using(_noise(seed, piece, known, n_samples)):
-                found.append(read(model.infer(piece, n_samples), piece))
+                found.append(read(latent.infer(piece, n_samples), piece))
     return tuple(cat(list(parts)) for parts in zip(*found, strict=True))
 
 
@@ -55,7 +56,7 @@ def _latents(found: tuple[Data, ...]) -> Latents:
     return tuple(z for z in found if not isinstance(z, dict))
 
 
-def encode(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Latents:
+def encode(model: Generative, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Latents:
     """Return the latents of each row, ``(N, *event)`` per group: the posterior's point, or a draw if seeded.
 
     A row's draw does not depend on its place or on other rows: see ``senzai.core.row_noise``; ``keys`` are handed on
@@ -64,7 +65,7 @@ def encode(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: R
     return _latents(_over(model, batch, seed, lambda seen, _: seen.latents(), keys=keys))
 
 
-def posterior_scales(model: LatentModel, batch: Batch) -> Latents:
+def posterior_scales(model: Generative, batch: Batch) -> Latents:
     """Return the posterior standard deviation of each row, ``(N, *event)`` per group.
 
     Where it has no formula (a flow, say) it is estimated from draws, always the same ones.
@@ -91,12 +92,13 @@ def spaces_of(model: LatentModel, z: Latents) -> tuple[Space, ...]:
     return model.spaces or (Real(),) * len(z)
 
 
-def reconstruct(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Data:
+def reconstruct(model: Generative, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Data:
     """Return the expected value of p(x | z) at the latents of each row, ``(N, *event)``; a draw if seeded."""
+    latent = latent_model(model)
 
     def read(seen: Inference, piece: Batch) -> tuple[Data, ...]:
         if seed is None and seen.point is not None:
-            return (expected(model.generate(seen.point, model.given(piece))),)
+            return (expected(latent.generate(seen.point, latent.given(piece))),)
         p = seen.likelihood
         made: Data = expected(p) if seed is None else draw(p, grad=False, lead=1)
         return (each(seen.chosen, made),)
@@ -104,7 +106,7 @@ def reconstruct(model: LatentModel, batch: Batch, *, seed: int | None = None, ke
     return _over(model, batch, seed, read, keys=keys)[0]
 
 
-def classify(model: LatentModel, batch: Batch) -> Tensor:
+def classify(model: Generative, batch: Batch) -> Tensor:
     """Return the log probability of each class for each row, ``(N, n_classes)``.
 
     Raises:
@@ -122,7 +124,7 @@ def classify(model: LatentModel, batch: Batch) -> Tensor:
     return torch.cat(found)
 
 
-def complete(model: LatentModel, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Data:
+def complete(model: Generative, batch: Batch, *, seed: int | None = None, keys: RowKeys | None = None) -> Data:
     """Return rows of which a part is kept and the rest predicted from it; a draw of the rest if seeded.
 
     Raises:
@@ -143,7 +145,7 @@ def complete(model: LatentModel, batch: Batch, *, seed: int | None = None, keys:
 
 
 def sample(
-    model: LatentModel, n: int, *, seed: int, c: Tensor | None = None, noise: bool = True, temperature: float = 1.0
+    model: Generative, n: int, *, seed: int, c: Tensor | None = None, noise: bool = True, temperature: float = 1.0
 ) -> Data:
     """Return ``n`` new rows, ``(n, *event)``.
 
@@ -161,7 +163,7 @@ def sample(
         CombinationError: The temperature is not 1, and the space of the latents has no centre.
     """
     check_draws(model, n, temperature)
-    device = next(model.parameters()).device
+    device = model.device
     found: list[Data] = []
     with judging(model):
         for start in range(0, n, ROWS):
@@ -172,24 +174,24 @@ def sample(
     return cat(found)
 
 
-def check_draws(model: LatentModel, n: int, temperature: float) -> None:
+def check_draws(model: Generative, n: int, temperature: float) -> None:
     """Refuse to draw no rows, or at a temperature that latents of the model cannot have; see :func:`sample`."""
     if n < 1 or not temperature > 0:
         raise SettingError(f"`n >= 1` and `temperature > 0` must hold, but got n={n!r}, temperature={temperature!r}.")
-    for space in model.spaces:
-        space.check_temperature(temperature)
+    model.check_temperature(temperature)
 
 
-def decode(model: LatentModel, z: Latents, *, c: Tensor | None = None) -> Data:
+def decode(model: Generative, z: Latents, *, c: Tensor | None = None) -> Data:
     """Return the expected value of p(x | z), ``(N, *event)``; of several modalities, one such tensor for each."""
+    latent = latent_model(model)
     with judging(model):
         return cat([
-            expected(model.generate(tuple(g[i : i + ROWS] for g in z), None if c is None else c[i : i + ROWS]))
+            expected(latent.generate(tuple(g[i : i + ROWS] for g in z), None if c is None else c[i : i + ROWS]))
             for i in range(0, len(z[0]), ROWS)
         ])
 
 
-def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Data:
+def interpolate(model: Generative, a: Batch, b: Batch, *, steps: int = 8) -> Data:
     """Return decoded points between the latents of rows of ``a`` and ``b``, ``(steps, N, *event)``.
 
     See :func:`between` for the way.
@@ -202,7 +204,7 @@ def interpolate(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> Da
     return each(lambda t: t.reshape(steps, len(a), *t.shape[1:]), flat)
 
 
-def between(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> tuple[Latents, Tensor | None]:
+def between(model: Generative, a: Batch, b: Batch, *, steps: int = 8) -> tuple[Latents, Tensor | None]:
     """Return latents between those of rows of ``a`` and ``b``, ``(steps * N, *event)`` per group, and their condition.
 
     The way is the shortest one of the space that the latents live on: a straight line, an arc of a great circle, for
@@ -214,6 +216,7 @@ def between(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> tuple[
     """
     if steps < 2:
         raise SettingError(f"`steps >= 2` must hold, both ends included, but got steps={steps!r}.")
+    latent = latent_model(model)
     za, zb = encode(model, a), encode(model, b)
     if [u.shape for u in za] != [v.shape for v in zb]:
         raise ShapeError(
@@ -221,7 +224,7 @@ def between(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> tuple[
             f"{[tuple(v.shape[1:]) for v in zb]}. Give as many rows, of as many steps, for both ends."
         )
     weights = torch.linspace(0, 1, steps, device=za[0].device)
-    ends = zip(spaces_of(model, za), za, zb, strict=True)
+    ends = zip(spaces_of(latent, za), za, zb, strict=True)
     line = tuple(torch.cat([s.between(u, v, float(w)) for w in weights]) for s, u, v in ends)
     ca, cb = model.given(a), model.given(b)
     c = None if ca is None or cb is None else torch.cat([torch.lerp(ca, cb, float(w)) for w in weights])
@@ -229,7 +232,7 @@ def between(model: LatentModel, a: Batch, b: Batch, *, steps: int = 8) -> tuple[
 
 
 def traverse(
-    model: LatentModel, batch: Batch, *, dim: int, values: Tensor | None = None, group: int = 0
+    model: Generative, batch: Batch, *, dim: int, values: Tensor | None = None, group: int = 0
 ) -> Data:
     """Return decoded rows with one latent dimension set to each of ``values``, ``(len(values), N, *event)``.
 
@@ -244,7 +247,7 @@ def traverse(
 
 
 def moved(
-    model: LatentModel, batch: Batch, *, dim: int, values: Tensor | None = None, group: int = 0
+    model: Generative, batch: Batch, *, dim: int, values: Tensor | None = None, group: int = 0
 ) -> tuple[Latents, Tensor | None]:
     """Return the latents of rows with one dimension set to each of ``values``, and their condition.
 
@@ -255,7 +258,7 @@ def moved(
         SettingError: There is no such dimension, or the space has no such value.
     """
     z = encode(model, batch)
-    space = spaces_of(model, z)[group]
+    space = spaces_of(latent_model(model), z)[group]
     values = torch.tensor(space.steps()) if values is None else values
     width = z[group].shape[-1]
     if not -width <= dim < width:

@@ -24,4 +24,5 @@ from .products import Linear as Linear
 from .recurrent import Recurrent as Recurrent
 from .spatial import MapEncoder as MapEncoder
 from .spatial import SpatialDecoder as SpatialDecoder
+from .statistics import Statistics as Statistics
 from .table import TableEncoder as TableEncoder

@@ -218,7 +218,8 @@ class ConvDecoder(Decoder):
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return raw numbers ``(*lead, n_raw, channels, height, width)``."""
         lead = z.shape[:-1]
-        flat = with_condition(z, c if self.n_condition else None).reshape(lead.numel(), -1)
+        given = with_condition(z, c if self.n_condition else None)
+        flat = given.reshape(-1, given.shape[-1])
         h = self._again(0, self.first(self.start(flat).unflatten(-1, self.start_shape)), flat)
         for i, (size, stage) in enumerate(zip(self.sizes[1:], self.stages, strict=True), start=1):
             h = self._again(i, stage(F.interpolate(h, size=size, mode="nearest")), flat)

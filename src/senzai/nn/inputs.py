@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from ..core.batch import Batch, Data, each
 from ..core.errors import ShapeError
+from .statistics import Statistics
 
 Scaling: TypeAlias = Literal["element", "shared", "range"]
-ROUNDINGS = 4.0
-"""Relative roundings up to which a spread says nothing."""
 
 
 class DataInitialised(nn.Module, ABC):
@@ -57,43 +56,6 @@ def floats(x: Data) -> Data:
     return each(as_float, x)
 
 
-def moments(x: Tensor, mask: Tensor | None, *, per_element: bool) -> tuple[Tensor, Tensor]:
-    """Mean per element, and standard deviation per element or shared (root mean square over elements).
-
-    Constant elements get a standard deviation of one, so that dividing by it is always safe. What is constant depends
-    on the precision of ``x`` alone, and so not on units: see :func:`varies`.
-    """
-    kept, x = as_float(x).dtype, x.double()  # squares of large values overflow in single precision
-    w = torch.ones_like(x) if mask is None else mask.to(x.dtype)
-    safe = x if mask is None else torch.where(mask, x, torch.zeros_like(x))
-    n = w.sum(0).clamp_min(1)
-    mean = (safe * w).sum(0) / n
-    var = ((safe - mean).square() * w).sum(0) / n
-    if not per_element:
-        var = var.mean().expand_as(var)
-    size = mean if per_element else mean.square().mean().sqrt()
-    std = var.sqrt()
-    return mean.to(kept), torch.where(varies(std, size, kept), std, torch.ones_like(std)).to(kept)
-
-
-def varies(std: Tensor, mean: Tensor, dtype: torch.dtype) -> Tensor:
-    """Whether a spread is more than the rounding of numbers of ``dtype`` around a mean.
-
-    Example:
-        >>> varies(torch.tensor([1e-9, 1e-9, 0.0]), torch.tensor([0.0, 1.0, 0.0]), torch.float32)
-        tensor([ True, False, False])
-    """
-    about = torch.finfo(dtype)
-    return (std > ROUNDINGS * about.eps * mean.abs()) & (std > about.tiny)
-
-
-def width(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Return the distance from the least to the largest observed entry; one if they are equal."""
-    seen = as_float(x) if mask is None else as_float(x)[mask]
-    span = seen.max() - seen.min() if seen.numel() else torch.zeros(())
-    return torch.where(span > 0, span, torch.ones_like(span))
-
-
 class Standardise(DataInitialised):
     """Shift to mean zero and scale to about unit size; unobserved entries become zero and their mask is appended.
 
@@ -125,9 +87,13 @@ class Standardise(DataInitialised):
 
     def initialise(self, batch: Batch) -> None:
         """Take mean and scale from the observed entries."""
-        mean, std = moments(batch.tensor, batch.observed, per_element=self.scaling == "element")
+        self.take(Statistics.of(batch.tensor, batch.observed))
+
+    def take(self, statistics: Statistics) -> None:
+        """Take mean and scale from statistics, which may have been merged from those of parts of the data."""
+        mean, std = statistics.moments(per_element=self.scaling == "element")
         self.shift.copy_(mean)
-        self.scale.copy_(width(batch.tensor, batch.observed) if self.scaling == "range" else std)
+        self.scale.copy_(statistics.width() if self.scaling == "range" else std)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return ``(B, *event)``, with the mask appended along axis 1 if ``masked``."""

@@ -62,13 +62,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _worth_it(x: Tensor, weight: Tensor) -> bool:
     return (
-        x.dtype is torch.float32
+        not torch.compiler.is_compiling()  # first, for what is traced is to look at no sizes
+        and x.dtype is torch.float32
         and weight.dtype is torch.float32
         and x.device.type == "cpu"
         and x.numel() * weight.shape[0] >= SMALL
         and prefers_onednn()
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
         and not torch._C._are_functorch_transforms_active()  # vmap and its kin know torch's own layer
     )
 

@@ -136,9 +136,9 @@ class SpatialDecoder(Decoder):
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return raw numbers ``(*lead, n_raw, channels, height, width)``."""
         lead = z.shape[:-1]
-        maps = self._maps(z.reshape(lead.numel(), -1))
+        maps = self._maps(z.reshape(-1, z.shape[-1]))
         if self.n_condition and c is not None:
-            told = c.to(z.dtype).expand(*lead, c.shape[-1]).reshape(lead.numel(), -1, 1, 1)
+            told = c.to(z.dtype).expand(*lead, c.shape[-1]).reshape(-1, c.shape[-1], 1, 1)
             maps = torch.cat([maps, told.expand(*told.shape[:2], *maps.shape[2:])], 1)
         h = self.first(self.start(maps))
         for size, stage in zip(self.sizes[1:], self.stages, strict=True):

@@ -11,9 +11,10 @@ from ..core.batch import Batch
 from ..core.errors import ShapeError
 from ..core.examples import example
 from ..core.spec import part
-from .inputs import DataInitialised, Encoder, moments
+from .inputs import DataInitialised, Encoder
 from .layers import ACTIVATIONS, NORMS, check_dropout, halves, hidden_layers, initialise_weights, with_condition
 from .products import Linear
+from .statistics import Statistics
 
 CODED = ("category", "binary")
 FEW = 256
@@ -59,7 +60,7 @@ class TableInputs(DataInitialised):
         if not len(self.numbers):
             return
         mask = None if batch.observed is None else batch.observed.index_select(1, self.numbers)
-        mean, std = moments(self.plain(batch.tensor, mask), mask, per_element=True)
+        mean, std = Statistics.of(self.plain(batch.tensor, mask), mask).moments()
         self.shift.copy_(mean)
         self.scale.copy_(std)
 

@@ -9,6 +9,9 @@ from .code_critics import AdversarialCodes as AdversarialCodes
 from .code_critics import Factor as Factor
 from .dip import DIP as DIP
 from .elbo import ELBO as ELBO
+from .generators import FlowMatching as FlowMatching
+from .generators import MaximumLikelihood as MaximumLikelihood
+from .generators import NonSaturating as NonSaturating
 from .image_terms import ImageTerms as ImageTerms
 from .importance import ImportanceWeighted as ImportanceWeighted
 from .labels import Layerwise as Layerwise

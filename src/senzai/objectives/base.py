@@ -10,7 +10,9 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 from torch import Tensor, nn
 
 from ..core.batch import Batch
+from ..core.errors import CombinationError
 from ..models.base import LatentModel
+from ..models.generative import Generative
 from .warmup import Warmup
 
 AnObjective = TypeVar("AnObjective", bound="Objective")
@@ -31,7 +33,10 @@ class Terms:
     watch: Mapping[str, Tensor]
 
 
-Loss: TypeAlias = Callable[[LatentModel, Batch, int], Terms]
+Model: TypeAlias = Any
+"""A :class:`Generative` of the class that an objective trains, which each names for itself."""
+
+Loss: TypeAlias = Callable[[Model, Batch, int], Terms]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +68,62 @@ class Player:
 
 
 class Objective(ABC):
-    """Settings of a bound; subclasses are frozen dataclasses."""
+    """Settings of what is minimised; subclasses are frozen dataclasses."""
 
+    trains: ClassVar[type[Any]] = LatentModel
+    """The class of models it can train; more than that is asked in :meth:`check`."""
     is_bound: ClassVar[bool] = True
     """Whether distortion and rate are weighed against each other in nats, so that their scale can be judged."""
 
     @abstractmethod
-    def __call__(self, model: LatentModel, batch: Batch, step: int) -> Terms:
+    def __call__(self, model: Model, batch: Batch, step: int) -> Terms:
         """Return the terms of a batch at an optimisation step (0-based)."""
 
-    def players(self, model: LatentModel) -> tuple[Player, ...]:
+    def players(self, model: Model) -> tuple[Player, ...]:
         """Return who minimises what, in the order of play; by default one player with every parameter."""
         return (Player("model", model.own_parameters(), self, mixes_rows=self.mixes_rows(model)),)
 
-    def equip(self, model: LatentModel) -> None:  # noqa: B027 - most objectives need nothing
+    def equip(self, model: Model) -> None:  # noqa: B027 - most objectives need nothing
         """Add the modules that only training needs (a discriminator, say) to ``model.aux``, before the players play.
 
         Called once for a model, in training and before a checkpoint is read; its random weights come from the ambient
         seed.
         """
 
-    def check(self, model: LatentModel) -> None:  # noqa: B027 - most objectives train any model
+    def check(self, model: Model) -> None:  # noqa: B027 - most objectives train any model
         """Refuse a model that this objective cannot train, with the reason.
 
         Raises:
             CombinationError: The two cannot work together.
         """
 
-    def mixes_rows(self, model: LatentModel) -> bool:
+    def admit(self, model: Generative) -> None:
+        """Refuse a model of another class than this objective trains, and whatever :meth:`check` refuses.
+
+        Raises:
+            CombinationError: The two cannot work together.
+        """
+        if not isinstance(model, self.trains):
+            raise CombinationError(
+                f"{type(self).__name__} trains a model of the class {self.trains.__name__}, but got one of the class "
+                f"{type(model).__name__}. "
+                "Leave objective=... out, or choose another recipe."
+            )
+        self.check(model)
+
+    def mixes_rows(self, model: Model) -> bool:
         """Whether the loss of a row depends on other rows of its batch."""
-        return model.mixes_rows
+        mixes: bool = model.mixes_rows
+        return mixes
+
+    def headline(self, means: Mapping[str, float]) -> tuple[str, float]:
+        """Return name and value of the one number that says how training goes, from means of what is watched.
+
+        The evidence lower bound where distortion and rate are watched, else the loss.
+        """
+        if "distortion" in means and "rate" in means:
+            return "elbo", -(means["distortion"] + means["rate"])
+        return "loss", means["loss"]
 
     def over(self: AnObjective, total_steps: int) -> AnObjective:
         """Return the objective for a training of known length: shares of it become numbers of steps.

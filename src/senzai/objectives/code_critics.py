@@ -17,6 +17,7 @@ from ..core.random import current_noise
 from ..core.spec import part
 from ..models.base import Inference, LatentModel
 from ..models.flat import Flat
+from ..models.generative import Generative
 from ..nn.critics import CodeCritic, check_critic
 from .base import Player, Terms
 from .checks import need_vectors
@@ -62,7 +63,7 @@ class CodeAdversary(Regularised):
         return (own, Player(CRITIC, theirs, critic_loss, mixes_rows=mixes_rows, lr=self.critic_lr or None))
 
 
-def critic_of(model: LatentModel) -> torch.nn.Module:
+def critic_of(model: Generative) -> torch.nn.Module:
     """Return the critic that :meth:`Objective.equip` gave the model.
 
     Raises:

@@ -16,6 +16,7 @@ from ..core.spec import part
 from ..distributions.ops import expected
 from ..models.base import Inference, LatentModel
 from ..models.flat import Flat
+from ..models.generative import Generative
 from ..nn.critics import RowCritic, check_critic, units_of
 from .base import Objective, Player, Terms
 from .checks import need_flat
@@ -49,7 +50,7 @@ def add_critic(model: LatentModel, *, width: int, depth: int) -> None:
     model.aux[CRITIC] = RowCritic(tuple(flat.likelihood.event), shift, scale, width=width, depth=depth)
 
 
-def row_critic(model: LatentModel) -> RowCritic:
+def row_critic(model: Generative) -> RowCritic:
     """Return the critic of rows of a model."""
     critic = critic_of(model)
     assert isinstance(critic, RowCritic)  # made by add_critic

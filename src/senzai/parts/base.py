@@ -56,6 +56,8 @@ class Prior(nn.Module, ABC):
     n_latent: int
     lives_on: ClassVar[str] = "real"
     """Name of its space."""
+    exact: ClassVar[bool] = False
+    """Whether its density is that of its draws, and neither a bound, an estimate nor the end of a numerical path."""
 
     @property
     def space(self) -> Space:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..core.registry import Registry
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..objectives.base import Objective
 from .frame import Frame
 from .settings import NETWORK_SETTINGS, OWN_SETTINGS, objective_settings, slots
 
-Made: TypeAlias = tuple[LatentModel, Objective]
+Made: TypeAlias = tuple[Generative, Objective]
 
 
 @dataclass(frozen=True)
@@ -71,5 +71,5 @@ def build(name: str, frame: Frame) -> Made:
     model, objective = RECIPES[name].make(frame)
     frame.settings.check(names(), name)
     model.check()
-    objective.check(model)
+    objective.admit(model)
     return model, objective

@@ -18,7 +18,8 @@ from ..data import Dataset, Schema
 from ..data.split import permutation
 from ..evaluation import Split, elbo
 from ..models import verbs
-from ..models.base import LatentModel, Latents
+from ..models.base import LatentModel, Latents, latent_model
+from ..models.generative import Generative
 from ..training.samplers import Samplers
 
 Floats = NDArray[np.float64]
@@ -146,7 +147,7 @@ class Findings:
         missing: Why something could not be measured, by its name.
     """
 
-    model: Any
+    model: Generative
     dataset: Dataset
     schema: Schema
     held: Held
@@ -260,7 +261,7 @@ def pair_up(batch: Batch, n: int) -> list[tuple[int, int]]:
 
 # --- all --------------------------------------------------------------------------------------------------------------
 def measure(
-    model: Any, dataset: Dataset, schema: Schema, held: Held, scope: Scope, *, rates: Floats | None, seed: int,
+    model: Generative, dataset: Dataset, schema: Schema, held: Held, scope: Scope, *, rates: Floats | None, seed: int,
     samplers: Samplers | None = None,
 ) -> Findings:
     """Measure everything a page shows but its headline; ``rates`` of the latents are taken where they are known."""
@@ -277,7 +278,7 @@ def measure(
     found = Findings(
         model, dataset, schema, held, mapped, samples, noisy, source.chosen, missing=missing
     )
-    if not isinstance(model, LatentModel):
+    if not model.infers:
         missing["codes"] = NO_INFERENCE
         return found
     return infer(found, scope, rates=rates, seed=seed)
@@ -285,7 +286,7 @@ def measure(
 
 def infer(found: Findings, scope: Scope, *, rates: Floats | None, seed: int) -> Findings:
     """Add what takes an inference: reconstructions, codes, and ways through the latent space."""
-    model, held, missing = found.model, found.held, found.missing
+    model, held, missing = latent_model(found.model), found.held, found.missing
     few = held.batch.take(slice(0, scope.compared))
     shown = attempt("reconstructions", lambda: find_shown(model, held, seed=seed), missing)
     compared = attempt("reconstructions", lambda: verbs.reconstruct(model, few), missing) if len(few) else None
@@ -311,9 +312,10 @@ def attempt(name: str, find: Callable[[], T], missing: dict[str, str]) -> T | No
 
 def codes_of(found: Findings, rates: Floats | None, *, seed: int) -> Codes:
     """Place the rows of the map; rates and variances stay those of the rows that were evaluated."""
-    codes = find_codes(found.model, found.held.batch, seed=seed)
+    model = latent_model(found.model)
+    codes = find_codes(model, found.held.batch, seed=seed)
     if found.mapped is not found.held:
-        wider = find_codes(found.model, found.mapped.batch, seed=seed)
+        wider = find_codes(model, found.mapped.batch, seed=seed)
         alone = len(found.held.batch) < 2
         codes = wider if alone else replace(wider, variances=codes.variances, varied=codes.varied)
     if rates is not None and len(rates) == len(codes.names):
@@ -322,7 +324,7 @@ def codes_of(found: Findings, rates: Floats | None, *, seed: int) -> Codes:
 
 
 def find_samples(
-    model: LatentModel, dataset: Dataset, schema: Schema, n: int, *, noisy: bool, seed: int
+    model: Generative, dataset: Dataset, schema: Schema, n: int, *, noisy: bool, seed: int
 ) -> Data:
     """Draw new rows, under conditions as the data have them."""
     drawn = derive(seed, "samples")

@@ -13,7 +13,7 @@ from ..core.errors import SenzaiError
 from ..core.random import Noise, derive, using
 from ..data import Schema
 from ..evaluation import evaluate
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from .blocks import Share, Stat
 from .findings import Floats, Held
 from .numbers import count, number, plural, with_error
@@ -63,7 +63,7 @@ class Judged:
         return f"{rows}; log p(x) with {plural(k, 'draw')} a row, the bound with one" if k else rows
 
 
-def judged(model: LatentModel, metrics: Numbers, held: Held | None, schema: Schema, *, seed: int) -> Judged:
+def judged(model: Generative, metrics: Numbers, held: Held | None, schema: Schema, *, seed: int) -> Judged:
     """Return what was measured before, else measure a little now, else nothing."""
     if metrics.get("evaluate"):
         found = metrics["evaluate"]

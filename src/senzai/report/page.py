@@ -14,7 +14,6 @@ from markupsafe import Markup
 
 from ..core.files import write_text
 from ..data import Dataset
-from ..models.base import LatentModel
 from ..recipes import RECIPES
 from ..training.trained import Trained
 from . import diagnosed, headline, sections
@@ -81,7 +80,7 @@ def all_sections(run: Trained, found: Findings | None, judged: Judged, dataset: 
     folder = "path/to/this/run" if run.folder is None else str(run.folder)
     parts += [] if judged.here else judged_sections(judged.numbers)
     parts.append(diagnosed.section(run.metrics, run.history))
-    infers = isinstance(run.model, LatentModel)
+    infers = run.model.infers
     last = sections.use(folder, infers=infers, scores=infers or judged.get("log_likelihood") is not None)
     return [*parts, sections.decisions(run.schema), sections.settings(run.spec, fit), last]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..models.base import LatentModel
 from .blocks import Block, Empty, Section
 from .findings import PLACES, ROW_DRAWS, Findings
 from .numbers import number, plural
@@ -13,8 +12,7 @@ NO_PAIR = "This takes at least two rows."
 
 def sample_words(found: Findings, what: str) -> str:
     """Say what new rows are: ``48 new pictures, not selected, from latents drawn from the prior.``."""
-    latent = isinstance(found.model, LatentModel)
-    of = f"from latents drawn from the {found.source}" if latent else "drawn from the model"
+    of = f"from latents drawn from the {found.source}" if found.model.infers else "drawn from the model"
     return f"{what}, not selected, {of}."
 
 

@@ -32,8 +32,6 @@ def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str
     names = ("n", "elbo", "log_likelihood", "log_likelihood_se", "k", "bits_per_dim")
     numbers = [k for k in names if evaluated.get(k) is not None]  # one row has no standard error
     held_out = "\n".join(f"- {k}: {evaluated[k]:.6g}" for k in numbers) or "- not evaluated yet: `senzai evaluate`"
-    shapes = ", ".join(f"{name} {field.shape}" if len(schema.fields) > 1 else str(field.shape)
-                       for name, field in schema.fields.items())
     return f"""# {title}
 
 A generative model trained with [senzai](https://pypi.org/project/senzai) {spec.senzai}.
@@ -41,7 +39,7 @@ A generative model trained with [senzai](https://pypi.org/project/senzai) {spec.
 **Recipe** `{recipe.name}`: {recipe.title}. {recipe.paper}
 
 ## Data
-{schema.n_rows} rows of the kind `{schema.kind}`; shape of a row: {shapes}.
+{schema.n_rows} rows of kind `{schema.kind}`, each of shape {schema.shape_words}.
 Fingerprint `{schema.fingerprint}`.
 
 {reasons}

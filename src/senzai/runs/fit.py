@@ -18,7 +18,7 @@ from ..core.steering import steered
 from ..data import Dataset, Schema, open_data
 from ..data.addresses import without_password
 from ..data.sources import is_at_hand
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..objectives.base import Objective
 from ..recipes import Frame, Settings, build
 from ..training import bundle
@@ -171,7 +171,7 @@ def source_of(spec: bundle.Spec, data: object = None) -> object:
 
 def make(
     recipe: str, dataset: Dataset, settings: Mapping[str, Any], seed: int
-) -> tuple[LatentModel, Objective]:
+) -> tuple[Generative, Objective]:
     """Return a recipe's model, initialised from training rows, and its objective."""
     rows = dataset.split_indices()["train"]
     some, most = rows, dataset.rows.at_once(ROWS_TO_INITIALISE)
@@ -181,7 +181,7 @@ def make(
     with steered(derive(seed, "weights")):
         first = dataset.batch(some)
         frame = Frame(
-            dataset.schema.event_shape, dataset.propose(), masked=first.mask is not None,
+            dataset.schema.flat_shape, dataset.propose(), masked=first.mask is not None,
             ragged=first.lengths is not None,
             n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
             n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),

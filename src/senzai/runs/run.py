@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
-from math import prod
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from ..core.errors import InputError, SettingError, UnknownNameError
 from ..core.files import user_path
 from ..data import KINDS, Dataset, Kind, Schema, open_data
 from ..data.sources import is_at_hand
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..training import bundle
 from ..training.listeners import read_history
 from ..training.places import SAMPLERS
@@ -52,7 +51,7 @@ class Run(Methods):
         folder: Where it is saved, if it is.
     """
 
-    def __init__(self, spec: bundle.Spec, model: LatentModel, *, folder: Path | None = None) -> None:
+    def __init__(self, spec: bundle.Spec, model: Generative, *, folder: Path | None = None) -> None:
         self.spec, self.model, self.folder = spec, model.eval(), folder
         self.metrics: dict[str, Any] = {}
         self.reference: Reference | None = None
@@ -60,7 +59,7 @@ class Run(Methods):
         self.lock = RLock()
 
     def __repr__(self) -> str:
-        return f"Run(recipe={self.spec.recipe!r}, kind={self.schema.kind!r}, event_shape={self.schema.event_shape})"
+        return f"Run(recipe={self.spec.recipe!r}, kind={self.schema.kind!r}, shape={self.schema.shape_words!r})"
 
     @cached_property
     def samplers(self) -> Samplers:
@@ -122,7 +121,7 @@ class Run(Methods):
 
     def pieces(self, dataset: Dataset) -> Iterator[tuple[int, Batch]]:
         """Yield the first row of a piece, and the piece; each fits memory."""
-        rows = max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // prod(self.schema.event_shape)))
+        rows = max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // self.schema.size))
         for start in range(0, len(dataset), rows):
             yield start, dataset.batch(np.arange(start, min(start + rows, len(dataset))))
 
@@ -176,7 +175,8 @@ class Run(Methods):
 
     def discrete_step(self) -> float | None:
         """Distance of neighbouring values where the data are discrete, for densities that treat them as continuous."""
-        return 1.0 if self.schema.values in ("binary", "levels", "count") else None
+        supports = [field.support for field in self.schema.fields.values()]
+        return 1.0 if len(supports) == 1 and supports[0] in ("binary", "levels", "count") else None
 
     # --- saving -----------------------------------------------------------------------------------------------------
     def save(self, path: str | Path) -> Path:

@@ -14,7 +14,7 @@ from ..core.random import derive, forked
 from ..data import Dataset
 from ..evaluation import RatePoint
 from ..evaluation import rate_distortion as points_of
-from ..models.base import LatentModel
+from ..models.base import LatentModel, latent_model
 from ..objectives.base import Objective
 from ..objectives.warmup import Constant
 from ..training.comms import Comms
@@ -96,7 +96,7 @@ def trained_on(run: Run, dataset: Dataset, beta: float, *, steps: int, seed: int
     settings = run.spec.training.model_copy(
         update={"epochs": None, "steps": steps, "patience": None, "seed": seed % 2**31, "ema": None}
     )
-    model = deepcopy(run.model).train()
+    model = latent_model(deepcopy(run.model)).train()
     train, _ = feeds(dataset, settings, torch.device("cpu"), Comms())
     with forked(derive(seed, "beta", str(beta))):
         drive(Training(model, weighted(run.spec.make_objective(), beta), train, settings), [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import log, pi, prod
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch.distributions import Distribution, biject_to, constraints
 from torch.distributions.constraints import MixtureSameFamilyConstraint
 from torch.distributions.transforms import Transform
 
-from ..core.batch import Batch
+from ..core.batch import Batch, only
 from ..core.errors import CombinationError
 from ..core.random import Noise, forked, using
 from ..core.row_noise import RowNoise
@@ -20,12 +21,13 @@ from ..distributions.modalities import Modalities, Present
 from ..distributions.ops import Observed, draw
 from ..distributions.sequence import Sequence
 from ..evaluation import log_likelihood
-from ..models.base import Inference
+from ..models.base import Inference, LatentModel
+from ..models.generative import Generative
 from ..models.modes import judging
 from ..models.structured import Given
 from .exam import NotAsked, exam
 from .linear import LinearGaussian
-from .looking import inferred, mean_and_se, terms_of, too_far
+from .looking import inferred, latent, mean_and_se, terms_of, too_far
 from .subject import Subject
 
 DRAWS = 4000
@@ -42,6 +44,9 @@ DENSE = ("prior", "posterior", "likelihood", "family", "model", "recipe")
 def density(subject: Subject) -> Iterator[str]:
     """Does every density integrate to one, and do draws follow it?"""
     model, _ = subject.fresh()
+    if not isinstance(model, LatentModel):
+        yield from _of_rows(model, subject)
+        return
     seen = inferred(model, subject.batch(2), 1)
     found: dict[str, Distribution] = {}
     for g in seen.groups:
@@ -58,6 +63,46 @@ def density(subject: Subject) -> Iterator[str]:
                 continue
     if not asked:
         raise NotAsked("no density here is small enough to be integrated")
+
+
+class Rows(Distribution):
+    """The rows of a model with an exact density, as a distribution: all given one condition, if there is one."""
+
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
+
+    def __init__(self, model: Generative, event: tuple[int, ...], c: Tensor | None) -> None:
+        self.model, self.c = model, c
+        super().__init__(torch.Size(), torch.Size(event), validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """All real numbers."""
+        everywhere: constraints.Constraint = constraints.independent(constraints.real, len(self.event_shape))
+        return everywhere
+
+    def _given(self, n: int) -> Tensor | None:
+        return None if self.c is None else self.c.expand(n, -1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Exact log density."""
+        with judging(self.model):
+            log_p = self.model.log_prob(Batch(value, c=self._given(len(value))))
+        assert log_p is not None  # only models that are exact are asked
+        return log_p
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw with the ambient noise."""
+        with judging(self.model):
+            return only(self.model.simulate(sample_shape[0], self._given(sample_shape[0])))
+
+
+def _of_rows(model: Generative, subject: Subject) -> Iterator[str]:
+    if not model.exact:
+        raise NotAsked(f"the model ({type(model).__name__}) has no density with these parts")
+    c = subject.batch(1).c
+    with forked(11):
+        for fault in faults_of(Rows(model, subject.event, c)):
+            yield f"p(x): {fault}"
 
 
 def faults_of(p: Distribution) -> Iterator[str]:
@@ -247,8 +292,12 @@ def rates(subject: Subject) -> Iterator[str]:
 @exam("bounds", without=["schedule"], after=["shapes", "density", "points"])
 def bounds(subject: Subject) -> Iterator[str]:
     """Is the estimate with one draw the one-sample bound, and does it rise with the number of draws?"""
-    model, _ = subject.fresh()
+    found, _ = subject.fresh()
     batch = subject.batch(8)
+    if found.exact and not found.infers:
+        yield from _exact(found, batch)
+        return
+    model = latent(found)
     with forked(0), judging(model), using(RowNoise.of(0, 1, range(8), range(1))):
         seen = model.infer(batch, 1)
         one = seen.bound()
@@ -264,13 +313,22 @@ def bounds(subject: Subject) -> Iterator[str]:
         yield f"the bound must rise with the draws, but falls from {low.mean():.4f} to {high.mean:.4f} with a hundred"
 
 
+def _exact(model: Generative, batch: Batch) -> Iterator[str]:
+    with judging(model):
+        log_p = model.log_prob(batch)
+    estimate = log_likelihood(model, batch, k=7)
+    same = log_p is not None and torch.allclose(estimate.per_row, log_p.double(), rtol=1e-5, atol=1e-5)
+    if not (same and estimate.exact and estimate.k == 0):
+        yield "log_likelihood must be the exact density of a model that has it, without draws, but is another number"
+
+
 @exam("evidence", roles=DENSE, after=["shapes", "density"])
 def evidence(subject: Subject) -> Iterator[str]:
     """Do posterior and prior of all latents together add up to one, and do both say the same p(x)?
 
     Draws of both are weighed by the density of their even mixture, so that no weight is above two.
     """
-    model, _ = subject.fresh()
+    model = latent(subject.fresh()[0])
     batch = subject.batch(2)
     first = inferred(model, batch, DRAWS)
     if first.log_mix is not None or any(g.q is None for g in first.groups):
@@ -321,7 +379,7 @@ def watch(subject: Subject) -> Iterator[str]:
     with forked(0):
         _, objective = subject.build()
         try:
-            objective.check(model)
+            objective.admit(model)
             objective.equip(model.train())
         except Exception as err:
             raise NotAsked(f"it refuses the linear model: {err}") from None

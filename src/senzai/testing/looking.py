@@ -11,11 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..core.batch import Batch
+from ..core.batch import Batch, tensors
 from ..core.random import Noise, forked, using
+from ..models import verbs
 from ..models.base import Inference, LatentModel
+from ..models.generative import Generative
 from ..models.modes import judging
 from ..objectives.base import Objective, Player, Terms
+from .exam import NotAsked
 
 STEPS_LOOKED_AT = 100_000
 STANDARD_ERRORS = 5.0
@@ -31,23 +34,49 @@ def first_step(player: Player, objective: Objective) -> int:
 
 
 def terms_of(
-    model: LatentModel, player: Player, batch: Batch, step: int, *, noise: Noise | None = None, seed: int = 5
+    model: Generative, player: Player, batch: Batch, step: int, *, noise: Noise | None = None, seed: int = 5
 ) -> Terms:
     """Return a player's terms; everything random comes from ``seed``, or from ``noise`` where that is given."""
     with forked(seed), using(noise or Noise.seeded(seed)):
         return player.loss(model, batch, step)
 
 
-def inferred(model: LatentModel, batch: Batch, k: int, *, seed: int = 5) -> Inference:
+def latent(model: Generative) -> LatentModel:
+    """Return a model as one with latents.
+
+    Raises:
+        NotAsked: It has none, and an exam of latents has nothing to ask.
+    """
+    if not isinstance(model, LatentModel):
+        raise NotAsked(f"the model ({type(model).__name__}) draws rows without latents")
+    return model
+
+
+def inferred(generator: Generative, batch: Batch, k: int, *, seed: int = 5) -> Inference:
     """Return what a model in evaluation mode infers from a batch with ``k`` draws, without gradients."""
+    model = latent(generator)
     with forked(seed), judging(model):
         seen = model.infer(batch, k)
         _ = seen.log_w  # log densities are computed when first read: now, in evaluation mode
     return seen
 
 
+def told(model: Generative, batch: Batch) -> dict[str, list[Tensor]]:
+    """Return the numbers that a model gives for a batch in evaluation mode, by what they are."""
+    found = {"sample": tensors(verbs.sample(model, 3, seed=1, c=None if batch.c is None else batch.c[:3]))}
+    if not isinstance(model, LatentModel):
+        with judging(model):
+            log_p = model.log_prob(batch)
+        return found | ({} if log_p is None else {"log_prob": [log_p]})
+    return found | {
+        "the bound": [inferred(model, batch, 3).log_w],
+        "encode": list(verbs.encode(model, batch)),
+        "reconstruct": tensors(verbs.reconstruct(model, batch)),
+    }
+
+
 @contextmanager
-def frozen_others(model: LatentModel, player: Player) -> Iterator[None]:
+def frozen_others(model: Generative, player: Player) -> Iterator[None]:
     """Freeze every parameter that is not the player's, as the loop does."""
     mine = {id(p) for p in player.parameters}
     others = [p for p in model.parameters() if p.requires_grad and id(p) not in mine]

@@ -16,7 +16,7 @@ from ..core.errors import CombinationError, UserError
 from ..core.random import forked
 from ..core.spec import from_spec, to_spec
 from ..models import verbs
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..objectives.base import Objective
 from ..training import bundle
 from ..training.checkpoint import load_checkpoint, load_tensors, save_checkpoint
@@ -25,7 +25,7 @@ from ..training.feed import Feed, Plan
 from ..training.loop import Training
 from ..training.settings import TrainSettings
 from .exam import exam
-from .looking import GlobalDraws, first_step, inferred, same_bits, terms_of
+from .looking import GlobalDraws, first_step, same_bits, terms_of, told
 from .subject import LENGTH, ROWS, Subject
 
 CPU = torch.device("cpu")
@@ -47,7 +47,7 @@ class Held:
         return self.batch.take(torch.as_tensor(np.asarray(index)))
 
 
-def training_of(subject: Subject, model: LatentModel, objective: Objective) -> Training:
+def training_of(subject: Subject, model: Generative, objective: Objective) -> Training:
     """Return a run of the one loop over the subject's rows."""
     steps = max(STEPS, objective.over(LENGTH).settled_after)
     settings = TrainSettings(steps=steps, batch_size=ROWS // 3, log_every=1, precision="fp32", lr=1e-3)
@@ -65,7 +65,7 @@ def run(training: Training, *, to: int, save: Path | None = None) -> None:
                 training.stop_early = event.step >= to
 
 
-def trained(subject: Subject) -> tuple[LatentModel, Objective]:
+def trained(subject: Subject) -> tuple[Generative, Objective]:
     """Return a model and its objective after a few steps."""
     with forked(0):
         model, objective = subject.build()
@@ -107,19 +107,10 @@ def saved(subject: Subject) -> Iterator[str]:
     with forked(98):
         again = from_spec(to_spec(model))
     again.load_state_dict(tensors)
-    for name, before in _told(model, batch).items():
-        if not same_bits(before, _told(again, batch)[name]):
+    for name, before in told(model, batch).items():
+        if not same_bits(before, told(again, batch)[name]):
             yield f"{name} must be the same after saving and loading, but is not: keep what it needs in buffers"
             return
-
-
-def _told(model: LatentModel, batch: Batch) -> dict[str, list[torch.Tensor]]:
-    return {
-        "the bound": [inferred(model, batch, 3).log_w],
-        "encode": list(verbs.encode(model, batch)),
-        "reconstruct": tensors(verbs.reconstruct(model, batch)),
-        "sample": tensors(verbs.sample(model, 3, seed=1, c=None if batch.c is None else batch.c[:3])),
-    }
 
 
 # --- points ---------------------------------------------------------------------------------------------------------
@@ -129,12 +120,12 @@ def points(subject: Subject) -> Iterator[str]:
     model, _ = subject.fresh()
     batch = subject.batch(4)
     c = None if batch.c is None else batch.c[:4]
-    ways: dict[str, Any] = {
+    ways: dict[str, Any] = {"sample(seed=1)": lambda: tensors(verbs.sample(model, 4, seed=1, c=c))}
+    ways |= {} if not model.infers else {
         "encode": lambda: verbs.encode(model, batch),
         "encode(seed=1)": lambda: verbs.encode(model, batch, seed=1),
         "reconstruct": lambda: tensors(verbs.reconstruct(model, batch)),
         "reconstruct(seed=1)": lambda: tensors(verbs.reconstruct(model, batch, seed=1)),
-        "sample(seed=1)": lambda: tensors(verbs.sample(model, 4, seed=1, c=c)),
         "interpolate": lambda: tensors(
             verbs.interpolate(model, batch.take(slice(0, 1)), batch.take(slice(1, 2)), steps=3)
         ),

@@ -13,16 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.batch import tensors
+from ..core.batch import Batch, tensors
 from ..core.errors import UserError
 from ..core.random import forked
 from ..core.spec import arguments_of, from_spec, make, name_of, to_spec
 from ..models import verbs
 from ..models.base import Inference, LatentModel
+from ..models.generative import Generative
+from ..models.modes import judging
 from ..parts.base import AnyLikelihood, AnyPosterior, Prior
 from ..recipes.provided import PROVIDED
 from .exam import NotAsked, exam
-from .looking import differ, first_step, frozen_others, inferred, same_bits, terms_of
+from .looking import differ, first_step, frozen_others, inferred, same_bits, terms_of, told
 from .subject import LENGTH, Subject
 
 B, K = 6, 4
@@ -35,18 +37,29 @@ def shapes(subject: Subject) -> Iterator[str]:
     """Do draws lead, then rows: (K, B, *event) for latents, (K, B) for log densities, all of them finite?"""
     model, _ = subject.fresh()
     batch = subject.batch(B)
-    yield from _of_inference(inferred(model, batch, K), model)
-    yield from _of_parts(subject, model)
-    given = model.given(batch)
-    with forked(3):
-        z = model.sample_prior(5, None if given is None else given[:5])
-        x = verbs.sample(model, 5, seed=3, c=None if batch.c is None else batch.c[:5])
-    if any(len(g) != 5 for g in z):
-        yield f"sample_prior(5) must give 5 latents per group, but gives {[tuple(g.shape) for g in z]}"
+    if isinstance(model, LatentModel):
+        yield from _of_inference(inferred(model, batch, K), model)
+        yield from _of_parts(subject, model)
+        given = model.given(batch)
+        with forked(3):
+            z = model.sample_prior(5, None if given is None else given[:5])
+        if any(len(g) != 5 for g in z):
+            yield f"sample_prior(5) must give 5 latents per group, but gives {[tuple(g.shape) for g in z]}"
+    yield from _of_density(model, batch)
+    x = verbs.sample(model, 5, seed=3, c=None if batch.c is None else batch.c[:5])
     shapes = [tuple(t.shape) for t in tensors(x)]
     wanted = [(5, *t.shape[1:]) for t in tensors(batch.x)]
     if shapes != wanted:
         yield f"five samples must have the shape {wanted[0]}, but have {shapes[0]}"
+
+
+def _of_density(model: Generative, batch: Batch) -> Iterator[str]:
+    with judging(model):
+        log_p = model.log_prob(batch)
+    if (log_p is not None) != model.exact:
+        yield f"log_prob must give the density where `exact` is true, and None elsewhere, but exact={model.exact}"
+    if log_p is not None:
+        yield from _is("log_prob", log_p, [(B,)])
 
 
 def _of_inference(seen: Inference, model: LatentModel) -> Iterator[str]:
@@ -112,7 +125,7 @@ def terms(subject: Subject) -> Iterator[str]:
             yield from _is(f"{name} of {player.name}", value, [(B,)])
         if found.parts and differ(sum(found.parts.values(), torch.zeros(B)), found.loss) is not None:
             yield f"the parts of {player.name} must add up to its loss, but {sorted(found.parts)} do not"
-        missing = {"distortion", "rate"} - set(found.watch)
+        missing = {"distortion", "rate"} - set(found.watch) if model.infers else set()
         if i == 0 and missing:
             yield f"the first player must watch {' and '.join(sorted(missing))}, for people and for the best weights"
 
@@ -154,7 +167,7 @@ def gradients(subject: Subject) -> Iterator[str]:
     yield from _still(subject, {names[k]: v for k, v in moved.items() if k in names}, model)
 
 
-def _still(subject: Subject, moved: dict[str, bool], model: LatentModel) -> Iterator[str]:
+def _still(subject: Subject, moved: dict[str, bool], model: Generative) -> Iterator[str]:
     trained = {name: moved.get(name, False) for name, p in model.named_parameters() if p.requires_grad}
     idle = subject.idle()
     for name, moves in trained.items():
@@ -206,7 +219,11 @@ def _ties(model: nn.Module) -> set[frozenset[str]]:
 
 def _same_numbers(subject: Subject, a: Any, b: Any) -> Iterator[str]:
     batch = subject.batch(B)
-    if not same_bits([inferred(a[0], batch, 2).log_w], [inferred(b[0], batch, 2).log_w]):
+    if isinstance(a[0], LatentModel):
+        numbers = [[inferred(m, batch, 2).log_w] for m in (a[0], b[0])]
+    else:
+        numbers = [[v for values in told(m, batch).values() for v in values] for m in (a[0], b[0])]
+    if not same_bits(*numbers):
         yield "a model made again with the same weights must say the same bit for bit, but does not"
     for one, two in zip(a[1].players(a[0]), b[1].players(b[0]), strict=True):
         step = first_step(one, a[1])

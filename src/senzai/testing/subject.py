@@ -15,7 +15,7 @@ from ..core.examples import Example, examples_of
 from ..core.random import forked
 from ..core.spec import REGISTRIES, name_of, registry, to_spec
 from ..distributions.family import Family
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..objectives.base import Objective
 from ..recipes import RECIPES, Frame, Settings
 from ..recipes.settings import SLOT_OF
@@ -86,7 +86,7 @@ class Subject:
         changed = {**(now.settings or {}), **(settings or {})}
         return replace(self, example=replace(now, settings=changed, frame={**now.frame, **frame}))
 
-    def build(self) -> tuple[LatentModel, Objective]:
+    def build(self) -> tuple[Generative, Objective]:
         """Return model and objective as the recipe makes them, with random weights.
 
         Raises:
@@ -106,10 +106,10 @@ class Subject:
         if unused:
             raise SettingError(f"Every setting of an example is used, but {', '.join(unused)} was not ({self}).")
         model.check()
-        objective.check(model)
+        objective.admit(model)
         return model, objective
 
-    def fresh(self, seed: int = 0) -> tuple[LatentModel, Objective]:
+    def fresh(self, seed: int = 0) -> tuple[Generative, Objective]:
         """Return model and objective ready to train: initialised from rows, equipped, every weight a little moved."""
         with forked(seed):
             model, objective = self.build()

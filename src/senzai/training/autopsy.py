@@ -13,6 +13,7 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..distributions.ops import elementwise
 from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..nn.inputs import as_float
 from ..objectives.base import Player, Terms
 
@@ -47,7 +48,7 @@ def bad_parameters(model: nn.Module) -> list[str]:
 
 
 def explain(
-    model: LatentModel, player: Player, batch: Batch, step: int, repeat: Repeat, columns: Sequence[str | int] = ()
+    model: Generative, player: Player, batch: Batch, step: int, repeat: Repeat, columns: Sequence[str | int] = ()
 ) -> str:
     """Say what is not finite when ``player`` sees ``batch``, most telling fact first; nothing if all is finite.
 
@@ -83,8 +84,8 @@ def _rows(terms: Terms) -> list[str]:
     return [f"in {len(rows)} of {len(terms.loss)} rows of the batch (first: {rows[0]})"] if rows else []
 
 
-def _entries(model: LatentModel, batch: Batch, repeat: Repeat, columns: Sequence[str | int]) -> list[str]:
-    if not isinstance(batch.x, Tensor):
+def _entries(model: Generative, batch: Batch, repeat: Repeat, columns: Sequence[str | int]) -> list[str]:
+    if not isinstance(batch.x, Tensor) or not isinstance(model, LatentModel):
         return []
     try:
         with repeat():
@@ -114,7 +115,7 @@ def strangeness(x: Tensor) -> Tensor:
     return (distance / torch.where(scale > 0, scale, 1.0)).nan_to_num(torch.inf)
 
 
-def _gradients(model: LatentModel, terms: Terms) -> list[str]:
+def _gradients(model: Generative, terms: Terms) -> list[str]:
     model.zero_grad(set_to_none=True)
     terms.loss.mean().backward()
     names = [n for n, p in model.named_parameters() if p.grad is not None and _bad(p.grad)]

@@ -15,7 +15,7 @@ from ..core.files import write_json
 from ..core.plugins import version_of
 from ..core.spec import from_spec, to_spec
 from ..core.steering import steered
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..objectives.base import Objective
 from .checkpoint import load_state, load_tensors, save_tensors
 from .lock import waited_for
@@ -65,9 +65,9 @@ class Spec(BaseModel):
     libraries: dict[str, str]
     plugins: dict[str, str] = {}
 
-    def make_model(self) -> LatentModel:
+    def make_model(self) -> Generative:
         """Return the model, with fresh weights."""
-        model: LatentModel = _expect(from_spec(self.model), LatentModel)
+        model: Generative = _expect(from_spec(self.model), Generative)
         return model
 
     def make_objective(self) -> Objective:
@@ -84,7 +84,7 @@ def _expect(made: Any, kind: type[Any]) -> Any:
 
 def new_spec(
     *, recipe: str, settings: dict[str, Any], training: TrainSettings, data_schema: dict[str, Any], source: str,
-    model: LatentModel, objective: Objective,
+    model: Generative, objective: Objective,
 ) -> Spec:
     """Return the spec of a new run."""
     trees = to_spec(model), to_spec(objective)
@@ -168,7 +168,7 @@ def read_spec(path: Path) -> Spec:
         raise BundleError(f"{str(file)!r} must be the spec of a senzai run, but it is not ({faults}).") from None
 
 
-def save_weights(path: Path, model: LatentModel, *, step: int | None = None) -> None:
+def save_weights(path: Path, model: Generative, *, step: int | None = None) -> None:
     """Write the weights of a finished run, without what only its training needed, and after how many steps it ended."""
     own = {k: v for k, v in model.state_dict().items() if not k.startswith("aux.")}
     save_tensors(path / WEIGHTS, own, {"format": "senzai-weights-1"} | ({} if step is None else {"step": str(step)}))
@@ -181,7 +181,7 @@ def has_weights_of(path: Path, step: int) -> bool:
     return load_tensors(path / WEIGHTS)[1].get("step", str(step)) == str(step)
 
 
-def load_model(path: Path, spec: Spec) -> LatentModel:
+def load_model(path: Path, spec: Spec) -> Generative:
     """Return the trained model of a run folder, in evaluation mode.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -90,7 +91,7 @@ def load_checkpoint(training: Training, path: Path) -> None:
         if known["good"] is not None:
             good = Snapshot.from_flat(known["good"], under("good", tensors), optimisers=count, device=device)
         training.resume(
-            now, Progress(**known["progress"]), good=good, best=to(under("best", tensors), device) or None,
+            now, progress_of(known["progress"]), good=good, best=to(under("best", tensors), device) or None,
             meter=(known["meter"], to(under("meter", tensors), device)),
         )
     except (RuntimeError, ValueError, KeyError, TypeError) as err:
@@ -99,10 +100,18 @@ def load_checkpoint(training: Training, path: Path) -> None:
         ) from err
 
 
+def progress_of(facts: dict[str, Any]) -> Progress:
+    """Return where a run stands; what earlier versions called ``best_elbo`` is the headline of their objectives."""
+    known = dict(facts)
+    if "best_elbo" in known:
+        known["best_headline"] = known.pop("best_elbo")
+    return Progress(**known)
+
+
 def peek(path: Path) -> Progress:
     """Return where a checkpoint stands, without its tensors."""
     try:
         with safe_open(path, framework="pt") as file:
-            return Progress(**json.loads((file.metadata() or {})["progress"]))
+            return progress_of(json.loads((file.metadata() or {})["progress"]))
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as err:
         raise BundleError(f"{str(path)!r} must be a checkpoint, but it cannot be read ({err}).") from err

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ..core.errors import SettingError
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..nn.precision import native_bf16
 from ..objectives.base import Objective
 from .settings import TrainSettings
@@ -47,7 +47,7 @@ def check_validation(settings: TrainSettings, validated: bool) -> None:
         raise SettingError(f"{' and '.join(asked)} needs validation rows, but there are none. Set validation=0.1.")
 
 
-def network_dtype(precision: str, model: LatentModel, device: torch.device) -> torch.dtype | None:
+def network_dtype(precision: str, model: Generative, device: torch.device) -> torch.dtype | None:
     """Return the type networks compute in: bfloat16 if asked for, or native and worth it; ``None`` for float32.
 
     Raises:

@@ -16,7 +16,7 @@ from ..core.batch import entries
 from ..core.errors import TrainingError
 from ..core.random import Noise, derive, using
 from ..core.steering import steered
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..objectives.base import Objective
 from . import autopsy
 from .checks import all_finite, check_validation, check_warmup, network_dtype
@@ -27,7 +27,7 @@ from .meter import Meter
 from .schedules import Follow, Plateau, learning_rate_factor
 from .settings import TrainSettings
 from .signals import Interrupt
-from .step import Stepper, watched
+from .step import GradientRule, Stepper, gradient_of_mean, watched
 from .weights import Average, Snapshot, clone
 
 LEAST_GAIN = 0.005
@@ -49,7 +49,8 @@ class Progress:
     gain_loss: float = float("inf")
     falls_from: int | None = None
     ends_at: int | None = None
-    best_elbo: float = float("-inf")
+    headline: str = "elbo"
+    best_headline: float | None = None
     rows: int = 0
     seconds: float = 0.0
     done: bool = False
@@ -62,11 +63,12 @@ class Training:
         model: What is trained, on its device already.
         objective: What is minimised.
         feed: Training rows.
-        validation: Validation rows, or ``None``: then the bound of the training rows decides which weights are best.
+        validation: Validation rows, or ``None``: then the last weights are the best.
         settings: How to train.
         comms: The processes of this run.
         interrupt: Asked once per step whether a signal came.
         columns: Names of the entries of a row, for messages.
+        rule: How gradients come from the loss; see :data:`GradientRule`.
 
     Raises:
         CombinationError: The objective cannot train this model.
@@ -74,12 +76,12 @@ class Training:
     """
 
     def __init__(
-        self, model: LatentModel, objective: Objective, feed: Feed, settings: TrainSettings, *,
+        self, model: Generative, objective: Objective, feed: Feed, settings: TrainSettings, *,
         validation: Feed | None = None, comms: Comms | None = None, interrupt: Interrupt | None = None,
-        columns: Sequence[str | int] = (),
+        columns: Sequence[str | int] = (), rule: GradientRule = gradient_of_mean,
     ) -> None:
         model.check()
-        objective.check(model)
+        objective.admit(model)
         with steered(settings.seed):
             objective.equip(model)
         model.aux.to(feed.device)
@@ -97,7 +99,7 @@ class Training:
         self.steppers = [
             Stepper(
                 model, p, settings, device=self.device, comms=self.comms, dtype=self.dtype,
-                prefix=f"{p.name}." if i else "",
+                prefix=f"{p.name}." if i else "", rule=rule,
             )
             for i, p in enumerate(objective.players(model))
         ]
@@ -277,13 +279,14 @@ class Training:
         self.comms.agree(self.model.buffers())
         with nullcontext() if self.average is None else self.average.applied(self.model):
             metrics = self.evaluate()
+        headline = self.objective.headline(metrics)
         settled = self.progress.step >= self.objective.settled_after
         best = settled and (not self.objective.comparable or metrics["loss"] < self.progress.best_loss)
         if best:
             self.best = clone(self.average.state(self.model) if self.average else self.model.state_dict())
             self.progress = replace(
                 self.progress, best_step=self.progress.step, best_loss=metrics["loss"],
-                best_elbo=metrics["elbo"], since_best=0,
+                since_best=0, headline=headline[0], best_headline=headline[1],
             )
         elif settled:
             self.progress = replace(self.progress, since_best=self.progress.since_best + 1)
@@ -341,8 +344,8 @@ class Training:
         self.model.train()
         totals = self.comms.sum(torch.stack(list(sums.values())).cpu()) / rows
         found = dict(zip(sums, totals.tolist(), strict=True))
-        found["elbo"] = -(found["distortion"] + found["rate"])
-        return found
+        name, value = self.objective.headline(found)
+        return {**found, name: value}
 
     def _settle(self) -> None:
         """Leave the best weights in the model; what a longer run would go on from is kept aside."""

@@ -1,4 +1,4 @@
-"""Live progress on stderr: rate and distortion apart."""
+"""Live progress on stderr: rate and distortion apart, where there are such."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .loop import Training
 
 
 class ProgressBar:
-    """A bar that shows distortion and rate of the training rows, and the bound of the validation rows."""
+    """A bar that shows distortion and rate of training rows, else the headline, and the headline of validation rows."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or terminal.console(error=True)
@@ -30,12 +30,13 @@ class ProgressBar:
             self.bar.start()
         elif isinstance(event, Progressed):
             m = event.metrics
-            self.train = (
-                f"distortion {m['distortion']:.2f} + rate {m['rate']:.2f} nats · {event.samples_per_second:,.0f} rows/s"
-            )
+            name, value = training.objective.headline(m)
+            parts = f"distortion {m['distortion']:.2f} + rate {m['rate']:.2f} nats" if name == "elbo" else ""
+            self.train = f"{parts or f'{words(name)} {value:.4g}'} · {event.samples_per_second:,.0f} rows/s"
             self._show(event.step)
         elif isinstance(event, Validated):
-            self.validation = f"validation ELBO {event.metrics['elbo']:.2f}{' *' if event.best else ''}"
+            name, value = training.objective.headline(event.metrics)
+            self.validation = f"validation {words(name)} {value:.2f}{' *' if event.best else ''}"
             self._show(event.step)
         elif isinstance(event, Recovered):
             self.console.print(
@@ -48,3 +49,13 @@ class ProgressBar:
     def _show(self, step: int) -> None:
         numbers = " · ".join(t for t in (self.train, self.validation) if t)
         self.bar.update(self.task, completed=step, numbers=numbers)
+
+
+def words(name: str) -> str:
+    """Return the name of a headline as people read it.
+
+    Example:
+        >>> words("elbo"), words("log_likelihood")
+        ('ELBO', 'log likelihood')
+    """
+    return "ELBO" if name == "elbo" else name.replace("_", " ")

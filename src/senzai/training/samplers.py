@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -19,7 +19,8 @@ from ..core.errors import BundleError, CombinationError, SenzaiError, UnknownNam
 from ..core.random import Noise, derive, using
 from ..core.registry import suggestion
 from ..core.spec import from_spec, to_spec
-from ..models.base import LatentModel
+from ..models.base import LatentModel, latent_model
+from ..models.generative import Generative
 from ..models.modes import judging
 from ..models.verbs import encode
 from ..parts import Prior, StandardNormal
@@ -39,6 +40,7 @@ MOST_ROWS = 5_000
 DRAWS = 4
 """Draws per held-out row that a density is judged by."""
 
+AModel = TypeVar("AModel", bound=Generative)
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,10 @@ class Samplers:
             )
         return name
 
-    def under(self, model: LatentModel, name: str = "auto") -> LatentModel:
+    def under(self, model: AModel, name: str = "auto") -> AModel:
         """Return the model with the prior of this name."""
         chosen = self.resolve(name)
-        return model if chosen == PRIOR else model.with_prior(self.fitted[chosen])
+        return model if chosen == PRIOR else cast(AModel, latent_model(model).with_prior(self.fitted[chosen]))
 
     def facts(self) -> dict[str, Any]:
         """Return what was chosen and why, as plain values."""
@@ -90,12 +92,13 @@ class Samplers:
 
 
 # --- codes ----------------------------------------------------------------------------------------------------------
-def codes_of(model: LatentModel, batch: Batch, *, seed: int) -> Codes:
+def codes_of(model: Generative, batch: Batch, *, seed: int) -> Codes:
     """Return draws from the posteriors of rows.
 
     Raises:
         CombinationError: The latents are no vectors of real numbers with a prior of their own.
     """
+    model = latent_model(model)
     z = encode(model, batch, seed=seed)[0]
     if z.ndim != 2 or not z.is_floating_point():
         raise CombinationError(f"a sampler is fitted to latents that are vectors, but these have shape {z.shape[1:]}")
@@ -129,7 +132,7 @@ def is_real(q: Distribution) -> bool:
 
 # --- choosing -------------------------------------------------------------------------------------------------------
 def fit_samplers(
-    model: LatentModel, train: Batch, validation: Batch | None, *, sampler: str = "auto", seed: int = 0,
+    model: Generative, train: Batch, validation: Batch | None, *, sampler: str = "auto", seed: int = 0,
     steps: int = LEAST_STEPS, work: float = inf,
 ) -> Samplers:
     """Fit priors to the latents of training rows, and choose by the latents of validation rows.
@@ -149,6 +152,8 @@ def fit_samplers(
     Returns:
         The fitted priors, the choice and its reason.
     """
+    if not isinstance(model, LatentModel):
+        return Samplers(why="Samples come from the model itself: it has no latents that a prior could be fitted to.")
     if sampler == "none":
         return Samplers(why="Samples come from the trained prior: sampler=none.")
     if sampler == "auto" and (reason := _not_worth_while(train, validation, steps)):
@@ -179,7 +184,7 @@ def _no_flow(codes: Codes) -> str:
     return f"a flow over {codes.z.shape[1]} latents was not tried: it would take too long beside this training"
 
 
-def training_work(model: LatentModel, rows: int, steps: int) -> float:
+def training_work(model: Generative, rows: int, steps: int) -> float:
     """Return the nominal seconds of training: a step of ``rows`` rows costs its calls and six products a parameter."""
     return steps * (2e-3 + 2e-10 * rows * sum(p.numel() for p in model.parameters()))
 
@@ -255,7 +260,7 @@ def _first_part(err: Exception) -> str:
 
 
 # --- on disk --------------------------------------------------------------------------------------------------------
-def digest(model: LatentModel) -> str:
+def digest(model: Generative) -> str:
     """Return a fingerprint of the weights of a model, so that samplers of other weights are known as such."""
     seen = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
@@ -265,7 +270,7 @@ def digest(model: LatentModel) -> str:
     return seen.hexdigest()
 
 
-def save_samplers(folder: Path, samplers: Samplers, model: LatentModel) -> None:
+def save_samplers(folder: Path, samplers: Samplers, model: Generative) -> None:
     """Write the fitted samplers as one file, at once; where there are none, there is no file."""
     path = folder / FILE
     if not samplers.fitted:
@@ -279,7 +284,7 @@ def save_samplers(folder: Path, samplers: Samplers, model: LatentModel) -> None:
     save_tensors(path, tensors, {"facts": json.dumps(facts)})  # one entry: several come in no fixed order
 
 
-def load_samplers(folder: Path, model: LatentModel) -> Samplers:
+def load_samplers(folder: Path, model: Generative) -> Samplers:
     """Return the samplers of a run folder.
 
     Raises:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..core.errors import SettingError
 from ..core.registry import suggestion
+from .optimisers import checked
 
 Positive = Annotated[float, Field(gt=0)]
 AUTO_STEPS = 6_000
@@ -26,7 +27,11 @@ class TrainSettings(BaseModel):
         accumulate: Pieces a batch is split into to save memory; the result is the same.
         lr: Learning rate; by default 1.5e-3 at 64 rows a batch, growing with the root of the batch size.
             ``encoder_lr`` and ``decoder_lr`` set the two sides apart.
-        weight_decay: Decoupled weight decay of matrices (AdamW); biases and scales are left alone.
+        optimiser: ``adamw``, ``adam``, ``sgd``, ``rmsprop`` or ``adamax``; its own settings follow a dot:
+            ``optimiser.momentum=0.9`` of sgd and rmsprop, ``optimiser.nesterov=true`` of sgd,
+            ``optimiser.betas=[0.9, 0.99]`` of adam and adamax, ``optimiser.alpha=0.99`` of rmsprop, ``optimiser.eps``.
+        optimiser_settings: Those settings, by name.
+        weight_decay: Decoupled weight decay of matrices, whatever the optimiser; biases and scales are left alone.
         schedule: Course of the learning rate: constant, cosine, one_cycle, plateau or follow. With ``follow`` the
             length follows validation too, and ``steps`` or ``epochs`` are the most a run takes.
         lr_warmup: Steps over which the learning rate rises from zero.
@@ -55,6 +60,8 @@ class TrainSettings(BaseModel):
     lr: Positive | None = None
     encoder_lr: Positive | None = None
     decoder_lr: Positive | None = None
+    optimiser: Literal["adamw", "adam", "sgd", "rmsprop", "adamax"] = "adamw"
+    optimiser_settings: dict[str, Any] = {}
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["constant", "cosine", "one_cycle", "plateau", "follow"] = "cosine"
     lr_warmup: Annotated[int, Field(ge=0)] = 0
@@ -94,11 +101,18 @@ class TrainSettings(BaseModel):
         Example:
             >>> TrainSettings.parse({"lr": "0.01"}).lr
             0.01
+            >>> TrainSettings.parse({"optimiser": "sgd", "optimiser.momentum": 0.9}).optimiser_settings
+            {'momentum': 0.9}
         """
+        own = {k.partition(".")[2]: v for k, v in values.items() if k.startswith("optimiser.")}
+        plain = {k: v for k, v in values.items() if not k.startswith("optimiser.")}
+        if own:
+            plain["optimiser_settings"] = {**plain.get("optimiser_settings", {}), **own}
         try:
-            return cls.model_validate(values)
+            made = cls.model_validate(plain)
         except ValidationError as err:
             raise SettingError(" ".join(_explain(e) for e in err.errors())) from None
+        return made.model_copy(update={"optimiser_settings": checked(made.optimiser, made.optimiser_settings)})
 
     def proposed(self, defaults: Mapping[str, Any]) -> TrainSettings:
         """Return the settings with what the data propose, where the user set nothing; epochs rule out proposed steps.

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..core.batch import Batch
 from ..core.random import GLOBAL, Noise, derive, reseed, using
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from ..nn.precision import using_precision
 from ..objectives.base import Player, Terms
-from .adamw import AdamW, Group
+from .adamw import Group
 from .comms import Comms
 from .feed import Piece
 from .meter import Fine
+from .optimisers import Optimiser, optimiser_of
 from .settings import TrainSettings
 
 
@@ -28,7 +29,7 @@ class PlayerLoss(nn.Module):
     Returns the local sum of the loss divided by the rows of the global batch, and the sums of everything watched.
     """
 
-    def __init__(self, model: LatentModel, player: Player) -> None:
+    def __init__(self, model: Generative, player: Player) -> None:
         super().__init__()
         self.model, self.player = model, player
         self.names: tuple[str, ...] = ()
@@ -48,7 +49,7 @@ def watched(terms: Terms) -> dict[str, Tensor]:
     return {"loss": terms.loss, **terms.watch, **extra}
 
 
-def parameter_groups(model: LatentModel, player: Player, settings: TrainSettings) -> list[Group]:
+def parameter_groups(model: Generative, player: Player, settings: TrainSettings) -> list[Group]:
     """Return optimiser groups: encoder and decoder rates apart, weight decay on matrices only."""
     encoder = {id(p) for p in model.encoder_parameters()}
     matrices = {id(p) for name, p in model.named_parameters() if name.endswith("weight") and p.ndim > 1}
@@ -58,6 +59,30 @@ def parameter_groups(model: LatentModel, player: Player, settings: TrainSettings
         decay = settings.weight_decay if id(p) in matrices else 0.0
         groups.setdefault((side or settings.lr or 1e-3, decay), []).append(p)
     return [Group(ps, lr, decay) for (lr, decay), ps in groups.items()]
+
+
+GradientRule: TypeAlias = Callable[["Stepper", Sequence[Piece], int], Tensor]
+"""From the local rows of a step to gradients, which it leaves in ``p.grad`` of the player's parameters.
+
+Called as ``rule(stepper, pieces, step)`` between loss and optimiser, with the other players' parameters frozen; returns
+the sums over rows of what is watched, as :meth:`Stepper.forward` does. A rule of one's own may clip, or add noise to,
+the gradient of every row; what is shared by all processes is its own affair.
+"""
+
+
+def gradient_of_mean(stepper: Stepper, pieces: Sequence[Piece], step: int) -> Tensor:
+    """Leave the gradient of the mean loss of the global batch, piece by piece: the rule of every ordinary training."""
+    sums: Tensor | None = None
+    world = stepper.comms.world
+    for i, piece in enumerate(pieces):
+        last = i == len(pieces) - 1
+        hold = nullcontext() if last or world == 1 else cast(Any, stepper.module).no_sync()
+        with hold:
+            loss, found = stepper.forward(piece, step)
+            (loss * world if world > 1 else loss).backward()
+        sums = found if sums is None else sums + found
+    assert sums is not None  # a step has at least one piece
+    return sums
 
 
 class Stepper:
@@ -71,22 +96,24 @@ class Stepper:
         comms: The processes of this run.
         dtype: What networks compute in.
         prefix: Put before the names of what is watched.
+        rule: How gradients come from the loss.
     """
 
     def __init__(
-        self, model: LatentModel, player: Player, settings: TrainSettings, *, device: torch.device, comms: Comms,
-        dtype: torch.dtype | None, prefix: str = "",
+        self, model: Generative, player: Player, settings: TrainSettings, *, device: torch.device, comms: Comms,
+        dtype: torch.dtype | None, prefix: str = "", rule: GradientRule = gradient_of_mean,
     ) -> None:
         self.player, self.settings, self.device, self.comms, self.dtype = player, settings, device, comms, dtype
         mine = {id(p) for p in player.parameters}
         self.others = [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
-        self.prefix = prefix
+        self.prefix, self.rule = prefix, rule
         self.loss = PlayerLoss(model, player)
         with self.playing():
             self.module: nn.Module = comms.wrap(self.loss)
         if settings.compile:
             self.module.compile()
-        self.optimiser = AdamW(parameter_groups(model, player, settings))
+        groups = parameter_groups(model, player, settings)
+        self.optimiser: Optimiser = optimiser_of(groups, settings.optimiser, settings.optimiser_settings)
 
     @contextmanager
     def playing(self) -> Iterator[None]:
@@ -123,7 +150,7 @@ class Stepper:
         """
         with self.playing():
             self.optimiser.zero_grad()
-            sums = self._accumulate(pieces, step)
+            sums = self.rule(self, pieces, step)
             gradients = [p.grad for p in self.player.parameters if p.grad is not None]
             norm = self._norm(gradients)
             fine = before & self._finite(norm, sums[0])
@@ -148,18 +175,6 @@ class Stepper:
             total = self.comms.sum(broken) == 0
             return bool(total) if self.device.type == "cpu" else total
         return fine
-
-    def _accumulate(self, pieces: Sequence[Piece], step: int) -> Tensor:
-        sums: Tensor | None = None
-        for i, piece in enumerate(pieces):
-            last = i == len(pieces) - 1
-            hold = nullcontext() if last or self.comms.world == 1 else cast(Any, self.module).no_sync()
-            with hold:
-                loss, found = self.forward(piece, step)
-                (loss * self.comms.world if self.comms.world > 1 else loss).backward()
-            sums = found if sums is None else sums + found
-        assert sums is not None  # a step has at least one piece
-        return sums
 
     def forward(self, piece: Piece, step: int) -> tuple[Tensor, Tensor]:
         """Return loss and watched sums of one piece."""

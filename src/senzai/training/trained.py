@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.batch import Batch
 from ..data import Dataset, Schema
-from ..models.base import LatentModel
+from ..models.generative import Generative
 from .bundle import Spec
 from .samplers import Samplers
 
@@ -25,7 +25,7 @@ class Trained(Protocol):
     """
 
     spec: Spec
-    model: LatentModel
+    model: Generative
     folder: Path | None
     metrics: Metrics
     reference: Any

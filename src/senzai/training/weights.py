@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..models.base import LatentModel
-from .adamw import AdamW
+from ..models.generative import Generative
+from .optimisers import Optimiser
 
 Tensors = dict[str, Tensor]
 
@@ -33,13 +33,13 @@ def under(prefix: str, tensors: Tensors) -> Tensors:
 class Average:
     """Exponential moving average of parameters; buffers follow the model."""
 
-    def __init__(self, model: LatentModel, decay: float) -> None:
+    def __init__(self, model: Generative, decay: float) -> None:
         self.decay = decay
         self.shadow = {n: p.detach().clone() for n, p in model.named_parameters()}
         self.steps = 0
 
     @torch.no_grad()
-    def update(self, model: LatentModel) -> None:
+    def update(self, model: Generative) -> None:
         """Move a little towards the model; early steps count more, so that the start is forgotten."""
         self.steps += 1
         decay = min(self.decay, self.steps / (self.steps + 9))
@@ -50,14 +50,14 @@ class Average:
         """Go on from a copy; a file gives tensors back in the order of their names, not in that of the parameters."""
         self.shadow, self.steps = {n: shadow[n].clone() for n in self.shadow}, steps
 
-    def state(self, model: LatentModel) -> Tensors:
+    def state(self, model: Generative) -> Tensors:
         """Return the model's state with averaged parameters; a shared one is averaged under each of its names."""
         first = {id(p): n for n, p in model.named_parameters()}
         state = model.state_dict(keep_vars=True)
         return {k: self.shadow[first[id(v)]] if id(v) in first else v.detach() for k, v in state.items()}
 
     @contextmanager
-    def applied(self, model: LatentModel) -> Iterator[None]:
+    def applied(self, model: Generative) -> Iterator[None]:
         """Put the averaged weights into the model for a while."""
         live = clone(model.state_dict())
         model.load_state_dict(self.state(model))
@@ -79,7 +79,7 @@ class Snapshot:
 
     @classmethod
     def of(
-        cls, model: LatentModel, optimisers: Sequence[AdamW], average: Average | None, step: int
+        cls, model: Generative, optimisers: Sequence[Optimiser], average: Average | None, step: int
     ) -> Snapshot:
         """Copy the state of a run."""
         return cls(
@@ -90,7 +90,7 @@ class Snapshot:
             average.steps if average else 0,
         )
 
-    def put(self, model: LatentModel, optimisers: Sequence[AdamW], average: Average | None) -> None:
+    def put(self, model: Generative, optimisers: Sequence[Optimiser], average: Average | None) -> None:
         """Write the state back."""
         model.load_state_dict(self.model)
         for optimiser, tensors in zip(optimisers, self.optimisers, strict=True):

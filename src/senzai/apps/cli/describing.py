@@ -20,8 +20,8 @@ def recognised(data: Dataset, spec: Spec | None = None) -> list[str]:
     """Return what was recognised in the data, what will be trained on them, and why."""
     schema, proposal = data.schema, data.propose()
     facts: dict[str, object] = {
-        "data": f"{len(data):,} rows of the kind {schema.kind}, each of shape {shape(schema.event_shape)}",
-        "values": VALUES[schema.values].format(schema.n_levels),
+        "data": f"{len(data):,} rows of the kind {schema.kind}, each of shape {schema.shape_words}",
+        "values": "; ".join(VALUES.get(f.support, f.support).format(f.n_levels) for f in schema.fields.values()),
         "likelihood": proposal.likelihood.name if spec is None else likelihood(spec),
     }
     if spec is not None:
@@ -52,16 +52,6 @@ def _find(tree: Any, key: str) -> Any:
                 return node[key]
         level = [v for n in level for v in (n.values() if isinstance(n, dict) else n if isinstance(n, list) else ())]
     return None
-
-
-def shape(sizes: Any) -> str:
-    """Return a shape as people write it.
-
-    Example:
-        >>> shape((1, 8, 8)), shape((5,))
-        ('1 x 8 x 8', '5')
-    """
-    return " x ".join(str(n) for n in sizes)
 
 
 def number(value: Any, digits: int = 4) -> str:

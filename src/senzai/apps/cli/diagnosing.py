@@ -44,9 +44,10 @@ def side_by_side(found: Document) -> list[str]:
         found["finding"]["quantity"]: f"{told(quantity['before'])} -> {told(quantity['after'])}",
     }
     if (both := found["comparison"]) is not None:
-        values = [both["runs"][n]["log_likelihood"] for n in ("before", "after")]
+        values = [both["runs"][n][both["judged_by"]] for n in ("before", "after")]
         texts = [f"{number(v['value'], 6)} ± {number(v['se'], 2)}" for v in values]
-        facts["log p(x), held-out rows"] = " -> ".join(texts)
+        by = "log p(x), held-out rows" if both["judged_by"] == "log_likelihood" else "distance of samples"
+        facts[by] = " -> ".join(texts)
     kept = f"The second run is better: {found['cured']}" if found["kept"] == "after" else "The first run is better."
     settings = ", ".join(f"{k}={typed(v)}" for k, v in found["finding"]["remedy"]["settings"].items())
     return [f"[bold]With {plain(settings)}[/]", table(facts), plain(kept)]
@@ -57,12 +58,18 @@ def compared(found: Document) -> list[str]:
     from .describing import number
 
     facts: dict[str, object] = {}
+    by_samples = found["judged_by"] == "samples"
+    below_or_beyond = "beyond" if by_samples else "below"
     for name, one in sorted(found["runs"].items(), key=lambda item: item[1]["below_best"]["value"]):
-        log_p, below = one["log_likelihood"], one["below_best"]
-        text = f"{number(log_p['value'], 6)} ± {number(log_p['se'], 2)}"
+        judged, below = one[found["judged_by"]], one["below_best"]
+        text = f"{number(judged['value'], 6)} ± {number(judged['se'], 2)}"
         if name != found["best"]:
-            text += f", {number(below['value'], 3)} ± {number(below['se'], 2)} below the best"
+            text += f", {number(below['value'], 3)} ± {number(below['se'], 2)} {below_or_beyond} the best"
         facts[name] = text
     notes = [f"  {plain(note)}" for note in found["notes"]]
-    return [f"[bold]log p(x)[/] of {found['rows']} held-out rows, nats a row; differences are paired", table(facts),
+    what = (
+        f"[bold]Fréchet distance[/] of samples to {found['rows']} held-out rows; lower is better" if by_samples else
+        f"[bold]log p(x)[/] of {found['rows']} held-out rows, nats a row; differences are paired"
+    )
+    return [what, table(facts),
             *notes, plain(found["verdict"])]

@@ -123,6 +123,12 @@ def _base(found: Document) -> dict[str, object]:
 
     error = found.get("log_likelihood_se")
     plus_minus = "" if error is None else f" ± {number(error, 2)} (standard error)"
+    if "k" not in found:
+        exact = ", exact" if found.get("exact") else ""
+        return {
+            "log p(x)": f"{number(found['log_likelihood'], 6)}{plus_minus}{exact}",
+            "bits per dimension": number(found["bits_per_dim"]),
+        }
     facts: dict[str, object] = {
         "log p(x)": f"{number(found['log_likelihood'], 6)}{plus_minus}, k = {found['k']}, "
         f"effective draws {number(found['ess'])}",

@@ -79,14 +79,14 @@ def _step(folder: Path) -> int | None:
 
 def _run_in_words(document: Document, spec: Spec) -> list[str]:
     from ...data import Schema
-    from .describing import VALUES, likelihood, number, shape
+    from .describing import VALUES, likelihood, number
 
     data = Schema.model_validate(document["data"])
     facts: dict[str, object] = {
         "state": document["state"] + (f" at step {document['step']}" if document["step"] else ""),
         "recipe": f"{spec.recipe} ({document['title'] or 'not known to this version'})",
-        "data": f"{data.n_rows:,} rows of the kind {data.kind}, each of shape {shape(data.event_shape)}, "
-        f"{VALUES[data.values].format(data.n_levels)}",
+        "data": f"{data.n_rows:,} rows of the kind {data.kind}, each of shape {data.shape_words}, "
+        f"{'; '.join(VALUES.get(f.support, f.support).format(f.n_levels) for f in data.fields.values())}",
         "source": spec.source, "likelihood": likelihood(spec),
         "settings": ", ".join(f"{k}={v}" for k, v in spec.settings.items()) or "all defaults",
     }

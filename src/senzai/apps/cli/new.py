@@ -20,7 +20,7 @@ def new(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Begin a package of your own: a part, a recipe or a kind of data, small, installable and tested."""
+    """Begin a package of your own: a part, a recipe, a kind of data or a verb, small, installable and tested."""
     folder = write_package(what, name, out)
     found = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
     where = plain(str(folder))

@@ -146,13 +146,16 @@ def trained(document: Document, data: str) -> list[str]:
     """Return what to say after training."""
     from ...data.addresses import without_password
 
-    out, bound = document["out"], document["validation_elbo"]
+    out = document["out"]
+    best = {k: v for k, v in document.items() if k.startswith("validation_") and v is not None}
     facts = {
         "took": f"{document['seconds']:.1f} s, {document['steps']:,} steps, {document['epochs']:.1f} epochs, "
         f"{document['samples_per_second']:,.0f} rows/s",
     }
-    if bound is not None:
-        facts["validation ELBO"] = f"{bound:.2f} nats a row, best at step {document['best_step']:,}"
+    for name, value in best.items():
+        unit = " nats a row" if name in ("validation_elbo", "validation_log_likelihood") else ""
+        what = name.replace("elbo", "ELBO").replace("_", " ")
+        facts[what] = f"{value:.2f}{unit}, best at step {document['best_step']:,}"
     facts["run"] = str(out)
     if document.get("report"):
         facts["report"] = str(document["report"])

@@ -168,10 +168,11 @@ def traverse(
 ) -> None:
     """Write one row with one latent dimension set to several values, to see what it does."""
     from ...distributions.spaces import Real
+    from ...models.base import latent_model
 
     refuse_existing(output, overwrite)
     model = run_for("traverse", run)
-    places = tuple((model.model.spaces or (Real(),))[0].steps()) if values is None else _numbers(values)
+    places = tuple((latent_model(model.model).spaces or (Real(),))[0].steps()) if values is None else _numbers(values)
     moved = model.traverse(row_of(model, data, parse_set(settings or [])), dim=dim, values=places)
     write_rows(moved, output, model.schema)
     found, lines = changed(moved)

@@ -79,7 +79,7 @@ def overfitting(facts: Facts) -> Finding | None:
 )
 def diverging(facts: Facts) -> Finding | None:
     """The validation loss has risen for long while the training loss fell."""
-    lines = facts.history or ()
+    lines = facts.history or () if facts.told.comparable else ()
     checks = [h for h in lines if h.get("kind") == "validation" and h.get("settled") and h.get("loss") is not None]
     train = [h for h in lines if h.get("kind") == "train" and h.get("loss") is not None]
     if len(checks) < 8 or len(train) < 4:
@@ -93,8 +93,8 @@ def diverging(facts: Facts) -> Finding | None:
     return Finding(
         "overfitting_starts", "note", "rise of the validation loss since its best, over what it had gained",
         rise / scale, 0.1, True, "Prechelt, 1998, https://doi.org/10.1007/3-540-49430-8_3; a tenth: " + MEASURED,
-        f"Validation rows have got {rise:.3g} nats worse since step {checks[best]['step']} while training rows get "
-        "better: the weights of the best step are kept, the rest is wasted.",
+        f"The loss of validation rows has risen by {rise:.3g} since step {checks[best]['step']} while that of training "
+        "rows falls: the weights of the best step are kept, the rest is wasted.",
         Remedy("Stop early.", {"patience": 5}),
     )
 

@@ -66,7 +66,7 @@ def predictive(case: Case, train: Batch) -> dict[str, Any]:
     x = as_float(some.tensor).double()
     noise = RowNoise.of(derive(case.seed, "predictive"), CODES, range(len(some)), range(CODES), device=some.device)
     with judging(case.model), using(noise):
-        p = case.model.infer(some, CODES).likelihood
+        p = case.latent.infer(some, CODES).likelihood
         everything = torch.stack([draw(p, grad=False).double() for _ in range(DRAWS + 1)])  # (draws, codes, rows, ...)
     drawn, other = everything[1:], everything[0]
     mask = torch.ones_like(x, dtype=torch.bool) if some.observed is None else some.observed.expand_as(x)
@@ -103,7 +103,7 @@ def columns(case: Case, train: Batch, told: Told) -> dict[str, Any]:
         left = (x - only(verbs.reconstruct(case.model, train)).double()).flatten(1).cpu().numpy()
         found["structure"] = structure(left)
     with judging(case.model), using(RowNoise.of(case.seed, 1, range(len(train)), range(1), device=train.device)):
-        p = case.model.infer(train).likelihood
+        p = case.latent.infer(train).likelihood
         cost = -elementwise(p, as_float(train.tensor))[0].double().flatten(1)
     if train.observed is not None:
         cost = cost.where(train.observed.expand_as(train.tensor).flatten(1), torch.nan)

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...core.batch import Batch, entries
 from ...core.errors import SenzaiError
 from ...core.random import derive
 from ...models import verbs
+from ...models.generative import needs_density
 from ...parts.quantisers.vector import Quantiser
 from ..bits import log_volume
 from ..bounds import elbo
@@ -21,6 +23,7 @@ from ..catalogue import Case
 from ..curves import grouped_bound, log_weight_table
 from ..gaps import inference_gaps
 from ..latents import active_units
+from ..likelihood import log_likelihood
 from ..results import Floats
 from ..statistics import mean_se, random_rows
 from . import fitting, sampling
@@ -92,7 +95,7 @@ def training_rows(case: Case, most: int = TRAIN_ROWS) -> Any:
 # --- bound ----------------------------------------------------------------------------------------------------------
 def bound(case: Case, told: Told) -> Gathered:
     """The bound, its parts and the rate of each dimension."""
-    split = elbo(case.model, case.data, seed=case.seed, memory_gb=case.memory_gb)
+    split = elbo(case.latent, case.data, seed=case.seed, memory_gb=case.memory_gb)
     shift = 0.0 if case.discrete or case.step is None else float(log_volume(case.scored, case.step).mean())
     per = [v for values in split.rate_per_dimension.values() for v in values.flatten().tolist()]
     return {
@@ -106,21 +109,21 @@ def bound(case: Case, told: Told) -> Gathered:
 
 def units(case: Case, told: Told) -> Gathered:
     """Latent dimensions that move with the data."""
-    found = active_units(case.model, case.data, seed=case.seed, memory_gb=case.memory_gb)
+    found = active_units(case.latent, case.data, seed=case.seed, memory_gb=case.memory_gb)
     return {"active": found.count, "n_latent": found.n_latent}
 
 
 def price(case: Case, told: Told) -> Gathered:
     """What a nat of rate buys."""
     some, _ = case.some(PRICE_ROWS, "price")
-    return {"price": price_of_rate(case.model, some, seed=case.seed)}
+    return {"price": price_of_rate(case.latent, some, seed=case.seed)}
 
 
 def likelihood(case: Case, told: Told) -> Gathered:
     """Log-likelihood, and what the bound that was trained loses to it."""
     k = max(case.k, 8 * told.n_samples)
     some, _ = case.some(BOUND_ROWS, "looseness")
-    table = log_weight_table(case.model, some, k, seed=case.seed, memory_gb=case.memory_gb)
+    table = log_weight_table(case.latent, some, k, seed=case.seed, memory_gb=case.memory_gb)
     per_row = grouped_bound(table, k)
     gap = per_row - grouped_bound(table, told.n_samples)
     shift = 0.0 if case.discrete or case.step is None else float(log_volume(case.scored, case.step).mean())
@@ -131,18 +134,30 @@ def gaps(case: Case, told: Told) -> Gathered:
     """What amortising costs, on few rows."""
     some, _ = case.some(GAP_ROWS, "gaps")
     found = inference_gaps(
-        case.model, some, steps=GAP_STEPS, n_samples=GAP_DRAWS, seed=case.seed, lr=0.1,
+        case.latent, some, steps=GAP_STEPS, n_samples=GAP_DRAWS, seed=case.seed, lr=0.1,
         log_p=torch.zeros(len(some), dtype=torch.float64),
     ).amortisation
     return {"amortisation": found.value, "amortisation_se": found.se}
 
 
 def generalising(case: Case, told: Told) -> Gathered:
-    """The bound of training rows against that of held-out rows."""
-    ours = elbo(case.model, training_rows(case), seed=case.seed, memory_gb=case.memory_gb).elbo.double()
-    theirs = elbo(case.model, case.data, seed=case.seed, memory_gb=case.memory_gb).elbo.double()
+    """The bound, or the exact density, of training rows against that of held-out rows."""
+    ours, theirs = bounds(case, training_rows(case)), bounds(case, case.data)
     se = (mean_se(ours) ** 2 + mean_se(theirs) ** 2) ** 0.5
     return {"generalisation": float(ours.mean() - theirs.mean()), "generalisation_se": se}
+
+
+def bounds(case: Case, batch: Batch) -> Tensor:
+    """Return the exact log-likelihood of rows under a model that has it, else their bound."""
+    if case.model.exact:
+        return log_likelihood(case.model, batch).per_row
+    return elbo(case.latent, batch, seed=case.seed, memory_gb=case.memory_gb).elbo.double()
+
+
+def density(case: Case, told: Told) -> Gathered:
+    """The exact log-likelihood."""
+    shift = 0.0 if case.step is None else float(log_volume(case.scored, case.step).mean())
+    return {"log_p": case.estimate.mean + shift, "n_dims": int(case.scored.tensor[0].numel())}
 
 
 def duplicates(case: Case, told: Told) -> Gathered:
@@ -180,32 +195,39 @@ def books(case: Case) -> list[Quantiser]:
     return found if len({(q.n_codes, q.depth) for q in found}) == 1 and found[0].depth == 1 else []
 
 
+INFERS = ("the model draws rows without an inference of latents", lambda c, t: c.model.infers)
+SCORES = ("the model has no density", lambda c, t: needs_density(c.model) is None)
+EXACT = ("the model has no exact density", lambda c, t: c.model.exact)
 HAS_TRAIN = ("the training rows are not here", lambda c, t: c.extras.train is not None)
 BOUNDS = ("the objective does not bound the evidence", lambda c, t: t.bounds)
 ENOUGH = ("there are fewer than 30 rows", lambda c, t: len(c.rows) >= 30)
 
 GATHERERS: tuple[Gatherer, ...] = (
-    Gatherer(("elbo", "elbo_se", "spread", "distortion", "rate", "rates", "n_dims"), bound),
-    Gatherer(("active", "n_latent"), units, (ENOUGH,)),
-    Gatherer(("price",), price, (BOUNDS,)),
-    Gatherer(("log_p", "looseness", "looseness_se"), likelihood, (BOUNDS,)),
-    Gatherer(("amortisation", "amortisation_se"), gaps, (BOUNDS,)),
-    Gatherer(("generalisation", "generalisation_se"), generalising, (HAS_TRAIN, ENOUGH)),
+    Gatherer(("elbo", "elbo_se", "spread", "distortion", "rate", "rates", "n_dims"), bound, (INFERS,)),
+    Gatherer(("active", "n_latent"), units, (INFERS, ENOUGH)),
+    Gatherer(("price",), price, (INFERS, BOUNDS)),
+    Gatherer(("log_p", "looseness", "looseness_se"), likelihood, (INFERS, BOUNDS)),
+    Gatherer(("log_p", "n_dims"), density, (EXACT,)),
+    Gatherer(("amortisation", "amortisation_se"), gaps, (INFERS, BOUNDS)),
+    Gatherer(("generalisation", "generalisation_se"), generalising, (SCORES, HAS_TRAIN, ENOUGH)),
     Gatherer(("duplicates",), duplicates, (HAS_TRAIN,)),
     Gatherer(("values", "density"), lambda c, t: fitting.values(c, training_rows(c))),
     Gatherer(
-        ("dispersion", "bulk", "tails", "outside"), lambda c, t: fitting.predictive(c, training_rows(c)), (ENOUGH,),
+        ("dispersion", "bulk", "tails", "outside"), lambda c, t: fitting.predictive(c, training_rows(c)),
+        (INFERS, ENOUGH),
     ),
-    Gatherer(("structure", "column_share", "column"), lambda c, t: fitting.columns(c, training_rows(c), t), (ENOUGH,)),
+    Gatherer(("structure", "column_share", "column"), lambda c, t: fitting.columns(c, training_rows(c), t),
+             (INFERS, ENOUGH)),
     Gatherer(
         ("samples_frechet", "reconstructions_frechet", "variety", "sample_sharpness", "reconstruction_sharpness"),
         lambda c, t: sampling.compared(c), (ENOUGH,),
     ),
     Gatherer(("memorisation", "memorisation_se"), lambda c, t: sampling.copies(c), (HAS_TRAIN, ENOUGH)),
     Gatherer(("used_codes", "n_codes"), codes, (
+        INFERS,
         ("the latents are no codes of one book", lambda c, t: t.codes is not None or bool(books(c))),
     )),
     Gatherer(("mig",), lambda c, t: sampling.disentangled(c),
-             (("no known factors were given (factors=...)", lambda c, t: c.extras.factors is not None),)),
+             (INFERS, ("no known factors were given (factors=...)", lambda c, t: c.extras.factors is not None),)),
 )
 

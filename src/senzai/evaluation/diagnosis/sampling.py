@@ -39,6 +39,8 @@ def compared(case: Case) -> dict[str, Any]:
     if some.observed is not None:
         return {}
     made = case.samples(len(some))
+    if not case.model.infers:
+        return of_samples(case, some.tensor, made)
     again = only(verbs.reconstruct(case.model, some, seed=case.seed if case.extras.noise else None))
     x, a, b = (numbers(v) for v in (some.tensor, made, again))
     mean, directions = axes(x)
@@ -51,6 +53,15 @@ def compared(case: Case) -> dict[str, Any]:
         "variety": effective_number(shown[1], width) / max(effective_number(shown[2], width), 1e-12),
     }
     return found | sharp(some.tensor, made, only(verbs.reconstruct(case.model, some)))
+
+
+def of_samples(case: Case, real: torch.Tensor, made: torch.Tensor) -> dict[str, Any]:
+    """Distance and sharpness of samples, where there are no reconstructions to compare them with."""
+    mean, directions = axes(numbers(real))
+    x, a = ((numbers(v) - mean) @ directions for v in (real, made))
+    far = frechet_distance(a, x, seed=case.seed, repeats=20 if len(real) >= 4 else 0)
+    found = {"samples_frechet": far.value, "samples_frechet_se": far.se if far.se == far.se else 0.0}
+    return found | {k: v for k, v in sharp(real, made, made).items() if k == "sample_sharpness"}
 
 
 def sharp(real: torch.Tensor, made: torch.Tensor, again: torch.Tensor) -> dict[str, Any]:

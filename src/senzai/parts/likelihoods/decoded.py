@@ -13,9 +13,10 @@ from ...core.errors import CombinationError, SettingError
 from ...core.spec import part
 from ...distributions.calibrated import optimal, with_scale
 from ...distributions.family import Family, Unit
-from ...nn.inputs import DataInitialised, Decoder, as_float, moments
+from ...nn.inputs import DataInitialised, Decoder, as_float
 from ...nn.layers import calmed
 from ...nn.precision import network_precision
+from ...nn.statistics import Statistics
 from ..base import AnyLikelihood, full_precision
 
 
@@ -81,7 +82,7 @@ class Likelihood(DataInitialised, AnyLikelihood):
         """Take units from the data and start the output at its marginals."""
         x, mask = as_float(batch.tensor), batch.observed
         if self.family.has_unit:
-            mean, std = moments(x, mask, per_element=len(self.event) == 1)
+            mean, std = Statistics.of(x, mask).moments(per_element=len(self.event) == 1)
             self.shift.copy_(mean)
             self.scale.copy_(std)
             x = (x - self.shift) / self.scale

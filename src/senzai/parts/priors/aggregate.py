@@ -93,6 +93,7 @@ class VampPrior(Prior, DataInitialised):
         (torch.Size([7]), ['unit'])
     """
 
+    keeps_rows = True
     lives_on = "any"
     low: Tensor
     high: Tensor
@@ -212,6 +213,7 @@ class ExemplarPrior(Prior, DataInitialised):
         torch.Size([7])
     """
 
+    keeps_rows = True
     rows: Tensor
     conditions: Tensor
     prints: Tensor

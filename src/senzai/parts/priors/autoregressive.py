@@ -42,6 +42,8 @@ class AutoregressivePrior(Prior):
         torch.Size([5])
     """
 
+    exact = True
+
     like: Tensor
 
     def __init__(

@@ -41,6 +41,8 @@ class FlowPrior(Prior):
         tensor([-1.8379, -1.8379, -1.8379, -1.8379, -1.8379], grad_fn=...)
     """
 
+    exact = True
+
     like: Tensor
 
     def __init__(

@@ -28,6 +28,8 @@ class StandardNormal(Prior):
         tensor([-1.8379])
     """
 
+    exact = True
+
     loc: Tensor
     scale: Tensor
 
@@ -50,6 +52,8 @@ class LearnedNormal(Prior):
     Args:
         n_latent: Width of the latent code.
     """
+
+    exact = True
 
     def __init__(self, n_latent: int) -> None:
         super().__init__()
@@ -79,6 +83,8 @@ class MixtureOfNormals(Prior):
         >>> MixtureOfNormals(2, n_components=3)().log_prob(torch.zeros(5, 2)).shape
         torch.Size([5])
     """
+
+    exact = True
 
     def __init__(self, n_latent: int, *, n_components: int = 16) -> None:
         super().__init__()

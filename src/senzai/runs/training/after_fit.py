@@ -7,13 +7,14 @@ import numpy as np
 from ...core.errors import CombinationError
 from ...core.random import derive
 from ...data import Dataset
-from ...models.base import LatentModel
+from ...models.base import latent_model
+from ...models.generative import Generative
 from ...training.densities import aggregate
 from ...training.samplers import MOST_ROWS, Samplers, codes_of, fit_samplers, training_work
 from ...training.settings import TrainSettings
 
 
-def after_fit(model: LatentModel, dataset: Dataset, settings: TrainSettings, steps: int) -> Samplers:
+def after_fit(model: Generative, dataset: Dataset, settings: TrainSettings, steps: int) -> Samplers:
     """Fit what the finished run draws its samples from, and choose on validation rows."""
     seed = derive(settings.seed, "sampler")
     rows = np.random.default_rng(seed)
@@ -27,7 +28,7 @@ def after_fit(model: LatentModel, dataset: Dataset, settings: TrainSettings, ste
     return fit_samplers(model, train, validation, sampler=settings.sampler, seed=seed, steps=steps, work=work)
 
 
-def refuse_sampler(model: LatentModel, dataset: Dataset, settings: TrainSettings) -> None:
+def refuse_sampler(model: Generative, dataset: Dataset, settings: TrainSettings) -> None:
     """Refuse a sampler that was asked for and that this model cannot have, before training.
 
     Raises:
@@ -38,6 +39,6 @@ def refuse_sampler(model: LatentModel, dataset: Dataset, settings: TrainSettings
             some = dataset.batch(np.sort(dataset.split_indices()["train"][:2]))
             codes_of(model, some, seed=0)
             if settings.sampler == "aggregate":
-                aggregate(model, some)
+                aggregate(latent_model(model), some)
         except CombinationError as err:
             raise CombinationError(f"sampler={settings.sampler} is impossible here: {err}. Leave it out.") from err

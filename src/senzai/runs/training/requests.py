@@ -60,7 +60,7 @@ def sort_settings(source: object, kind: str | None, settings: Mapping[str, Any])
             data["seed"] = value
         elif name.startswith("schema.") and "schema" in options:
             data["schema"] = {**data.get("schema", {}), name.partition(".")[2]: value}
-        elif name in train:
+        elif name in train or name.startswith("optimiser."):
             training[name] = value
         elif name in options:
             data[name] = value

@@ -15,7 +15,7 @@ from ...core.errors import BundleError, CombinationError, OutputError, RunInterr
 from ...core.files import replacing_folder, write_json, write_text
 from ...core.random import forked
 from ...data import Dataset
-from ...models.base import LatentModel
+from ...models.generative import Generative
 from ...objectives.base import Objective
 from ...training import bundle
 from ...training.checkpoint import load_checkpoint, peek, save_checkpoint
@@ -37,7 +37,7 @@ IN_MEMORY = " in memory"
 
 
 def train(
-    dataset: Dataset, model: LatentModel, objective: Objective, spec: bundle.Spec, place: Place, comms: Comms,
+    dataset: Dataset, model: Generative, objective: Objective, spec: bundle.Spec, place: Place, comms: Comms,
     listeners: list[Listener], *, fresh: bool,
 ) -> Run:
     """Train a model in its place, and return the finished run.
@@ -178,7 +178,8 @@ def listeners_of(
 
 def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path | None) -> dict[str, Any]:
     """Return what ``fit --json`` prints."""
-    plan, bound = training.feed.plan, training.progress.best_elbo
+    plan, where = training.feed.plan, training.progress
+    best = where.best_headline
     return {
         "out": None if folder is None else str(folder),
         "recipe": spec.recipe,
@@ -189,7 +190,8 @@ def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path 
         "seconds": last.seconds,
         "samples_per_second": training.progress.rows / max(last.seconds, 1e-9),
         "best_step": last.best_step,
-        "validation_elbo": bound if training.validation is not None and isfinite(bound) else None,
+        "validation_elbo": None,
+        **({f"validation_{where.headline}": best} if best is not None and isfinite(best) else {}),
         "early_stopped": last.early,
         "recoveries": training.progress.recoveries,
         "precision": "bf16" if training.dtype is torch.bfloat16 else "fp32",

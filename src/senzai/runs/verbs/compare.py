@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log
 from typing import Any
 
@@ -14,11 +14,13 @@ from torch import Tensor
 from ...core.errors import InputError, SettingError
 from ...core.random import derive
 from ...data import Dataset
-from ...evaluation import Case, Figure, elbo, is_discrete, log_likelihood, mean_se
+from ...evaluation import Case, Figure, elbo, log_likelihood, mean_se
 from ...evaluation.bits import dimensions, log_volume
 from ...evaluation.results import plain
+from ...models.generative import needs_density
 from ...training.trained import Trained
 from .registry import hold, verb
+from .sample_distance import distances, nearest
 
 ROWS, DRAWS = 2000, 100
 CERTAIN = 0.95
@@ -30,16 +32,20 @@ class Comparison:
 
     Args:
         rows: How many.
-        k: Draws per row.
-        log_likelihood: Mean log-likelihood of each, in nats per row; higher is better.
-        elbo: Mean bound of each.
-        bits_per_dim: Of each.
-        best: The name of the highest.
-        differences: How far each lies below the best, row by row, with the standard error of the paired difference.
+        k: Draws per row, of those that draw.
+        log_likelihood: Mean log-likelihood of each that has a density, in nats per row; higher is better.
+        exact: Names of those whose log-likelihood is the density itself, neither a bound nor an estimate.
+        elbo: Mean bound of each that has an inference.
+        bits_per_dim: Of each that has a density.
+        best: The name of the best: of the highest log-likelihood, or of the nearest samples.
+        differences: How far each lies below the best, row by row, with the standard error of the paired difference; of
+            samples, how much further they lie from held-out rows.
         intervals: Of the differences, 95 % for those of all pairs of runs together (Bonferroni): the best of several is
             not known beforehand, so that every run might have been compared with every other.
         equal: Names whose interval contains 0: as good as the best, for all that these rows show.
         notes: What to be careful with.
+        samples: Distance of each run's samples from held-out rows, where one of the runs has no density; lower is
+            better.
     """
 
     rows: int
@@ -52,6 +58,13 @@ class Comparison:
     intervals: Mapping[str, tuple[float, float]]
     equal: tuple[str, ...]
     notes: tuple[str, ...]
+    exact: tuple[str, ...] = ()
+    samples: Mapping[str, Figure] = field(default_factory=dict)
+
+    @property
+    def judged_by(self) -> str:
+        """What decided: ``log_likelihood``, or ``samples`` where one of the runs has no density."""
+        return "samples" if self.samples else "log_likelihood"
 
     @property
     def verdict(self) -> str:
@@ -68,16 +81,20 @@ class Comparison:
         """Return plain values for JSON."""
         found: dict[str, Any] = plain({
             "rows": self.rows, "k": self.k, "best": self.best, "verdict": self.verdict, "equal": self.equal,
-            "runs": {
-                name: {
-                    "log_likelihood": figure, "elbo": self.elbo[name], "bits_per_dim": self.bits_per_dim[name],
-                    "below_best": self.differences[name], "interval": self.intervals[name],
-                }
-                for name, figure in self.log_likelihood.items()
-            },
+            "judged_by": self.judged_by,
+            "runs": {name: self._of(name) for name in self.differences},
             "notes": self.notes,
         })
         return found
+
+    def _of(self, name: str) -> dict[str, Any]:
+        measured = {
+            "log_likelihood": self.log_likelihood.get(name), "elbo": self.elbo.get(name),
+            "bits_per_dim": self.bits_per_dim.get(name), "samples": self.samples.get(name),
+            "exact": True if name in self.exact else None,
+        }
+        known = {k: v for k, v in measured.items() if v is not None}
+        return {**known, "below_best": self.differences[name], "interval": self.intervals[name]}
 
 
 def compare(
@@ -90,6 +107,7 @@ def compare(
         \mathrm{se} = s(d) / \sqrt n
 
     Rows differ much more from each other than two models do on a row: paired differences are the sharper comparison.
+    Where one of the runs has no density, all are compared by the distance of their samples from those rows instead.
 
     Args:
         runs: Two runs at least, by name; a sequence is named by folder or number.
@@ -144,19 +162,30 @@ def compare_rows(
     if len(runs) < 2:
         raise SettingError(f"A comparison needs two runs at least, but got {len(runs)}. Give another one.")
     dataset, index, notes = shared_rows(runs, data, rows=rows, seed=seed, options=options)
-    scores = {name: scored(run, dataset, index, k=k, seed=seed, sampler=sampler) for name, run in runs.items()}
+    dense = {name: run for name, run in runs.items() if needs_density(run.model) is None}
+    scores = {name: scored(run, dataset, index, k=k, seed=seed, sampler=sampler) for name, run in dense.items()}
     if len({s.masses for s in scores.values()}) > 1:
         raise InputError(
             "Log-likelihoods are compared where all are of one sort, but some of these runs have densities and others "
             "masses. Train them with likelihoods of one sort."
         )
-    best, differences, intervals = below_best({name: s.log_p for name, s in scores.items()}, seed=seed)
+    far: dict[str, Figure] = {}
+    if len(dense) == len(runs):
+        best, differences, intervals = below_best({name: s.log_p for name, s in scores.items()}, seed=seed)
+    else:
+        far = distances(runs, dataset, index, seed=seed, sampler=sampler)
+        best, differences, intervals = nearest(far)
+        notes = (*notes, f"{', '.join(n for n in runs if n not in dense)} without a density: compared by samples.")
     means = {name: float(s.log_p.mean()) for name, s in scores.items()}
     equal = tuple(n for n, (low, _) in intervals.items() if n != best and low <= 0)
     figures = {n: Figure(means[n], mean_se(s.log_p), len(s.log_p), seed) for n, s in scores.items()}
-    bounds = {n: Figure(float(s.elbo.mean()), mean_se(s.elbo), len(s.elbo), seed) for n, s in scores.items()}
+    bounds = {
+        n: Figure(float(s.elbo.mean()), mean_se(s.elbo), len(s.elbo), seed)
+        for n, s in scores.items() if s.elbo is not None
+    }
     bits = {n: -means[n] / scores[n].n_dims / log(2) for n in scores}
-    return Comparison(len(index), k, figures, bounds, bits, best, differences, intervals, equal, notes)
+    exact = tuple(n for n, s in scores.items() if s.exact)
+    return Comparison(len(index), k, figures, bounds, bits, best, differences, intervals, equal, notes, exact, far)
 
 
 def below_best(
@@ -196,9 +225,10 @@ def below_best(
 @dataclass(frozen=True)
 class _Scored:
     log_p: Tensor
-    elbo: Tensor
+    elbo: Tensor | None
     n_dims: float
     masses: bool
+    exact: bool
 
 
 def scored(
@@ -209,10 +239,10 @@ def scored(
     case = Case(model, dataset.batch(index), run.discrete_step(), k, seed)
     stepped = not case.discrete and case.step is not None
     shift = log_volume(case.scored, case.step) if stepped and case.step is not None else torch.zeros(1)
-    found = log_likelihood(model, case.data, k=k, seed=seed).per_row + shift
-    bound = elbo(model, case.data, seed=seed).elbo.double() + shift
-    masses = is_discrete(case.first.likelihood) or stepped
-    return _Scored(found, bound, float(dimensions(case.scored).mean()), masses)
+    found = log_likelihood(model, case.data, k=k, seed=seed)
+    bound = elbo(case.latent, case.data, seed=seed).elbo.double() + shift if model.infers else None
+    n_dims = float(dimensions(case.scored).mean())
+    return _Scored(found.per_row + shift, bound, n_dims, case.discrete or stepped, found.exact and not stepped)
 
 
 def shared_rows(
@@ -220,7 +250,7 @@ def shared_rows(
 ) -> tuple[Dataset, np.ndarray[Any, Any], tuple[str, ...]]:
     """Return data as the first run reads them, and rows that no run was trained on."""
     first = next(iter(runs.values()))
-    shapes = {r.schema.event_shape for r in runs.values()}
+    shapes = {r.schema.shape_words for r in runs.values()}
     if len(shapes) > 1:
         raise InputError(
             f"Runs are compared on the same rows, but these take rows of the shapes {sorted(map(str, shapes))}. "

@@ -80,7 +80,8 @@ def told_of(run: Trained, n_train: int | None) -> Told:
         history=tuple(run.history or run.heard), beta=beta_of(objective), lr=run.spec.training.lr,
         n_samples=int(getattr(objective, "n_samples", 1) or 1) if bounded(objective) else 1,
         objective=type(objective).__name__, settled_after=objective.settled_after if steps else None,
-        total_steps=steps, n_train=n_train, validated=fitted.get("validation_elbo") is not None, gains=gains,
+        total_steps=steps, n_train=n_train, gains=gains,
+        validated=any(k.startswith("validation_") and v is not None for k, v in fitted.items()),
         sampler=run.samplers.chosen, columns=tuple(columns), bounds=objective.is_bound,
         comparable=objective.comparable, hidden=hidden_of(run.spec.model), given=tuple(run.spec.settings),
     )

@@ -5,18 +5,19 @@ from __future__ import annotations
 from torch import nn
 
 from ...data import Schema
-from ...models.base import Classifies, LatentModel
+from ...models.base import Classifies
+from ...models.generative import Generative, needs_density, needs_inference
 from ...models.structured import Structured
 
 
 def needs_latents(schema: Schema, model: nn.Module) -> str | None:
     """Ask for a model that infers latents from rows."""
-    if isinstance(model, LatentModel):
-        return None
-    return (
-        f"Latents are inferred by a model with an encoder, but {type(model).__name__} has none: it only generates. "
-        "Fit a variational autoencoder: recipe=vae."
-    )
+    return needs_inference(model) if isinstance(model, Generative) else None
+
+
+def needs_a_density(schema: Schema, model: nn.Module) -> str | None:
+    """Ask for a model that gives log p(x), exactly or by an inference."""
+    return needs_density(model) if isinstance(model, Generative) else None
 
 
 def needs_prediction(schema: Schema, model: nn.Module) -> str | None:

@@ -17,7 +17,8 @@ from ...data.conditioning import row_by_row
 from ...distributions.ops import draw, expected
 from ...distributions.within import within
 from ...models import verbs
-from ...models.base import LatentModel
+from ...models.base import LatentModel, latent_model
+from ...models.generative import Generative
 from ...models.impute import resampled
 from ...models.modes import judging
 
@@ -59,7 +60,7 @@ def resample(
     wanted = min(ENOUGH * n, 1000.0)
     kept: list[tuple[Tensor, ...]] = []
     log_w: list[Tensor] = []
-    device, made, ess = next(model.parameters()).device, 0, 0.0
+    device, made, ess = model.device, 0, 0.0
     told = row.to(device)
     with judging(model):
         while made < MOST and ess < wanted:
@@ -94,7 +95,7 @@ def resample(
 
 
 def sample(
-    model: LatentModel, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
+    model: Generative, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
     temperature: float,
 ) -> Any:
     """Return ``n`` rows; see :meth:`Run.sample`. A resampled frame says how in ``attrs``."""
@@ -117,7 +118,7 @@ def sample(
 
 
 def _resampled(
-    model: LatentModel, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
+    model: Generative, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
     temperature: float,
 ) -> tuple[Tensor, dict[str, Any]]:
     """Return rows ``(n, *event)`` by :func:`resample`, those that are given the same together; and how it went."""
@@ -132,7 +133,7 @@ def _resampled(
         own = derive(seed, "given rows", g) if g else seed
         c = kind.condition(conditioned, 1 if whole else PIECE, schema, seed=own)
         row = kind.evidence(others, schema)
-        x, ess, made = resample(model, len(rows), row, c, seed=own, noise=noise, temperature=temperature)
+        x, ess, made = resample(latent_model(model), len(rows), row, c, seed=own, noise=noise, temperature=temperature)
         out.append(x)
         least, total = min(least, ess), total + made
     order = torch.tensor([i for rows in alike.values() for i in rows])

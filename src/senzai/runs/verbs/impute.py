@@ -13,6 +13,7 @@ from ...core.batch import only
 from ...core.row_noise import RowKeys
 from ...data import KINDS, Dataset, Schema
 from ...data.kind import Kind
+from ...models.base import latent_model
 from ...models.impute import conditional_draws, conditional_mean
 from .fitness import needs_latents
 from .registry import verb
@@ -53,7 +54,7 @@ def pieces(
 ) -> Iterator[list[Any]]:
     """Yield the completed rows of a piece of the data: once, or once per draw."""
     kind, schema = dataset.kind, dataset.schema
-    start, keys = 0, RowKeys(repeated=not draws)
+    model, start, keys = latent_model(run.model), 0, RowKeys(repeated=not draws)
     several = draws or (MEAN_DRAWS if kind.averages else None)
     size = schema.size * (several or 1)
     for part in kind.parts(dataset.source, schema, max(1, min(ROWS, NUMBERS // size))):
@@ -67,9 +68,9 @@ def pieces(
             continue
         some, rows = batch.take(holes), holes.numpy()
         if several is None:
-            yield [kind.fill(part, only(conditional_mean(run.model, some, k=k, seed=seed)), schema, rows)]
+            yield [kind.fill(part, only(conditional_mean(model, some, k=k, seed=seed)), schema, rows)]
             continue
-        drawn = only(conditional_draws(run.model, some, draws=several, k=k, seed=seed, keys=keys(some)))
+        drawn = only(conditional_draws(model, some, draws=several, k=k, seed=seed, keys=keys(some)))
         if draws:
             yield [kind.fill(part, drawn[m], schema, rows) for m in range(draws)]
         else:

@@ -1,4 +1,4 @@
-"""Log-likelihood: the importance-weighted log p(x) of every row."""
+"""Log-likelihood: log p(x) of every row, exact or importance-weighted."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from .fitness import needs_latents
+from .fitness import needs_a_density
 from .registry import verb
 
 if TYPE_CHECKING:
     from ...training.trained import Trained
 
 
-@verb("log_likelihood", group="Judge", takes="rows", answers="scores", unfit=needs_latents, steered=False)
+@verb("log_likelihood", group="Judge", takes="rows", answers="scores", unfit=needs_a_density, steered=False)
 def log_likelihood(
     run: Trained, data: object, *, k: int = 500, seed: int = 0, sampler: str = "prior"
 ) -> np.ndarray[Any, Any]:
-    """Give the importance-weighted log p(x) of every row in nats; higher is better."""
+    """Give log p(x) of every row in nats, exact where the model has a density, else importance-weighted."""
     from ...evaluation import log_likelihood as estimate
 
     dataset, model = run.dataset(data), run.samplers.under(run.model, sampler)

@@ -11,7 +11,7 @@ from ...core.batch import only
 from ...data import KINDS
 from ...data.lengths import ended
 from ...models import verbs
-from ...models.base import Latents
+from ...models.base import Latents, latent_model
 from .fitness import needs_latents
 from .registry import verb
 
@@ -24,7 +24,7 @@ def interpolate(run: Trained, a: object, b: object, *, steps: int = 8) -> Any:
     """Give the path from one row to another through the latent space."""
     first, second = run.dataset(a).batch([0]), run.dataset(b).batch([0])
     z, c = verbs.between(run.model, first, second, steps=steps)
-    if first.lengths is None and second.lengths is None:
+    if isinstance(first.x, dict) or (first.lengths is None and second.lengths is None):
         return _rows(run, z, c, None)
     short, long = (b.tensor.shape[1] if b.lengths is None else int(only(b.lengths)) for b in (first, second))
     return _rows(run, z, c, torch.linspace(short, long, steps).round().long())
@@ -36,7 +36,8 @@ def traverse(run: Trained, data: object, *, dim: int, values: tuple[float, ...] 
     places = None if values is None else torch.tensor([float(v) for v in values])
     row = run.dataset(data).batch([0])
     z, c = verbs.moved(run.model, row, dim=dim, values=places)
-    return _rows(run, z, c, None if row.lengths is None else only(row.lengths).expand(len(z[0])))
+    lengths = None if row.lengths is None or isinstance(row.lengths, dict) else row.lengths.expand(len(z[0]))
+    return _rows(run, z, c, lengths)
 
 
 def _rows(run: Trained, z: Latents, c: Tensor | None, lengths: Tensor | None) -> Any:
@@ -45,5 +46,5 @@ def _rows(run: Trained, z: Latents, c: Tensor | None, lengths: Tensor | None) ->
 
     rows = ended(KINDS[run.schema.kind].decode(verbs.decode(run.model, z, c=c), run.schema), lengths)
     if hasattr(rows, "attrs"):
-        rows.attrs["changes"] = [found.document() for found in along(run.model, z, c, run.schema)]
+        rows.attrs["changes"] = [found.document() for found in along(latent_model(run.model), z, c, run.schema)]
     return rows

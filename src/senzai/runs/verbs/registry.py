@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
+from functools import cache
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from torch import nn
@@ -31,6 +31,7 @@ Answers: TypeAlias = Literal["rows", "codes", "scores", "document", "file"]
 Unfit: TypeAlias = Callable[[Schema, nn.Module], str | None]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+PACKAGE = __name__.rpartition(".")[0]
 INPUTS: Mapping[Takes, int] = {
     "nothing": 0, "number": 1, "rows": 1, "own rows": 1, "one row": 1, "two rows": 2, "runs": 1,
 }
@@ -98,8 +99,9 @@ class Verb:
 
     @property
     def package(self) -> str:
-        """Package that it is from."""
-        return str(self.run.__module__).partition(".")[0]
+        """Package that registered it, or the module where that is in no package."""
+        known = VERBS.package_of(self.name) if self.name in VERBS else None
+        return known or str(self.run.__module__).partition(".")[0]
 
     @property
     def inputs(self) -> tuple[inspect.Parameter, ...]:
@@ -181,22 +183,31 @@ def verb_named(name: str) -> Verb:
     Raises:
         UnknownNameError: There is none of this name.
     """
-    package = __name__.rpartition(".")[0]
-    if name not in VERBS and name.isidentifier() and find_spec(f"{package}.{name}") is not None:
-        importlib.import_module(f"{package}.{name}")
-    if name not in VERBS:
-        every_verb()
+    if name in _modules():
+        importlib.import_module(f"{PACKAGE}.{name}")
+    else:
+        _load_all()
     return VERBS[name]
 
 
 def every_verb() -> Mapping[str, Verb]:
     """Return all verbs, those of other packages too, by name in the order of their groups."""
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        importlib.import_module(f"{package}.{module.name}")
-    for beside in BESIDE:
-        importlib.import_module(f"{package.rpartition('.')[0]}.{beside}")
+    _load_all()
     return dict(sorted(VERBS.items(), key=lambda item: (item[1].group, item[0])))
+
+
+@cache
+def _modules() -> frozenset[str]:
+    return frozenset(module.name for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__))
+
+
+@cache
+def _load_all() -> None:
+    """Load every module that registers a verb of senzai: a name of theirs is not left to other packages."""
+    for name in sorted(_modules()):
+        importlib.import_module(f"{PACKAGE}.{name}")
+    for name in BESIDE:
+        importlib.import_module(f"{PACKAGE.rpartition('.')[0]}.{name}")
 
 
 def fitting(schema: Schema, model: nn.Module) -> dict[str, str | None]:

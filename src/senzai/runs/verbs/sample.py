@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...data import KINDS, Schema
 from ...data.schema import Condition
-from ...models.base import Classifies, LatentModel
+from ...models.base import Classifies
+from ...models.generative import Generative
 from ...models.probed import Probed
 from . import given as conditional
 from .registry import verb
@@ -29,7 +30,7 @@ def sample(
     return conditional.sample(model, schema, n, given or {}, seed=chosen, noise=with_noise, temperature=temperature)
 
 
-def with_label_as_condition(schema: Schema, model: LatentModel, given: Mapping[str, object] | None) -> Schema:
+def with_label_as_condition(schema: Schema, model: Generative, given: Mapping[str, object] | None) -> Schema:
     """Return the schema; for a model that infers the label, with the label as what a given one conditions on."""
     label = schema.label
     infers = isinstance(model, Classifies) and not isinstance(model, Probed)

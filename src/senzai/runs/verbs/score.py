@@ -17,6 +17,7 @@ from ...core.registry import suggestion
 from ...data import Dataset, Schema
 from ...evaluation.scores import METHODS, Reference, Scores, make_reference, p_values, score, threshold
 from ...evaluation.units import units_of
+from ...models.base import latent_model
 from ...training.checkpoint import save_tensors
 from .fitness import needs_latents
 from .registry import verb
@@ -137,9 +138,10 @@ def make(run: Trained, dataset: Dataset) -> Reference:
         rng = np.random.default_rng(derive(seed, "reference"))
         return dataset.batch(np.sort(rng.choice(index, min(n, len(index)), replace=False)))
 
-    most = max(200, KEPT_NUMBERS // int(np.prod(run.schema.event_shape)))
+    most = max(200, KEPT_NUMBERS // run.schema.size)
     train, held_out = some(parts["train"], min(TRAINING_ROWS, most)), some(held, min(HELD_ROWS, most))
-    return make_reference(run.model, train, held_out, units=units_of(run.model, dataset.schema))
+    model = latent_model(run.model)
+    return make_reference(model, train, held_out, units=units_of(model, dataset.schema))
 
 
 def pieces(run: Trained, dataset: Dataset, asked: ScoreSettings) -> Iterator[Scores]:
@@ -147,7 +149,7 @@ def pieces(run: Trained, dataset: Dataset, asked: ScoreSettings) -> Iterator[Sco
     needless = asked.method in NEEDS_NOTHING and asked.reference is None
     against = None if needless else reference_of(run, asked.reference, dataset)
     for _, batch in run.pieces(dataset):
-        yield score(run.model, batch, asked.method, reference=against, k=asked.k, seed=asked.seed)
+        yield score(latent_model(run.model), batch, asked.method, reference=against, k=asked.k, seed=asked.seed)
 
 
 def table_of(run: Trained, found: Scores, asked: ScoreSettings) -> Any:
@@ -156,7 +158,8 @@ def table_of(run: Trained, found: Scores, asked: ScoreSettings) -> Any:
 
     out: dict[str, Any] = {"score": found.values.double().numpy()}
     if asked.flags:
-        held = reference_of(run).held_scores(run.model, asked.method, k=asked.k, seed=asked.seed)  # as the rows were
+        model = latent_model(run.model)
+        held = reference_of(run).held_scores(model, asked.method, k=asked.k, seed=asked.seed)  # as the rows were
         p = p_values(found.values, held)
         out["p_value"] = p.numpy()
         if asked.false_alarm is not None:

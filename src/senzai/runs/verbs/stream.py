@@ -11,7 +11,7 @@ from ...core.random import derive
 from ...core.row_noise import RowKeys
 from ...data import KINDS, Dataset, Schema
 from ...models import verbs
-from ...models.base import LatentModel
+from ...models.generative import Generative
 from . import given as conditional
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def reconstructions(run: Trained, dataset: Dataset, *, seed: int | None) -> Iter
 
 
 def samples(
-    model: LatentModel, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
+    model: Generative, schema: Schema, n: int, given: Mapping[str, object], *, seed: int, noise: bool,
     temperature: float,
 ) -> Iterator[Any]:
     """Yield frames of new rows; as many as fit one piece are those of :meth:`Run.sample` with that seed."""

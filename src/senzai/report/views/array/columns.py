@@ -120,12 +120,10 @@ def as_columns(x: Data, schema: Schema) -> Floats:
 
 def real_columns(batch: Batch, schema: Schema) -> Floats:
     """Return the rows of a batch; what was not observed, or lies behind the end of a sequence, is NaN."""
-    values = as_columns(batch.x, schema)
-    there = np.ones(batch.tensor.shape, bool) if batch.observed is None else batch.observed.cpu().numpy().copy()
-    if isinstance(batch.lengths, Tensor):
-        behind = np.arange(there.shape[1]) >= batch.lengths.cpu().numpy()[:, None]
-        there[behind] = False
-    there = there.reshape(len(there), -1)
+    values, seen = as_columns(batch.x, schema), batch.observed
+    if seen is None:
+        return values
+    there = seen.flatten(1).cpu().numpy()
     return np.where(there[:, charted(there.shape[1])], values, np.nan)
 
 

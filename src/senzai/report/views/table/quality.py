@@ -16,6 +16,7 @@ from ....distributions import MixedFamily
 from ....evaluation import quality
 from ....evaluation.scores import make_reference, score
 from ....evaluation.units import units_of
+from ....models.base import latent_model
 from ...blocks import Block, Chart, Charts, Empty, Section, TableBlock
 from ...figures import figure, plain
 from ...findings import Findings, Floats
@@ -116,11 +117,11 @@ def missing(schema: Schema, mask: Tensor) -> Section:
 def outliers(found: Findings) -> Section:
     """Return the held-out rows with the highest anomaly scores, and the columns that raise them."""
     title, held, schema = "Outliers", found.held, found.schema
-    train = training_rows(found, 1000)
+    train, model = training_rows(found, 1000), latent_model(found.model)
     try:
-        units = units_of(found.model, schema)
-        reference = make_reference(found.model, held.batch if train is None else train, held.batch, units=units)
-        scores = score(found.model, held.batch, "auto", reference=reference)
+        units = units_of(model, schema)
+        reference = make_reference(model, held.batch if train is None else train, held.batch, units=units)
+        scores = score(model, held.batch, "auto", reference=reference)
     except SenzaiError as err:
         return Section("strange", title, [], [Empty(str(err))])
     rows = [

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....evaluation.changes import Change, along
+from ....models.base import latent_model
 from ... import words
 from ...blocks import Block, Cell, Section, Way, Ways
 from ...findings import PLACES, Findings, Floats, Path, Traversal
@@ -41,7 +42,7 @@ def interpolations(found: Findings) -> Section:
 
 def changes(found: Findings, way: Traversal | Path) -> list[Change]:
     """Return the columns that change most."""
-    return along(found.model, way.z, way.c, found.schema, most=CHANGED)
+    return along(latent_model(found.model), way.z, way.c, found.schema, most=CHANGED)
 
 
 def what_is_shown(each: str) -> str:
