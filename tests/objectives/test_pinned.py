@@ -5,7 +5,8 @@ from __future__ import annotations
 import senzai.objectives
 from senzai.core.spec import registry
 
-NOT_IN_NATS = {"mmd", "sharpened", "image_terms", "vae_gan", "codes", "rae", "adversarial_codes"}
+NOT_IN_NATS = {"mmd", "sharpened", "image_terms", "vae_gan", "codes", "rae", "adversarial_codes", "maximum_likelihood",
+               "flow_matching", "non_saturating"}
 
 
 def test_objectives_that_weigh_no_nats_say_so():

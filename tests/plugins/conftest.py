@@ -20,6 +20,8 @@ from senzai.evaluation.catalogue import MEASURES
 from senzai.recipes import RECIPES
 from senzai.runs.verbs.registry import VERBS, every_verb
 
+collect_ignore_glob = ["packages/*"]  # they are installed for one test alone, and register nothing here
+
 every_verb()
 ALL: tuple[Registry[Any], ...] = (*REGISTRIES.values(), RECIPES, KINDS, MEASURES, VERBS)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, Poisson
 
+from senzai.core.batch import tensors
 from senzai.core.errors import CombinationError, SettingError, UnknownNameError
 from senzai.core.examples import example, examples_of
 from senzai.core.spec import REGISTRIES
@@ -242,12 +243,15 @@ def test_missing_values_are_refused_when_the_likelihood_is_built():
 def test_small_data_are_the_same_every_time_and_have_what_was_asked_for(name):
     data = DATA[name]
     a, b = (data.rows(7, seed=3, n_classes=3, n_condition=2, masked=True) for _ in range(2))
-    assert torch.equal(a.tensor, b.tensor)
-    assert a.tensor.shape == a.mask.shape == (7, *data.event)
+    assert all(torch.equal(u, v) for u, v in zip(tensors(a.x), tensors(b.x), strict=True))
+    if isinstance(a.x, dict):
+        assert set(a.x) == set(data.modalities)
+    else:
+        assert a.tensor.shape == a.mask.shape == (7, *data.event)
     assert a.c.shape == (7, 2)
     assert set(a.y.tolist()) == {0, 1, 2}
     assert 0 < int(a.y_known.sum()) < 7
-    assert not torch.equal(a.tensor, data.rows(7, seed=4).tensor)
+    assert not torch.equal(tensors(a.x)[0], tensors(data.rows(7, seed=4).x)[0])
 
 
 @pytest.mark.parametrize("family", ["von_mises_fisher", "wrapped_normal", "dirichlet"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def stepped(make_model, comms, pieces):
     player = ELBO().players(model)[0]
     stepper = Stepper(model, player, TrainSettings(), device=torch.device("cpu"), comms=comms, dtype=None)
     with forked(0):
-        _, norm, fine = stepper(pieces, 0, None)
+        _, norm, fine = stepper(pieces, 0, True)
     return stepper, float(norm), bool(fine)
 
 
@@ -83,9 +84,10 @@ def test_the_bar_stays_when_training_has_ended():
     out = io.StringIO()
     bar = ProgressBar(Console(file=out, force_terminal=True, width=120))
     bar.on(Started(0, 10, 5, 4, 100, "fp32"), None)
-    bar.on(Progressed(10, 2.0, {"distortion": 3.25, "rate": 1.5}, 0.1, 1.0, 1234.0, 1.0), None)
-    bar.on(Finished(10, 10, False, 1.0), None)
-    assert "distortion 3.25 + rate 1.50 nats · 1,234 rows/s" in out.getvalue()
+    training = SimpleNamespace(objective=ELBO())
+    bar.on(Progressed(10, 2.0, {"distortion": 3.25, "rate": 1.5}, 0.1, 1.0, 1234.0, 1.0), training)
+    bar.on(Finished(10, 10, False, 1.0), training)
+    assert "1,234 rows/s" in out.getvalue()
     last = out.getvalue().rpartition("1,234 rows/s")[2]
     assert "\x1b[2K" not in last, "the line was taken away again"
 

@@ -26,7 +26,7 @@ def user_path(path: str | os.PathLike[str], *, output: bool = False) -> Path:
         output: Something is to be written there; it decides the type of the error.
 
     Raises:
-        InputError: It is no path at all, has a zero byte, is no text in UTF-8, is too long, or names a user who is not known.
+        InputError: It is no path, has a zero byte, is no text in UTF-8, is too long, or names a user who is not known.
         OutputError: The same, of a place to write to.
 
     Example:

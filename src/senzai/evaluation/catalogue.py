@@ -263,13 +263,14 @@ class Measure:
 
     def missing(self, case: Case) -> str | None:
         """Say what is missing, if anything is."""
-        for need in self.needs:
+        for need in sorted(self.needs, key=list(NEEDS).index):
             if not NEEDS[need][0](case):
                 return f"{NEEDS[need][1]}"
         return None
 
 
 NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
+    "tensor": (lambda c: isinstance(c.rows.x, Tensor), "It needs data of one modality."),
     "inference": (lambda c: c.model.infers, "It needs an inference of latents; this model draws rows without one."),
     "density": (lambda c: needs_density(c.model) is None, "It needs a density of the data; this model has none."),
     "samples": (
@@ -282,7 +283,6 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "train": (lambda c: c.extras.train is not None, "It needs training rows, which are not here."),
     "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
     "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),
-    "tensor": (lambda c: isinstance(c.rows.x, Tensor), "It needs data of one modality."),
     "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
 }
 """What a measure may need: how to see whether it is there, and what to say if it is not."""

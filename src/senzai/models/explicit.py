@@ -41,6 +41,7 @@ class Explicit(Generative):
         CombinationError: The prior is over vectors of another length, or not over all real ones.
 
     Example:
+        >>> import torch
         >>> from senzai.parts import StandardNormal
         >>> model = Explicit(StandardNormal(2), (2,))
         >>> model.initialise(Batch(torch.tensor([[0.0, -10.0], [2.0, 10.0]])))
