@@ -13,7 +13,7 @@ import torch
 from senzai.models import LatentModel
 from senzai.objectives import Objective
 from senzai.training.events import Progressed
-from senzai.training.feed import Feed, Plan
+from senzai.training.feed import Feed, FeedPlan
 from senzai.training.loop import Training
 from senzai.training.settings import TrainSettings
 
@@ -36,7 +36,7 @@ def own_turns(made: tuple[LatentModel, Objective], dataset: Any, *, batch_size: 
         steps=steps, batch_size=batch_size, precision="fp32", validate_every=steps, log_every=TURN, lr=1e-3,
         schedule="constant",
     )
-    plan = Plan(len(dataset), batch_size, 0)
+    plan = FeedPlan(len(dataset), batch_size, 0)
     feed = Feed(dataset.rows, np.arange(len(dataset)), plan, device=torch.device("cpu"))
     for event in Training(*made, feed, settings).events():
         if isinstance(event, Progressed):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from senzai.evaluation.disentanglement import mutual_information_gap
-from senzai.evaluation.interventions import Table, factor_vae_score
+from senzai.evaluation.interventions import FactorTable, factor_vae_score
 from senzai.runs import fit
 
 from ..common import need_data
@@ -52,7 +52,7 @@ def scores(recipe: str, seed: int, steps: int, x: np.ndarray, factors: np.ndarra
     bound = run.evaluate(x[:2000], k=1, split="all")
     return {
         "mig": mutual_information_gap(codes, factors, repeats=2).value,
-        "factor_vae": factor_vae_score(Table(codes, factors), seed=seed).value,
+        "factor_vae": factor_vae_score(FactorTable(codes, factors), seed=seed).value,
         "elbo": bound["elbo"], "rate": bound["rate"], "active_units": bound["active_units"],
     }
 

@@ -9,7 +9,7 @@ import torch
 from senzai.core.batch import Batch
 from senzai.distributions import NormalFamily, NormalFixedFamily
 from senzai.evaluation import Case, Extras
-from senzai.evaluation.diagnosis import CHECKS, Facts, Finding, Remedy, Told, examine, gather, ranked
+from senzai.evaluation.diagnosis import CHECKS, DiagnosisFacts, Finding, Remedy, Told, examine, gather, ranked
 from senzai.evaluation.diagnosis.fitting import dominating, predictive, structure
 from senzai.evaluation.diagnosis.price import price_of_rate
 from senzai.evaluation.diagnosis.training_checks import worst_jump
@@ -17,7 +17,7 @@ from senzai.models import Flat
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.parts import Likelihood, Posterior, StandardNormal
 
-WELL = Facts(
+WELL = DiagnosisFacts(
     told=Told(n_train=1000, settled_after=0, total_steps=500, beta=1.0, objective="ELBO"), elbo=-10.0, spread=2.0,
     rate=4.0, rates=(2.0, 2.0), n_latent=2, active=2, price=1.0, looseness=0.1, looseness_se=0.01, amortisation=0.1,
     amortisation_se=0.01, generalisation=0.1, generalisation_se=0.1, dispersion=1.0, bulk=1.0, tails=0.0, outside=0.0,
@@ -147,7 +147,7 @@ def test_notes_come_last():
 
 
 def test_missing_facts_are_said():
-    found = examine(Facts(missing={"rate": "no rate could be measured"}))
+    found = examine(DiagnosisFacts(missing={"rate": "no rate could be measured"}))
     assert not found.findings
     assert "no rate could be measured" in found.not_judged["posterior_collapse"]
 

@@ -11,7 +11,7 @@ import pytest
 from senzai.core.errors import InputError
 from senzai.data import open_data
 from senzai.data.table import Column, codec, identifiers, survey
-from senzai.data.table.survey import Facts
+from senzai.data.table.survey import ColumnFacts
 from senzai.runs import fit
 
 R = np.random.default_rng(0)
@@ -105,7 +105,7 @@ def test_many_values_that_repeat_are_no_identifiers(monkeypatch, most):
 
 def test_what_is_counted_does_not_grow_with_the_rows(monkeypatch):
     monkeypatch.setattr(survey, "MOST_VALUES", 100)
-    facts = Facts("k")
+    facts = ColumnFacts("k")
     for start in range(0, 20_000, 500):
         facts.see(pd.Series([f"v{k % 5000}" for k in range(start, start + 500)]))
         assert len(facts.counts) <= 100

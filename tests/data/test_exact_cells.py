@@ -16,7 +16,7 @@ from pyarrow import ipc
 
 from senzai.core.errors import InputError, UnknownNameError
 from senzai.data import KINDS, open_data
-from senzai.data.frame_files import Writer
+from senzai.data.frame_files import FrameWriter
 from senzai.data.table.exact import joined, series_of
 from senzai.data.table.filling import fill
 
@@ -98,7 +98,7 @@ def test_observed_cells_are_written_as_they_were(tmp_path, suffix):
     data = open_data(ARROW)
     filled = fill(data.source.whole, data.batch().tensor, data.schema.details)
     path = tmp_path / f"o.{suffix}"
-    with Writer(path) as writer:
+    with FrameWriter(path) as writer:
         writer.write(filled)
     if suffix == "xlsx":  # its numbers have 15 digits, as they do in Excel
         assert cells(pd.read_excel(path), "number")[1:6] == [1, 2, 3, 0, 1]
@@ -154,12 +154,12 @@ def test_numbers_in_json_lines_come_back_to_the_last_digit(tmp_path):
              "none": None if i % 3 else 0.1 + i} for i, v in enumerate(r.normal(size=N))]
     (tmp_path / "t.jsonl").write_text("\ufeff" + "".join(json.dumps(row) + "\n\n" for row in rows), "utf-8")
     data = open_data(tmp_path / "t.jsonl")
-    with Writer(tmp_path / "o.jsonl") as writer:
+    with FrameWriter(tmp_path / "o.jsonl") as writer:
         for piece in data.source.pieces(7):
             writer.write(piece)
     assert [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()] == rows
     times = pd.DataFrame({"t": pd.to_datetime(["2026-03-01T12:00:00.123456", None]).as_unit("us")})
-    with Writer(tmp_path / "d.jsonl") as writer:
+    with FrameWriter(tmp_path / "d.jsonl") as writer:
         writer.write(times)
     assert (tmp_path / "d.jsonl").read_text() == '{"t":"2026-03-01T12:00:00.123456"}\n{"t":null}\n'
 

@@ -15,7 +15,7 @@ from senzai.data.table import encodings, exact
 from senzai.data.table.column import Column, TableDetails
 from senzai.data.table.inference import cuts_of
 from senzai.data.table.series import as_numbers
-from senzai.data.table.survey import Facts
+from senzai.data.table.survey import ColumnFacts
 
 R = np.random.default_rng(0)
 
@@ -31,7 +31,7 @@ PIECES = {
 @pytest.mark.parametrize("name", PIECES)
 def test_a_column_holds_what_all_its_pieces_hold(name):
     first, second, holds = PIECES[name]
-    facts = Facts("c")
+    facts = ColumnFacts("c")
     for piece in (first, second):
         facts.see(pd.Series(piece, dtype=object if "words" in name else None))
     assert facts.holds == holds

@@ -12,7 +12,7 @@ from senzai.core.batch import Batch, cat, concatenate, count, entries, first, on
 from senzai.core.errors import CombinationError, ShapeError
 from senzai.data import Dataset, open_data
 from senzai.data.rows import ChosenRows, MemoryRows, StreamedRows, Targets
-from senzai.training.feed import Feed, Plan
+from senzai.training.feed import Feed, FeedPlan
 
 N = 12
 X = torch.arange(N * 6.0).view(N, 3, 2)
@@ -59,7 +59,8 @@ def test_chosen_rows_take_everything_along(rows):
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_the_feed_keeps_lengths_beside_their_rows(rows, in_memory):
     index = np.array([1, 2, 3, 5, 7, 8, 11])
-    feed = Feed(rows, index, Plan(len(index), 3, seed=4), device=torch.device("cpu"), in_memory=in_memory, accumulate=2)
+    feed = Feed(rows, index, FeedPlan(len(index), 3, seed=4), device=torch.device("cpu"), in_memory=in_memory,
+                accumulate=2)
     found = []
     for _, pieces in feed.run(0, feed.plan.steps_per_epoch):
         for piece in pieces:
@@ -78,7 +79,7 @@ def two():
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_modalities_are_fed_side_by_side(in_memory):
-    feed = Feed(two(), np.arange(N), Plan(N, 5, seed=0), device=torch.device("cpu"), in_memory=in_memory)
+    feed = Feed(two(), np.arange(N), FeedPlan(N, 5, seed=0), device=torch.device("cpu"), in_memory=in_memory)
     for _, pieces in feed.run(0, 3):
         for piece in pieces:
             at = (piece.batch.x["a"][:, 0, 0] / 6).long()

@@ -15,7 +15,7 @@ import pytest
 
 from senzai.core.errors import InputError, SettingError
 from senzai.data import open_data
-from senzai.data.table.amounts import Form
+from senzai.data.table.amounts import NumberForm
 
 N = 60
 RUSSIAN = [
@@ -176,8 +176,9 @@ def test_na_is_namibia_among_codes_of_countries(tmp_path, streamed):
 # --- numbers as people write them -----------------------------------------------------------------------------------
 VALUES = [float((i * 7919 % 100_000) - 20_000) / 100 for i in range(N)]
 FORMS = [
-    (Form(","), ";"), (Form(",", "."), ";"), (Form(".", ","), ";"), (Form(",", " "), ";"), (Form(".", "'"), ","),
-    (Form(".", "", "$"), ","), (Form(",", ".", "", " €"), ";"), (Form(".", ",", "CHF "), ";"),
+    (NumberForm(","), ";"), (NumberForm(",", "."), ";"), (NumberForm(".", ","), ";"), (NumberForm(",", " "), ";"),
+    (NumberForm(".", "'"), ","),
+    (NumberForm(".", "", "$"), ","), (NumberForm(",", ".", "", " €"), ";"), (NumberForm(".", ",", "CHF "), ";"),
 ]
 
 
@@ -208,8 +209,8 @@ def test_numbers_that_could_be_two_things_are_text_until_somebody_says(tmp_path)
     column, data = a()
     assert column.format is None
     assert any("decimal=, or thousands=, says which" in r for r in data.schema.reasons)
-    assert a(decimal=",")[0].format == Form(",", places=3).name
-    assert a(thousands=",")[0].format == Form(".", ",", places=0).name
+    assert a(decimal=",")[0].format == NumberForm(",", places=3).name
+    assert a(thousands=",")[0].format == NumberForm(".", ",", places=0).name
     whole = a(thousands=",")[0]
     assert whole.origin + whole.step * whole.high == pytest.approx(1000 * a(decimal=",")[0].high)
     with pytest.raises(SettingError, match="one mark cannot stand both"):
@@ -218,13 +219,13 @@ def test_numbers_that_could_be_two_things_are_text_until_somebody_says(tmp_path)
 
 def test_one_column_says_what_another_leaves_open(tmp_path):
     text = lines("a", lambda i: f"{i % 9 + 1},{i * 371 % 1000:03d}", "b", lambda i: f"{i * 7 % 11},{i % 9}", mark=";")
-    assert columns(table(tmp_path / "t.csv", text))["a"].format == Form(",", places=3).name
+    assert columns(table(tmp_path / "t.csv", text))["a"].format == NumberForm(",", places=3).name
 
 
 def test_pairs_in_a_table_with_commas_are_no_decimals(tmp_path):
     text = lines("a", lambda i: f'"{i % 3},{i % 2}"', "b", lambda i: i / 7)
     assert columns(table(tmp_path / "t.csv", text))["a"].type == "categorical"
-    assert columns(table(tmp_path / "t.csv", text, decimal=","))["a"].format == Form(",", places=1).name
+    assert columns(table(tmp_path / "t.csv", text, decimal=","))["a"].format == NumberForm(",", places=1).name
 
 
 def test_signs_of_currency_that_differ_are_no_numbers_unless_asked(tmp_path):
@@ -234,7 +235,7 @@ def test_signs_of_currency_that_differ_are_no_numbers_unless_asked(tmp_path):
     assert columns(data)["a"].type == "real"
     assert data.decode(data.batch().x)["a"].str.startswith("$").all()
     all_ = lines("a", lambda i: f"${i * 37 % 101}.5", "b", lambda i: i % 3)
-    assert columns(table(tmp_path / "t.csv", all_))["a"].format == Form(".", "", "$", places=1).name
+    assert columns(table(tmp_path / "t.csv", all_))["a"].format == NumberForm(".", "", "$", places=1).name
     assert columns(table(tmp_path / "t.csv", all_, currency=False))["a"].format is None
 
 

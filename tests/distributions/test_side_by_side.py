@@ -8,7 +8,7 @@ import torch
 from torch.distributions import Bernoulli, Categorical, NegativeBinomial, Normal, StudentT
 from torch.nn import functional as F
 
-from senzai.distributions import Mixed, MixedFamily, elementwise, marginal
+from senzai.distributions import MixedColumns, MixedFamily, elementwise, marginal
 from senzai.distributions.side_by_side import FILLED, ends_of, moved, packed
 
 SORTS = (
@@ -100,7 +100,7 @@ def test_values_and_gradients_are_those_of_every_column_alone(family, dtype, lea
 def test_groups_and_columns_together_say_the_same(family, dtype):
     raw, x = case(family, dtype, 9)
     p = family(raw, (len(family.sorts),)).base_dist
-    together, groups = p.log_prob(x), Mixed(p.groups, p.back).log_prob(x)
+    together, groups = p.log_prob(x), MixedColumns(p.groups, p.back).log_prob(x)
     assert together.dtype == groups.dtype == dtype
     torch.testing.assert_close(together, groups, rtol=1e-6 if dtype is torch.float32 else 1e-12, atol=5e-7)
     assert torch.equal(p.expand((3, 9, len(family.sorts))).log_prob(x)[2], together)

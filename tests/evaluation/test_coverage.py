@@ -10,8 +10,8 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.evaluation import (
+    FactorTable,
     Figure,
-    Table,
     beta_vae_score,
     classifier_two_sample_test,
     clustering,
@@ -123,9 +123,12 @@ MEASURES: dict[str, Callable] = {
     "dci": lambda r, n: dci(*factored(r, n), seed=int(r.integers(2**31))),
     "sap": lambda r, n: separated_attribute_predictability(*factored(r, n), continuous=(0, 1, 2)),
     "sap of classes": lambda r, n: separated_attribute_predictability(*factored(r, n)),
-    "votes": lambda r, n: factor_vae_score(Table(*factored(r, n, 2.0, 3.0)), votes=400, seed=int(r.integers(2**31))),
-    "few votes": lambda r, n: factor_vae_score(Table(*factored(r, n, 2.0, 3.0)), votes=200, seed=int(r.integers(99))),
-    "pairs": lambda r, n: beta_vae_score(Table(*factored(r, n, 2.0, 3.0)), votes=400, seed=int(r.integers(2**31))),
+    "votes": lambda r, n: factor_vae_score(FactorTable(*factored(r, n, 2.0, 3.0)), votes=400,
+                                           seed=int(r.integers(2**31))),
+    "few votes": lambda r, n: factor_vae_score(FactorTable(*factored(r, n, 2.0, 3.0)), votes=200,
+                                               seed=int(r.integers(99))),
+    "pairs": lambda r, n: beta_vae_score(FactorTable(*factored(r, n, 2.0, 3.0)), votes=400,
+                                         seed=int(r.integers(2**31))),
     "irs": lambda r, n: interventional_robustness(*factored(r, n)),
     "udr": agreeing,
     "linear": lambda r, n: probe(*classes(r, n), seed=int(r.integers(2**31))),

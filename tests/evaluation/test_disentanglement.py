@@ -9,8 +9,8 @@ import pytest
 
 from senzai.core.errors import InputError
 from senzai.evaluation import (
+    FactorTable,
     Rendered,
-    Table,
     beta_vae_score,
     dci,
     dci_completeness,
@@ -160,7 +160,7 @@ def test_irs_by_hand():
 @pytest.mark.parametrize("world", ["table", "rendered"])
 def test_held_factors_are_found_in_perfect_codes_and_not_in_noise(rng, score, world):
     def make(values, encode):
-        return Table(values, FACTORS) if world == "table" else Rendered(SIZES, encode)
+        return FactorTable(values, FACTORS) if world == "table" else Rendered(SIZES, encode)
 
     good = score(make(PERFECT, lambda f: f.astype(float)), votes=150)
     noise = np.random.default_rng(3)
@@ -173,7 +173,7 @@ def test_held_factors_are_found_in_perfect_codes_and_not_in_noise(rng, score, wo
 
 
 def test_a_held_factor_is_held_and_the_others_are_not(rng):
-    table = Table(PERFECT, FACTORS)
+    table = FactorTable(PERFECT, FACTORS)
     for held in range(3):
         rows = table.codes(rng, 50, held)
         assert (np.ptp(rows, axis=0) == 0).tolist() == [j == held for j in range(3)]
@@ -184,8 +184,8 @@ def test_a_held_factor_is_held_and_the_others_are_not(rng):
 
 def test_latents_that_do_nothing_do_not_vote():
     still = np.hstack([PERFECT, 1e-3 * PERFECT[:, :1]])
-    assert factor_vae_score(Table(still, FACTORS), votes=100).details["active"] == 3
-    assert factor_vae_score(Table(0 * PERFECT, FACTORS), votes=10).value == 0
+    assert factor_vae_score(FactorTable(still, FACTORS), votes=100).details["active"] == 3
+    assert factor_vae_score(FactorTable(0 * PERFECT, FACTORS), votes=10).value == 0
 
 
 # --- without factors ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from senzai.evaluation import (
     Annealing,
     Case,
     Extras,
-    Table,
+    FactorTable,
     annealed_log_likelihood,
     beta_vae_score,
     dci,
@@ -27,7 +27,7 @@ from senzai.evaluation import (
     unsupervised_disentanglement_ranking,
 )
 from senzai.evaluation import measures as room
-from senzai.evaluation.annealing import PILOT_CHAINS, Path
+from senzai.evaluation.annealing import PILOT_CHAINS, AnnealingPath
 from senzai.evaluation.disentanglement import _predictability
 from senzai.parts import MixtureOfNormals
 
@@ -57,7 +57,7 @@ def test_a_latent_s_accuracy_is_that_on_the_other_half():
 
 def factor_vae(codes, factors, *, votes, batch, rows, seed):
     """Kim and Mnih's score written down once more, with the very choices of rows of the table it is compared with."""
-    rng, world = np.random.default_rng(seed), Table(codes, factors)
+    rng, world = np.random.default_rng(seed), FactorTable(codes, factors)
     overall = world.codes(rng, rows).var(0, ddof=1)
     cast = []
     for _ in range(2 * votes):
@@ -73,7 +73,7 @@ def factor_vae(codes, factors, *, votes, batch, rows, seed):
 def test_the_score_of_held_factors_is_the_published_one_whatever_the_units_of_the_latents(rng, scale):
     factors = rng.integers(0, 4, (600, 3))
     codes = (factors + 0.6 * rng.standard_normal((600, 3))) * [1, scale, 1 / scale if scale < 5 else 0.5]
-    found = factor_vae_score(Table(codes, factors), votes=100, batch=32, rows=2000, seed=4)
+    found = factor_vae_score(FactorTable(codes, factors), votes=100, batch=32, rows=2000, seed=4)
     assert found.value == factor_vae(codes, factors, votes=100, batch=32, rows=2000, seed=4)
     assert found.value > 0.9
 
@@ -81,7 +81,7 @@ def test_the_score_of_held_factors_is_the_published_one_whatever_the_units_of_th
 @pytest.mark.parametrize("score", [factor_vae_score, beta_vae_score])
 def test_votes_are_judged_on_others_than_they_were_learned_from(rng, score):
     """Twenty latents of noise: twenty votes can be learned by heart, and say nothing about twenty others."""
-    table = Table(rng.standard_normal((300, 20)), rng.integers(0, 3, (300, 5)))
+    table = FactorTable(rng.standard_normal((300, 20)), rng.integers(0, 3, (300, 5)))
     found = [score(table, votes=20, batch=8, seed=s).value for s in range(12)]
     assert np.mean(found) == pytest.approx(1 / 5, abs=5 * sqrt(0.2 * 0.8 / 240))
 
@@ -134,9 +134,9 @@ def test_samples_are_those_that_people_get(made):
 def starts(monkeypatch):
     """Every set of places at which densities are asked for, and what was drawn for chains to begin at."""
     begun, asked = [], []
-    begin, densities = Path.begin, Path.densities
-    monkeypatch.setattr(Path, "begin", lambda self, *a: begun.append(begin(self, *a)) or begun[-1])
-    monkeypatch.setattr(Path, "densities", lambda self, z: asked.append((z[0], torch.is_grad_enabled())) or
+    begin, densities = AnnealingPath.begin, AnnealingPath.densities
+    monkeypatch.setattr(AnnealingPath, "begin", lambda self, *a: begun.append(begin(self, *a)) or begun[-1])
+    monkeypatch.setattr(AnnealingPath, "densities", lambda self, z: asked.append((z[0], torch.is_grad_enabled())) or
                         densities(self, z))
     return begun, asked
 

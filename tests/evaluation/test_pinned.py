@@ -12,7 +12,7 @@ from senzai.core.batch import Batch
 from senzai.distributions import MixedFamily
 from senzai.evaluation import Annealing, Case, bidirectional, quality
 from senzai.evaluation.dependence import marginal_log_prob
-from senzai.evaluation.diagnosis import Facts, Told, gather, latent_checks, sampling
+from senzai.evaluation.diagnosis import DiagnosisFacts, Told, gather, latent_checks, sampling
 from senzai.evaluation.diagnosis.data_checks import gap_of
 from senzai.evaluation.interventions import agreement, similarity
 from senzai.evaluation.latents import two_means
@@ -29,7 +29,7 @@ def test_numbers_are_cut_at_deciles():
 @pytest.mark.parametrize(("spread", "gap", "beyond"), [(0.25, 2.0, True), (4.0, 0.125, False)])
 def test_a_gap_is_counted_in_deviations_of_the_bound(spread, gap, beyond):
     se = 0.5 / (5 if beyond else 3)
-    found = gap_of(Facts(generalisation=0.5, generalisation_se=se, spread=spread))
+    found = gap_of(DiagnosisFacts(generalisation=0.5, generalisation_se=se, spread=spread))
     assert found == (pytest.approx(gap), beyond)
 
 
@@ -98,7 +98,7 @@ def test_marginals_are_taken_in_blocks_that_fit_the_memory():
 # --- checks -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("end", "share"), [(0, None), (100, None), (480, 0.04), (900, 0.0)])
 def test_a_warm_up_is_too_long_by_what_it_leaves(end, share):
-    found = latent_checks.unfinished(Facts(told=Told(settled_after=end, total_steps=500)))
+    found = latent_checks.unfinished(DiagnosisFacts(told=Told(settled_after=end, total_steps=500)))
     assert (found.value if found else None) == (None if share is None else pytest.approx(share))
 
 
@@ -124,6 +124,6 @@ def test_a_latent_that_does_not_move_is_like_none():
 def test_a_rate_has_vanished_when_all_of_the_last_fifth_is_low(low, vanished):
     rates = [4.0] * (30 - low) + [0.01] * low
     lines = tuple({"kind": "train", "step": 10 * i, "rate": r} for i, r in enumerate(rates))
-    found = latent_checks.vanishing(Facts(told=Told(history=lines, settled_after=20, total_steps=300)))
+    found = latent_checks.vanishing(DiagnosisFacts(told=Told(history=lines, settled_after=20, total_steps=300)))
     assert (found is not None) == vanished
     assert found is None or found.value == pytest.approx(0.01 / 4)

@@ -82,8 +82,8 @@ def test_rows_are_as_useful_as_what_they_know():
 
 def test_copies_are_at_no_distance():
     train = rows(300, 0).float()
-    assert quality.nearest(train[:50], train, FAMILY).max() < 1e-2
-    assert np.median(quality.nearest(rows(100, 1).float(), train, FAMILY)) > 0.01
+    assert quality.distance_to_training(train[:50], train, FAMILY).max() < 1e-2
+    assert np.median(quality.distance_to_training(rows(100, 1).float(), train, FAMILY)) > 0.01
 
 
 def test_of_very_many_columns_some_are_compared_always_the_same(monkeypatch):

@@ -19,7 +19,7 @@ from senzai.evaluation import (
     frechet_of_normals,
     kernel_distance,
     memorisation,
-    nearest,
+    nearest_of,
     pca_features,
     precision_recall_density_coverage,
     random_features,
@@ -125,7 +125,7 @@ def test_nearest_rows_are_found_whatever_the_memory(rng):
     from sklearn.neighbors import NearestNeighbors
 
     x, y = rng.standard_normal((50, 3)), rng.standard_normal((40, 3))
-    distance, number = nearest(x, y)
+    distance, number = nearest_of(x, y)
     exact, which = NearestNeighbors(n_neighbors=1).fit(y).kneighbors(x)
     np.testing.assert_allclose(distance, exact[:, 0])
     assert (number == which[:, 0]).all()

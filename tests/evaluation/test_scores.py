@@ -13,7 +13,7 @@ from senzai.core.random import forked, using
 from senzai.distributions import MixedFamily, NormalFamily, elementwise
 from senzai.evaluation import evidence
 from senzai.evaluation.evidence import SameForAll
-from senzai.evaluation.neighbours import Known, nearest
+from senzai.evaluation.neighbours import NeighbourIndex, nearest_rows
 from senzai.evaluation.rarity import crossed, joined_among, p_values, threshold
 from senzai.evaluation.scores import METHODS, Reference, make_reference, score
 from senzai.models import Flat
@@ -165,7 +165,7 @@ def test_what_cannot_be_scored_is_refused(plain):
 
 
 def test_a_row_that_is_known_is_found_among_the_known_rows():
-    known = Known(torch.tensor([[0.0, 1.0], [torch.nan, 2.0], [0.0, 1.0], [3.0, 4.0]]))
+    known = NeighbourIndex(torch.tensor([[0.0, 1.0], [torch.nan, 2.0], [0.0, 1.0], [3.0, 4.0]]))
     asked = torch.tensor([[-0.0, 1.0], [torch.nan, 2.0], [3.0, 4.1], [3.0, 4.0]])
     assert known.first.tolist() == [0, 1, 3]
     assert known.find(asked).tolist() == [0, 1, -1, 2]
@@ -243,11 +243,11 @@ def test_a_distance_to_one_of_the_nearest_is_that_of_all_of_them_sorted():
     apart = (x[:, None] - known).div(spread).abs().nan_to_num()
     place = (x.nan_to_num()[:, None] - known).div(spread).abs().sum(-1).argsort(1)
     for ranks in (range(5), range(10, 11), range(2, 9)):
-        value, share = nearest(x, known, spread, own, ranks)
+        value, share = nearest_rows(x, known, spread, own, ranks)
         expected = torch.stack([apart[i, place[i, ranks.start : ranks.stop]].mean(0) for i in range(40)])
         torch.testing.assert_close(share, expected)
         torch.testing.assert_close(value, expected.sum(1))
-    few, _ = nearest(x, known[:3], spread, own, range(10, 11))  # fewer rows than ranks: the last but one at most
+    few, _ = nearest_rows(x, known[:3], spread, own, range(10, 11))  # fewer rows than ranks: the last but one at most
     assert few.isfinite().all()
 
 
@@ -255,7 +255,7 @@ def test_known_rows_are_read_once(plain, monkeypatch):
     train = Batch(torch.randn(60, 4, generator=torch.Generator().manual_seed(1)))
     reference = make_reference(plain, train, train.take(slice(0, 20)), k=2)
     read = []
-    monkeypatch.setattr(Known, "__init__", lambda self, rows: read.append(len(rows)))
+    monkeypatch.setattr(NeighbourIndex, "__init__", lambda self, rows: read.append(len(rows)))
     for i in range(3):
         score(plain, train.take(slice(i, i + 1)), reference=reference, k=2)
     assert read == []

@@ -8,7 +8,7 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.distributions import NormalFamily
-from senzai.evaluation import Case, Extras, Rendered, Table, classifier_two_sample_test, diversity, quality
+from senzai.evaluation import Case, Extras, FactorTable, Rendered, classifier_two_sample_test, diversity, quality
 from senzai.evaluation import measures as room
 from senzai.evaluation.diagnosis import fitting, sampling
 from senzai.evaluation.measures import at_random, compared
@@ -70,7 +70,7 @@ def test_distances_to_training_rows_are_those_of_all_kinds(rng):
     family = MixedFamily(sorts=("normal",) * 3, sizes=(0,) * 3)
     rows, train = torch.from_numpy(kinds(rng, 4000)).float(), torch.from_numpy(kinds(rng, 800)).float()
     train = train[train[:, 0] < 25]  # two of five kinds are not there
-    far = quality.nearest(rows, train, family)
+    far = quality.distance_to_training(rows, train, family)
     assert len(far) == quality.NEAR_ROWS
     assert np.mean(far > 0.5) == pytest.approx(0.4, abs=0.06)
 
@@ -125,7 +125,7 @@ def test_a_table_in_order_is_the_world_it_was_made_from(rng):
     """Rows sorted by the first factor: what is chosen with the second one held has all values of the first."""
     sizes = (4, 3)
     factors = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), -1).reshape(-1, 2).repeat(50, 0)
-    table, world = Table(factors.astype(float), factors), Rendered(sizes, lambda f: f.astype(float))
+    table, world = FactorTable(factors.astype(float), factors), Rendered(sizes, lambda f: f.astype(float))
     for one in (table, world):
         found = one.codes(np.random.default_rng(1), 600, held=1)
         np.testing.assert_allclose(np.bincount(found[:, 0].astype(int)) / 600, 0.25, atol=0.07)

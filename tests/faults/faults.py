@@ -371,12 +371,12 @@ LIST = (
     ),
     Fault(
         "rows that are never shuffled", LOOP,
-        edit("training.feed:Plan.order", "randperm(self.n_rows, generator=generator)", "arange(self.n_rows)"),
+        edit("training.feed:FeedPlan.order", "randperm(self.n_rows, generator=generator)", "arange(self.n_rows)"),
         (f"{NUMBERS}test_rows_of_a_step_depend_on_seed_and_step_alone",),
     ),
     Fault(
         "the same order of rows in every epoch", LOOP,
-        edit("training.feed:Plan.order", '"order", epoch)', '"order")'),
+        edit("training.feed:FeedPlan.order", '"order", epoch)', '"order")'),
         (f"{NUMBERS}test_rows_of_a_step_depend_on_seed_and_step_alone",),
     ),
     Fault(

@@ -78,7 +78,7 @@ LIST = (
     ),
     Fault(
         "counted chains that start at the middle of the posterior", BOUNDS,
-        edit("evaluation.annealing:Path.begin", "g.z.detach() for g",
+        edit("evaluation.annealing:AnnealingPath.begin", "g.z.detach() for g",
              "g.z.detach().mean(0, keepdim=True).expand_as(g.z) for g"),
         (f"{HONEST}test_counted_chains_start_at_draws_of_their_own",),
     ),
@@ -238,7 +238,7 @@ LIST = (
     ),
     Fault(
         "an error of votes that forgets the rows", BOUNDS,
-        edit(f"{VOTED}_vote_error", "if not isinstance(world, Table):", "if True:"),
+        edit(f"{VOTED}_vote_error", "if not isinstance(world, FactorTable):", "if True:"),
         (f"{ERRORS}test_errors_are_those_that_repetition_shows[few votes]",),
     ),
     Fault(

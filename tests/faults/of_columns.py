@@ -22,7 +22,7 @@ LIST = (
     ),
     Fault(
         "durations that forget their resolution", SCHEMA,
-        edit("data.table.survey:Facts._ticks", "int(np.gcd(self.step, np.gcd.reduce(np.abs(apart))))", "1"),
+        edit("data.table.survey:ColumnFacts._ticks", "int(np.gcd(self.step, np.gcd.reduce(np.abs(apart))))", "1"),
         (f"{COLUMNS}test_samples_keep_the_steps_of_the_data",),
     ),
     Fault(
@@ -32,12 +32,13 @@ LIST = (
     ),
     Fault(
         "identifiers that begin at the first thousand rows", SCHEMA,
-        edit("data.table.identifiers:Form.see", "max([self.greatest, *cells],", "max([self.greatest, *cells[:1000]],"),
+        edit("data.table.identifiers:IdentifierForm.see", "max([self.greatest, *cells],",
+             "max([self.greatest, *cells[:1000]],"),
         (f"{COLUMNS}test_identifiers_are_new_and_different[padded]",),
     ),
     Fault(
         "many values that repeat taken for identifiers", SCHEMA,
-        edit("data.table.survey:Facts.all_different", "max(self.counts.values()) == 1", "True"),
+        edit("data.table.survey:ColumnFacts.all_different", "max(self.counts.values()) == 1", "True"),
         (f"{COLUMNS}test_many_values_that_repeat_are_no_identifiers[500]",),
     ),
     Fault(

@@ -92,7 +92,7 @@ LIST = (
     ),
     Fault(
         "the farther samples win", VERBS,
-        edit("runs.verbs.sample_distance:nearest", "best, pairs = min(found", "best, pairs = max(found"),
+        edit("runs.verbs.sample_distance:least_distance", "best, pairs = min(found", "best, pairs = max(found"),
         (f"{WHOLE}test_the_nearer_samples_win",),
     ),
 )

@@ -97,7 +97,8 @@ LIST = (
     Fault(
         "copies that are searched among held-out rows", BOUNDS,
         edit(
-            "evaluation.samples:memorisation", "near, of = nearest(made, train)", "near, of = nearest(made, held_out)",
+            "evaluation.samples:memorisation",
+            "near, of = nearest_of(made, train)", "near, of = nearest_of(made, held_out)",
         ),
         (f"{SAMPLES}test_copies_are_noticed_and_new_rows_are_not",),
     ),

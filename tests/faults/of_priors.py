@@ -116,7 +116,7 @@ LIST = (
     ),
     Fault(
         "a divergence without the slope of the activation", PRIORS,
-        edit("parts.priors.flow_matching:Field.with_divergence", "gate * (1 + raw * (1 - gate))", "gate"),
+        edit("parts.priors.flow_matching:VelocityField.with_divergence", "gate * (1 + raw * (1 - gate))", "gate"),
         (f"{PARTS}test_the_divergence_is_exact",),
     ),
     Fault(
@@ -129,7 +129,7 @@ LIST = (
     ),
     Fault(
         "an upper posterior that is not divided by", PRIORS,
-        edit("parts.priors.two_stage:Mixed.log_prob", "(log_joint - log_r)", "log_joint"),
+        edit("parts.priors.two_stage:InfiniteMixture.log_prob", "(log_joint - log_r)", "log_joint"),
         (f"{PARTS}test_a_two_stage_density_is_unbiased_and_tight_with_the_exact_upper_posterior",),
     ),
     Fault(

@@ -30,7 +30,7 @@ LIST = (
     ),
     Fault(
         "a missing modality that is scored", LIKELIHOODS,
-        edit("distributions.within:within", "Present(q, rows[k]) if k in rows else q", "q"),
+        edit("distributions.within:within", "PresentModalities(q, rows[k]) if k in rows else q", "q"),
         (f"{WITHIN}test_masks_lengths_and_presence_by_modality",
          f"{THERE}test_a_model_of_two_modalities_adds_their_likelihoods"),
     ),

@@ -42,7 +42,7 @@ LIST = (
     ),
     Fault(
         "copies of an anomaly that vouch for each other", VERBS,
-        edit("evaluation.scores:_compared", "nearest(residuals, reference.residuals[first], ",
+        edit("evaluation.scores:_compared", "nearest_rows(residuals, reference.residuals[first], ",
              "nearest(residuals, reference.residuals, "),
         (f"{SCORES}test_copies_of_an_anomaly_do_not_vouch_for_each_other",),
     ),

@@ -20,7 +20,7 @@ LIST = (
     ),
     Fault(
         "columns in the order of their sorts", LIKELIHOODS,
-        edit("distributions.columns:Mixed._join", "return taken(", "return (lambda x, places: x)("),
+        edit("distributions.columns:MixedColumns._join", "return taken(", "return (lambda x, places: x)("),
         ("tests/distributions/test_side_by_side.py::test_groups_and_columns_together_say_the_same[all-float64]",),
     ),
     Fault(

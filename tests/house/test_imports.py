@@ -134,3 +134,13 @@ def test_old_module_names_work_with_a_warning_that_says_the_new_one():
     )
     assert done.returncode == 0, done.stderr
     assert "No module named 'senzai.fase'" in done.stdout
+
+
+def test_old_names_of_classes_work_with_a_warning():
+    import senzai.objectives
+
+    said = r"`senzai.objectives.Linear` is called `senzai.objectives.LinearWarmup`"
+    with pytest.warns(DeprecationWarning, match=said):
+        assert senzai.objectives.Linear is senzai.objectives.LinearWarmup
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = senzai.objectives.Nothing

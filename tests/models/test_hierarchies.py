@@ -17,7 +17,7 @@ from senzai.core.random import Noise, using
 from senzai.distributions import FullNormalFamily, NormalFamily, NormalFixedFamily
 from senzai.distributions.numeric import positive_raw
 from senzai.models import Flat, Stacked, TopDown
-from senzai.nn import Levels, MLPDecoder, MLPEncoder
+from senzai.nn import LevelFeatures, MLPDecoder, MLPEncoder
 from senzai.objectives import ELBO
 from senzai.parts import Concatenated, Conditional, Likelihood, Merged, Posterior, StandardNormal
 from senzai.parts.base import diagonal
@@ -122,7 +122,7 @@ def top_down(h: Hierarchy) -> TopDown:
     set_full(recognition.head, torch.cat([on_x, keep @ h.A], 1), offset + keep @ h.a, below)
     rung = Concatenated(h.transition(), recognition)
     assert standard.loc.shape == (2,)
-    return TopDown(StandardNormal(2), posterior, Levels(encoder()), (rung,), h.likelihood()).double()
+    return TopDown(StandardNormal(2), posterior, LevelFeatures(encoder()), (rung,), h.likelihood()).double()
 
 
 def stacked(h: Hierarchy) -> Stacked:
@@ -158,7 +158,7 @@ def ladder(h: Hierarchy) -> TopDown:
         offset = -slope @ h.b - variance * a / noise.square() * h.a
         posterior.head.bias.copy_(torch.cat([offset, positive_raw(variance.sqrt(), FLOOR)]))
     return TopDown(
-        StandardNormal(2), posterior, Levels(encoder()), (Merged(h.transition(), recognition),), h.likelihood()
+        StandardNormal(2), posterior, LevelFeatures(encoder()), (Merged(h.transition(), recognition),), h.likelihood()
     ).double()
 
 
@@ -279,7 +279,7 @@ def test_levels_are_spread_about_their_own_means(general):
 def test_what_cannot_work_is_refused():
     with pytest.raises(CombinationError, match="diagonal normals"):
         Merged(Conditional(2, 2, FullNormalFamily()), Conditional(2, 2, NormalFamily()))
-    features = Levels(encoder())
+    features = LevelFeatures(encoder())
     rung = Concatenated(Conditional(2, 2, NormalFixedFamily()), Conditional(D + 2, 2, NormalFamily()))
     q = Posterior(encoder(), NormalFamily(), 2)
     with pytest.raises(CombinationError, match="levels of features"):

@@ -9,7 +9,7 @@ import torch
 from senzai.core.batch import Batch
 from senzai.distributions import BernoulliFamily, FullNormalFamily, NormalFamily
 from senzai.models import VRNN, Flat, Probed, SemiSupervised, Stacked, StateSpace, Structured, TopDown, VeryDeep
-from senzai.nn import ConvBlocks, FeatureMap, Levels, MLPBlocks, MLPDecoder, MLPEncoder, Recurrent
+from senzai.nn import ConvBlocks, FeatureMap, LevelFeatures, MLPBlocks, MLPDecoder, MLPEncoder, Recurrent
 from senzai.parts import (
     Classifier,
     Combined,
@@ -51,7 +51,7 @@ def posterior(n, **options):
 
 
 def two_level(prior=None, rung=Concatenated):
-    features = Levels(encoder())
+    features = LevelFeatures(encoder())
     wide = 5 if rung is Merged else 7
     return TopDown(
         prior or StandardNormal(2), posterior(2), features, (rung(conditional(2, 1), conditional(wide, 1)),),
@@ -60,7 +60,7 @@ def two_level(prior=None, rung=Concatenated):
 
 
 def ladder():
-    features = Levels(encoder(), (4, 3), **TANH)
+    features = LevelFeatures(encoder(), (4, 3), **TANH)
     rungs = (Merged(conditional(1, 2), conditional(4, 2)), Merged(conditional(2, 2), conditional(5, 2)))
     return TopDown(StandardNormal(1), Posterior(features, NormalFamily(), 1), features, rungs, decoded(2))
 

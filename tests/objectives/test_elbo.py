@@ -7,7 +7,7 @@ from senzai.core.errors import SettingError
 from senzai.core.random import Noise, using
 from senzai.core.spec import from_spec, to_spec
 from senzai.distributions import FullNormalFamily, NormalFamily
-from senzai.objectives import ELBO, Constant, Cyclical, Linear, Monotone
+from senzai.objectives import ELBO, Constant, Cyclical, LinearWarmup, Monotone
 from senzai.parts import LearnedNormal, MixtureOfNormals
 
 OBJECTIVES = {
@@ -15,7 +15,7 @@ OBJECTIVES = {
     "weighted": ELBO(beta=4.0),
     "autoencoder": ELBO(beta=0.0),
     "free bits": ELBO(free_bits=0.02),
-    "warm-up": ELBO(warmup=Linear(10)),
+    "warm-up": ELBO(warmup=LinearWarmup(10)),
     "draws": ELBO(n_samples=4),
 }
 
@@ -74,7 +74,7 @@ def test_the_loss_is_affine_in_beta(model, batch, terms):
 
 
 def test_a_warm_up_is_a_weight(model, batch, terms):
-    objective = ELBO(beta=2.0, warmup=Linear(10))
+    objective = ELBO(beta=2.0, warmup=LinearWarmup(10))
     for step, beta in ((0, 0.0), (5, 1.0), (10, 2.0), (99, 2.0)):
         torch.testing.assert_close(terms(objective, model, batch, step).loss, terms(ELBO(beta=beta), model, batch).loss)
     assert objective.settled_after == 10
@@ -180,7 +180,7 @@ def test_settings_check_themselves(wrong):
         ELBO(**wrong)
 
 
-@pytest.mark.parametrize("warmup", [Constant(), Linear(7), Monotone(7), Cyclical(8, cycles=2, ramp=0.25)])
+@pytest.mark.parametrize("warmup", [Constant(), LinearWarmup(7), Monotone(7), Cyclical(8, cycles=2, ramp=0.25)])
 def test_an_objective_survives_its_spec(warmup):
     objective = ELBO(beta=3.0, warmup=warmup, free_bits=0.5, n_samples=2)
     assert from_spec(to_spec(objective)) == objective

@@ -20,8 +20,8 @@ from senzai.objectives import (
     Aggressive,
     Capacity,
     ImportanceWeighted,
-    Linear,
-    Share,
+    LinearWarmup,
+    ShareWarmup,
     TotalCorrelation,
 )
 from senzai.objectives.dip import covariance, moment_penalty
@@ -127,10 +127,10 @@ def test_capacity_is_the_distance_from_a_growing_rate(model_of, batch, terms):
     model = model_of()
     plain = terms(ELBO(), model, batch)
     for step, target in ((0, 0.0), (5, 1.0), (10, 2.0), (99, 2.0)):
-        found = terms(Capacity(gamma=7.0, capacity=2.0, warmup=Linear(10)), model, batch, step)
+        found = terms(Capacity(gamma=7.0, capacity=2.0, warmup=LinearWarmup(10)), model, batch, step)
         expected = plain.parts["distortion"] + 7 * (plain.parts["rate"] - target).abs()
         torch.testing.assert_close(found.loss, expected)
-    assert Capacity(warmup=Linear(10)).settled_after == 10
+    assert Capacity(warmup=LinearWarmup(10)).settled_after == 10
 
 
 def test_capacity_limits(model_of, batch, terms):
@@ -141,16 +141,16 @@ def test_capacity_limits(model_of, batch, terms):
 
 
 def test_a_share_of_training_becomes_steps():
-    told = Capacity(warmup=Share(0.5)).over(40)
-    assert told == Capacity(warmup=Linear(20))
+    told = Capacity(warmup=ShareWarmup(0.5)).over(40)
+    assert told == Capacity(warmup=LinearWarmup(20))
     assert ProbedBound(Aggressive(until=0.5)).over(40) == ProbedBound(Aggressive(until=20.0))
     assert ELBO().over(40) == ELBO()
     with pytest.raises(SettingError, match="length"):
-        Share(0.5).at(0)
+        ShareWarmup(0.5).at(0)
     with pytest.raises(SettingError, match="length"):
-        Share(0.5).end  # noqa: B018
+        ShareWarmup(0.5).end  # noqa: B018
     with pytest.raises(SettingError):
-        Share(0.0)
+        ShareWarmup(0.0)
 
 
 # --- moments --------------------------------------------------------------------------------------------------------

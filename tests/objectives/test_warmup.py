@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from senzai.core.errors import SettingError
-from senzai.objectives import Constant, Cyclical, Linear, Monotone
+from senzai.objectives import Constant, Cyclical, LinearWarmup, Monotone
 
-ALL = [Constant(), Linear(1), Linear(12), Monotone(1), Monotone(12), Cyclical(12, cycles=3), Cyclical(12, cycles=5)]
+ALL = [Constant(), LinearWarmup(1), LinearWarmup(12), Monotone(1), Monotone(12), Cyclical(12, cycles=3), Cyclical(12,
+                                                                                                                  cycles=5)]
 
 
 @pytest.mark.parametrize("warmup", ALL)
@@ -19,7 +20,7 @@ def test_it_starts_at_0(warmup):
     assert warmup.at(0) == 0
 
 
-@pytest.mark.parametrize("kind", [Linear, Monotone])
+@pytest.mark.parametrize("kind", [LinearWarmup, Monotone])
 def test_a_ramp_never_falls_and_is_symmetric(kind):
     warmup = kind(20)
     values = [warmup.at(step) for step in range(21)]
@@ -29,7 +30,7 @@ def test_a_ramp_never_falls_and_is_symmetric(kind):
 
 
 def test_a_linear_ramp_is_straight():
-    assert [Linear(5).at(step) for step in range(6)] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
+    assert [LinearWarmup(5).at(step) for step in range(6)] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
 
 
 def test_cycles_start_again():
@@ -42,7 +43,7 @@ def test_cycles_start_again():
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: Linear(0),
+        lambda: LinearWarmup(0),
         lambda: Monotone(-1),
         lambda: Cyclical(0),
         lambda: Cyclical(8, cycles=0),

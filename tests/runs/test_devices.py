@@ -27,7 +27,7 @@ from senzai.runs.training import launch
 from senzai.runs.training.parcel import PREFIX, pack, parcel_folder, unpack
 from senzai.training.bundle import CHECKPOINT
 from senzai.training.checkpoint import peek
-from senzai.training.feed import Plan
+from senzai.training.feed import FeedPlan
 from senzai.training.listeners import read_history
 from senzai.training.lock import LOCK
 
@@ -229,9 +229,9 @@ def test_what_cannot_be_sent_is_refused(tmp_path):
 
 def test_a_batch_smaller_than_the_devices_is_refused():
     with pytest.raises(SettingError, match="use fewer devices"):
-        Plan(100, 1, 0, least=2)
+        FeedPlan(100, 1, 0, least=2)
     with pytest.raises(InputError):
-        Plan(1, 1, 0, least=2)
+        FeedPlan(1, 1, 0, least=2)
 
 
 def test_parcels_that_a_kill_left_go_with_the_next_start(tmp_path, monkeypatch):

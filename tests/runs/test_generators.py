@@ -139,9 +139,9 @@ def test_generators_are_compared_by_their_samples(runs):
 
 def test_the_nearer_samples_win():
     near, far = (SimpleNamespace(value=v, se=0.1, n=9, seed=0) for v in (1.0, 3.0))
-    from senzai.runs.verbs.sample_distance import nearest
+    from senzai.runs.verbs.sample_distance import least_distance
 
-    best, further, intervals = nearest({"far": far, "near": near})
+    best, further, intervals = least_distance({"far": far, "near": near})
     assert best == "near"
     assert further["far"].value == pytest.approx(2.0)
     assert intervals["far"][0] > 0

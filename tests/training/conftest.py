@@ -20,7 +20,7 @@ from senzai.parts.likelihoods.decoded import Likelihood
 from senzai.parts.posteriors.amortised import Posterior
 from senzai.parts.priors.normal import StandardNormal
 from senzai.training.events import Event
-from senzai.training.feed import Feed, Plan
+from senzai.training.feed import Feed, FeedPlan
 from senzai.training.listeners import drive
 from senzai.training.loop import Training
 from senzai.training.settings import TrainSettings
@@ -77,8 +77,8 @@ def make_training(
         return Feed(rows, part, plan, device=CPU, in_memory=in_memory, accumulate=accumulate)
 
     return Training(
-        model, objective or ELBO(), feed(train, Plan(n, s.batch_size, s.seed), s.accumulate), s,
-        validation=feed(held, Plan(len(held), len(held), s.seed), 1) if len(held) else None, interrupt=interrupt,
+        model, objective or ELBO(), feed(train, FeedPlan(n, s.batch_size, s.seed), s.accumulate), s,
+        validation=feed(held, FeedPlan(len(held), len(held), s.seed), 1) if len(held) else None, interrupt=interrupt,
         columns=columns, rule=rule,
     )
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from senzai.training.adamw import AdamW, Group
+from senzai.training.adamw import AdamW, ParameterGroup
 
 
 def parameters(dtype=torch.float32):
@@ -25,7 +25,7 @@ def slopes(params, step):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_steps_are_those_of_torch(dtype):
     ours, theirs = parameters(dtype), parameters(dtype)
-    mine = AdamW([Group([ours[0]], 0.05, 0.1), Group([ours[1]], 0.02)])
+    mine = AdamW([ParameterGroup([ours[0]], 0.05, 0.1), ParameterGroup([ours[1]], 0.02)])
     known = torch.optim.AdamW(
         [{"params": [theirs[0]], "lr": 0.05, "weight_decay": 0.1}, {"params": [theirs[1]], "lr": 0.02,
          "weight_decay": 0.0}], fused=True,
@@ -47,7 +47,7 @@ def test_steps_are_those_of_torch(dtype):
 
 def test_goes_on_from_saved_moments_with_copies_of_its_own():
     whole, first, second = parameters(), parameters(), parameters()
-    a, b, c = (AdamW([Group(ps, 0.1)]) for ps in (whole, first, second))
+    a, b, c = (AdamW([ParameterGroup(ps, 0.1)]) for ps in (whole, first, second))
     for step in range(4):
         slopes(whole, step)
         a.step()
@@ -69,7 +69,7 @@ def test_goes_on_from_saved_moments_with_copies_of_its_own():
 
 def test_a_broken_step_moves_nothing_on_the_device():
     params = parameters()
-    optimiser = AdamW([Group(params, 0.1)])
+    optimiser = AdamW([ParameterGroup(params, 0.1)])
     before = [p.detach().clone() for p in params]
     slopes(params, 1)
     optimiser.step(broken=torch.ones(()))

@@ -10,10 +10,10 @@ import torch
 
 from senzai.core.errors import InputError, SettingError
 from senzai.core.random import forked
-from senzai.objectives import ELBO, Linear, Objective
+from senzai.objectives import ELBO, LinearWarmup, Objective
 from senzai.training import checks
 from senzai.training.events import Finished, Progressed, Validated
-from senzai.training.feed import Feed, Plan, shares
+from senzai.training.feed import Feed, FeedPlan, shares
 from senzai.training.schedules import COURSES, Plateau, learning_rate_factor
 from senzai.training.settings import TrainSettings
 from senzai.training.weights import Average
@@ -23,28 +23,28 @@ CPU = torch.device("cpu")
 
 # --- batches ----------------------------------------------------------------------------------------------------------
 def test_rows_of_a_step_depend_on_seed_and_step_alone():
-    plan = Plan(50, 16, seed=3)
+    plan = FeedPlan(50, 16, seed=3)
     assert plan.steps_per_epoch == 4  # 16 + 16 + 16 + 2
-    again = Plan(50, 16, seed=3)
+    again = FeedPlan(50, 16, seed=3)
     for epoch in (0, 1, 7):
         order = plan.order(epoch)
         assert torch.equal(order, again.order(epoch))
         rows = torch.cat([plan.rows(order, i) for i in range(4)])
         assert sorted(rows.tolist()) == list(range(50))
     assert not torch.equal(plan.order(0), plan.order(1))
-    assert not torch.equal(plan.order(0), Plan(50, 16, seed=4).order(0))
+    assert not torch.equal(plan.order(0), FeedPlan(50, 16, seed=4).order(0))
 
 
 @pytest.mark.parametrize(("n", "least", "steps"), [(50, 2, 4), (49, 2, 3), (48, 2, 3), (50, 3, 3)])
 def test_a_rest_that_is_too_small_to_share_is_left_out(n, least, steps):
-    assert Plan(n, 16, 0, least).steps_per_epoch == steps
+    assert FeedPlan(n, 16, 0, least).steps_per_epoch == steps
 
 
 def test_a_plan_refuses_what_cannot_be_shared():
     with pytest.raises(InputError, match="at least 4 rows, but there are 3"):
-        Plan(3, 3, 0, 4)
+        FeedPlan(3, 3, 0, 4)
     with pytest.raises(SettingError, match="each of 4 devices"):
-        Plan(30, 3, 0, 4)
+        FeedPlan(30, 3, 0, 4)
 
 
 @pytest.mark.parametrize("n", [2, 7, 16])
@@ -59,7 +59,7 @@ def test_pieces_cover_a_batch_without_overlap(n):
 @pytest.mark.parametrize("accumulate", [1, 2, 5])
 def test_processes_and_pieces_together_see_each_row_once(make_rows, world, accumulate):
     rows = make_rows(33, 4)
-    plan = Plan(33, 8, 0, world)
+    plan = FeedPlan(33, 8, 0, world)
     whole = Feed(rows, np.arange(33), plan, device=CPU)
     for step in range(plan.steps_per_epoch):
         pieces = [
@@ -77,7 +77,8 @@ def test_processes_and_pieces_together_see_each_row_once(make_rows, world, accum
 
 def test_streamed_batches_are_those_from_memory_in_the_same_order(make_rows):
     rows, index = make_rows(40), np.arange(3, 40)
-    held, streamed = (Feed(rows, index, Plan(37, 8, 1), device=CPU, in_memory=m, accumulate=1) for m in (True, False))
+    held, streamed = (Feed(rows, index, FeedPlan(37, 8, 1), device=CPU, in_memory=m, accumulate=1) for m in (True,
+                                                                                                             False))
     for start, stop in ((0, 13), (4, 6), (9, 9)):  # over two epochs, within one, nothing
         a, b = list(held.run(start, stop)), list(streamed.run(start, stop))
         assert [s for s, _ in a] == [s for s, _ in b] == list(range(start, stop))
@@ -98,7 +99,7 @@ def test_streaming_stops_reading_when_nobody_listens(make_rows):
             return self.rows.take(index)
 
     source = Slow()
-    steps = Feed(source, np.arange(64), Plan(64, 8, 0), device=CPU, in_memory=False).run(0, 1000)
+    steps = Feed(source, np.arange(64), FeedPlan(64, 8, 0), device=CPU, in_memory=False).run(0, 1000)
     next(steps)
     steps.close()
     assert source.taken <= 4
@@ -113,7 +114,7 @@ def test_an_error_while_reading_ahead_reaches_the_loop():
             raise InputError("row 3 is unreadable")
 
     with pytest.raises(InputError, match="row 3"):
-        list(Feed(Broken(), np.arange(8), Plan(8, 4, 0), device=CPU, in_memory=False).run(0, 2))
+        list(Feed(Broken(), np.arange(8), FeedPlan(8, 4, 0), device=CPU, in_memory=False).run(0, 2))
 
 
 # --- one step ---------------------------------------------------------------------------------------------------------
@@ -337,7 +338,7 @@ def test_what_watches_validation_rows_needs_some(make, wish):
 def test_early_stopping_waits_for_the_end_of_the_warm_up(make, train):
     from senzai.training.listeners import EarlyStopping
 
-    objective = ELBO(warmup=Linear(30))
+    objective = ELBO(warmup=LinearWarmup(30))
     training = make(steps=400, lr=0.3, validate_every=2, objective=objective, schedule="constant")
     tape = train(training, EarlyStopping(3))
     seen = tape.of(Validated)
@@ -352,15 +353,15 @@ def test_early_stopping_waits_for_the_end_of_the_warm_up(make, train):
 
 
 def test_a_warm_up_is_validated_at_its_end_weight(make):
-    warm = make(objective=ELBO(warmup=Linear(20)), steps=20)
+    warm = make(objective=ELBO(warmup=LinearWarmup(20)), steps=20)
     plain = make()
     assert warm.evaluate() == plain.evaluate()
 
 
 def test_a_warm_up_that_would_not_finish_is_refused(make):
     with pytest.raises(SettingError, match=r"takes 21 steps of 20.*Shorten it, or train longer"):
-        make(objective=ELBO(warmup=Linear(21)), steps=20)
-    make(objective=ELBO(warmup=Linear(20)), steps=20)
+        make(objective=ELBO(warmup=LinearWarmup(21)), steps=20)
+    make(objective=ELBO(warmup=LinearWarmup(20)), steps=20)
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

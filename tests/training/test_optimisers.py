@@ -10,7 +10,7 @@ from torch import nn
 
 from senzai.core.errors import SettingError
 from senzai.core.random import forked
-from senzai.training.adamw import Group
+from senzai.training.adamw import ParameterGroup
 from senzai.training.checkpoint import load_checkpoint, save_checkpoint
 from senzai.training.events import Reached
 from senzai.training.optimisers import CLASSES, SETTINGS, FromTorch, checked, optimiser_of
@@ -36,21 +36,22 @@ def test_steps_are_those_of_torch(name):
     ours, theirs = (nn.Parameter(torch.ones(3)) for _ in range(2))
     plain = getattr(torch.optim, CLASSES[name])([theirs], lr=0.1, **settings)
     assert torch.equal(
-        stepped(FromTorch([Group([ours], 0.1)], name, settings), ours, gradients), stepped(plain, theirs, gradients)
+        stepped(FromTorch([ParameterGroup([ours], 0.1)], name, settings), ours, gradients), stepped(plain, theirs,
+                                                                                                    gradients)
     )
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_weights_decay_in_proportion_to_the_rate_and_not_through_the_gradient(name):
     w = nn.Parameter(torch.full((2,), 3.0))
-    optimiser = optimiser_of([Group([w], 0.1, weight_decay=0.5)], name, {})
+    optimiser = optimiser_of([ParameterGroup([w], 0.1, weight_decay=0.5)], name, {})
     assert torch.allclose(stepped(optimiser, w, [torch.zeros(2)] * 2), torch.full((2,), 3.0 * 0.95**2))
 
 
 def test_nothing_moves_where_a_number_was_not_finite():
     w = nn.Parameter(torch.ones(2))
     w.grad = torch.ones(2)
-    optimiser = FromTorch([Group([w], 0.1, weight_decay=0.5)], "sgd", {})
+    optimiser = FromTorch([ParameterGroup([w], 0.1, weight_decay=0.5)], "sgd", {})
     optimiser.step(broken=torch.tensor(1.0))
     assert w.tolist() == [1.0, 1.0]
     optimiser.step(broken=torch.tensor(0.0))
@@ -59,7 +60,7 @@ def test_nothing_moves_where_a_number_was_not_finite():
 
 def test_the_rate_is_the_group_s_at_every_step():
     w = nn.Parameter(torch.zeros(1))
-    optimiser = FromTorch([Group([w], 0.1)], "sgd", {})
+    optimiser = FromTorch([ParameterGroup([w], 0.1)], "sgd", {})
     w.grad = torch.ones(1)
     for rate in (0.1, 0.02):
         optimiser.groups[0].lr = rate

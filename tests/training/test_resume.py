@@ -13,7 +13,7 @@ import torch
 from senzai.core.errors import BundleError, OutputError
 from senzai.core.files import replacing, replacing_folder, write_json
 from senzai.core.random import forked
-from senzai.objectives import ELBO, Linear
+from senzai.objectives import ELBO, LinearWarmup
 from senzai.training.checkpoint import load_checkpoint, load_tensors, peek, save_checkpoint, save_tensors
 from senzai.training.events import Finished, Interrupted, Progressed, Started, Validated
 from senzai.training.listeners import Checkpointer, EarlyStopping, History, drive, keep_until, read_history
@@ -22,7 +22,7 @@ from senzai.training.signals import Interrupt
 EVERYTHING = {
     "steps": 45, "ema": 0.9, "schedule": "plateau", "accumulate": 2, "lr_warmup": 5, "dropout": 0.2, "clip": 1.0,
     "weight_decay": 0.01, "log_every": 7, "validate_every": 4, "in_memory": False, "lr": 0.3,
-    "objective": ELBO(warmup=Linear(6)),
+    "objective": ELBO(warmup=LinearWarmup(6)),
 }
 CLOCK = ("seconds", "samples_per_second")
 

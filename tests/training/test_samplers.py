@@ -155,7 +155,7 @@ def test_more_components_are_tried_as_long_as_they_help(monkeypatch):
 
     monkeypatch.setattr(densities, "em", em)
     z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))
-    prior = densities.fitted("mixture", densities.Codes(z), 0)
+    prior = densities.fitted("mixture", densities.PosteriorDraws(z), 0)
     form = "full" if isinstance(prior, FullMixture) else "diag"
     assert tried[-1] == (len(prior.logits), form, True)  # the winner goes on from where it was
     assert (40, "diag", False) not in tried  # of one normal, many parts are no better
@@ -175,9 +175,9 @@ def test_one_that_was_asked_for_is_taken():
 
 @pytest.mark.parametrize("name", ["flow", "flow_matching", "two_stage"])
 def test_every_fit_finds_a_normal_and_is_the_same_again(name):
-    codes = densities.Codes(5 + torch.randn(600, 2) * torch.tensor([0.5, 3.0]))
+    codes = densities.PosteriorDraws(5 + torch.randn(600, 2) * torch.tensor([0.5, 3.0]))
     one, again = (densities.fitted(name, codes, 3) for _ in range(2))
-    other = densities.Codes(5 + torch.randn(2000, 2) * torch.tensor([0.5, 3.0]))
+    other = densities.PosteriorDraws(5 + torch.randn(2000, 2) * torch.tensor([0.5, 3.0]))
     exact = Normal(torch.tensor([5.0, 5.0]), torch.tensor([0.5, 3.0])).log_prob(other.z).sum(-1)
     with torch.no_grad():
         found, twice = (densities.rows_of_log_prob(p, other) for p in (one, again))
@@ -188,7 +188,7 @@ def test_every_fit_finds_a_normal_and_is_the_same_again(name):
 
 def test_a_flow_is_told_the_condition():
     c = torch.eye(2)[torch.randint(2, (800,))]
-    codes = densities.Codes(c @ torch.tensor([[-3.0], [3.0]]) + 0.3 * torch.randn(800, 1), c)
+    codes = densities.PosteriorDraws(c @ torch.tensor([[-3.0], [3.0]]) + 0.3 * torch.randn(800, 1), c)
     prior = densities.fitted("flow", codes, 0)
     drawn = draw(prior(torch.eye(2)[[0] * 50 + [1] * 50]), (), grad=False)
     assert (drawn[:50] < 0).double().mean() > 0.95
@@ -197,11 +197,11 @@ def test_a_flow_is_told_the_condition():
 
 def test_the_search_decides_form_and_number():
     noise = torch.randn(900, 2)
-    tilted = densities.Codes(torch.stack([noise[:, 0], 0.95 * noise[:, 0] + 0.3 * noise[:, 1]], 1))
+    tilted = densities.PosteriorDraws(torch.stack([noise[:, 0], 0.95 * noise[:, 0] + 0.3 * noise[:, 1]], 1))
     assert isinstance(densities.fitted("mixture", tilted, 0), FullMixture)
-    prior = densities.fitted("mixture", densities.Codes(clusters(900).tensor), 0)
+    prior = densities.fitted("mixture", densities.PosteriorDraws(clusters(900).tensor), 0)
     assert 3 <= len(prior.logits) <= 10
-    flat = densities.Codes(torch.cat([noise, torch.ones(900, 1)], 1))  # a latent that never moves
+    flat = densities.PosteriorDraws(torch.cat([noise, torch.ones(900, 1)], 1))  # a latent that never moves
     assert densities.fitted("mixture", flat, 0)().log_prob(flat.z).isfinite().all()
 
 
@@ -273,7 +273,7 @@ def test_what_cannot_be_fitted_is_said(monkeypatch):
     forced = fit_samplers(linear(), clusters(600), clusters(60), sampler="flow")
     assert forced.chosen == "prior"
     assert "could not be fitted" in forced.why
-    codes = densities.Codes(torch.zeros(9, 2))
+    codes = densities.PosteriorDraws(torch.zeros(9, 2))
     with pytest.raises(CombinationError, match="finite"):
         densities.descend(FlowPrior(2), lambda p, c: torch.full((len(c),), torch.nan), codes, seed=0, steps=2, lr=1)
 

@@ -44,7 +44,7 @@ def test_samplers_are_judged_by_validation_rows(model):
 
 def test_the_number_of_components_is_not_chosen_by_the_codes_they_were_fitted_to():
     """Codes of one normal: more components always fit them better, and never others."""
-    prior = densities.fitted("mixture", densities.Codes(torch.randn(240, 3)), 0)
+    prior = densities.fitted("mixture", densities.PosteriorDraws(torch.randn(240, 3)), 0)
     assert prior.logits.numel() == 1
 
 
@@ -67,7 +67,7 @@ class Looked:
 def test_a_fit_keeps_the_weights_that_held_out_codes_like_best(best, looks):
     prior, loss = MixtureOfNormals(1, n_components=1), Looked(best)
     torch.nn.init.zeros_(prior.loc)
-    densities.descend(prior, loss, densities.Codes(torch.zeros(60, 1)), seed=0, steps=40, lr=0.5)
+    densities.descend(prior, loss, densities.PosteriorDraws(torch.zeros(60, 1)), seed=0, steps=40, lr=0.5)
     assert len(loss.seen) == looks, "two looks that bring nothing end it"
     _, liked = min(loss.seen, key=lambda s: s[0])
     assert all(torch.equal(v, liked[k]) for k, v in prior.state_dict().items())
@@ -75,7 +75,7 @@ def test_a_fit_keeps_the_weights_that_held_out_codes_like_best(best, looks):
 
 
 def test_codes_that_decide_are_not_fitted_to():
-    codes = densities.Codes(torch.arange(600.0).unsqueeze(1))
+    codes = densities.PosteriorDraws(torch.arange(600.0).unsqueeze(1))
     fit, held = densities.halves(codes, 3)
     assert sorted(torch.cat([fit.z, held.z]).flatten().tolist()) == codes.z.flatten().tolist()
     assert (len(fit), len(held)) == (500, 100)

@@ -6,11 +6,11 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 RENAMED: Final = {
     "dist": "distributions",
@@ -61,6 +61,36 @@ def new_name(old: str) -> str | None:
         return f"{package}.{RENAMED[rest]}"
     room, _, inside = rest.partition(".")
     return f"{package}.{RENAMED[room]}.{inside}" if inside and room in RENAMED else None
+
+
+def old_attributes(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a ``__getattr__`` for a module whose classes have new names; the old ones work with a warning.
+
+    Args:
+        module: Its name.
+        names: Old name to new one; ``other.module:Name`` where it lies elsewhere now.
+
+    Example:
+        >>> import warnings
+        >>> get = old_attributes("senzai.core.registry", {"Names": "Registry"})
+        >>> with warnings.catch_warnings(record=True):
+        ...     warnings.simplefilter("always")
+        ...     get("Names").__name__
+        'Registry'
+    """
+
+    def found(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        where, _, new = names[name].rpartition(":")
+        warnings.warn(
+            f"`{module}.{name}` is called `{where or module}.{new}` now, and the old name ends with version 0.3. "
+            f"Use `{new}`.",
+            DeprecationWarning, stacklevel=2,
+        )
+        return getattr(importlib.import_module(where or module), new)
+
+    return found
 
 
 class _Loader(Loader):

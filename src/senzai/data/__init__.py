@@ -1,11 +1,12 @@
 """Kinds and schemas: what a user's file becomes, and the exact way back; may use core, knows no model and no family."""
 
+from ..core.renamed import old_attributes as _old_attributes
 from . import array as _array
 from . import builtin as _builtin
 from . import images as _images
 from . import table as _table
 from .describe import describe as describe
-from .features import Features as Features
+from .features import RowFeatures as RowFeatures
 from .kind import KINDS as KINDS
 from .kind import Claim as Claim
 from .kind import Kind as Kind
@@ -28,3 +29,7 @@ from .schema import Values as Values
 from .sources import BUILT_IN as BUILT_IN
 
 del _array, _builtin, _images, _table
+
+__getattr__ = _old_attributes(__name__, {
+    "Table": "senzai.data.table:TableDetails", "Column": "senzai.data.table:Column",
+})

@@ -14,7 +14,7 @@ from senzai.core.later import Tensor, torch
 
 from . import conditioning, fingerprint
 from .details import numbers_of
-from .facts import Facts, blocks, survey
+from .facts import ValueFacts, blocks, survey
 from .kind import Kind, Opened
 from .labels import encode_labels, make_label
 from .options import Options
@@ -33,7 +33,8 @@ FAMILIES = {
 
 
 def decide(
-    kind: Kind, opened: Opened, options: Options, *, event_shape: tuple[int, ...], facts: Facts, levels: bool = False,
+    kind: Kind, opened: Opened, options: Options, *, event_shape: tuple[int, ...], facts: ValueFacts,
+    levels: bool = False,
     **more: JsonValue,
 ) -> Schema:
     """Make the schema of data that were read and looked at.
@@ -69,7 +70,7 @@ def decide(
     )
 
 
-def look(opened: Opened, options: Options) -> Facts:
+def look(opened: Opened, options: Options) -> ValueFacts:
     """Survey an array that was read."""
     missing = str(opened.facts.get("missing", options.missing))
     return survey(opened.data, columns=opened.columns, missing=missing)
@@ -98,7 +99,7 @@ def label_of(opened: Opened, options: Options) -> tuple[Label | None, list[str]]
     return label, [f"{said[:-1]}; {less} of {len(known)} rows have none and count as unlabelled."]
 
 
-def _remarks(opened: Opened, facts: Facts, kept: dict[str, JsonValue]) -> list[str]:
+def _remarks(opened: Opened, facts: ValueFacts, kept: dict[str, JsonValue]) -> list[str]:
     remarks = []
     if facts.n_missing:
         remarks.append(f"{facts.n_missing} entries are missing; they are masked and nothing depends on them.")

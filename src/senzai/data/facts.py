@@ -45,7 +45,7 @@ def blocks(x: Array) -> Iterator[tuple[int, Array]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ValueFacts:
     """What all observed values have in common.
 
     Args:
@@ -78,9 +78,9 @@ class Facts:
     reach: float = 1.0
 
 
-def bytes_facts() -> Facts:
+def bytes_facts() -> ValueFacts:
     """Return the facts of 8-bit images that were not all looked at."""
-    return Facts(low=0, high=255, whole=True)
+    return ValueFacts(low=0, high=255, whole=True)
 
 
 class _Survey:
@@ -140,12 +140,12 @@ class _Survey:
             same = (np.round(part, d) == part) | (gone[:, ask] if gone.ndim else False)
             self.decimals[ask[~same.all(axis=0)]] = d + 1
 
-    def facts(self) -> Facts:
+    def facts(self) -> ValueFacts:
         known = self.high >= self.low
         low, high = float(self.low.min()), float(self.high.max())
         constant = np.flatnonzero(known & (self.low == self.high)) if self.flat else ()
         grid = self.grids[0][0] if self.grids and not self.zero_one else None
-        return Facts(
+        return ValueFacts(
             low=low, high=high, whole=self.whole, zero_one=self.zero_one, zero_full=self.zero_full, grid=grid,
             on_grid=int(self.seen.sum()), n_missing=self.n_missing, constant=tuple(int(i) for i in constant),
             decimals=self._decimals(), offset=self._offset(), reach=self._reach(),
@@ -174,7 +174,7 @@ class _Survey:
         return tuple(int(d) if ok else None for d, ok in zip(self.decimals, fine, strict=True))
 
 
-def survey(x: Array, *, columns: tuple[str | int, ...] | None = None, missing: str = "error") -> Facts:
+def survey(x: Array, *, columns: tuple[str | int, ...] | None = None, missing: str = "error") -> ValueFacts:
     """Look at every value once.
 
     Raises:

@@ -31,7 +31,7 @@ class Scale:
     weight: Array
 
 
-class Features(ABC):
+class RowFeatures(ABC):
     """The features of a row in the order of the model's values ``(N, d)``.
 
     Args:

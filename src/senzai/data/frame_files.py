@@ -70,7 +70,7 @@ def to_pandas(frame: Any) -> Any:
     return of_polars(frame) if hasattr(frame, "to_pandas") else pd.DataFrame(frame)
 
 
-class Writer:
+class FrameWriter:
     r"""Writes frames one after the other to one file, which appears when all of them are written.
 
     Args:
@@ -83,7 +83,7 @@ class Writer:
     Example:
         >>> import pandas as pd, tempfile
         >>> path = Path(tempfile.mkdtemp()) / "two.csv"
-        >>> with Writer(path) as writer:
+        >>> with FrameWriter(path) as writer:
         ...     writer.write(pd.DataFrame({"a": [1]}))
         ...     writer.write(pd.DataFrame({"a": [2]}))
         >>> path.read_text()
@@ -100,7 +100,7 @@ class Writer:
         self._rows: list[Any] = []
         self._first = True
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> FrameWriter:
         self._place = self._stack.enter_context(replacing(self.path))
         return self
 

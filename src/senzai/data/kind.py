@@ -22,7 +22,7 @@ from senzai.core.later import Tensor
 from senzai.core.registry import Registry
 
 from . import conditioning
-from .features import Features
+from .features import RowFeatures
 from .options import Options
 from .proposal import Proposal
 from .rows import Array, Rows
@@ -195,7 +195,7 @@ class Kind(ABC):
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a likelihood and a network."""
 
-    def features(self, schema: Schema) -> Features | None:
+    def features(self, schema: Schema) -> RowFeatures | None:
         """Return the entries of a row that can be set and read by name; ``None`` where it has none of that sort."""
         return None
 

@@ -12,7 +12,7 @@ from senzai.core.errors import InputError
 from senzai.core.later import Tensor, torch
 
 from .details import numbers_of
-from .facts import FLOAT32_MAX, Facts, grid_table, refuse_unusable
+from .facts import FLOAT32_MAX, ValueFacts, grid_table, refuse_unusable
 from .rows import Array
 from .schema import Schema, Values
 
@@ -34,7 +34,7 @@ class Decision:
     grid: str | None = None
 
 
-def recognise(facts: Facts, dtype: str, *, image: bool, wanted: Values | None = None) -> Decision:
+def recognise(facts: ValueFacts, dtype: str, *, image: bool, wanted: Values | None = None) -> Decision:
     """Decide what the values are.
 
     Args:
@@ -47,7 +47,7 @@ def recognise(facts: Facts, dtype: str, *, image: bool, wanted: Values | None = 
         InputError: The values are not what the user says they are.
 
     Example:
-        >>> recognise(Facts(low=0, high=16, whole=True), "uint8", image=True).n_levels
+        >>> recognise(ValueFacts(low=0, high=16, whole=True), "uint8", image=True).n_levels
         17
     """
     decision = _wanted(facts, dtype, wanted) if wanted else _automatic(facts, dtype, image)
@@ -56,7 +56,7 @@ def recognise(facts: Facts, dtype: str, *, image: bool, wanted: Values | None = 
     return decision
 
 
-def _automatic(facts: Facts, dtype: str, image: bool) -> Decision:
+def _automatic(facts: ValueFacts, dtype: str, image: bool) -> Decision:
     constant_bytes = image and facts.low == facts.high and dtype == "uint8"
     if facts.zero_one and not constant_bytes:
         return Decision(values="binary", n_levels=2, reason="Values are only 0 and 1, so the likelihood is Bernoulli.")
@@ -72,7 +72,7 @@ def _automatic(facts: Facts, dtype: str, image: bool) -> Decision:
     return _real(facts)
 
 
-def _wanted(facts: Facts, dtype: str, wanted: Values) -> Decision:
+def _wanted(facts: ValueFacts, dtype: str, wanted: Values) -> Decision:
     eight_bit = facts.whole and facts.low >= 0 and facts.high <= 255
     ways: dict[str, tuple[bool, str, Callable[[], Decision]]] = {
         "binary": (
@@ -110,7 +110,7 @@ def _grid(grid: str | None) -> Decision:
     return Decision(values="levels", n_levels=256, value_scale=255.0, grid=grid, reason=why)
 
 
-def _levels(facts: Facts, dtype: str) -> Decision:
+def _levels(facts: ValueFacts, dtype: str) -> Decision:
     high = int(facts.high)
     n = 256 if high > FEW_LEVELS or high == 0 else high + 1
     if high > 255:
@@ -123,12 +123,12 @@ def _unit(scale: float, why: str) -> Decision:
     return Decision(values="unit", value_scale=scale, reason=f"{why}, so the likelihood is continuous Bernoulli.")
 
 
-def _count(facts: Facts) -> Decision:
+def _count(facts: ValueFacts) -> Decision:
     why = f"Values are whole numbers from {facts.low:g} to {facts.high:g}, so they are taken as counts."
     return Decision(values="count", reason=why)
 
 
-def _real(facts: Facts) -> Decision:
+def _real(facts: ValueFacts) -> Decision:
     why = f"Values are numbers from {facts.low:g} to {facts.high:g}, so the likelihood is normal."
     return Decision(values="real", reason=why)
 

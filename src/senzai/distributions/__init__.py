@@ -1,5 +1,6 @@
 """Families and distributions: pure functions from raw numbers to ``torch.distributions``; no parameters, no nets."""
 
+from ..core.renamed import old_attributes as _old_attributes
 from . import draws as _draws  # noqa: F401  (registers how torch's own distributions are drawn)
 from .autoregressive import Autoregressive as Autoregressive
 from .ball import Ball as Ball
@@ -23,7 +24,7 @@ from .codes import BitCode as BitCode
 from .codes import BitCodeFamily as BitCodeFamily
 from .codes import ClassCode as ClassCode
 from .codes import ClassCodeFamily as ClassCodeFamily
-from .columns import Mixed as Mixed
+from .columns import MixedColumns as MixedColumns
 from .continuous import LaplaceFamily as LaplaceFamily
 from .continuous import NormalFamily as NormalFamily
 from .continuous import NormalFixedFamily as NormalFixedFamily
@@ -79,3 +80,5 @@ from .unscored import Unscored as Unscored
 from .within import within as within
 from .zero_inflated import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from .zero_inflated import ZeroInflatedNegativeBinomialFamily as ZeroInflatedNegativeBinomialFamily
+
+__getattr__ = _old_attributes(__name__, {"Mixed": "MixedColumns"})

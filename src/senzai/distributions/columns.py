@@ -29,7 +29,7 @@ class Makes(Protocol):
 
 
 @final
-class Mixed(Distribution):
+class MixedColumns(Distribution):
     r"""Independent columns, groups of which share a type of distribution.
 
     .. math:: \log p(x) = \sum_g \sum_{j \in g} \log p_g(x_j)
@@ -45,7 +45,7 @@ class Mixed(Distribution):
 
     Example:
         >>> from torch.distributions import Bernoulli, Normal
-        >>> p = Mixed([(torch.tensor([1]), Bernoulli(logits=torch.zeros(3, 1))),
+        >>> p = MixedColumns([(torch.tensor([1]), Bernoulli(logits=torch.zeros(3, 1))),
         ...            (torch.tensor([0]), Normal(torch.zeros(3, 1), 1.0))], torch.tensor([1, 0]))
         >>> p.log_prob(torch.tensor([0.0, 1.0]))[0]
         tensor([-0.9189, -0.6931])
@@ -62,7 +62,7 @@ class Mixed(Distribution):
         super().__init__(torch.Size((*lead, len(back))), validate_args=False)
 
     @classmethod
-    def made(cls, family: Makes, raw: Tensor, back: Tensor) -> Mixed:
+    def made(cls, family: Makes, raw: Tensor, back: Tensor) -> MixedColumns:
         """Return what a family makes of raw numbers, ``(*lead, n)``."""
         return cls([], back, made=(family, raw))
 
@@ -110,12 +110,12 @@ class Mixed(Distribution):
         like = _precision(self.groups[0][1])
         return self._join([_representative(p).to(like) for _, p in self.groups])
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Mixed:
+    def expand(self, batch_shape: Any, _instance: Any = None) -> MixedColumns:
         """Return the same distribution with a larger batch shape."""
         lead = tuple(batch_shape)[:-1]
         if self._made is not None:
-            return Mixed.made(self._made[0], self._made[1].expand(*lead, -1), self.back)
-        return Mixed([(c, p.expand((*lead, len(c)))) for c, p in self.groups], self.back)
+            return MixedColumns.made(self._made[0], self._made[1].expand(*lead, -1), self.back)
+        return MixedColumns([(c, p.expand((*lead, len(c)))) for c, p in self.groups], self.back)
 
 
 def taken(x: Tensor, places: Tensor) -> Tensor:
@@ -154,16 +154,16 @@ def _precision(p: Distribution) -> torch.dtype:
     return torch.float32 if first is None else first.dtype
 
 
-@_draw.register(Mixed)
-def _(p: Mixed, shape: Shape, noise: Noise) -> Tensor:
+@_draw.register(MixedColumns)
+def _(p: MixedColumns, shape: Shape, noise: Noise) -> Tensor:
     return p.from_noise(shape, noise)
 
 
-@point.register(Mixed)
-def _(p: Mixed) -> Tensor:
+@point.register(MixedColumns)
+def _(p: MixedColumns) -> Tensor:
     return p.mode
 
 
-@stand_in.register(Mixed)
-def _(p: Mixed) -> Tensor:
+@stand_in.register(MixedColumns)
+def _(p: MixedColumns) -> Tensor:
     return torch.zeros(p.batch_shape, device=p.back.device)

@@ -14,7 +14,7 @@ from senzai.core.errors import SettingError
 from senzai.core.examples import example
 from senzai.core.spec import part
 
-from .columns import Groups, Mixed, taken
+from .columns import Groups, MixedColumns, taken
 from .counts import LOG_DISPERSION_LIMIT, LOG_MEAN_LIMIT, NegativeBinomial, log_count, log_dispersion_of
 from .family import Family, Support, Unit, over_event, weighted_mean
 from .inflated import NEAR, Inflated
@@ -61,7 +61,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Placed:
+class ColumnConstants:
     """What a family knows about its columns, on one device and in one precision."""
 
     layouts: tuple[Layout, ...]
@@ -190,15 +190,15 @@ class MixedFamily(Family):
         return dict(zip(stepped, self.cuts, strict=True))
 
     @cached_property
-    def _placed(self) -> dict[Any, Placed]:
+    def _placed(self) -> dict[Any, ColumnConstants]:
         return {}
 
-    def _on(self, like: Tensor) -> Placed:
+    def _on(self, like: Tensor) -> ColumnConstants:
         """Return what is known about columns where ``like`` is and in its precision, made once."""
         device, key = like.device, (like.device, like.dtype)
         if key not in self._placed:
             cuts = [self.table_of_cuts(g.columns.tolist()) if g.sort == "steps" else None for g in self.layouts]
-            self._placed[key] = Placed(
+            self._placed[key] = ColumnConstants(
                 tuple(g.to(device) for g in self.layouts), [None if c is None else c.to(like) for c in cuts],
                 self.back.to(device), self.order.to(like),
             )
@@ -226,7 +226,7 @@ class MixedFamily(Family):
     # --- distribution -----------------------------------------------------------------------------------------------
     def distribution(self, raw: Tensor, event: tuple[int, ...], unit: Unit | None = None) -> Distribution:
         """Return independent columns."""
-        return over_event(Mixed.made(self, raw, self._on(raw).back), event)
+        return over_event(MixedColumns.made(self, raw, self._on(raw).back), event)
 
     def groups(self, raw: Tensor) -> Groups:
         """Return the distribution of each group of columns."""

@@ -86,7 +86,7 @@ class Modalities(Distribution):
 
 
 @final
-class Present(Around):
+class PresentModalities(Around):
     """A distribution of rows of which some have no value at all: these have the log density zero.
 
     Args:
@@ -137,11 +137,11 @@ def _(p: Modalities, observed: Mapping[str, Tensor | None]) -> Distribution:
     return Modalities({k: marginal(q, seen[k]) if k in seen else q for k, q in p.parts.items()})
 
 
-@point.register(Present)
-def _(p: Present) -> Tensor:
+@point.register(PresentModalities)
+def _(p: PresentModalities) -> Tensor:
     return point(p.base)
 
 
-@stand_in.register(Present)
-def _(p: Present) -> Tensor:
+@stand_in.register(PresentModalities)
+def _(p: PresentModalities) -> Tensor:
     return stand_in(p.base)

@@ -112,7 +112,7 @@ class Flowed(Vector):
         return z
 
 
-class Chained(Vector):
+class AutoregressiveMixture(Vector):
     r"""Dimension after dimension, each a mixture of normals given those before it.
 
     .. math:: p(z) = \prod_d \sum_j \pi_{dj}(z_{<d}) \, \mathcal N(z_d; \mu_{dj}(z_{<d}), \sigma_{dj}^2(z_{<d}))

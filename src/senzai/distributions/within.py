@@ -7,7 +7,7 @@ from torch.distributions import Distribution
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError
 
-from .modalities import Modalities, Present
+from .modalities import Modalities, PresentModalities
 from .ops import marginal, prefix
 
 
@@ -47,7 +47,7 @@ def within(p: Distribution, batch: Batch) -> Distribution:
         )
     rows = batch.present or {}
     told = {name: _one(part, batch.part(name)) for name, part in p.parts.items()}
-    return Modalities({k: Present(q, rows[k]) if k in rows else q for k, q in told.items()})
+    return Modalities({k: PresentModalities(q, rows[k]) if k in rows else q for k, q in told.items()})
 
 
 def _one(p: Distribution, batch: Batch) -> Distribution:

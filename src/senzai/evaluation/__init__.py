@@ -10,7 +10,7 @@ from .bits import dequantise as dequantise
 from .bits import dequantised as dequantised
 from .bits import dimensions as dimensions
 from .bits import is_discrete as is_discrete
-from .bounds import Split as Split
+from .bounds import DistortionAndRate as DistortionAndRate
 from .bounds import elbo as elbo
 from .bracket import Bracket as Bracket
 from .bracket import bidirectional as bidirectional
@@ -59,8 +59,8 @@ from .figures import evaluate as evaluate
 from .figures import likelihood_figures as likelihood_figures
 from .gaps import Gaps as Gaps
 from .gaps import inference_gaps as inference_gaps
+from .interventions import FactorTable as FactorTable
 from .interventions import Rendered as Rendered
-from .interventions import Table as Table
 from .interventions import World as World
 from .interventions import beta_vae_score as beta_vae_score
 from .interventions import factor_vae_score as factor_vae_score
@@ -87,7 +87,7 @@ from .samples import frechet_distance as frechet_distance
 from .samples import frechet_of_normals as frechet_of_normals
 from .samples import kernel_distance as kernel_distance
 from .samples import memorisation as memorisation
-from .samples import nearest as nearest
+from .samples import nearest_of as nearest_of
 from .samples import precision_recall_density_coverage as precision_recall_density_coverage
 from .samples import sharpness as sharpness
 from .statistics import mean_se as mean_se

@@ -132,7 +132,8 @@ def annealed_log_likelihood(
     found: list[tuple[Tensor, Tensor]] = []
     with judging(model):
         for first in range(0, len(batch), rows_at_once):
-            found.append(_forward(Path.of(model, batch.take(slice(first, first + rows_at_once)), settings, first)))
+            found.append(_forward(AnnealingPath.of(model, batch.take(slice(first, first + rows_at_once)), settings,
+                                                   first)))
     log_w, acceptance = (torch.cat([f[i] for f in found], -1) for i in (0, 1))
     return _estimate(log_w, acceptance, settings)
 
@@ -148,7 +149,7 @@ def _estimate(log_w: Tensor, acceptance: Tensor, settings: Annealing) -> Anneale
 
 # --- the path from start to joint -----------------------------------------------------------------------------------
 @dataclass
-class Path:
+class AnnealingPath:
     """The distributions between a start and the joint, for some rows, with the step sizes of their moves.
 
     Args:
@@ -168,7 +169,7 @@ class Path:
     step_sizes: Tensor
 
     @classmethod
-    def of(cls, model: LatentModel, batch: Batch, settings: Annealing, first_row: int) -> Path:
+    def of(cls, model: LatentModel, batch: Batch, settings: Annealing, first_row: int) -> AnnealingPath:
         """Check that the latents can be moved, and find step sizes."""
         check_real(model)
         rows = range(first_row, first_row + len(batch))
@@ -271,7 +272,7 @@ def _scales(group: Group, start: Start) -> tuple[Tensor, Tensor]:
 
 # --- Hamiltonian moves ----------------------------------------------------------------------------------------------
 def hamiltonian_move(
-    path: Path, z: Latents, beta: Tensor, step: Tensor, noise: RowNoise
+    path: AnnealingPath, z: Latents, beta: Tensor, step: Tensor, noise: RowNoise
 ) -> tuple[Latents, tuple[Tensor, Tensor], Tensor]:
     """Move all chains once, leaving the distribution at ``beta`` as it is.
 
@@ -313,7 +314,7 @@ def _like(values: Tensor, z: Tensor, extra: int = 1) -> Tensor:
     return wide if values.dtype == torch.bool else wide.to(z.dtype)
 
 
-def _tuned(path: Path) -> Tensor:
+def _tuned(path: AnnealingPath) -> Tensor:
     """Find step sizes with chains of their own: a few percent up after a move, down after a refusal."""
     betas = path.settings.betas
     some = torch.linspace(0, len(betas) - 1, min(PILOT_STEPS, len(betas))).round().long()
@@ -330,7 +331,7 @@ def _tuned(path: Path) -> Tensor:
     return known[nearest]
 
 
-def _forward(path: Path) -> tuple[Tensor, Tensor]:
+def _forward(path: AnnealingPath) -> tuple[Tensor, Tensor]:
     """Run chains from the start to the joint: log weights ``(chains, B)`` and the share of moves ``(B,)``."""
     chains, betas = path.settings.chains, path.settings.betas.to(path.batch.device)
     noise = path.noise("forward", chains)
@@ -345,7 +346,7 @@ def _forward(path: Path) -> tuple[Tensor, Tensor]:
     return log_w, (moves / max(1, len(betas) - 2)).mean(0)
 
 
-def backward(path: Path, exact: Latents) -> Tensor:
+def backward(path: AnnealingPath, exact: Latents) -> Tensor:
     """Run chains from exact posterior draws back to the start: log weights ``(chains, B)`` whose inverses average 1/p.
 
     Args:

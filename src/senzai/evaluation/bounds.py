@@ -19,7 +19,7 @@ from .statistics import mean_se
 
 
 @dataclass(frozen=True)
-class Split:
+class DistortionAndRate:
     """Distortion and rate in nats, row by row.
 
     Args:
@@ -61,7 +61,8 @@ def evidence_lower_bound(distortion: Tensor, rate: Tensor) -> Tensor:
     return -(distortion + rate)
 
 
-def elbo(model: LatentModel, batch: Batch, *, n_samples: int = 1, seed: int = 0, memory_gb: float = 0.5) -> Split:
+def elbo(model: LatentModel, batch: Batch, *, n_samples: int = 1, seed: int = 0,
+         memory_gb: float = 0.5) -> DistortionAndRate:
     r"""Evidence lower bound of each row, split into distortion and rate.
 
     .. math:: \log p(x) \ge -\underbrace{\mathbb{E}_{q(z|x)}[-\log p(x|z)]}_{\text{distortion}}
@@ -130,10 +131,10 @@ class _Totals:
             rate = share * rate.double().sum(0)
             self.sums[group.name] = self.sums[group.name] + rate if group.name in self.sums else rate
 
-    def split(self) -> Split:
+    def split(self) -> DistortionAndRate:
         """Return the means."""
         rates = {name: self._rows(pieces) for name, pieces in self.rates.items()}
-        return Split(
+        return DistortionAndRate(
             self._rows(self.distortion),
             torch.stack(list(rates.values())).sum(0),
             {name: float(rate.mean()) for name, rate in rates.items()},

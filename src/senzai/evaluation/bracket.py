@@ -14,7 +14,7 @@ from ..core.random import Noise, derive, using
 from ..distributions.ops import draw
 from ..models.base import LatentModel
 from ..models.modes import judging
-from .annealing import Annealing, Latents, Path, annealed_log_likelihood, backward
+from .annealing import Annealing, AnnealingPath, Latents, annealed_log_likelihood, backward
 from .bounds import elbo
 from .likelihood import log_likelihood
 from .results import Figure
@@ -113,7 +113,7 @@ def bidirectional(
     batch, z = simulate(model, n, seed=settings.seed, c=c)
     below = annealed_log_likelihood(model, batch, settings, rows_at_once=n)
     with judging(model):
-        log_w = backward(Path.of(model, batch, settings, 0), z)
+        log_w = backward(AnnealingPath.of(model, batch, settings, 0), z)
     above = log(len(log_w)) - (-log_w).logsumexp(0)
     weighted = log_likelihood(model, batch, k=k, seed=settings.seed, memory_gb=memory_gb)
     bound = elbo(model, batch, n_samples=16, seed=settings.seed, memory_gb=memory_gb)

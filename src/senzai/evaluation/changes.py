@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent
 
-from ..data import KINDS, Features, Schema
+from ..data import KINDS, RowFeatures, Schema
 from ..distributions import MixedFamily
-from ..distributions.columns import Mixed
+from ..distributions.columns import MixedColumns
 from ..distributions.ops import expected
 from ..models.base import LatentModel, Latents
 from ..models.modes import judging
@@ -90,7 +90,7 @@ def measured(p: Distribution, x: Tensor, family: MixedFamily) -> tuple[NDArray[n
     span = torch.zeros(x.shape[1]).index_add_(0, owner, flat.max(0).values - flat.min(0).values)
     size, sure = span.double().numpy(), {}
     inner = p.base_dist if isinstance(p, Independent) else p
-    for columns, group in inner.groups if isinstance(inner, Mixed) else []:
+    for columns, group in inner.groups if isinstance(inner, MixedColumns) else []:
         if not isinstance(group, Categorical | Bernoulli):
             continue
         probs = group.probs if isinstance(group, Categorical) else torch.stack([1 - group.probs, group.probs], -1)
@@ -101,7 +101,7 @@ def measured(p: Distribution, x: Tensor, family: MixedFamily) -> tuple[NDArray[n
     return size, sure
 
 
-def _change(codes: NDArray[np.float64], j: int, features: Features, size: float, sure: Tensor | None) -> Change:
+def _change(codes: NDArray[np.float64], j: int, features: RowFeatures, size: float, sure: Tensor | None) -> Change:
     values = features.decode(j, codes)
     plain = tuple(v.isoformat() if hasattr(v, "isoformat") else v for v in values)
     return Change(features.names[j], size, plain, None if sure is None else tuple(sure.tolist()))

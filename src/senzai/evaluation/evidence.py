@@ -65,7 +65,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Placed:
+class RowVectors:
     """Rows as vectors, ``(N, D)``, NaN where missing, in the units of the data, and what the model leaves of them."""
 
     inputs: Tensor
@@ -99,9 +99,9 @@ class Evidence:
         return Drawn(*self._in_pieces(self._draw, self.k))
 
     @cached_property
-    def placed(self) -> Placed:
+    def placed(self) -> RowVectors:
         """What needs the posterior's middle alone."""
-        return Placed(*self._in_pieces(self._place, 1))
+        return RowVectors(*self._in_pieces(self._place, 1))
 
     @cached_property
     def owner(self) -> Tensor:

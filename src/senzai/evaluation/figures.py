@@ -19,7 +19,7 @@ from ..models.generative import Generative, needs_density
 from ..models.verbs import classify
 from . import measures as _measures  # noqa: F401  fills the catalogue
 from .bits import bits_per_dim, dimensions, log_volume
-from .bounds import Split, elbo
+from .bounds import DistortionAndRate, elbo
 from .catalogue import MEASURES, Case, Extras, Pace, chosen, estimated, take
 from .chunks import check_settings
 from .codes import code_figures, code_notes
@@ -177,7 +177,7 @@ def likelihood_figures(
 
 
 # --- figures --------------------------------------------------------------------------------------------------------
-def _bound_figures(split: Split, volume: Tensor | float) -> dict[str, Any]:
+def _bound_figures(split: DistortionAndRate, volume: Tensor | float) -> dict[str, Any]:
     means, ses = split.means, split.ses
     shift = float(torch.as_tensor(volume).mean())
     per_dimension = [v for values in split.rate_per_dimension.values() for v in values.flatten().tolist()]
@@ -230,7 +230,8 @@ def _class_figures(model: Generative, batch: Batch) -> dict[str, Any]:
     return {"accuracy": float(right.mean()), "accuracy_se": mean_se(right), "n_labelled": len(right)}
 
 
-def _step_figures(batch: Batch, split: Split, estimate: LikelihoodEstimate, volume: Tensor | float) -> dict[str, Any]:
+def _step_figures(batch: Batch, split: DistortionAndRate, estimate: LikelihoodEstimate,
+                  volume: Tensor | float) -> dict[str, Any]:
     """Nats per step of sequences: all nats over all steps, as sequence models are compared."""
     if batch.lengths is None or isinstance(batch.lengths, dict):  # steps of several modalities do not add up
         return {}

@@ -33,7 +33,7 @@ class World(Protocol):
 
 
 @dataclass(frozen=True)
-class Table:
+class FactorTable:
     """A world that is a table: rows are chosen by their values.
 
     Args:
@@ -152,12 +152,12 @@ def _voted(world: World, votes: int, batch: int, rows: int, threshold: float, se
 
 def _vote_error(world: World, value: float, votes: int, score: Callable[[World], float], seed: int) -> float:
     """Error of an accuracy of votes: over halves of a table, which holds that of the votes; else of the votes alone."""
-    if not isinstance(world, Table):
+    if not isinstance(world, FactorTable):
         return sqrt(value * (1 - value) / votes)
 
     def of_half(rows: Ints) -> float:
         try:
-            return score(Table(world.values[rows], world.factors[rows]))
+            return score(FactorTable(world.values[rows], world.factors[rows]))
         except InputError:  # a factor of a rare value that does not change in this half
             return float("nan")
 

@@ -21,7 +21,7 @@ from .detection import compressed_nats, detection, likelihood_paradox, typical
 from .disentanglement import dci, modularity, mutual_information_gap, separated_attribute_predictability
 from .gaps import inference_gaps
 from .holes import middle_of, with_same_holes
-from .interventions import Table, beta_vae_score, factor_vae_score, interventional_robustness
+from .interventions import FactorTable, beta_vae_score, factor_vae_score, interventional_robustness
 from .likelihood import log_likelihood
 from .probes import clustering, map_quality, probe
 from .results import Figure, Floats
@@ -191,7 +191,7 @@ def disentangled(case: Case) -> Found:
     kept = np.random.default_rng(case.seed).permutation(len(case.rows))[:FACTOR_ROWS]
     codes, factors = case.codes[kept], np.asarray(case.extras.factors)[kept]
     few = slice(0, CODE_ROWS)  # of rows that were put in random order
-    world = Table(codes, factors)
+    world = FactorTable(codes, factors)
     return {
         "mig": mutual_information_gap(codes, factors, seed=case.seed),
         "modularity": modularity(codes, factors, seed=case.seed),

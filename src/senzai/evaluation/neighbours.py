@@ -15,7 +15,7 @@ _HOLE = -1.2345e30
 """Stands for a missing entry where rows are compared for being the same."""
 
 
-class Known:
+class NeighbourIndex:
     """Rows by their content: which of them differ, and whether a row is one of them. They are read once.
 
     Args:
@@ -25,7 +25,7 @@ class Known:
         first: Place of the first copy of each different row.
 
     Example:
-        >>> known = Known(torch.tensor([[1.0], [1.0], [torch.nan]]))
+        >>> known = NeighbourIndex(torch.tensor([[1.0], [1.0], [torch.nan]]))
         >>> known.first.tolist(), known.find(torch.tensor([[torch.nan], [2.0], [1.0]])).tolist()
         ([0, 2], [1, -1, 0])
     """
@@ -49,7 +49,7 @@ def _bytes(x: Tensor) -> Any:
     return array.view(np.dtype((np.void, array.dtype.itemsize * array.shape[1]))).ravel().tolist()
 
 
-def nearest(x: Tensor, known: Tensor, spread: Tensor, own: Tensor, ranks: range) -> tuple[Tensor, Tensor]:
+def nearest_rows(x: Tensor, known: Tensor, spread: Tensor, own: Tensor, ranks: range) -> tuple[Tensor, Tensor]:
     r"""Return the mean distance :math:`\sum_j |x_j - b_j| / s_j` to some of the nearest rows, and each place's share.
 
     Args:

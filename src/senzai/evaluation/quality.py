@@ -112,7 +112,7 @@ def cramers_v(shares: Floats, n: int) -> float:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairAssociations:
     """Associations between columns of real and of generated rows, and how alike pairs are, ``(d, d)`` each.
 
     ``columns`` says which columns these are: of very many, not all are compared with one another. NaN stands where two
@@ -128,7 +128,7 @@ class Pairs:
 def pairs(
     real: Tensor, made: Tensor, family: MixedFamily, columns: NDArray[np.int64] | None = None,
     mask: Tensor | None = None,
-) -> Pairs:
+) -> PairAssociations:
     """Compare every pair of columns: association by Cramér's V, likeness by total variation of their bins.
 
     A pair is compared on the rows in which both are known, if there are ``TOGETHER``. Pairs are as many as the square
@@ -149,7 +149,7 @@ def pairs(
         for j in range(i):
             for m, v in zip(out, compared(joint(a, i, j), joint(b, i, j), min(TOGETHER, len(a))), strict=True):
                 m[i, j] = m[j, i] = v
-    return Pairs(out[0], out[1], out[2], chosen)
+    return PairAssociations(out[0], out[1], out[2], chosen)
 
 
 def compared(real: Floats, made: Floats, least: int) -> tuple[float, float, float]:
@@ -217,7 +217,7 @@ def drawn(x: Tensor, n: int, seed: int = 0) -> Tensor:
     return x if chosen is None else x[chosen]
 
 
-def nearest(rows: Tensor, train: Tensor, family: MixedFamily) -> Floats:
+def distance_to_training(rows: Tensor, train: Tensor, family: MixedFamily) -> Floats:
     """Return the distance of rows (``NEAR_ROWS`` at most) to the closest training row, in standard deviations."""
     (a, owner), b = vectors(family, drawn(rows, NEAR_ROWS), None), vectors(family, train, None)[0]
     spread = spread_of(b, owner)

@@ -209,7 +209,7 @@ def drawn(x: Floats, n: int, seed: int) -> Floats:
 
 
 # --- copies and variety ---------------------------------------------------------------------------------------------
-def nearest(rows: Floats, others: Floats) -> tuple[Floats, Ints]:
+def nearest_of(rows: Floats, others: Floats) -> tuple[Floats, Ints]:
     """Distance and number of the nearest of ``others`` for each row."""
     distance, number = np.empty(len(rows)), np.empty(len(rows), np.int64)
 
@@ -245,8 +245,8 @@ def memorisation(
     """
     from .detection import area_under_roc
 
-    near, of = nearest(made, train)
-    usual = nearest(held_out, train)[0]
+    near, of = nearest_of(made, train)
+    usual = nearest_of(held_out, train)[0]
     both, is_made = np.concatenate([-near, -usual]), np.repeat([1, 0], [len(near), len(usual)])
 
     def again(rows: Ints) -> float:

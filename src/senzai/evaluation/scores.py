@@ -18,7 +18,7 @@ from ..core.registry import suggestion
 from ..models.base import LatentModel
 from .evidence import Evidence
 from .marginals import Marginals, middle_and_spread, spread_of
-from .neighbours import Known, nearest
+from .neighbours import NeighbourIndex, nearest_rows
 from .rarity import crossed, joined, rarity_among
 from .rarity import p_values as p_values
 from .rarity import threshold as threshold
@@ -88,9 +88,9 @@ class Reference:
         return middle_and_spread(self.inputs, self.spread[0])
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> NeighbourIndex:
         """The training rows by their content."""
-        return Known(self.inputs)
+        return NeighbourIndex(self.inputs)
 
     def held_scores(self, model: LatentModel, method: str, *, k: int, seed: int) -> Tensor:
         """Return scores of the held-out rows, ``(n,)``, by a method, made as other rows are with ``k`` and ``seed``.
@@ -228,10 +228,11 @@ def _compared(known: Evidence, method: str, reference: Reference) -> tuple[Tenso
     if method in ("knn", "input_knn"):
         own, first = reference.known.find(inputs), reference.known.first
         if method == "knn":
-            return nearest(residuals, reference.residuals[first], spread[1], own, range(NEIGHBOURS))
+            return nearest_rows(residuals, reference.residuals[first], spread[1], own, range(NEIGHBOURS))
         n = max(NEIGHBOURS, len(reference.inputs) // SHARE)
         own = torch.where(own < 0, own, first[own])
-        return nearest(inputs - reference.centre, reference.inputs - reference.centre, spread[0], own, range(n - 1, n))
+        return nearest_rows(inputs - reference.centre, reference.inputs - reference.centre, spread[0], own,
+                            range(n - 1, n))
     if method == "marginal":
         shares = reference.marginals(inputs)
     elif method == "middle":

@@ -13,7 +13,7 @@ from ..core.errors import CombinationError
 from ..core.spec import part
 from ..distributions.ops import draw
 from ..distributions.within import within
-from ..nn.levels import Levels
+from ..nn.levels import LevelFeatures
 from ..nn.listed import ModulesOf
 from ..parts.base import AnyLikelihood, AnyPosterior, Prior
 from ..parts.conditionals import Rung, beside
@@ -51,7 +51,7 @@ class TopDown(LatentModel):
     """
 
     def __init__(
-        self, prior: Prior, posterior: AnyPosterior, encoder: Levels, rungs: tuple[Rung, ...],
+        self, prior: Prior, posterior: AnyPosterior, encoder: LevelFeatures, rungs: tuple[Rung, ...],
         likelihood: AnyLikelihood, *, skip: bool = False,
     ) -> None:
         super().__init__()

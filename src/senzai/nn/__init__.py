@@ -1,5 +1,6 @@
 """Networks: encoders and decoders for vectors and images of any size; they make numbers and know no distribution."""
 
+from ..core.renamed import old_attributes as _old_attributes
 from .causal import MaskedNet as MaskedNet
 from .causal import PixelNet as PixelNet
 from .conv import ConvDecoder as ConvDecoder
@@ -14,7 +15,7 @@ from .inputs import Encoder as Encoder
 from .inputs import Standardise as Standardise
 from .layers import ACTIVATIONS as ACTIVATIONS
 from .layers import initialise_weights as initialise_weights
-from .levels import Levels as Levels
+from .levels import LevelFeatures as LevelFeatures
 from .mlp import MLPDecoder as MLPDecoder
 from .mlp import MLPEncoder as MLPEncoder
 from .modalities import ModalEncoder as ModalEncoder
@@ -26,3 +27,5 @@ from .spatial import MapEncoder as MapEncoder
 from .spatial import SpatialDecoder as SpatialDecoder
 from .statistics import Statistics as Statistics
 from .table import TableEncoder as TableEncoder
+
+__getattr__ = _old_attributes(__name__, {"Levels": "LevelFeatures"})

@@ -14,7 +14,7 @@ from .layers import hidden_layers
 
 @part("encoder", "levels")
 @final
-class Levels(Encoder):
+class LevelFeatures(Encoder):
     """An encoder, and further hidden layers on its features, one block per level.
 
     Args:
@@ -25,7 +25,7 @@ class Levels(Encoder):
     Example:
         >>> import torch
         >>> from senzai.nn import MLPEncoder
-        >>> [f.shape[-1] for f in Levels(MLPEncoder((5,), (8,)), (6, 4)).all(Batch(torch.zeros(3, 5)))]
+        >>> [f.shape[-1] for f in LevelFeatures(MLPEncoder((5,), (8,)), (6, 4)).all(Batch(torch.zeros(3, 5)))]
         [8, 6, 4]
     """
 

@@ -1,5 +1,6 @@
 """Objectives: frozen settings called on ``(model, batch, step)`` that return per-row terms in nats; no state."""
 
+from ..core.renamed import old_attributes as _old_attributes
 from .aggressive import Aggressive as Aggressive
 from .base import Objective as Objective
 from .base import Player as Player
@@ -28,7 +29,9 @@ from .sharpened import Sharpened as Sharpened
 from .total_correlation import TotalCorrelation as TotalCorrelation
 from .warmup import Constant as Constant
 from .warmup import Cyclical as Cyclical
-from .warmup import Linear as Linear
+from .warmup import LinearWarmup as LinearWarmup
 from .warmup import Monotone as Monotone
-from .warmup import Share as Share
+from .warmup import ShareWarmup as ShareWarmup
 from .warmup import Warmup as Warmup
+
+__getattr__ = _old_attributes(__name__, {"Linear": "LinearWarmup", "Share": "ShareWarmup"})

@@ -52,14 +52,14 @@ class Constant(Warmup):
 @part("schedule", "linear")
 @final
 @dataclass(frozen=True)
-class Linear(Warmup):
+class LinearWarmup(Warmup):
     """A straight line from 0 at the first step to 1 after ``steps``.
 
     Reference:
         Generating Sentences from a Continuous Space (Bowman et al., 2016). https://arxiv.org/abs/1511.06349
 
     Example:
-        >>> [Linear(4).at(s) for s in (0, 2, 4, 9)]
+        >>> [LinearWarmup(4).at(s) for s in (0, 2, 4, 9)]
         [0.0, 0.5, 1.0, 1.0]
     """
 
@@ -81,7 +81,7 @@ class Linear(Warmup):
 @part("schedule", "share")
 @final
 @dataclass(frozen=True)
-class Share(Warmup):
+class ShareWarmup(Warmup):
     """A straight line from 0 to 1 over a share of the training, whatever its length.
 
     Args:
@@ -91,7 +91,7 @@ class Share(Warmup):
         SettingError: The share is not between 0 and 1; or it is read before the length of the training is known.
 
     Example:
-        >>> [Share(0.5).over(8).at(s) for s in (0, 1, 2, 4)]
+        >>> [ShareWarmup(0.5).over(8).at(s) for s in (0, 1, 2, 4)]
         [0.0, 0.25, 0.5, 1.0]
     """
 
@@ -103,7 +103,7 @@ class Share(Warmup):
 
     def over(self, total_steps: int) -> Warmup:
         """Return the line in steps."""
-        return Linear(max(1, round(self.share * total_steps)))
+        return LinearWarmup(max(1, round(self.share * total_steps)))
 
     @property
     def end(self) -> int:

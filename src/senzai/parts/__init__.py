@@ -1,5 +1,6 @@
 """Parts: priors, posteriors and likelihoods, modules whose call returns a ``torch.distributions.Distribution``."""
 
+from ..core.renamed import old_attributes as _old_attributes
 from .base import AnyLikelihood as AnyLikelihood
 from .base import AnyPosterior as AnyPosterior
 from .base import Joint as Joint
@@ -64,3 +65,5 @@ from .quantisers import SetCoder as SetCoder
 from .quantisers import perplexity as perplexity
 from .transitions import Combined as Combined
 from .transitions import GatedTransition as GatedTransition
+
+__getattr__ = _old_attributes(__name__, {"Proposal": "LatentDraws"})

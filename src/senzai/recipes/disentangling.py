@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..objectives.warmup import Share
+from ..objectives.warmup import ShareWarmup
 from .bounds import plain
 from .frame import Frame
 from .registry import Made, recipe
@@ -15,7 +15,7 @@ from .registry import Made, recipe
 )
 def annealed_vae(frame: Frame) -> Made:
     """Capacity 25 nats, weight 1000."""
-    return plain(frame, frame.objective("capacity", warmup=Share(0.5)))
+    return plain(frame, frame.objective("capacity", warmup=ShareWarmup(0.5)))
 
 
 @recipe(

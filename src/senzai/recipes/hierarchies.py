@@ -11,8 +11,8 @@ from ..models.flat import Flat
 from ..models.stacked import Stacked
 from ..models.top_down import TopDown
 from ..models.very_deep import VeryDeep
-from ..nn.levels import Levels
-from ..objectives.warmup import Share
+from ..nn.levels import LevelFeatures
+from ..objectives.warmup import ShareWarmup
 from ..parts.conditionals import Concatenated, Merged
 from ..parts.likelihoods.decoded import Likelihood, calm
 from ..parts.posteriors.amortised import Posterior
@@ -30,7 +30,7 @@ def hvae_2(frame: Frame) -> Made:
     """q(z2 | x) q(z1 | x, z2) against p(z2) p(z1 | z2) p(x | z1, z2); any prior may be on top."""
     top = frame.n_latent
     lower = frame.get("n_lower", top)
-    features = Levels(frame.encoder())
+    features = LevelFeatures(frame.encoder())
     transition = frame.conditional(top, lower, deep=True, calm=True)
     rung = Concatenated(transition, frame.conditional(features.n_features + top, lower, calm=True))
     likelihood = frame.inner(n_latent=top + lower).likelihood()
@@ -64,14 +64,14 @@ def ladder_vae(frame: Frame) -> Made:
     top, n_levels = frame.n_latent, max(2, frame.get("n_levels", 3))
     widths = [top * 2 ** (n_levels - 1 - i) for i in range(n_levels)][::-1]  # top first: n, 2n, 4n
     up = frame.hidden[-1]
-    features = Levels(frame.encoder(), tuple(max(16, up >> i) for i in range(1, n_levels)))
+    features = LevelFeatures(frame.encoder(), tuple(max(16, up >> i) for i in range(1, n_levels)))
     posterior = Posterior(features, make("family/normal"), top)
     rungs = tuple(
         Merged(frame.conditional(a, b), frame.conditional(features.widths[n_levels - 2 - i], b))
         for i, (a, b) in enumerate(pairwise(widths))
     )
     likelihood = frame.inner(n_latent=widths[-1]).likelihood()
-    return TopDown(frame.prior(), posterior, features, rungs, likelihood), frame.elbo(warmup=Share(0.5))
+    return TopDown(frame.prior(), posterior, features, rungs, likelihood), frame.elbo(warmup=ShareWarmup(0.5))
 
 
 @recipe(

@@ -16,7 +16,7 @@ from ..core.errors import SenzaiError
 from ..core.random import derive
 from ..data import Dataset, Schema
 from ..data.split import permutation
-from ..evaluation import Split, elbo
+from ..evaluation import DistortionAndRate, elbo
 from ..models import verbs
 from ..models.base import LatentModel, Latents, latent_model
 from ..models.generative import Generative
@@ -176,7 +176,7 @@ def hold(dataset: Dataset, trained_on: Schema, *, rows: int, seed: int, part: st
 
 
 # --- codes ------------------------------------------------------------------------------------------------------------
-def bound_of(model: LatentModel, batch: Batch, **options: Any) -> Split | None:
+def bound_of(model: LatentModel, batch: Batch, **options: Any) -> DistortionAndRate | None:
     """Return the lower bound of each row, or nothing where the model has none."""
     try:
         return elbo(model, batch, **options)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.terminal import safe
-from ..evaluation.diagnosis import Facts, Finding, Told, examine
+from ..evaluation.diagnosis import DiagnosisFacts, Finding, Told, examine
 from ..objectives.base import Objective
 from ..training.events import Event, Finished, Progressed, Recovered, Started, Validated
 from ..training.listeners import History, line_of, plain, read_history
@@ -52,7 +52,7 @@ class Watch:
             self._look(training)
 
     def _look(self, training: Training) -> None:
-        facts = Facts(told=Told(
+        facts = DiagnosisFacts(told=Told(
             history=tuple(self.lines), beta=beta_of(training.objective), lr=training.settings.lr,
             settled_after=training.objective.settled_after, total_steps=training.progress.step,
             comparable=training.objective.comparable,

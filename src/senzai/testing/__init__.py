@@ -8,7 +8,7 @@ from .data import DATA as DATA
 from .data import Data as Data
 from .exam import EXAMS as EXAMS
 from .exam import Exam as Exam
-from .exam import Finding as Finding
+from .exam import ExamResult as ExamResult
 from .exam import NotAsked as NotAsked
 from .exam import cases as cases
 from .exam import exam as exam

@@ -17,7 +17,7 @@ from ..core.errors import CombinationError
 from ..core.random import Noise, forked, using
 from ..core.row_noise import RowNoise
 from ..distributions.autoregressive import Begun
-from ..distributions.modalities import Modalities, Present
+from ..distributions.modalities import Modalities, PresentModalities
 from ..distributions.ops import Observed, draw
 from ..distributions.sequence import Sequence
 from ..evaluation import log_likelihood
@@ -65,7 +65,7 @@ def density(subject: Subject) -> Iterator[str]:
         raise NotAsked("no density here is small enough to be integrated")
 
 
-class Rows(Distribution):
+class DensityRows(Distribution):
     """The rows of a model with an exact density, as a distribution: all given one condition, if there is one."""
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
@@ -101,7 +101,7 @@ def _of_rows(model: Generative, subject: Subject) -> Iterator[str]:
         raise NotAsked(f"the model ({type(model).__name__}) has no density with these parts")
     c = subject.batch(1).c
     with forked(11):
-        for fault in faults_of(Rows(model, subject.event, c)):
+        for fault in faults_of(DensityRows(model, subject.event, c)):
             yield f"p(x): {fault}"
 
 
@@ -123,7 +123,8 @@ def faults_of(p: Distribution) -> Iterator[str]:
     if isinstance(p, Modalities):
         yield from _of_parts(p)
         return
-    if isinstance(p, Observed | Given | Begun | Present) or (isinstance(p, Sequence) and not bool(p.valid.all())):
+    if isinstance(p, Observed | Given | Begun | PresentModalities) or (isinstance(p,
+                                                                                  Sequence) and not bool(p.valid.all())):
         raise NotAsked("its density is of a part of what it draws")
     support = _support(p)
     if support.event_dim < len(p.event_shape):

@@ -22,7 +22,7 @@ class NotAsked(Exception):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExamResult:
     """What one exam says about one construction of an entry.
 
     Args:
@@ -81,7 +81,7 @@ def exam(
     return keep
 
 
-def examine(what: Any, exams: Iterable[str] | None = None) -> list[Finding]:
+def examine(what: Any, exams: Iterable[str] | None = None) -> list[ExamResult]:
     """Let an entry sit the exams and return what failed; an empty list is a pass.
 
     Args:
@@ -98,7 +98,7 @@ def examine(what: Any, exams: Iterable[str] | None = None) -> list[Finding]:
     return [f for f in transcript(what, exams) if f.verdict == "failed"]
 
 
-def transcript(what: Any, exams: Iterable[str] | None = None) -> list[Finding]:
+def transcript(what: Any, exams: Iterable[str] | None = None) -> list[ExamResult]:
     """Return every verdict about an entry, also what was passed, excused, or not asked and why.
 
     Example:
@@ -111,7 +111,7 @@ def transcript(what: Any, exams: Iterable[str] | None = None) -> list[Finding]:
         constructions = subjects(entry)
     except Exception as err:
         said = str(err) if isinstance(err, SenzaiError) else f"{type(err).__name__}: {err}"
-        return [Finding(entry, "construction", "failed", said, "the default rule")]
+        return [ExamResult(entry, "construction", "failed", said, "the default rule")]
     return [found for subject in constructions for found in _sit(subject, asked)]
 
 
@@ -126,13 +126,13 @@ def in_order(exams: Sequence[Exam]) -> list[Exam]:
     return found
 
 
-def _sit(subject: Subject, exams: Sequence[Exam]) -> Iterator[Finding]:
+def _sit(subject: Subject, exams: Sequence[Exam]) -> Iterator[ExamResult]:
     failed: set[str] = set()
     for asked in exams:
         verdict, text = _verdict(subject, asked, failed)
         if verdict == "failed" or text.startswith(NEEDS):
             failed.add(asked.name)
-        yield Finding(subject.entry, asked.name, verdict, text, str(subject))
+        yield ExamResult(subject.entry, asked.name, verdict, text, str(subject))
 
 
 def _verdict(subject: Subject, asked: Exam, failed: set[str]) -> tuple[Verdict, str]:

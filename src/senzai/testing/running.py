@@ -21,7 +21,7 @@ from ..objectives.base import Objective
 from ..training import bundle
 from ..training.checkpoint import load_checkpoint, load_tensors, save_checkpoint
 from ..training.events import Reached
-from ..training.feed import Feed, Plan
+from ..training.feed import Feed, FeedPlan
 from ..training.loop import Training
 from ..training.settings import TrainSettings
 from .exam import exam
@@ -33,7 +33,7 @@ STEPS, STOP = 4, 2
 
 
 @dataclass(frozen=True)
-class Held:
+class RowsInMemory:
     """Rows in memory, as a feed takes them."""
 
     batch: Batch
@@ -51,7 +51,7 @@ def training_of(subject: Subject, model: Generative, objective: Objective) -> Tr
     """Return a run of the one loop over the subject's rows."""
     steps = max(STEPS, objective.over(LENGTH).settled_after)
     settings = TrainSettings(steps=steps, batch_size=ROWS // 3, log_every=1, precision="fp32", lr=1e-3)
-    feed = Feed(Held(subject.batch(ROWS, seed=2)), np.arange(ROWS), Plan(ROWS, ROWS // 3, 0), device=CPU)
+    feed = Feed(RowsInMemory(subject.batch(ROWS, seed=2)), np.arange(ROWS), FeedPlan(ROWS, ROWS // 3, 0), device=CPU)
     return Training(model, objective, feed, settings)
 
 

@@ -13,7 +13,7 @@ BETAS, EPS = (0.9, 0.999), 1e-8
 
 
 @dataclass
-class Group:
+class ParameterGroup:
     """Parameters that share a learning rate.
 
     Args:
@@ -56,12 +56,12 @@ class AdamW:
     Example:
         >>> w = nn.Parameter(torch.ones(2))
         >>> w.grad = torch.ones(2)
-        >>> AdamW([Group([w], 0.1)]).step()
+        >>> AdamW([ParameterGroup([w], 0.1)]).step()
         >>> w.detach()
         tensor([0.9000, 0.9000])
     """
 
-    def __init__(self, groups: Sequence[Group]) -> None:
+    def __init__(self, groups: Sequence[ParameterGroup]) -> None:
         self.groups = list(groups)
         self.params = [p for g in self.groups for p in g.params]
         self.moments: dict[nn.Parameter, Moments] = {}
@@ -82,7 +82,7 @@ class AdamW:
             for params in sorts.values():
                 self._move(params, group, broken)
 
-    def _move(self, params: list[nn.Parameter], group: Group, broken: Tensor | None) -> None:
+    def _move(self, params: list[nn.Parameter], group: ParameterGroup, broken: Tensor | None) -> None:
         found = [self.moments.get(p) or self._begin(p) for p in params]
         slopes = [p.grad for p in params if p.grad is not None]
         steps = [m.step for m in found]

@@ -22,7 +22,7 @@ from ..models.base import LatentModel
 from ..models.modes import judging
 from ..parts import FlowMatchingPrior, FlowPrior, FullMixture, MixtureOfNormals, MovedPrior, Prior, TwoStagePrior
 from ..parts.base import FLOOR
-from .adamw import AdamW, Group
+from .adamw import AdamW, ParameterGroup
 
 MIXTURES = {"diag": (1, 5, 10, 20, 40), "full": (1, 2, 5, 10)}
 """Numbers of components that the search tries, for each form of covariance."""
@@ -33,7 +33,7 @@ AGGREGATE = 1000
 
 
 @dataclass(frozen=True)
-class Codes:
+class PosteriorDraws:
     """Draws from the posteriors of some rows.
 
     Args:
@@ -49,9 +49,9 @@ class Codes:
     def __len__(self) -> int:
         return len(self.z)
 
-    def take(self, index: Tensor) -> Codes:
+    def take(self, index: Tensor) -> PosteriorDraws:
         """Return some of them."""
-        return Codes(self.z[index], None if self.c is None else self.c[index])
+        return PosteriorDraws(self.z[index], None if self.c is None else self.c[index])
 
     @property
     def n_condition(self) -> int:
@@ -59,14 +59,14 @@ class Codes:
         return 0 if self.c is None else self.c.shape[1]
 
 
-def rows_of_log_prob(prior: Prior, codes: Codes, *, seed: int = 0) -> Tensor:
+def rows_of_log_prob(prior: Prior, codes: PosteriorDraws, *, seed: int = 0) -> Tensor:
     """Log density of each code, ``(N,)``; what has to be estimated is, with draws by ``seed``."""
     with using(Noise.seeded(derive(seed, "density"))):
         log_p: Tensor = prior(codes.c).log_prob(codes.z)
     return log_p
 
 
-def halves(codes: Codes, seed: int) -> tuple[Codes, Codes]:
+def halves(codes: PosteriorDraws, seed: int) -> tuple[PosteriorDraws, PosteriorDraws]:
     """Return most codes to fit on and a sixth to decide on."""
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(derive(seed, "halves")))
     cut = max(1, len(codes) // 6)
@@ -74,7 +74,7 @@ def halves(codes: Codes, seed: int) -> tuple[Codes, Codes]:
 
 
 # --- mixtures -------------------------------------------------------------------------------------------------------
-def mixture(codes: Codes, seed: int) -> Prior:
+def mixture(codes: PosteriorDraws, seed: int) -> Prior:
     """Return the mixture of normals, diagonal or full, that held-out codes are likeliest under.
 
     scikit-learn's EM fits them; number of components and form of covariance are decided on a sixth of the codes: more
@@ -144,23 +144,24 @@ def standard(z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 # --- fits by gradient -----------------------------------------------------------------------------------------------
-Loss = Callable[[Prior, Codes], Tensor]
+Loss = Callable[[Prior, PosteriorDraws], Tensor]
 
 
-def likelihood_loss(prior: Prior, codes: Codes) -> Tensor:
+def likelihood_loss(prior: Prior, codes: PosteriorDraws) -> Tensor:
     """Minus the log density of each code."""
     log_p: Tensor = prior(codes.c).log_prob(codes.z)
     return -log_p
 
 
-def matching_loss(prior: Prior, codes: Codes) -> Tensor:
+def matching_loss(prior: Prior, codes: PosteriorDraws) -> Tensor:
     """Distance of a velocity field from the straight way, for each code."""
     assert isinstance(prior, FlowMatchingPrior)
     return prior.matching_loss(codes.z, codes.c)
 
 
 def descend(
-    prior: Prior, loss: Loss, codes: Codes, *, seed: int, steps: int, lr: float, rows: int = 256, looks: int = 8
+    prior: Prior, loss: Loss, codes: PosteriorDraws, *, seed: int, steps: int, lr: float, rows: int = 256,
+    looks: int = 8
 ) -> None:
     """Fit a prior by gradient, and keep the weights that a sixth of the codes, looked at on the way, like best.
 
@@ -170,7 +171,7 @@ def descend(
         CombinationError: The loss did not stay finite.
     """
     fit, held = halves(codes, seed)
-    group = Group(list(prior.parameters()), lr)
+    group = ParameterGroup(list(prior.parameters()), lr)
     optimiser = AdamW([group])
     best, since, kept = inf, 0, {k: v.clone() for k, v in prior.state_dict().items()}
     for step in range(steps):
@@ -193,34 +194,34 @@ def descend(
     prior.load_state_dict(kept)
 
 
-def moved(inner: Prior, loss: Loss, codes: Codes, **how: Any) -> Prior:
+def moved(inner: Prior, loss: Loss, codes: PosteriorDraws, **how: Any) -> Prior:
     """Return a prior fitted to standardised codes, in the units of the codes; ``how`` goes to :func:`descend`."""
     prior = MovedPrior(codes.z.shape[1], inner)
     for buffer, value in zip((prior.loc, prior.scale), standard(codes.z), strict=True):
         buffer.copy_(value)
-    descend(inner, loss, Codes((codes.z - prior.loc) / prior.scale, codes.c), **how)
+    descend(inner, loss, PosteriorDraws((codes.z - prior.loc) / prior.scale, codes.c), **how)
     return prior
 
 
-def flow(codes: Codes, seed: int, steps: int = FLOW_STEPS) -> Prior:
+def flow(codes: PosteriorDraws, seed: int, steps: int = FLOW_STEPS) -> Prior:
     """Return a small spline flow; given a condition, p(z | c)."""
     inner = FlowPrior(codes.z.shape[1], kind="nsf", n_transforms=2, hidden=(64,), n_condition=codes.n_condition)
     return moved(inner, likelihood_loss, codes, seed=seed, steps=steps, lr=1e-2)
 
 
-def flow_matching(codes: Codes, seed: int) -> Prior:
+def flow_matching(codes: PosteriorDraws, seed: int) -> Prior:
     """Return a velocity field: latent diffusion in its deterministic form."""
     inner = FlowMatchingPrior(codes.z.shape[1], n_condition=codes.n_condition)
     return moved(inner, matching_loss, codes, seed=seed, steps=3000, lr=2e-3, rows=512)
 
 
-def two_stage(codes: Codes, seed: int) -> Prior:
+def two_stage(codes: PosteriorDraws, seed: int) -> Prior:
     """Return a second variational autoencoder, over the codes."""
     inner = TwoStagePrior(codes.z.shape[1], n_condition=codes.n_condition)
     return moved(inner, likelihood_loss, codes, seed=seed, steps=2000, lr=3e-3)
 
 
-def aggregate_of(codes: Codes, seed: int) -> Prior:
+def aggregate_of(codes: PosteriorDraws, seed: int) -> Prior:
     """Return the mixture of the posteriors of rows; see :func:`aggregate`."""
     assert codes.of is not None  # whole codes are fitted to
     return aggregate(*codes.of, seed=seed)
@@ -235,7 +236,7 @@ for _name, _fit in (
     SAMPLERS.add(_name)(_fit)
 
 
-def fitted(name: str, codes: Codes, seed: int, **how: Any) -> Prior:
+def fitted(name: str, codes: PosteriorDraws, seed: int, **how: Any) -> Prior:
     """Return the density of a name, fitted to codes, with random numbers of its own; ``how`` goes to its fit."""
     with GLOBAL, forked(derive(seed, "sampler", name)):  # half the time of one that is steered
         return SAMPLERS[name](codes, derive(seed, "sampler", name), **how).eval()

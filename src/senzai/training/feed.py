@@ -31,7 +31,7 @@ class RowSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class FeedPlan:
     """Which rows make which step.
 
     Args:
@@ -109,7 +109,7 @@ class Feed:
     """
 
     def __init__(
-        self, source: RowSource, index: np.ndarray, plan: Plan, *, device: torch.device, in_memory: bool = True,
+        self, source: RowSource, index: np.ndarray, plan: FeedPlan, *, device: torch.device, in_memory: bool = True,
         rank: int = 0, world: int = 1, accumulate: int = 1,
     ) -> None:
         self.source, self.index, self.plan, self.device = source, index, plan, device

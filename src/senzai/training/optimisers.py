@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..core.errors import SettingError
 from ..core.registry import suggestion
-from .adamw import AdamW, Group
+from .adamw import AdamW, ParameterGroup
 
 CLASSES = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop", "adamax": "Adamax"}
 """Classes of ``torch.optim``; ``adamw`` is our own."""
@@ -29,7 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 class Optimiser(Protocol):
     """What the loop needs of an optimiser."""
 
-    groups: list[Group]
+    groups: list[ParameterGroup]
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -80,7 +80,7 @@ def _made(name: str, params: list[nn.Parameter], lr: float, settings: Mapping[st
     return made
 
 
-def optimiser_of(groups: Sequence[Group], name: str, settings: Mapping[str, Any]) -> Optimiser:
+def optimiser_of(groups: Sequence[ParameterGroup], name: str, settings: Mapping[str, Any]) -> Optimiser:
     """Return the optimiser of this name for some parameters."""
     return AdamW(groups) if name == "adamw" else FromTorch(groups, name, settings)
 
@@ -99,12 +99,12 @@ class FromTorch:
     Example:
         >>> w = nn.Parameter(torch.ones(2))
         >>> w.grad = torch.ones(2)
-        >>> FromTorch([Group([w], 0.1)], "sgd", {"momentum": 0.9}).step()
+        >>> FromTorch([ParameterGroup([w], 0.1)], "sgd", {"momentum": 0.9}).step()
         >>> w.detach()
         tensor([0.9000, 0.9000])
     """
 
-    def __init__(self, groups: Sequence[Group], name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, groups: Sequence[ParameterGroup], name: str, settings: Mapping[str, Any]) -> None:
         self.groups = list(groups)
         self.params = [p for g in self.groups for p in g.params]
         self.inner = [_made(name, g.params, g.lr, settings) for g in self.groups]

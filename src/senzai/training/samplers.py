@@ -25,7 +25,7 @@ from ..models.modes import judging
 from ..models.verbs import encode
 from ..parts import Prior, StandardNormal
 from .checkpoint import load_state, load_tensors, save_tensors
-from .densities import Codes, affordable_flow_steps, fitted, rows_of_log_prob
+from .densities import PosteriorDraws, affordable_flow_steps, fitted, rows_of_log_prob
 from .places import SAMPLERS as FILE
 
 FORMAT = "senzai-samplers-1"
@@ -92,7 +92,7 @@ class Samplers:
 
 
 # --- codes ----------------------------------------------------------------------------------------------------------
-def codes_of(model: Generative, batch: Batch, *, seed: int) -> Codes:
+def codes_of(model: Generative, batch: Batch, *, seed: int) -> PosteriorDraws:
     """Return draws from the posteriors of rows.
 
     Raises:
@@ -104,7 +104,7 @@ def codes_of(model: Generative, batch: Batch, *, seed: int) -> Codes:
         raise CombinationError(f"a sampler is fitted to latents that are vectors, but these have shape {z.shape[1:]}")
     check_support(model, batch)
     model.with_prior(StandardNormal(z.shape[1]))
-    return Codes(z, batch.c, (model, batch))
+    return PosteriorDraws(z, batch.c, (model, batch))
 
 
 def check_support(model: LatentModel, batch: Batch) -> None:
@@ -178,7 +178,7 @@ def fit_samplers(
     return _choose(model, found, held, failed, forced=None if sampler == "auto" else sampler)
 
 
-def _no_flow(codes: Codes) -> str:
+def _no_flow(codes: PosteriorDraws) -> str:
     if len(codes) < FLOW_ROWS:
         return f"a flow is tried from {FLOW_ROWS} training rows on"
     return f"a flow over {codes.z.shape[1]} latents was not tried: it would take too long beside this training"
@@ -199,18 +199,19 @@ def _not_worth_while(train: Batch, validation: Batch | None, steps: int) -> str:
     return f"others are fitted after {LEAST_STEPS} steps of training" if steps < LEAST_STEPS else ""
 
 
-def _held_out(model: LatentModel, validation: Batch, seed: int) -> list[Codes]:
+def _held_out(model: LatentModel, validation: Batch, seed: int) -> list[PosteriorDraws]:
     return [codes_of(model, validation, seed=derive(seed, "held-out codes", i)) for i in range(DRAWS)]
 
 
-def log_densities(prior: Prior, held: list[Codes]) -> Tensor:
+def log_densities(prior: Prior, held: list[PosteriorDraws]) -> Tensor:
     """Mean log density of each row's codes, ``(N,)``, float64."""
     with torch.no_grad():
         return torch.stack([rows_of_log_prob(prior, codes, seed=i).double() for i, codes in enumerate(held)]).mean(0)
 
 
 def _choose(
-    model: LatentModel, found: dict[str, Prior], held: list[Codes] | None, failed: list[str], *, forced: str | None
+    model: LatentModel, found: dict[str, Prior], held: list[PosteriorDraws] | None, failed: list[str], *,
+    forced: str | None
 ) -> Samplers:
     trained = model.top_prior
     scores: dict[str, Tensor] = {}

@@ -15,7 +15,7 @@ from ..core.random import GLOBAL, Noise, derive, reseed, using
 from ..models.generative import Generative
 from ..nn.precision import using_precision
 from ..objectives.base import Player, Terms
-from .adamw import Group
+from .adamw import ParameterGroup
 from .comms import Comms
 from .feed import Piece
 from .meter import Fine
@@ -49,7 +49,7 @@ def watched(terms: Terms) -> dict[str, Tensor]:
     return {"loss": terms.loss, **terms.watch, **extra}
 
 
-def parameter_groups(model: Generative, player: Player, settings: TrainSettings) -> list[Group]:
+def parameter_groups(model: Generative, player: Player, settings: TrainSettings) -> list[ParameterGroup]:
     """Return optimiser groups: encoder and decoder rates apart, weight decay on matrices only."""
     encoder = {id(p) for p in model.encoder_parameters()}
     matrices = {id(p) for name, p in model.named_parameters() if name.endswith("weight") and p.ndim > 1}
@@ -58,7 +58,7 @@ def parameter_groups(model: Generative, player: Player, settings: TrainSettings)
         side = player.lr or (settings.encoder_lr if id(p) in encoder else settings.decoder_lr)
         decay = settings.weight_decay if id(p) in matrices else 0.0
         groups.setdefault((side or settings.lr or 1e-3, decay), []).append(p)
-    return [Group(ps, lr, decay) for (lr, decay), ps in groups.items()]
+    return [ParameterGroup(ps, lr, decay) for (lr, decay), ps in groups.items()]
 
 
 GradientRule: TypeAlias = Callable[["Stepper", Sequence[Piece], int], Tensor]

@@ -38,7 +38,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Write the anomaly score of each row; higher is more anomalous."""
-    from ...data.frame_files import Writer
+    from ...data.frame_files import FrameWriter
     from ...runs.verbs import score as scoring
 
     refuse_existing(output, overwrite)
@@ -48,7 +48,7 @@ def score(
     )
     dataset = model.dataset(data, options=parse_set(settings or []))
     n = flagged = 0
-    with Writer(output) as writer:
+    with FrameWriter(output) as writer:
         for found in scoring.pieces(model, dataset, asked):
             frame = scoring.table_of(model, found, asked)
             n += len(frame)

@@ -81,9 +81,9 @@ def encode(
     model = run_for("encode", run)
     dataset = model.dataset(data, options=parse_set(settings or []))
     if output.suffix.lower() in (".csv", ".tsv", ".parquet"):
-        from ...data.frame_files import Writer
+        from ...data.frame_files import FrameWriter
 
-        (n, width), _ = _write_frames(streams.codes(model, dataset, seed=seed), Writer(output))
+        (n, width), _ = _write_frames(streams.codes(model, dataset, seed=seed), FrameWriter(output))
     else:
         codes = model.encode(dataset, seed=seed)
         write_codes(codes, output)

@@ -22,7 +22,7 @@ from ..rows import Array
 from ..schema import Schema
 from . import pictures
 from .details import details_of
-from .pictures import CHANNELS, Mode, Plan, Probe
+from .pictures import CHANNELS, Mode, PictureHeader, PicturePlan
 
 LARGEST_PROPOSED = 64
 LARGE = 256
@@ -42,7 +42,7 @@ class Pictures:
     """
 
     paths: tuple[Path, ...]
-    plan: Plan
+    plan: PicturePlan
     fingerprint: str
     bits: bool = False
     high: int = 255
@@ -96,7 +96,7 @@ def _no_images(root: Path) -> InputError:
 
 def _probe_all(
     paths: Sequence[Path], options: ImageOptions, notes: list[str]
-) -> tuple[list[Path], list[Probe]]:
+) -> tuple[list[Path], list[PictureHeader]]:
     good, probes, bad = [], [], []
     for path in paths:
         try:
@@ -112,7 +112,7 @@ def _probe_all(
 
 
 def _load_all(
-    paths: Sequence[Path], plan: Plan, skip_bad: bool, notes: list[str], *, keep: bool
+    paths: Sequence[Path], plan: PicturePlan, skip_bad: bool, notes: list[str], *, keep: bool
 ) -> tuple[list[Path], list[Array], int]:
     """Return the files that can be decoded, their pixels if they are to be kept, and the greatest value."""
     good, kept, bad, high = [], [], [], 0
@@ -143,14 +143,14 @@ def _some_left(good: Sequence[Path], n: int) -> None:
         raise InputError(f"At least one image must be readable, but none of {n} files is. Check how they were copied.")
 
 
-def _plan(probes: Sequence[Probe], options: ImageOptions, notes: list[str]) -> Plan:
+def _plan(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str]) -> PicturePlan:
     """Decide size and mode from all headers."""
     height, width, resize = _size(probes, options, notes)
     deep = options.mode is None and all(p.deep and not p.alpha for p in probes)
-    return Plan(height, width, _mode(probes, options, notes, deep), options.transparency, resize, deep)
+    return PicturePlan(height, width, _mode(probes, options, notes, deep), options.transparency, resize, deep)
 
 
-def _size(probes: Sequence[Probe], options: ImageOptions, notes: list[str]) -> tuple[int, int, bool]:
+def _size(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str]) -> tuple[int, int, bool]:
     sizes = {(p.height, p.width) for p in probes}
     if options.size is not None:
         height, width = options.size
@@ -171,7 +171,7 @@ def _size(probes: Sequence[Probe], options: ImageOptions, notes: list[str]) -> t
     return side, side, True
 
 
-def _mode(probes: Sequence[Probe], options: ImageOptions, notes: list[str], kept: bool) -> Mode:
+def _mode(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str], kept: bool) -> Mode:
     coloured = sum(p.colour for p in probes)
     alpha = sum(p.alpha for p in probes)
     deep, cut = sum(p.deep for p in probes), sum(p.cut for p in probes)
@@ -193,7 +193,7 @@ def _mode(probes: Sequence[Probe], options: ImageOptions, notes: list[str], kept
     return "RGB" if coloured else "L"
 
 
-def _planned(schema: Schema, options: ImageOptions) -> Plan:
+def _planned(schema: Schema, options: ImageOptions) -> PicturePlan:
     """Return the form that a model's images have; other sizes are resized where they were when it was fitted."""
     channels, height, width = schema.event_shape
     usual = next((m for m, c in CHANNELS.items() if c == channels), None)
@@ -202,7 +202,7 @@ def _planned(schema: Schema, options: ImageOptions) -> Plan:
     alpha = details_of(schema).transparency or options.transparency
     resize = details_of(schema).resize or options.size is not None
     deep = schema.dtype == "uint16" and usual == "L"
-    return Plan(height, width, cast(Mode, details_of(schema).mode or usual), alpha, resize, deep)
+    return PicturePlan(height, width, cast(Mode, details_of(schema).mode or usual), alpha, resize, deep)
 
 
 def _labels(paths: Sequence[Path], root: Path, notes: list[str]) -> Array | None:

@@ -16,7 +16,7 @@ from senzai.core.errors import InputError, SettingError
 
 from .. import conditioning, deciding, sources, values, writers
 from ..details import NumberDetails
-from ..facts import Facts, bytes_facts
+from ..facts import ValueFacts, bytes_facts
 from ..kind import KINDS, Claim, Kind, Opened
 from ..labels import encode_labels
 from ..options import ImageOptions, Options, parse
@@ -186,7 +186,7 @@ def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
     return next(fits, None)
 
 
-def _facts(opened: Opened, options: Options) -> Facts:
+def _facts(opened: Opened, options: Options) -> ValueFacts:
     if isinstance(opened.data, Pictures):
         return replace(bytes_facts(), high=opened.data.high, zero_full=opened.data.bits)
     return deciding.look(opened, options)

@@ -35,7 +35,7 @@ CHANNELS: dict[Mode, int] = {"L": 1, "RGB": 3, "RGBA": 4}
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class PictureHeader:
     """What a file's header says.
 
     Args:
@@ -58,7 +58,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PicturePlan:
     """The one form that all pictures get.
 
     Args:
@@ -164,7 +164,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         ) from err
 
 
-def probe(path: Path) -> Probe:
+def probe(path: Path) -> PictureHeader:
     """Look at a file without decoding its pixels."""
     with opened(path) as image:
         width, height = image.size
@@ -173,7 +173,7 @@ def probe(path: Path) -> Probe:
         alpha = image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info
         colour = not (image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I") or _grey_palette(image))
         bits = image.mode == "1" and not alpha
-        return Probe(height, width, colour, alpha, image.mode.startswith("I"), bits, _is_cut(image))
+        return PictureHeader(height, width, colour, alpha, image.mode.startswith("I"), bits, _is_cut(image))
 
 
 def _is_cut(image: Image.Image) -> bool:
@@ -208,7 +208,7 @@ def _grey_palette(image: Image.Image) -> bool:
     return bool((colours == colours[:, :1]).all())
 
 
-def load(path: Path, plan: Plan) -> Array:
+def load(path: Path, plan: PicturePlan) -> Array:
     """Decode a file to ``(C, H, W)`` in the form of the plan: bytes, or 16-bit values.
 
     Raises:
@@ -234,7 +234,7 @@ def load(path: Path, plan: Plan) -> Array:
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _eight_bit(image: Image.Image, plan: Plan) -> Image.Image:
+def _eight_bit(image: Image.Image, plan: PicturePlan) -> Image.Image:
     """Return a picture in the mode of the plan; 16-bit greys are scaled, 65535 to 255, to the nearest."""
     from PIL import Image
 
@@ -253,11 +253,11 @@ def _sixteen_bit(image: Image.Image) -> Image.Image:
 
     if image.mode.startswith("I"):
         return Image.fromarray(np.asarray(image).astype(np.int32))
-    grey = np.asarray(_eight_bit(image, Plan(image.height, image.width, "L")))
+    grey = np.asarray(_eight_bit(image, PicturePlan(image.height, image.width, "L")))
     return Image.fromarray(grey.astype(np.int32) * 257)
 
 
-def _flat(image: Image.Image, plan: Plan) -> Image.Image:
+def _flat(image: Image.Image, plan: PicturePlan) -> Image.Image:
     """Take transparency away as planned; palettes become colours."""
     from PIL import Image
 

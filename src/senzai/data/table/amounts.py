@@ -16,7 +16,7 @@ PREFIX = "number:"
 
 
 @dataclass(frozen=True)
-class Form:
+class NumberForm:
     """How a column's numbers are written.
 
     Args:
@@ -28,7 +28,7 @@ class Form:
         places: How many decimals every cell has; ``None`` where that differs.
 
     Example:
-        >>> Form(",", ".", "", " €", places=2).text(1234.5, None), Form.of("number:,|.||||2")
+        >>> NumberForm(",", ".", "", " €", places=2).text(1234.5, None), NumberForm.of("number:,|.||||2")
         ('1.234,50 €', Form(decimal=',', thousands='.', before='', after='', optional=False, places=2))
     """
 
@@ -46,7 +46,7 @@ class Form:
             f"|{'' if self.places is None else self.places}"
 
     @classmethod
-    def of(cls, name: str) -> Form:
+    def of(cls, name: str) -> NumberForm:
         """Return the form of a name."""
         decimal, thousands, before, after, optional, places = name.removeprefix(PREFIX).split("|")
         return cls(decimal, thousands, before, after, optional == "?", int(places) if places else None)
@@ -99,12 +99,13 @@ def _all_digits(value: float) -> str:
     return f"{int(whole):,}{point}{rest}"
 
 
-def forms(cells: Sequence[str], *, decimal: str | None, thousands: str | None, currency: bool | None) -> list[Form]:
+def forms(cells: Sequence[str], *, decimal: str | None, thousands: str | None,
+          currency: bool | None) -> list[NumberForm]:
     """Return the forms that a column may have, by its first cells and by what the user said."""
     before, after = _sign(cells) if currency is not False else ("", "")
     points = [decimal] if decimal else [d for d in (".", ",") if d != thousands]
     marks = ["", thousands] if thousands else MARKS
-    return [Form(d, t, before, after, bool(currency)) for d in points for t in marks if t != d]
+    return [NumberForm(d, t, before, after, bool(currency)) for d in points for t in marks if t != d]
 
 
 def _sign(cells: Iterable[str]) -> tuple[str, str]:
@@ -116,7 +117,7 @@ def _sign(cells: Iterable[str]) -> tuple[str, str]:
     return "", ""
 
 
-def settled(fitting: Sequence[Form], used: str, *, comma: bool, asked: bool) -> list[Form]:
+def settled(fitting: Sequence[NumberForm], used: str, *, comma: bool, asked: bool) -> list[NumberForm]:
     """Return those of the fitting forms that differ in what they make of a column.
 
     Args:
@@ -126,7 +127,7 @@ def settled(fitting: Sequence[Form], used: str, *, comma: bool, asked: bool) -> 
         asked: Whether the user named the mark between thousands.
 
     Example:
-        >>> both = [Form(","), Form(".", ",")]  # what 1,234 could be
+        >>> both = [NumberForm(","), NumberForm(".", ",")]  # what 1,234 could be
         >>> len(settled(both, ",", comma=True, asked=False)), settled(both, ",", comma=False, asked=False)
         (2, [Form(decimal='.', thousands=',', before='', after='', optional=False, places=None)])
     """
@@ -145,7 +146,7 @@ def written(values: Any, name: str, decimals: int | None, gone: Any = None) -> A
     """Return numbers as a Series of text in a column's form, missing where ``gone`` or no number."""
     import pandas as pd
 
-    form = Form.of(name)
+    form = NumberForm.of(name)
     numbers = np.asarray(values, dtype=np.float64)
     lost = np.isnan(numbers) if gone is None else np.isnan(numbers) | np.asarray(gone)
     return pd.Series([None if g else form.text(v, decimals) for v, g in zip(numbers, lost, strict=True)], dtype="str")
@@ -169,7 +170,7 @@ def plain(series: Any, name: str, *, strict: bool = True) -> Any:
         return series
     values = series.tolist()
     told = pa.array([v if isinstance(v, str) else None for v in values], pa.string())
-    found = Form.of(name).numbers(told).to_numpy(zero_copy_only=False)
+    found = NumberForm.of(name).numbers(told).to_numpy(zero_copy_only=False)
     numbers = np.array([v if isinstance(v, int | float) else np.nan for v in values], dtype=np.float64)
     found = np.where(np.isnan(found), numbers, found)
     if strict and (np.isnan(found) & ~series.isna().to_numpy()).any():

@@ -16,7 +16,7 @@ from . import dates
 from .column import TYPES, Column
 from .identifiers import has_room
 from .series import normal_quantiles
-from .survey import MOST_VALUES, Facts
+from .survey import MOST_VALUES, ColumnFacts
 
 KNOTS = 257
 REPEATS = 5
@@ -30,7 +30,7 @@ TEXT_WORDS, TEXT_LENGTH = 4, 50
 ID_NAME = re.compile(r"(^|[_\s])(id|uuid|guid|key)$|Id$|ID$")
 
 
-def decide(facts: Facts, options: TableOptions, *, n_columns: int, written: str = "") -> Column:
+def decide(facts: ColumnFacts, options: TableOptions, *, n_columns: int, written: str = "") -> Column:
     """Decide what a column is.
 
     Args:
@@ -81,7 +81,7 @@ def decide(facts: Facts, options: TableOptions, *, n_columns: int, written: str 
     return _number(column, facts, options, n_columns)
 
 
-def _column(facts: Facts, options: TableOptions, written: str) -> Column:
+def _column(facts: ColumnFacts, options: TableOptions, written: str) -> Column:
     told = {k: v for k, v in facts.told.items() if v is not None}
     if written:
         told["format"] = written
@@ -95,7 +95,7 @@ def _column(facts: Facts, options: TableOptions, written: str) -> Column:
     )
 
 
-def _as_dates(facts: Facts, asked: str | None) -> Facts:
+def _as_dates(facts: ColumnFacts, asked: str | None) -> ColumnFacts:
     """Return facts of the column as dates where it holds nothing else: all texts, or enough numbers, are dates."""
     if asked not in (None, "date") or not facts.dates:
         return facts
@@ -105,7 +105,7 @@ def _as_dates(facts: Facts, asked: str | None) -> Facts:
 
 
 # --- the user's choice ----------------------------------------------------------------------------------------------
-def _as_asked(asked: str, column: Column, facts: Facts, options: TableOptions, n_columns: int) -> Column:
+def _as_asked(asked: str, column: Column, facts: ColumnFacts, options: TableOptions, n_columns: int) -> Column:
     why = f"schema.{facts.name}={asked} was set."
 
     def refuse(needs: str) -> SettingError:
@@ -151,7 +151,7 @@ def _as_asked(asked: str, column: Column, facts: Facts, options: TableOptions, n
 
 
 # --- types ----------------------------------------------------------------------------------------------------------
-def _left_out(column: Column, facts: Facts, what: str, why: str) -> Column:
+def _left_out(column: Column, facts: ColumnFacts, what: str, why: str) -> Column:
     changes: dict[str, Any] = {"type": what, "reason": why}
     if what == "identifier":
         changes |= _of_identifiers(column, facts)
@@ -160,13 +160,13 @@ def _left_out(column: Column, facts: Facts, what: str, why: str) -> Column:
     return column.model_copy(update=changes)
 
 
-def _of_identifiers(column: Column, facts: Facts) -> dict[str, Any]:
+def _of_identifiers(column: Column, facts: ColumnFacts) -> dict[str, Any]:
     if column.ticks == "whole":
         return {"low": int(facts.low), "high": int(facts.high), "step": max(facts.step, 1)}
     return facts.texts.fields() if facts.texts.greatest else {"greatest": f"{facts.name}-", "begins": f"{facts.name}-"}
 
 
-def _truth(column: Column, facts: Facts, why: str) -> Column:
+def _truth(column: Column, facts: ColumnFacts, why: str) -> Column:
     levels = sorted(facts.counts or {False: 1, True: 1}, key=_order)
     if facts.holds == "bool":
         levels = [False, True]
@@ -176,7 +176,7 @@ def _truth(column: Column, facts: Facts, why: str) -> Column:
     )
 
 
-def _ordinal(column: Column, levels: list[Any], facts: Facts, why: str) -> Column:
+def _ordinal(column: Column, levels: list[Any], facts: ColumnFacts, why: str) -> Column:
     if len(levels) == 2:
         return _truth(column, facts, why).model_copy(update={"type": "ordinal", "levels": tuple(levels),
                                                              "shares": _shares(levels, facts)})
@@ -186,13 +186,13 @@ def _ordinal(column: Column, levels: list[Any], facts: Facts, why: str) -> Colum
     })
 
 
-def _shares(levels: list[Any], facts: Facts) -> tuple[float, ...]:
+def _shares(levels: list[Any], facts: ColumnFacts) -> tuple[float, ...]:
     counts = facts.counts or {}
     total = sum(counts.get(v, 0) for v in levels) or 1
     return tuple(counts.get(v, 0) / total for v in levels)
 
 
-def _categorical(column: Column, facts: Facts, options: TableOptions, why: str) -> Column:
+def _categorical(column: Column, facts: ColumnFacts, options: TableOptions, why: str) -> Column:
     counts = facts.counts
     if counts is None:
         raise SettingError(
@@ -221,7 +221,7 @@ def _categorical(column: Column, facts: Facts, options: TableOptions, why: str) 
     })
 
 
-def _text(column: Column, facts: Facts, options: TableOptions) -> Column:
+def _text(column: Column, facts: ColumnFacts, options: TableOptions) -> Column:
     words, length = facts.words / max(facts.read, 1), facts.length / max(facts.read, 1)
     many = facts.n_distinct > 0.5 * facts.n_seen
     if many and facts.n_seen >= FEW and (words >= TEXT_WORDS or length >= TEXT_LENGTH):
@@ -235,7 +235,7 @@ def _text(column: Column, facts: Facts, options: TableOptions) -> Column:
     return _categorical(column, facts, options, f"It holds text with {facts.n_distinct} different values: {told}.")
 
 
-def _number(column: Column, facts: Facts, options: TableOptions, n_columns: int) -> Column:
+def _number(column: Column, facts: ColumnFacts, options: TableOptions, n_columns: int) -> Column:
     distinct, counts = facts.n_distinct, facts.counts
     whole = facts.holds == "int"
     different = whole and facts.n_seen >= FEW and facts.all_different and has_room(
@@ -256,14 +256,14 @@ def _number(column: Column, facts: Facts, options: TableOptions, n_columns: int)
     return _real(column, facts, options, n_columns, "Real numbers with many values.")
 
 
-def _count(column: Column, facts: Facts, why: str) -> Column:
+def _count(column: Column, facts: ColumnFacts, why: str) -> Column:
     return column.model_copy(update={
         "type": "count", "sort": "count", "low": facts.low, "high": facts.high, "decimals": 0, "origin": 0, "step": 1,
         "reason": f"{why} Negative binomial.",
     })
 
 
-def _positive(column: Column, facts: Facts, options: TableOptions, why: str) -> Column:
+def _positive(column: Column, facts: ColumnFacts, options: TableOptions, why: str) -> Column:
     logs = np.log(_whole_values(facts))
     sd = float(logs.std()) or 1.0
     return column.model_copy(update={
@@ -272,7 +272,7 @@ def _positive(column: Column, facts: Facts, options: TableOptions, why: str) -> 
     })
 
 
-def _bounded(column: Column, facts: Facts, options: TableOptions, why: str) -> Column:
+def _bounded(column: Column, facts: ColumnFacts, options: TableOptions, why: str) -> Column:
     span = facts.high - facts.low
     margin = span * 0.5 / (facts.n_seen + 1)
     return column.model_copy(update={
@@ -282,14 +282,14 @@ def _bounded(column: Column, facts: Facts, options: TableOptions, why: str) -> C
     })
 
 
-def _real(column: Column, facts: Facts, options: TableOptions, n_columns: int, why: str) -> Column:
+def _real(column: Column, facts: ColumnFacts, options: TableOptions, n_columns: int, why: str) -> Column:
     return column.model_copy(update=_by_quantiles(facts, n_columns) | {
         "type": "real", "sort": options.numbers,
         "reason": f"{why} By quantiles to a normal scale, {options.numbers.replace('_', ' ')} with a learned spread.",
     })
 
 
-def _date(column: Column, facts: Facts, options: TableOptions, n_columns: int, why: str = "") -> Column:
+def _date(column: Column, facts: ColumnFacts, options: TableOptions, n_columns: int, why: str = "") -> Column:
     form = f" written like {dates.parts(column.format)[0]}" if column.format else ""
     return column.model_copy(update=_by_quantiles(facts, n_columns) | {
         "type": "date", "sort": options.numbers,
@@ -298,7 +298,7 @@ def _date(column: Column, facts: Facts, options: TableOptions, n_columns: int, w
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
-def _by_quantiles(facts: Facts, n_columns: int) -> dict[str, Any]:
+def _by_quantiles(facts: ColumnFacts, n_columns: int) -> dict[str, Any]:
     """Return the map to a normal scale; what is counted goes in steps from its first value."""
     if not facts.told["ticks"]:
         made = _quantiles_beside_a_spike(facts.values(), n_columns, facts.low, facts.high)
@@ -333,7 +333,7 @@ def _spike_of(shares: tuple[float, ...]) -> float | None:
     return float(at) if shares[at] >= SPIKE and len(shares) >= LEAST_BESIDE else None
 
 
-def _whole_values(facts: Facts) -> Array:
+def _whole_values(facts: ColumnFacts) -> Array:
     """Return the sampled numbers; what is counted, from nothing on."""
     return facts.values() + float(facts.origin or 0)
 
@@ -355,7 +355,7 @@ def quantiles(x: Array, n_columns: int, low: float, high: float) -> tuple[tuple[
     return tuple(knots.tolist()), tuple(places.tolist())
 
 
-def _decimals(facts: Facts) -> int | None:
+def _decimals(facts: ColumnFacts) -> int | None:
     """Return the decimals that all sampled numbers are rounded to, if few enough."""
     x = facts.values()
     if facts.told["ticks"] or (facts.whole and max(-facts.low, facts.high) < 2**53):

@@ -8,7 +8,7 @@ import numpy as np
 
 from senzai.core.errors import InputError, SettingError
 
-from ..features import Features, Scale
+from ..features import RowFeatures, Scale
 from ..rows import Array
 from . import codec
 from .column import Column, TableDetails
@@ -16,7 +16,7 @@ from .rows import column_named
 
 
 @final
-class TableFeatures(Features):
+class TableFeatures(RowFeatures):
     """The modelled columns of a table."""
 
     def __init__(self, table: TableDetails) -> None:

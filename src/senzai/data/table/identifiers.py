@@ -20,7 +20,7 @@ ROOM = 10
 
 
 @dataclass
-class Form:
+class IdentifierForm:
     """What texts look like.
 
     Args:

@@ -22,22 +22,22 @@ from .deciding import decide
 from .rows import column_named
 from .series import as_labels
 from .source import ROWS, Source
-from .survey import Facts
+from .survey import ColumnFacts
 from .texts import PLAIN_TRUTH
 
 COMBINATIONS = 1000
 
 
-def surveyed(source: Source, options: TableOptions) -> tuple[list[Facts], Any]:
+def surveyed(source: Source, options: TableOptions) -> tuple[list[ColumnFacts], Any]:
     """Return facts of every column, and rows that say what combinations of the condition there are."""
     import pandas as pd
 
-    facts: list[Facts] = []
+    facts: list[ColumnFacts] = []
     kept: list[Any] = []
     readings = source.readings or {}
     for piece in source.pieces(ROWS * 4 if source.whole is None else max(len(source.whole), 1)):
         if not facts:
-            facts = [Facts(name) for name in columns.names_of(piece.columns)]
+            facts = [ColumnFacts(name) for name in columns.names_of(piece.columns)]
         for i, fact in enumerate(facts):
             reading, series = readings.get(fact.name, ""), piece.iloc[:, i]
             fact.see(amounts.plain(series, reading) if amounts.is_form(reading) else series)
@@ -49,7 +49,7 @@ def surveyed(source: Source, options: TableOptions) -> tuple[list[Facts], Any]:
     return facts, pd.concat(kept) if kept else None
 
 
-def decided(facts: Facts, options: TableOptions, n: int, reading: str, opened: Opened) -> Column:
+def decided(facts: ColumnFacts, options: TableOptions, n: int, reading: str, opened: Opened) -> Column:
     """Return what a column is, from what was seen of it and what the user set."""
     own = amounts.is_form(reading) or (reading.startswith("truth") and reading != PLAIN_TRUTH)
     written = reading if own else ""

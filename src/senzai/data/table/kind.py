@@ -17,7 +17,7 @@ from senzai.core.registry import suggestion
 
 from .. import frame_files, labels
 from ..deciding import label_of, one_tensor
-from ..features import Features
+from ..features import RowFeatures
 from ..frames import with_index
 from ..kind import KINDS, Claim, Kind, Opened, Writer
 from ..options import Options, TableOptions
@@ -158,12 +158,12 @@ class TableKind(Kind):
 
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
         """Write csv, tsv, parquet, arrow, jsonl or xlsx."""
-        with frame_files.Writer(path) as writer:
+        with frame_files.FrameWriter(path) as writer:
             writer.write(decoded)
 
     def writer(self, path: Path, schema: Schema) -> Writer:
         """Return what writes frames piece by piece."""
-        return frame_files.Writer(path)
+        return frame_files.FrameWriter(path)
 
     def to_json(self, decoded: Any, schema: Schema) -> JsonValue:
         """Return rows as records: column names to values."""
@@ -177,7 +177,7 @@ class TableKind(Kind):
         records: Any = value
         return pd.DataFrame(records, columns=[str(n) for n in names], dtype=object)
 
-    def features(self, schema: Schema) -> Features:
+    def features(self, schema: Schema) -> RowFeatures:
         """Return the modelled columns."""
         return TableFeatures(details_of(schema))
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Coder(NamedTuple):
+class ObjectCodec(NamedTuple):
     """How values of one Python type are written as text and read again."""
 
     type: type
@@ -38,23 +38,24 @@ def _timedelta(text: str) -> datetime.timedelta:
     return datetime.timedelta(microseconds=int(text))
 
 
-def coders() -> dict[str, Coder]:
+def coders() -> dict[str, ObjectCodec]:
     """Return the types that are known by name, the narrower before the wider."""
     import pandas as pd
 
     return {
-        "timestamp": Coder(pd.Timestamp, lambda v: v.isoformat(), _timestamp),
-        "datetime": Coder(datetime.datetime, lambda v: v.isoformat(), datetime.datetime.fromisoformat),
-        "date": Coder(datetime.date, lambda v: v.isoformat(), datetime.date.fromisoformat),
-        "time": Coder(datetime.time, lambda v: v.isoformat(), datetime.time.fromisoformat),
-        "pandas timedelta": Coder(pd.Timedelta, lambda v: v.isoformat(), pd.Timedelta),
-        "timedelta": Coder(datetime.timedelta, lambda v: str(v // datetime.timedelta(microseconds=1)), _timedelta),
-        "decimal": Coder(decimal.Decimal, str, decimal.Decimal),
-        "fraction": Coder(fractions.Fraction, str, fractions.Fraction),
-        "bytes": Coder(bytes, bytes.hex, bytes.fromhex),
-        "uuid": Coder(uuid.UUID, str, uuid.UUID),
-        "period": Coder(pd.Period, lambda v: f"{v} {v.freqstr}", _period),
-        "tuple": Coder(tuple, repr, ast.literal_eval),
+        "timestamp": ObjectCodec(pd.Timestamp, lambda v: v.isoformat(), _timestamp),
+        "datetime": ObjectCodec(datetime.datetime, lambda v: v.isoformat(), datetime.datetime.fromisoformat),
+        "date": ObjectCodec(datetime.date, lambda v: v.isoformat(), datetime.date.fromisoformat),
+        "time": ObjectCodec(datetime.time, lambda v: v.isoformat(), datetime.time.fromisoformat),
+        "pandas timedelta": ObjectCodec(pd.Timedelta, lambda v: v.isoformat(), pd.Timedelta),
+        "timedelta": ObjectCodec(datetime.timedelta, lambda v: str(v // datetime.timedelta(microseconds=1)),
+                                 _timedelta),
+        "decimal": ObjectCodec(decimal.Decimal, str, decimal.Decimal),
+        "fraction": ObjectCodec(fractions.Fraction, str, fractions.Fraction),
+        "bytes": ObjectCodec(bytes, bytes.hex, bytes.fromhex),
+        "uuid": ObjectCodec(uuid.UUID, str, uuid.UUID),
+        "period": ObjectCodec(pd.Period, lambda v: f"{v} {v.freqstr}", _period),
+        "tuple": ObjectCodec(tuple, repr, ast.literal_eval),
     }
 
 

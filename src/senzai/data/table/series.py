@@ -105,7 +105,7 @@ def unwritten(series: Any, column: Column) -> Any:
     try:
         return amounts.plain(series, str(column.format))
     except ValueError:
-        form = amounts.Form.of(str(column.format))
+        form = amounts.NumberForm.of(str(column.format))
         bad = amounts.plain(series, str(column.format), strict=False).isna().to_numpy() & observed(series)
         raise _changed(series, bad, column, f" written like {form.text(-1234.5, None)}") from None
 

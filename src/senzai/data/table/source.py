@@ -225,7 +225,7 @@ def _from_text(path: Path, options: TableOptions, table: TableDetails | None, *,
         known = {str(c.name): reading_of(c, options) for c in table.columns}
         readings = {n: known.get(str(n), "text") for n in names}
 
-    form = amounts.Form(options.decimal or ".", options.thousands or "")
+    form = amounts.NumberForm(options.decimal or ".", options.thousands or "")
 
     def count() -> int:
         return seen if table is None else sum(b.num_rows for b in csvs.batches(path, dialect, only=[0]))
@@ -245,7 +245,7 @@ def _from_text(path: Path, options: TableOptions, table: TableDetails | None, *,
 
 def _typed_pieces(
     path: Path, dialect: csvs.Dialect, readings: Mapping[str | int, str], at: list[int], gone: tuple[str, ...],
-    form: amounts.Form, rows: int,
+    form: amounts.NumberForm, rows: int,
 ) -> Iterator[Any]:
     """Yield frames of some columns of a text table, each read as it was found to be."""
     import pandas as pd
@@ -268,7 +268,7 @@ def _typed_pieces(
 def reading_of(column: Column, options: TableOptions) -> str:
     """Return how the text cells of a known column are read."""
     if amounts.is_form(column.format):
-        other = options.decimal not in (None, amounts.Form.of(str(column.format)).decimal)
+        other = options.decimal not in (None, amounts.NumberForm.of(str(column.format)).decimal)
         return "float" if other else "text"
     if texts.NAMIBIA in column.levels or texts.NAMIBIA in column.rare:
         return texts.WITH_NA

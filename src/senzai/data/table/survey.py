@@ -11,7 +11,7 @@ from ..dtypes import OBJECT, name_of
 from ..rows import Array
 from . import dates, objects
 from .column import Column
-from .identifiers import Form
+from .identifiers import IdentifierForm
 from .series import Holds, as_numbers, described, look, observed, unwrapped
 from .ticks import minus, refuse_ticks, ticks_of
 
@@ -25,7 +25,7 @@ WIDER: dict[frozenset[str], Holds] = {
 
 
 @dataclass
-class Facts:
+class ColumnFacts:
     """What is known about a column so far.
 
     Args:
@@ -74,9 +74,9 @@ class Facts:
     read: int = 0
     length: int = 0
     words: int = 0
-    texts: Form = field(default_factory=Form)
+    texts: IdentifierForm = field(default_factory=IdentifierForm)
     written: dates.Written = field(default_factory=dates.Written)
-    dates: dict[str, Facts] = field(default_factory=dict)
+    dates: dict[str, ColumnFacts] = field(default_factory=dict)
 
     @property
     def n_seen(self) -> int:
@@ -233,7 +233,7 @@ class Facts:
         iso = self.written.form if self.written.parts is not None else None
         forms = {"": iso} if iso is not None else {f: f for f in self.written.forms}
         fresh = not self.dates and self.n == self.n_missing + len(series)
-        self.dates = {k: (self.dates.get(k) or Facts(self.name, form=f)) for k, f in forms.items()
+        self.dates = {k: (self.dates.get(k) or ColumnFacts(self.name, form=f)) for k, f in forms.items()
                       if f is not None and (k in self.dates or fresh)}
         for key, facts in self.dates.items():
             facts.form = forms[key]

@@ -66,7 +66,7 @@ class Reading:
     candidates: list[str] = field(
         default_factory=lambda: ["int", "float", *(f"truth:{i}" for i in range(3))]
     )
-    forms: list[amounts.Form] | None = None
+    forms: list[amounts.NumberForm] | None = None
     used: str = ""
     places: dict[str, set[int]] = field(default_factory=lambda: {".": set(), ",": set()})
     countries: set[str] | None = field(default_factory=set)
@@ -130,7 +130,7 @@ class Reading:
             self.used += "".join(m for m in amounts.MARKS if m and m not in self.used and pc.any(
                 pc.match_substring_regex(cells, rf"\d{re.escape(m)}\d")).as_py())
 
-    def settled(self, *, comma: bool) -> list[amounts.Form]:
+    def settled(self, *, comma: bool) -> list[amounts.NumberForm]:
         """Return the forms of written numbers that the column could have, if it could be nothing simpler."""
         if not self.seen or self.candidates or not self.forms:
             return []
@@ -166,7 +166,7 @@ def settle(readings: Mapping[str | int, Reading], delimiter: str) -> tuple[dict[
     for name, reading in readings.items():
         forms = [f for f in could[name] if only in (None, f.decimal)] if len(could[name]) > 1 else could[name]
         chosen[name] = reading.chosen
-        if len(forms) == 1 and replace(forms[0], places=None) != amounts.Form():
+        if len(forms) == 1 and replace(forms[0], places=None) != amounts.NumberForm():
             chosen[name] = forms[0].name
             notes.append(f"{name}: {_how(forms[0])}; it is written back alike.")
         elif len(forms) > 1:
@@ -179,7 +179,7 @@ def settle(readings: Mapping[str | int, Reading], delimiter: str) -> tuple[dict[
     return chosen, notes
 
 
-def _how(form: amounts.Form) -> str:
+def _how(form: amounts.NumberForm) -> str:
     marks = f"{form.decimal!r} before decimals" + (f", {form.thousands!r} between thousands" if form.thousands else "")
     sign = (form.before or form.after).strip()
     return f"numbers with {marks}" + (f", and {sign}" if sign else "")
@@ -211,7 +211,7 @@ def blank(cells: Any, gone: Sequence[str]) -> Any:
     return pc.if_else(lost, pa.scalar(None, pa.string()), trimmed)
 
 
-def typed(cells: Any, how: str, name: object, *, start: int, origin: str, form: amounts.Form) -> Any:
+def typed(cells: Any, how: str, name: object, *, start: int, origin: str, form: amounts.NumberForm) -> Any:
     """Return a text column as a pandas Series of its type; ``form`` is how the user said that numbers are written.
 
     Raises:

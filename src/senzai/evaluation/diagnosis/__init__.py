@@ -5,7 +5,7 @@ from . import latent_checks as _latent_checks  # noqa: F401  as above
 from . import likelihood_checks as _likelihood_checks  # noqa: F401  as above
 from . import sample_checks as _sample_checks  # noqa: F401  as above
 from . import training_checks as _training_checks  # noqa: F401  as above
-from .facts import Facts as Facts
+from .facts import DiagnosisFacts as DiagnosisFacts
 from .facts import Told as Told
 from .finding import CHECKS as CHECKS
 from .finding import Check as Check

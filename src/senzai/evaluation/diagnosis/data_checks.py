@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .facts import Facts
+from .facts import DiagnosisFacts
 from .finding import MEASURED, Finding, Remedy, check
 from .sizes import narrower
 
@@ -16,7 +16,7 @@ COPIES = 0.65
     "leak", "held-out rows that the model was trained on", needs=("duplicates",),
     explains=("overfitting", "memorisation"),
 )
-def leak(facts: Facts) -> Finding | None:
+def leak(facts: DiagnosisFacts) -> Finding | None:
     """Held-out rows are training rows."""
     share = facts.duplicates or 0.0
     if share <= LEAKED:
@@ -30,7 +30,7 @@ def leak(facts: Facts) -> Finding | None:
     )
 
 
-def gap_of(facts: Facts) -> tuple[float, bool]:
+def gap_of(facts: DiagnosisFacts) -> tuple[float, bool]:
     """Generalisation gap in standard deviations of the held-out bound, and whether it is beyond its error."""
     gap, se, spread = facts.generalisation or 0.0, facts.generalisation_se or 0.0, facts.spread or 1.0
     return gap / max(spread, 1e-9), gap > 4 * se
@@ -41,7 +41,7 @@ def gap_of(facts: Facts) -> tuple[float, bool]:
     explains=("overfitting", "memorisation", "amortisation_gap", "loose_bound", "low_diversity", "holes",
               "too_few_latents", "unused_latents"),
 )
-def little(facts: Facts) -> Finding | None:
+def little(facts: DiagnosisFacts) -> Finding | None:
     """The model does not generalise, and there are few rows for each column."""
     per, (gap, sure) = (facts.n_train or 0) / max(1, facts.n_dims or 1), gap_of(facts)
     if per >= ROWS_PER_DIMENSION or gap <= GAP or not sure:
@@ -60,7 +60,7 @@ def little(facts: Facts) -> Finding | None:
     "overfitting", "training rows are much better than held-out rows", needs=("generalisation", "spread"),
     explains=("memorisation", "amortisation_gap", "loose_bound"),
 )
-def overfitting(facts: Facts) -> Finding | None:
+def overfitting(facts: DiagnosisFacts) -> Finding | None:
     """The bound of training rows is far above that of others."""
     gap, sure = gap_of(facts)
     if gap <= GAP or not sure:
@@ -77,7 +77,7 @@ def overfitting(facts: Facts) -> Finding | None:
 @check(
     "overfitting_starts", "validation rows get worse while training rows get better", needs=("history",), live=True,
 )
-def diverging(facts: Facts) -> Finding | None:
+def diverging(facts: DiagnosisFacts) -> Finding | None:
     """The validation loss has risen for long while the training loss fell."""
     lines = facts.history or () if facts.told.comparable else ()
     checks = [h for h in lines if h.get("kind") == "validation" and h.get("settled") and h.get("loss") is not None]
@@ -100,7 +100,7 @@ def diverging(facts: Facts) -> Finding | None:
 
 
 @check("memorisation", "samples that are copies of training rows", needs=("memorisation",))
-def memorised(facts: Facts) -> Finding | None:
+def memorised(facts: DiagnosisFacts) -> Finding | None:
     """Samples are nearer to training rows than held-out rows are."""
     share, se = facts.memorisation or 0.5, facts.memorisation_se or 0.0
     if share <= COPIES:

@@ -51,7 +51,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Facts:
+class DiagnosisFacts:
     """Everything the checks may look at. All nats are per row; rows are held out unless the name says otherwise.
 
     Args:

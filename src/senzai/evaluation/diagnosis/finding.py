@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ...core.registry import Registry
 from ..results import plain
-from .facts import Facts
+from .facts import DiagnosisFacts
 
 Grade = Literal["illness", "weakness", "note"]
 GRADES: tuple[Grade, ...] = ("illness", "weakness", "note")
@@ -91,7 +91,7 @@ class Finding:
         return found
 
 
-Examine = Callable[[Facts], Finding | None]
+Examine = Callable[[DiagnosisFacts], Finding | None]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Check:
         name: What it is called.
         title: What is looked for, in a line.
         run: Facts to a finding, or ``None`` where all is well; it changes nothing and draws nothing.
-        needs: Fields of :class:`Facts` that must be known.
+        needs: Fields of :class:`DiagnosisFacts` that must be known.
         explains: Names of checks whose findings are consequences of this one.
         live: Whether the history alone is enough, so that it can run while training does.
     """
@@ -114,7 +114,7 @@ class Check:
     explains: tuple[str, ...] = ()
     live: bool = False
 
-    def missing(self, facts: Facts) -> tuple[str, ...]:
+    def missing(self, facts: DiagnosisFacts) -> tuple[str, ...]:
         """Return the needed facts that are not known."""
         return tuple(n for n in self.needs if getattr(facts, n) is None)
 
@@ -172,7 +172,7 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     well: tuple[str, ...]
     not_judged: Mapping[str, str]
-    facts: Facts
+    facts: DiagnosisFacts
 
     @property
     def first(self) -> Finding | None:
@@ -192,7 +192,7 @@ class Diagnosis:
         }
 
 
-def examine(facts: Facts, *, live: bool = False) -> Diagnosis:
+def examine(facts: DiagnosisFacts, *, live: bool = False) -> Diagnosis:
     """Run all checks, or those that can run while training does."""
     findings, well, unjudged = [], [], {}
     for name, entry in CHECKS.items():

@@ -27,7 +27,7 @@ from ..likelihood import log_likelihood
 from ..results import Floats
 from ..statistics import mean_se, random_rows
 from . import fitting, sampling
-from .facts import Facts, Told
+from .facts import DiagnosisFacts, Told
 from .price import price_of_rate
 
 GAP_ROWS, GAP_STEPS, GAP_DRAWS = 24, 60, 4
@@ -54,7 +54,7 @@ class Gatherer:
     needs: tuple[tuple[str, Callable[[Case, Told], bool]], ...] = ()
 
 
-def gather(case: Case, told: Told | None = None) -> Facts:
+def gather(case: Case, told: Told | None = None) -> DiagnosisFacts:
     """Measure everything that checks may look at; what cannot be measured is named with the reason.
 
     Args:
@@ -75,7 +75,7 @@ def gather(case: Case, told: Told | None = None) -> Facts:
             if found.get(name) is None:
                 missing.setdefault(name, lacking[0] if lacking else f"{name.replace('_', ' ')} is not defined here")
     missing |= {"history": "no history was written: give the run a folder (out=...)"} if not told.history else {}
-    return Facts(told=told, missing=missing, **found)
+    return DiagnosisFacts(told=told, missing=missing, **found)
 
 
 def finite(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .facts import Facts
+from .facts import DiagnosisFacts
 from .finding import MEASURED, Finding, Remedy, check
 from .sizes import wider
 
@@ -22,7 +22,7 @@ ALEMI = "Alemi et al., 2018, https://arxiv.org/abs/1711.00464: the bound itself 
 LIKE_ONE: Mapping[str, Any] = {"beta": 1.0}
 
 
-def of_rate(facts: Facts) -> Remedy:
+def of_rate(facts: DiagnosisFacts) -> Remedy:
     """What brings a rate back: the weight of the bound where it has another, else a floor under the rate."""
     if facts.beta is not None and facts.beta > 1:
         return Remedy(f"The rate is weighed {facts.beta:g} times; weigh it once.", LIKE_ONE)
@@ -33,7 +33,7 @@ def of_rate(facts: Facts) -> Remedy:
     "posterior_collapse", "the code carries nothing", needs=("rate", "n_latent"),
     explains=("unused_latents", "low_diversity", "blur", "holes", "too_few_latents"),
 )
-def collapse(facts: Facts) -> Finding | None:
+def collapse(facts: DiagnosisFacts) -> Finding | None:
     """All of the rate is gone."""
     rate, n = facts.rate or 0.0, facts.n_latent or 0
     if rate >= COLLAPSED:
@@ -50,7 +50,7 @@ def collapse(facts: Facts) -> Finding | None:
     "rate_vanishes", "the rate was there and went away in training", needs=("history",), live=True,
     explains=("posterior_collapse", "over_regularised", "unused_latents", "blur", "low_diversity"),
 )
-def vanishing(facts: Facts) -> Finding | None:
+def vanishing(facts: DiagnosisFacts) -> Finding | None:
     """The rate ends far below where it was, after the objective has settled or in the second half."""
     lines = [h for h in facts.history or () if h.get("kind") == "train" and isinstance(h.get("rate"), int | float)]
     settled = facts.settled_after or 0
@@ -76,7 +76,7 @@ def vanishing(facts: Facts) -> Finding | None:
     "warmup_unfinished", "the model was hardly trained on its own objective", needs=("settled_after", "total_steps"),
     explains=("under_regularised", "holes", "amortisation_gap", "loose_bound", "overfitting"),
 )
-def unfinished(facts: Facts) -> Finding | None:
+def unfinished(facts: DiagnosisFacts) -> Finding | None:
     """Too few steps after the end of the warm-up."""
     end, steps = facts.settled_after or 0, facts.total_steps or 1
     share = max(0.0, 1 - end / steps)
@@ -95,7 +95,7 @@ def unfinished(facts: Facts) -> Finding | None:
     explains=("blur", "unused_latents", "low_diversity", "amortisation_gap", "loose_bound",
               "too_few_latents"),
 )
-def over(facts: Facts) -> Finding | None:
+def over(facts: DiagnosisFacts) -> Finding | None:
     """A nat of rate would buy more than a nat of distortion."""
     price, beta = facts.price or 0.0, facts.beta
     if price <= HIGH_PRICE or (beta is not None and beta <= 1):
@@ -114,7 +114,7 @@ def over(facts: Facts) -> Finding | None:
     explains=("holes", "overfitting", "memorisation", "amortisation_gap", "loose_bound", "low_diversity",
               "likelihood_too_wide", "likelihood_too_narrow"),
 )
-def under(facts: Facts) -> Finding | None:
+def under(facts: DiagnosisFacts) -> Finding | None:
     """The last nat of rate bought less than half a nat of distortion."""
     price, beta = facts.price if facts.price is not None else 1.0, facts.beta
     if price >= LOW_PRICE or (beta is not None and beta >= 1):
@@ -129,7 +129,7 @@ def under(facts: Facts) -> Finding | None:
 
 
 @check("unused_latents", "more latent dimensions than are used", needs=("rates",))
-def unused(facts: Facts) -> Finding | None:
+def unused(facts: DiagnosisFacts) -> Finding | None:
     """Most dimensions carry nothing."""
     rates = facts.rates or ()
     active, n = sum(r > COLLAPSED for r in rates), len(rates)
@@ -149,7 +149,7 @@ def unused(facts: Facts) -> Finding | None:
     "too_few_latents", "fewer latent dimensions than the data need", needs=("structure", "rates", "n_latent"),
     explains=("blur", "holes", "loose_bound"),
 )
-def crowded(facts: Facts) -> Finding | None:
+def crowded(facts: DiagnosisFacts) -> Finding | None:
     """Every latent is full, and reconstructions still leave structure."""
     least, left, n = min(facts.rates or (0.0,)), facts.structure or 0.0, facts.n_latent or 1
     room = (facts.n_dims or n + 1) - n
@@ -168,7 +168,7 @@ def crowded(facts: Facts) -> Finding | None:
     "amortisation_gap", "the encoder misses the posteriors it could give", needs=("amortisation", "rate", "spread"),
     explains=("loose_bound", "blur", "holes", "too_few_latents"),
 )
-def amortised(facts: Facts) -> Finding | None:
+def amortised(facts: DiagnosisFacts) -> Finding | None:
     """Refining each row's posterior gains much."""
     gap, se = facts.amortisation or 0.0, facts.amortisation_se or 0.0
     least = 1.0 + AMORTISED * max(1.0, facts.rate or 1.0)
@@ -188,7 +188,7 @@ def amortised(facts: Facts) -> Finding | None:
 @check(
     "loose_bound", "the bound is far below the evidence", needs=("looseness", "rate"), explains=("holes",),
 )
-def loose(facts: Facts) -> Finding | None:
+def loose(facts: DiagnosisFacts) -> Finding | None:
     """Averaging over many draws gains much, where the encoder's own posterior is as good as it can be."""
     gap, se = facts.looseness or 0.0, facts.looseness_se or 0.0
     rest = gap - max(0.0, facts.amortisation or 0.0)
@@ -209,7 +209,7 @@ def loose(facts: Facts) -> Finding | None:
     "dead_codes", "entries of the code book that nothing uses", needs=("used_codes", "n_codes"),
     explains=("holes", "low_diversity", "blur"),
 )
-def dead(facts: Facts) -> Finding | None:
+def dead(facts: DiagnosisFacts) -> Finding | None:
     """Rows use a small part of the code book."""
     used = facts.used_codes if facts.used_codes is not None else 1.0
     if used >= USED_CODES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .facts import Facts
+from .facts import DiagnosisFacts
 from .finding import MEASURED, Finding, Remedy, check
 from .training_checks import thrown_about
 
@@ -24,7 +24,7 @@ THEIS = "Theis et al., 2016, https://arxiv.org/abs/1511.01844: a density of disc
     "likelihood_binary", "bits under a density, or no bits under Bernoulli", needs=("values", "density"),
     explains=(*CONSEQUENCES, *SCALES, "unstable", "spikes", "column_dominates"),
 )
-def binary(facts: Facts) -> Finding | None:
+def binary(facts: DiagnosisFacts) -> Finding | None:
     """Data of zeros and ones under a density."""
     if facts.values != "binary" or not facts.density:
         return None
@@ -39,7 +39,7 @@ def binary(facts: Facts) -> Finding | None:
     "likelihood_counts", "counts under a density", needs=("values", "density"),
     explains=(*CONSEQUENCES, *SCALES, "unstable", "spikes", "column_dominates"),
 )
-def counts(facts: Facts) -> Finding | None:
+def counts(facts: DiagnosisFacts) -> Finding | None:
     """Whole numbers under a density."""
     if facts.values != "count" or not facts.density:
         return None
@@ -55,7 +55,7 @@ def counts(facts: Facts) -> Finding | None:
     "likelihood_bounded", "bounded data under an unbounded density", needs=("outside", "values"),
     explains=CONSEQUENCES,
 )
-def bounded(facts: Facts) -> Finding | None:
+def bounded(facts: DiagnosisFacts) -> Finding | None:
     """Draws fall outside the range of the data."""
     outside = facts.outside or 0.0
     if outside <= OUTSIDE or facts.values != "unit" or not facts.density:
@@ -72,7 +72,7 @@ def bounded(facts: Facts) -> Finding | None:
     "likelihood_too_wide", "the noise scale of the likelihood is too large", needs=("dispersion",),
     explains=(*CONSEQUENCES, "likelihood_bounded"),
 )
-def wide(facts: Facts) -> Finding | None:
+def wide(facts: DiagnosisFacts) -> Finding | None:
     """Errors are much smaller than the model says."""
     ratio = facts.dispersion if facts.dispersion is not None else 1.0
     if ratio >= WIDE or not facts.told.bounds:
@@ -90,7 +90,7 @@ def wide(facts: Facts) -> Finding | None:
     "likelihood_too_narrow", "the noise scale of the likelihood is too small", needs=("dispersion", "bulk", "density"),
     explains=CONSEQUENCES,
 )
-def narrow(facts: Facts) -> Finding | None:
+def narrow(facts: DiagnosisFacts) -> Finding | None:
     """Errors are much larger than the model says, everywhere and not in a few entries."""
     ratio = facts.dispersion if facts.dispersion is not None else 1.0
     if ratio <= NARROW or (facts.bulk or 0.0) < BULK or not facts.told.bounds:
@@ -108,7 +108,7 @@ def narrow(facts: Facts) -> Finding | None:
     "likelihood_tails", "values far out that the likelihood holds for impossible", needs=("tails", "bulk"),
     explains=(*CONSEQUENCES, "unstable", "spikes"),
 )
-def tails(facts: Facts) -> Finding | None:
+def tails(facts: DiagnosisFacts) -> Finding | None:
     """Some entries lie five deviations away, and the middle one is far nearer than expected.
 
     Residuals of a training that was thrown about show what the training did, not what the data are.
@@ -129,7 +129,7 @@ def tails(facts: Facts) -> Finding | None:
     "column_dominates", "one column or channel drowns the others", needs=("column_share", "n_dims"),
     explains=(*CONSEQUENCES, "unstable", "spikes", "likelihood_too_narrow"),
 )
-def dominates(facts: Facts) -> Finding | None:
+def dominates(facts: DiagnosisFacts) -> Finding | None:
     """Most of the distortion is about one column."""
     share, n = facts.column_share or 0.0, facts.n_dims or 3
     if share <= DOMINATES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .facts import Facts
+from .facts import DiagnosisFacts
 from .finding import MEASURED, Finding, Remedy, check
 from .sizes import wider
 
@@ -14,7 +14,7 @@ CLAIMS = ("TotalCorrelation", "FactorVAE", "DIP", "Capacity", "Factor")
 
 
 @check("blur", "reconstructions without detail", needs=("reconstruction_sharpness",))
-def blurred(facts: Facts) -> Finding | None:
+def blurred(facts: DiagnosisFacts) -> Finding | None:
     """Reconstructions have lost most of their high frequencies."""
     energy = facts.reconstruction_sharpness if facts.reconstruction_sharpness is not None else 1.0
     if energy >= BLURRED:
@@ -31,7 +31,7 @@ def blurred(facts: Facts) -> Finding | None:
     "holes", "samples worse than reconstructions: the prior is where no code is",
     needs=("samples_frechet", "reconstructions_frechet"),
 )
-def holes(facts: Facts) -> Finding | None:
+def holes(facts: DiagnosisFacts) -> Finding | None:
     """Samples are much farther from the data than reconstructions, by more than twice the error of their distance."""
     far, near = facts.samples_frechet or 0.0, facts.reconstructions_frechet or 0.0
     extra = far - near
@@ -51,7 +51,7 @@ def holes(facts: Facts) -> Finding | None:
 
 
 @check("low_diversity", "samples that are all alike", needs=("variety",), explains=("holes",))
-def alike(facts: Facts) -> Finding | None:
+def alike(facts: DiagnosisFacts) -> Finding | None:
     """Samples have far fewer kinds than reconstructions."""
     share = facts.variety if facts.variety is not None else 1.0
     if share >= VARIETY:
@@ -66,7 +66,7 @@ def alike(facts: Facts) -> Finding | None:
 
 
 @check("disentanglement_unproven", "disentanglement is asked for and not shown", needs=("objective",))
-def unproven(facts: Facts) -> Finding | None:
+def unproven(facts: DiagnosisFacts) -> Finding | None:
     """The objective is one for disentanglement, and no score against factors says it worked."""
     if not any(facts.told.objective.startswith(name) for name in CLAIMS):
         return None

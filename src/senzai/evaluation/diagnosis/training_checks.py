@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from statistics import median
 
-from .facts import Facts
+from .facts import DiagnosisFacts
 from .finding import MEASURED, MOST_SEVERE, Finding, Remedy, check
 
 SPIKE = 10.0
@@ -18,7 +18,7 @@ EVERYTHING = (
 )
 
 
-def of_rate(facts: Facts) -> Remedy:
+def of_rate(facts: DiagnosisFacts) -> Remedy:
     """A lower learning rate with clipped gradients."""
     now = facts.told.lr or 1e-3
     lower = float(f"{min(1e-3, now / 10):.2g}")
@@ -26,7 +26,7 @@ def of_rate(facts: Facts) -> Remedy:
 
 
 @check("unstable", "a loss that is not finite", needs=("history",), explains=EVERYTHING, live=True)
-def broken(facts: Facts) -> Finding | None:
+def broken(facts: DiagnosisFacts) -> Finding | None:
     """The last good state had to be put back."""
     lines = [h for h in facts.history or () if h.get("kind") == "recovered"]
     if not lines:
@@ -40,7 +40,7 @@ def broken(facts: Facts) -> Finding | None:
 
 
 @check("spikes", "losses or gradients that jump", needs=("history",), explains=EVERYTHING[:-1], live=True)
-def spikes(facts: Facts) -> Finding | None:
+def spikes(facts: DiagnosisFacts) -> Finding | None:
     """The loss jumps up by many times what it usually moves, or gradients grow far beyond their usual size."""
     lines = [h for h in facts.history or () if h.get("kind") == "train" and h.get("loss") is not None]
     if len(lines) < 6:
@@ -62,7 +62,7 @@ def spikes(facts: Facts) -> Finding | None:
     )
 
 
-def thrown_about(facts: Facts) -> bool:
+def thrown_about(facts: DiagnosisFacts) -> bool:
     """Whether losses or gradients jumped so far that what was learned before is lost."""
     found = None if facts.history is None else spikes(facts)
     return found is not None and found.severity >= MOST_SEVERE

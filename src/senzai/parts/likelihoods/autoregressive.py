@@ -39,7 +39,7 @@ def n_values(family: Family) -> int:
     return known[family.support]
 
 
-class Chained(DataInitialised, AnyLikelihood):
+class AutoregressiveDecoder(DataInitialised, AnyLikelihood):
     r"""A decoder whose entries depend on each other: :math:`p(x | z) = \prod_i p(x_i | x_{<i}, z)`.
 
     ``log_prob`` shows the network all entries at once (teacher forcing). A draw takes one pass for each entry, as does
@@ -103,7 +103,7 @@ class Chained(DataInitialised, AnyLikelihood):
 
 @part("likelihood", "pixelcnn")
 @final
-class PixelCNN(Chained):
+class PixelCNN(AutoregressiveDecoder):
     r"""A gated PixelCNN that is told, at every layer and every pixel, what a decoder makes of the latents.
 
     .. math:: p(x | z) = \prod_i p(x_i \mid x_{<i}, f(z)_i)
@@ -177,7 +177,7 @@ def raster(event: tuple[int, ...]) -> Tensor:
 
 @part("likelihood", "made")
 @final
-class MADE(Chained):
+class MADE(AutoregressiveDecoder):
     r"""A masked network that is told the latents at every layer, for vectors (and anything, flattened).
 
     .. math:: p(x | z) = \prod_d p(x_d \mid x_{<d}, z)

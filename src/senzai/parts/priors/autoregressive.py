@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ...core.errors import SettingError
 from ...core.spec import part
-from ...distributions.vectors import Chained
+from ...distributions.vectors import AutoregressiveMixture
 from ...nn.layers import initialise_weights, linear_out, with_condition
 from ...nn.masked import MaskedLinear, degrees
 from ..base import FLOOR, Prior, check_width, condition_of
@@ -82,4 +82,4 @@ class AutoregressivePrior(Prior):
         """Return p(z | c)."""
         given = condition_of(c, self.n_condition)
         rows = () if given is None else (len(given),)
-        return Chained(partial(self.conditionals, given), rows, self.n_latent, self.like)
+        return AutoregressiveMixture(partial(self.conditionals, given), rows, self.n_latent, self.like)

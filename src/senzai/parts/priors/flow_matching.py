@@ -24,7 +24,7 @@ from ...nn.products import Linear, linear
 from ..base import Prior, check_width, condition_of
 
 
-class Field(nn.Module):
+class VelocityField(nn.Module):
     """A velocity field v(z, t, c) that knows its own divergence.
 
     The divergence is exact: the tangents of all latent directions go through the layers with the value.
@@ -84,7 +84,7 @@ class Carried(Vector):
 
     has_rsample = True
 
-    def __init__(self, field: Field, c: Tensor | None, n_steps: int) -> None:
+    def __init__(self, field: VelocityField, c: Tensor | None, n_steps: int) -> None:
         self.field, self.c, self.n_steps = field, c, n_steps
         like: Tensor = field.layers[-1].bias
         super().__init__(() if c is None else (len(c),), field.n_latent, like)
@@ -156,7 +156,7 @@ class FlowMatchingPrior(Prior):
         if n_steps < 1:
             raise SettingError(f"`n_steps >= 1` must hold, but got {n_steps!r}. More steps follow the path closer.")
         self.n_latent, self.n_steps, self.n_condition = check_width(n_latent), n_steps, n_condition
-        self.field = Field(n_latent, tuple(hidden), n_condition)
+        self.field = VelocityField(n_latent, tuple(hidden), n_condition)
 
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return p(z | c)."""

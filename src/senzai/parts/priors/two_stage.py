@@ -47,7 +47,7 @@ class Normals(nn.Module):
         return loc, F.softplus(raw) + FLOOR
 
 
-class Mixed(Vector):
+class InfiniteMixture(Vector):
     r"""Normals whose location and scale depend on latents above: an infinite mixture without a closed density.
 
     Args:
@@ -137,7 +137,8 @@ class TwoStagePrior(Prior):
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return p(z | c)."""
         s = self.n_samples if self.training else max(self.n_samples, ESTIMATE)
-        return Mixed(self.above, self.below, condition_of(c, self.n_condition), s, self.n_upper, self.n_latent)
+        return InfiniteMixture(self.above, self.below, condition_of(c, self.n_condition), s, self.n_upper,
+                               self.n_latent)
 
 
 @part("prior", "full_mixture")

@@ -12,7 +12,7 @@ from ...core.memory import free_memory
 from ...core.random import derive
 from ...data import Dataset
 from ...training.comms import Comms
-from ...training.feed import Feed, Plan
+from ...training.feed import Feed, FeedPlan
 from ...training.settings import TrainSettings
 
 COPIES = 4
@@ -32,7 +32,7 @@ def feeds(
     batch_size = settings.chosen_batch_size(len(parts["train"]))
 
     def feed(index: Any, rows_at_once: int, accumulate: int) -> Feed:
-        plan = Plan(len(index), rows_at_once, settings.seed, comms.world)
+        plan = FeedPlan(len(index), rows_at_once, settings.seed, comms.world)
         return Feed(
             dataset.rows, index, plan, device=device, in_memory=in_memory, rank=comms.rank, world=comms.world,
             accumulate=accumulate,

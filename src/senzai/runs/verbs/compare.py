@@ -20,7 +20,7 @@ from ...evaluation.results import plain
 from ...models.generative import needs_density
 from ...training.trained import Trained
 from .registry import hold, verb
-from .sample_distance import distances, nearest
+from .sample_distance import distances, least_distance
 
 ROWS, DRAWS = 2000, 100
 CERTAIN = 0.95
@@ -174,7 +174,7 @@ def compare_rows(
         best, differences, intervals = below_best({name: s.log_p for name, s in scores.items()}, seed=seed)
     else:
         far = distances(runs, dataset, index, seed=seed, sampler=sampler)
-        best, differences, intervals = nearest(far)
+        best, differences, intervals = least_distance(far)
         notes = (*notes, f"{', '.join(n for n in runs if n not in dense)} without a density: compared by samples.")
     means = {name: float(s.log_p.mean()) for name, s in scores.items()}
     equal = tuple(n for n, (low, _) in intervals.items() if n != best and low <= 0)

@@ -40,7 +40,7 @@ def distances(
     return found
 
 
-def nearest(
+def least_distance(
     found: Mapping[str, Figure]
 ) -> tuple[str, dict[str, Figure], dict[str, tuple[float, float]]]:
     r"""Return the run of the least distance, how much further the others are, and intervals of these differences.
@@ -51,7 +51,7 @@ def nearest(
     narrow.
 
     Example:
-        >>> best, further, intervals = nearest({"a": Figure(1.0, 0.1, 9), "b": Figure(3.0, 0.1, 9)})
+        >>> best, further, intervals = least_distance({"a": Figure(1.0, 0.1, 9), "b": Figure(3.0, 0.1, 9)})
         >>> best, further["b"].value, intervals["b"][0] > 0
         ('a', 2.0, True)
     """

@@ -92,7 +92,7 @@ def histogram(name: str, note: str, column: Column, real: Any, made: Any) -> Cha
 
 
 # --- pairs ------------------------------------------------------------------------------------------------------------
-def associations(schema: Schema, mapped: quality.Pairs) -> Section:
+def associations(schema: Schema, mapped: quality.PairAssociations) -> Section:
     """Return the associations of columns in the data, in the model, and the difference."""
     every = schema.columns or ()
     names = [cut(every[j], 18) for j in mapped.columns]

@@ -30,7 +30,7 @@ LEAST = 60
 """Rows that a classifier is trained and judged on, at least."""
 
 
-def measured(found: Findings, made: Tensor, shapes: Floats, mapped: quality.Pairs) -> Section:
+def measured(found: Findings, made: Tensor, shapes: Floats, mapped: quality.PairAssociations) -> Section:
     """Return numbers that say how far generated rows can stand in for real ones."""
     told = found.held.batch
     held = completed(told.tensor, told.observed)
@@ -48,7 +48,7 @@ def measured(found: Findings, made: Tensor, shapes: Floats, mapped: quality.Pair
     return Section("quality", "Quality of generated rows", words, [TableBlock("", rows)])
 
 
-def _trends(mapped: quality.Pairs, d: int) -> list[tuple[str, str]]:
+def _trends(mapped: quality.PairAssociations, d: int) -> list[tuple[str, str]]:
     alike = mapped.alike[~np.eye(len(mapped.columns), dtype=bool)]
     there = alike[~np.isnan(alike)]
     if d < 2 or not len(there):
@@ -86,7 +86,7 @@ def _predicted(found: Findings, train: Tensor, made: Tensor, held: Tensor) -> li
 
 def _distances(family: MixedFamily, train: Tensor, made: Tensor, held: Tensor) -> list[tuple[str, str]]:
     """Compare how near generated and held-out rows are to training rows."""
-    ours, theirs = (quality.nearest(rows, train, family) for rows in (made, held))
+    ours, theirs = (quality.distance_to_training(rows, train, family) for rows in (made, held))
     closer = float((ours < np.quantile(theirs, 0.05)).mean())
     return [
         ("closest training row", f"generated rows {number(float(np.median(ours)), 3)}, held-out rows "
