@@ -123,8 +123,8 @@ def faults_of(p: Distribution) -> Iterator[str]:
     if isinstance(p, Modalities):
         yield from _of_parts(p)
         return
-    if isinstance(p, Observed | Given | Begun | PresentModalities) or (isinstance(p,
-                                                                                  Sequence) and not bool(p.valid.all())):
+    in_part = isinstance(p, Observed | Given | Begun | PresentModalities)
+    if in_part or (isinstance(p, Sequence) and not bool(p.valid.all())):
         raise NotAsked("its density is of a part of what it draws")
     support = _support(p)
     if support.event_dim < len(p.event_shape):
