@@ -86,7 +86,7 @@ class Sentences(Kind):
             x[i, : len(row)] = torch.tensor([float(code.get(word, 1)) for word in row])
         return MemoryRows(x, lengths=torch.tensor([1 + len(row) for row in opened.data]))
 
-    def decode(self, x: Any, schema: Schema, *, soft: bool = False) -> list[str]:
+    def decode(self, x: Any, schema: Schema, *, soft: bool = False, about: Any = None) -> list[str]:
         words = words_of(schema)
         found = ([words[int(k)] for k in row] for row in x.round().clamp(0, len(words) - 1).tolist())
         return [" ".join(row[: row.index(END)] if END in row else row) for row in found]
