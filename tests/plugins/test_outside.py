@@ -33,6 +33,10 @@ assert again.report().stat().st_size > 10_000
 assert np.isfinite(again.score(rows[:9])).all()
 more = senzai.resume("run", steps=160)
 assert more.metrics["fit"]["steps"] == 160
+try:
+    senzai.fit("al.sentences")
+except senzai.InputError as err:
+    found["absent"] = str(err)
 print("FOUND", json.dumps(found))
 """
 
@@ -69,6 +73,44 @@ print("FOUND", json.dumps(found))
 """
 
 
+PAIRS = """
+import json
+import numpy as np
+import senzai
+
+rng = np.random.default_rng(0)
+rows = []
+for i in range(800):
+    at, n = i % 4, 1 + i // 4 % 5
+    picture = [[int(j == at) ^ int(rng.random() < 0.02) for j in range(4)] for _ in range(4)]
+    steps = rng.normal(3 * at, 0.5, size=n).tolist()
+    rows.append({"picture": None if i % 5 == 3 else picture, "steps": None if i % 7 == 5 and i % 5 != 3 else steps})
+with open("all.pairs", "w") as file:
+    file.write("".join(json.dumps(row) + "\\n" for row in rows))
+
+run = senzai.fit("all.pairs", out="run", steps=400, n_latent=2, hidden=[64, 64], lr=0.01)
+again = senzai.load("run")
+found = {"plugins": run.spec.plugins, "samples": run.sample(5, seed=0)}
+assert found["samples"] == again.sample(5, seed=0)
+assert run.dataset(rows).kind.name == "pairs"
+back = again.reconstruct("all.pairs")
+assert back == run.reconstruct(rows)
+assert [len(b["steps"]) for b in back] == [len(r["steps"] or range(5)) for r in rows]
+alone = [{"picture": [[int(j == at) for j in range(4)]] * 4, "steps": None} for at in range(4)]
+found["crossed"] = again.reconstruct(alone)
+assert again.encode(rows).shape == (800, 2) and np.array_equal(again.encode(rows), run.encode("all.pairs"))
+assert len(again.interpolate(alone[:1], [{"picture": None, "steps": [9.0]}], steps=5)) == 5
+assert len(run.traverse(alone[:1], dim=1)) == 7
+found["evaluate"] = again.evaluate("all.pairs", k=5)
+found["findings"] = [str(f) for f in again.diagnose().findings]
+found["report"] = again.report().read_text(encoding="utf-8")
+assert senzai.resume("run", steps=405).metrics["fit"]["steps"] == 405
+other = senzai.fit(np.random.default_rng(0).normal(size=(40, 3)), steps=1, n_latent=2)
+found["other"] = other.evaluate(np.zeros((5, 3)), k=2)
+print("FOUND", json.dumps(found))
+"""
+
+
 @pytest.fixture
 def outside(site):
     """A place where one of the packages is installed."""
@@ -89,6 +131,7 @@ def test_sentences_with_a_recurrent_encoder_and_decoder_of_their_own(outside):
     found = json.loads(done.stdout.rpartition("FOUND ")[2])
     assert found["plugins"] == {"senzai-sentences": "1.0"}
     assert found["unit"] == "token"
+    assert "Did you mean 'all.sentences'" in found["absent"]
     subjects = {"the", "a"}
     assert sum(s.split()[0] in subjects for s in found["samples"] if s) > 40  # by chance 2 of 10 words
     assert {len(s.split()) for s in found["samples"]} != {9}  # sentences end where the model ends them
@@ -105,7 +148,7 @@ def test_baskets_that_are_sparse_with_a_verb_a_measure_and_a_view_of_their_own(o
     found = json.loads(done.stdout.rpartition("FOUND ")[2])
     assert found["plugins"] == {"senzai-baskets": "1.0"}
     assert [set(items) for items in found["items"]] == [{"sugar", "lemon"}, {"nail", "hammer"}]
-    assert found["evaluate"]["recall"]["recall_at_3"] > 0.9  # the fourth of its group, and by chance 3 of 6
+    assert found["evaluate"]["measured"]["recall"]["recall_at_3"] > 0.9  # the fourth of its group, and by chance 3 of 6
     assert "recommended for baskets, not for array" in found["refused"]
     assert "No picture yet" not in found["report"]
     said = site.process("-m", "senzai", "recommend", "run", "some.baskets", "--top", "1", "--json")
@@ -113,3 +156,22 @@ def test_baskets_that_are_sparse_with_a_verb_a_measure_and_a_view_of_their_own(o
     assert len(json.loads(said.stdout)["items"]) == 2
     listed = site.process("-m", "senzai", "verbs").stdout
     assert "recommend" in listed
+
+
+def test_pairs_of_two_modalities_of_which_the_missing_one_follows_from_the_other(outside):
+    site = outside("senzai_pairs")
+    done = site.run(PAIRS)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.rpartition("FOUND ")[2])
+    assert found["plugins"] == {"senzai-pairs": "1.0"}
+    assert all(len(s["steps"]) == 5 and len(s["picture"]) == 4 for s in found["samples"])
+    assert [[round(v / 3) for v in row["steps"]] for row in found["crossed"]] == [[at] * 5 for at in range(4)]
+    crossing = found["evaluate"]["measured"]["crossing"]  # of held-out rows; 1 is what the mean says
+    assert max(crossing.values()) < 0.5
+    assert "crossing" not in found["other"]
+    assert found["other"]["not_measured"]["crossing"] == "It judges rows of the kind pairs; these are of another."
+    assert "pairs of a picture and steps" in found["report"]
+    assert "No picture yet" not in found["report"]
+    sampled = site.process("-m", "senzai", "sample", "run", "-n", "3", "-o", "new.pairs")
+    assert sampled.returncode == 0, sampled.stderr
+    assert len((site.folder / "new.pairs").read_text().splitlines()) == 3

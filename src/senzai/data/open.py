@@ -15,7 +15,7 @@ from senzai.core.errors import InputError, SettingError, UserError
 
 from . import sources
 from .frames import with_index
-from .kind import KINDS, Kind
+from .kind import KINDS, Kind, Opened
 from .limits import whole_text
 from .options import Options, names_of, parse
 from .proposal import Proposal
@@ -170,7 +170,7 @@ def open_data(
     given = dict(options or {}) if schema is None else as_before(schema, chosen.options, options or {})
     settings = parse(name, chosen.options, given)
     with whole_text():
-        opened = chosen.read(source, settings, schema)
+        opened = _read(chosen, source, settings, schema)
         if schema is None:
             final = chosen.infer(opened, settings)
             reading = settings.about_reading(given)
@@ -184,6 +184,15 @@ def open_data(
             raise type(err)(f"{opened.origin}: {err}") from err
     rows.groups, rows.order = opened.groups, opened.order
     return Dataset(final, rows, chosen, opened.index, opened.data)
+
+
+def _read(kind: Kind, source: object, settings: Options, schema: Schema | None) -> Opened:
+    """Read a source; of one that is not there, say so as for every kind, with the names that are near."""
+    try:
+        return kind.read(source, settings, schema)
+    except FileNotFoundError:
+        sources.existing(source)
+        raise
 
 
 def as_before(schema: Schema, cls: type[Options], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Extras:
             ``denoising``), or features of one's own.
         noise: Whether samples are draws; else expected values, as pictures are shown.
         sampler: The model with the prior that samples are drawn from, where that is not its own.
+        kind: Name of the kind of the rows.
     """
 
     train: Batch | None = None
@@ -51,6 +52,7 @@ class Extras:
     features: tuple[str | Features, ...] = ("pca",)
     noise: bool = True
     sampler: Generative | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ class Measure:
         cost: Seconds it will take, from the case and the pace.
         needs: What must be there; names of :data:`NEEDS`.
         usual: Whether it is taken without being asked for.
+        kinds: Names of the kinds whose rows it can judge; those of all kinds where none is named.
     """
 
     name: str
@@ -260,9 +263,12 @@ class Measure:
     cost: Callable[[Case, Pace], float]
     needs: tuple[str, ...] = ()
     usual: bool = False
+    kinds: tuple[str, ...] = ()
 
     def missing(self, case: Case) -> str | None:
         """Say what is missing, if anything is."""
+        if self.kinds and case.extras.kind not in self.kinds:
+            return f"It judges rows of the kind {' or '.join(self.kinds)}; these are of another."
         for need in sorted(self.needs, key=list(NEEDS).index):
             if not NEEDS[need][0](case):
                 return f"{NEEDS[need][1]}"
@@ -291,13 +297,13 @@ MEASURES: Registry[Measure] = Registry("measure")
 
 
 def measure(
-    name: str, title: str, *, needs: tuple[str, ...] = (), usual: bool = False,
+    name: str, title: str, *, needs: tuple[str, ...] = (), usual: bool = False, kinds: tuple[str, ...] = (),
     cost: Callable[[Case, Pace], float],
 ) -> Callable[[Callable[[Case], Mapping[str, Any]]], Callable[[Case], Mapping[str, Any]]]:
-    """Register a function as a measure."""
+    """Register a function as a measure; see :class:`Measure`."""
 
     def keep(run: Callable[[Case], Mapping[str, Any]]) -> Callable[[Case], Mapping[str, Any]]:
-        MEASURES.add(name)(Measure(name, title, run, cost, needs, usual))
+        MEASURES.add(name)(Measure(name, title, run, cost, needs, usual, kinds))
         return run
 
     return keep

@@ -137,7 +137,7 @@ def recommend(run: Any, data: object, *, top: int = 3) -> dict[str, Any]:
 
 
 @measure("recall", "share of removed items that are among the three recommended ones", usual=True,
-         needs=("tensor",), cost=lambda case, pace: pace.row * len(case.rows))
+         kinds=("baskets",), cost=lambda case, pace: pace.row * len(case.rows))
 def recall(case: Case) -> Mapping[str, Any]:
     """Take one item out of each basket, and look for it among the recommended ones."""
     x = case.rows.tensor

@@ -104,7 +104,7 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         factors=None if factors is None else read_factors(factors, len(dataset))[index],
         anomaly=None if anomaly is None else class_number(anomaly, schema),
         features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
-        sampler=run.samplers.under(run.model),
+        sampler=run.samplers.under(run.model), kind=schema.kind,
     )
 
 
