@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
 
 from senzai.distributions import MixedFamily
 from senzai.evaluation import quality
@@ -95,3 +96,11 @@ def test_of_very_many_columns_some_are_compared_always_the_same(monkeypatch):
     np.testing.assert_array_equal(found.alike, whole.alike[np.ix_(found.columns, found.columns)])
     assert whole.columns.tolist() == [0, 1, 2, 3]
     assert 0.3 < quality.judge(a, b) < 0.7
+
+
+def test_the_distance_of_two_samples_is_scipys():
+    r = np.random.default_rng(0)
+    for n, m in ((5, 9), (200, 31)):
+        a, b = r.normal(size=n).round(1), r.normal(0.4, 2, size=m).round(1)
+        assert quality.kolmogorov_smirnov(a, b) == pytest.approx(ks_2samp(a, b).statistic, abs=1e-12)
+    assert quality.kolmogorov_smirnov(np.array([np.nan]), a) == 0

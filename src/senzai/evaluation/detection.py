@@ -25,13 +25,10 @@ def area_under_roc(scores: Floats, labels: Ints) -> float:
         >>> area_under_roc(np.array([3.0, 2.0, 2.0, 1.0]), np.array([1, 1, 0, 0]))
         0.875
     """
+    from sklearn.metrics import roc_auc_score
+
     positive = np.asarray(labels) == 1
-    n1, n0 = int(positive.sum()), int((~positive).sum())
-    if not n1 or not n0:
-        return float("nan")
-    _, group, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - (counts - 1) / 2)[group]
-    return float((rank[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+    return float(roc_auc_score(positive, scores)) if 0 < positive.sum() < len(positive) else float("nan")
 
 
 def average_precision(scores: Floats, labels: Ints) -> float:
@@ -41,12 +38,10 @@ def average_precision(scores: Floats, labels: Ints) -> float:
         >>> round(average_precision(np.array([3.0, 2.0, 1.0]), np.array([1, 0, 1])), 4)
         0.8333
     """
-    hits, taken = _found(scores, labels)
-    total = hits[-1] if len(hits) else 0
-    if not total:
-        return float("nan")
-    gained = np.diff(np.concatenate([[0], hits]))
-    return float((gained / total * hits / taken).sum())
+    from sklearn.metrics import average_precision_score
+
+    positive = np.asarray(labels) == 1
+    return float(average_precision_score(positive, scores)) if positive.any() else float("nan")
 
 
 def _found(scores: Floats, labels: Ints) -> tuple[Floats, Floats]:

@@ -41,20 +41,25 @@ def shapes(real: Tensor, made: Tensor, family: MixedFamily, mask: Tensor | None 
                       for v in (a, b)]
             found.append(1 - 0.5 * float((shares[0] - shares[1]).abs().sum()))
         else:
-            found.append(1 - distance(a.double().numpy(), b.double().numpy()))
+            found.append(1 - kolmogorov_smirnov(a.double().numpy(), b.double().numpy()))
     return np.array(found)
 
 
-def distance(a: Floats, b: Floats) -> float:
-    """Return the Kolmogorov-Smirnov distance of two samples.
+def kolmogorov_smirnov(a: Floats, b: Floats) -> float:
+    """Return the Kolmogorov-Smirnov distance of two samples, from 0 (alike) to 1 (apart); NaN is left out.
+
+    SciPy's ``ks_2samp`` has the same number, with a p-value nobody asks for here, for the price of loading
+    ``scipy.stats`` (about a second) and of its checks for every column.
 
     Example:
-        >>> distance(np.array([0.0, 1.0]), np.array([0.0, 1.0])), distance(np.array([0.0]), np.array([2.0]))
-        (0.0, 1.0)
+        >>> kolmogorov_smirnov(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
+        0.0
+        >>> kolmogorov_smirnov(np.array([0.0]), np.array([2.0, np.nan]))
+        1.0
     """
+    a, b = np.sort(a[np.isfinite(a)]), np.sort(b[np.isfinite(b)])
     if not len(a) or not len(b):
         return 0.0
-    a, b = np.sort(a), np.sort(b)
     at = np.concatenate([a, b])
     return float(np.abs(np.searchsorted(a, at, "right") / len(a) - np.searchsorted(b, at, "right") / len(b)).max())
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from ....core.batch import Batch, Data
 from ....data import Schema
 from ....data.values import in_units
+from ....evaluation.quality import kolmogorov_smirnov
 from ...blocks import Chart
 from ...figures import Trace, figure, plain
 from ...findings import Floats
@@ -127,24 +128,10 @@ def real_columns(batch: Batch, schema: Schema) -> Floats:
     return np.where(there[:, charted(there.shape[1])], values, np.nan)
 
 
-def distance(a: Floats, b: Floats) -> float:
-    """Return the Kolmogorov-Smirnov distance of two samples, from 0 (alike) to 1 (apart); NaN is left out.
-
-    Example:
-        >>> distance(np.array([0.0, 1.0]), np.array([0.0, 1.0])), distance(np.array([0.0]), np.array([2.0, np.nan]))
-        (0.0, 1.0)
-    """
-    a, b = np.sort(a[np.isfinite(a)]), np.sort(b[np.isfinite(b)])
-    if not len(a) or not len(b):
-        return 0.0
-    at = np.concatenate([a, b])
-    return float(np.abs(np.searchsorted(a, at, "right") / len(a) - np.searchsorted(b, at, "right") / len(b)).max())
-
-
 # --- samples ----------------------------------------------------------------------------------------------------------
 def histograms(grid: Grid, real: Floats, made: Floats) -> tuple[list[Chart], Floats]:
     """Return a histogram of each column, at most twelve, those that differ most; and the distance of all columns."""
-    far = np.array([distance(real[:, j], made[:, j]) for j in range(real.shape[1])])
+    far = np.array([kolmogorov_smirnov(real[:, j], made[:, j]) for j in range(real.shape[1])])
     chosen = np.sort(np.argsort(-far, kind="stable")[:FEW]) if len(far) > FEW else np.arange(len(far))
     return [histogram(grid, real[:, j], made[:, j], int(j), float(far[j])) for j in chosen], far
 
