@@ -6,6 +6,7 @@ from .plants import CHECKPOINT, MODELS, SCHEMA, Fault, edit
 
 LOADING = "tests/plugins/test_loading.py::"
 NEEDED = "tests/plugins/test_needed.py::"
+KINDS = "tests/plugins/test_kinds.py::"
 SLOTS = "tests/recipes/test_slots.py::"
 
 LIST = (
@@ -78,5 +79,20 @@ LIST = (
         "settings of the proposed part for another one", SCHEMA,
         edit("recipes.frame:Frame.part", "(defaults if name == default else {})", "defaults"),
         (f"{SLOTS}test_another_encoder_does_not_get_the_settings_of_the_proposed_one",),
+    ),
+    Fault(
+        "a measure of one kind that judges every other", MODELS,
+        edit("evaluation.catalogue:Measure.missing", "if self.kinds and", "if False and"),
+        (f"{KINDS}test_a_measure_judges_rows_of_its_kinds_and_no_others",),
+    ),
+    Fault(
+        "measures that are not told the kind", MODELS,
+        edit("runs.verbs.evaluate:extras_of", "kind=schema.kind", 'kind=""'),
+        (f"{KINDS}test_a_measure_judges_rows_of_its_kinds_and_no_others",),
+    ),
+    Fault(
+        "a file of an outside kind that is not there", MODELS,
+        edit("data.open:_read", "sources.existing(source)", "pass"),
+        (f"{KINDS}test_a_file_that_is_not_there_is_told_with_the_names_that_are_near",),
     ),
 )
