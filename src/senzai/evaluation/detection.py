@@ -1,4 +1,8 @@
-"""How well a score finds anomalies: rankings against labels, and scores that are not fooled by simple data."""
+"""How well a score finds anomalies: rankings against labels, and scores that are not fooled by simple data.
+
+The rankings are those of scikit-learn, number for number (the tests compare), without its checks of every call: a
+bootstrap of 200 repeats asks 800 times, and a call there takes 2 to 10 ms of checks and sorting.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,13 @@ def area_under_roc(scores: Floats, labels: Ints) -> float:
         >>> area_under_roc(np.array([3.0, 2.0, 2.0, 1.0]), np.array([1, 1, 0, 0]))
         0.875
     """
-    from sklearn.metrics import roc_auc_score
-
     positive = np.asarray(labels) == 1
-    return float(roc_auc_score(positive, scores)) if 0 < positive.sum() < len(positive) else float("nan")
+    n1, n0 = int(positive.sum()), int((~positive).sum())
+    if not n1 or not n0:
+        return float("nan")
+    _, group, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(counts) - (counts - 1) / 2)[group]
+    return float((rank[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
 
 
 def average_precision(scores: Floats, labels: Ints) -> float:
@@ -38,10 +45,12 @@ def average_precision(scores: Floats, labels: Ints) -> float:
         >>> round(average_precision(np.array([3.0, 2.0, 1.0]), np.array([1, 0, 1])), 4)
         0.8333
     """
-    from sklearn.metrics import average_precision_score
-
-    positive = np.asarray(labels) == 1
-    return float(average_precision_score(positive, scores)) if positive.any() else float("nan")
+    hits, taken = _found(scores, labels)
+    total = hits[-1] if len(hits) else 0
+    if not total:
+        return float("nan")
+    gained = np.diff(np.concatenate([[0], hits]))
+    return float((gained / total * hits / taken).sum())
 
 
 def _found(scores: Floats, labels: Ints) -> tuple[Floats, Floats]:
