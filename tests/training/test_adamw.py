@@ -79,8 +79,9 @@ def test_a_broken_step_moves_nothing_on_the_device():
 
 def test_the_compiler_is_not_loaded():
     code = (
-        "import sys, torch; from senzai.training.adamw import AdamW, Group; p = torch.nn.Parameter(torch.ones(2)); "
-        "p.grad = torch.ones(2); AdamW([Group([p], 0.1)]).step(); print('torch._dynamo' in sys.modules)"
+        "import sys, torch; from senzai.training.adamw import AdamW, ParameterGroup; "
+        "p = torch.nn.Parameter(torch.ones(2)); "
+        "p.grad = torch.ones(2); AdamW([ParameterGroup([p], 0.1)]).step(); print('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "False", done.stderr

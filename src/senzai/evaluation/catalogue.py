@@ -269,7 +269,7 @@ class Measure:
         """Say what is missing, if anything is."""
         if self.kinds and case.extras.kind not in self.kinds:
             return f"It judges rows of the kind {' or '.join(self.kinds)}; these are of another."
-        for need in sorted(self.needs, key=list(NEEDS).index):
+        for need in sorted(self.needs, key=lambda need: need != "tensor"):  # what the rows are is said first
             if not NEEDS[need][0](case):
                 return f"{NEEDS[need][1]}"
         return None

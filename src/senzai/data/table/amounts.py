@@ -29,7 +29,7 @@ class NumberForm:
 
     Example:
         >>> NumberForm(",", ".", "", " €", places=2).text(1234.5, None), NumberForm.of("number:,|.||||2")
-        ('1.234,50 €', Form(decimal=',', thousands='.', before='', after='', optional=False, places=2))
+        ('1.234,50 €', NumberForm(decimal=',', thousands='.', before='', after='', optional=False, places=2))
     """
 
     decimal: str = "."
@@ -129,7 +129,7 @@ def settled(fitting: Sequence[NumberForm], used: str, *, comma: bool, asked: boo
     Example:
         >>> both = [NumberForm(","), NumberForm(".", ",")]  # what 1,234 could be
         >>> len(settled(both, ",", comma=True, asked=False)), settled(both, ",", comma=False, asked=False)
-        (2, [Form(decimal='.', thousands=',', before='', after='', optional=False, places=None)])
+        (2, [NumberForm(decimal='.', thousands=',', before='', after='', optional=False, places=None)])
     """
     found = []
     for form in fitting:
