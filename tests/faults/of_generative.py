@@ -55,7 +55,7 @@ LIST = (
     Fault(
         "a measure that runs without what it needs", BOUNDS,
         edit("evaluation.catalogue:Measure.missing", "if not NEEDS[need][0](case):", "if False:"),
-        (f"{WHOLE}test_evaluate_takes_what_fits_and_says_why_it_leaves_the_rest[gan]",),
+        ("tests/evaluation/test_catalogue.py::test_what_is_missing_is_said_and_not_skipped",),
     ),
     Fault(
         "a critic that moves the generator", OBJECTIVES,

@@ -30,8 +30,9 @@ def test_a_file_that_is_not_there_is_told_with_the_names_that_are_near(here, tmp
     here.install("senzai-sentences", {"senzai_sentences": SENTENCES.read_text(encoding="utf-8")})
     (tmp_path / "all.sentences").write_text("the cat runs\n" * 9)
     assert len(open_data(tmp_path / "all.sentences")) == 9
-    with pytest.raises(senzai.InputError, match=r"Did you mean 'all\.sentences'"):
-        open_data(tmp_path / "al.sentences")
+    for kind in (None, "sentences"):
+        with pytest.raises(senzai.InputError, match=r"Did you mean 'all\.sentences'"):
+            open_data(tmp_path / "al.sentences", kind=kind)
 
 
 def test_a_measure_judges_rows_of_its_kinds_and_no_others(here):
