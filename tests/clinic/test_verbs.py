@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -228,3 +229,13 @@ def test_the_page_shows_what_was_found_and_what_was_warned_of(folders):
     assert "beta=1.0" in shown
     assert "Step 5: It jumps." in shown
     assert "was not diagnosed" in str(section({}, []))
+
+
+def test_no_column_of_a_table_is_said_to_drown_the_others():
+    """Each has a likelihood of its own; the cure of one scale per column would take the categories for numbers."""
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame({"wide": np.exp(4 * r.normal(size=300)), "a": r.choice(["x", "y"], 300),
+                          "b": r.random(300) < 0.5})
+    run = senzai.fit(frame, steps=3, n_latent=2, sampler="none", progress=False)
+    found = run.diagnose(frame)
+    assert "column_dominates" not in [f.name for f in found.findings]

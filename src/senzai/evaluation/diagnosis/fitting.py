@@ -11,6 +11,7 @@ from torch import Tensor
 from ...core.batch import Batch, only
 from ...core.random import derive, using
 from ...core.row_noise import RowNoise
+from ...distributions import MixedFamily
 from ...distributions.ops import draw, elementwise
 from ...models import verbs
 from ...models.modes import judging
@@ -102,6 +103,9 @@ def columns(case: Case, train: Batch, told: Told) -> dict[str, Any]:
     if train.observed is None:
         left = (x - only(verbs.reconstruct(case.model, train)).double()).flatten(1).cpu().numpy()
         found["structure"] = structure(left)
+    family = getattr(getattr(case.model, "likelihood", None), "family", None)
+    if isinstance(family, MixedFamily):  # each column has a scale of its own, and densities stand beside masses
+        return found
     with judging(case.model), using(RowNoise.of(case.seed, 1, range(len(train)), range(1), device=train.device)):
         p = case.latent.infer(train).likelihood
         cost = -elementwise(p, as_float(train.tensor))[0].double().flatten(1)
