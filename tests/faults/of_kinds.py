@@ -51,9 +51,4 @@ LIST = (
         edit("nn.statistics:Statistics.merged", " + gap.square() * self.count * share", ""),
         ("tests/nn/test_statistics.py::test_merged_parts_are_the_whole",),
     ),
-    Fault(
-        "a column of a table that drowns the others", SCHEMA,
-        edit("evaluation.diagnosis.fitting:columns", "isinstance(family, MixedFamily)", "False"),
-        ("tests/clinic/test_verbs.py::test_no_column_of_a_table_is_said_to_drown_the_others",),
-    ),
 )
