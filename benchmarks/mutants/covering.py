@@ -45,7 +45,7 @@ def record(folder: str, rooms: Iterable[str], keep: Path) -> None:
     clock = Clock()
     asked = [f"--cov=src/senzai/{room}" for room in rooms]
     asked += [f"--cov-config={keep / 'coveragerc'}", "--cov-context=test", "--cov-report="]
-    plugins = ["-pno:cacheprovider", "-pno:xdist", "-ppytest_cov"]  # by name: none is loaded by itself while mutants run
+    plugins = ["-pno:cacheprovider", "-pno:xdist", "-ppytest_cov"]  # by name: none is loaded by itself here
     code = pytest.main(["-q", *plugins, *asked, folder], plugins=[clock])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise SystemExit(f"pytest could not run {folder}: {code!r}")
