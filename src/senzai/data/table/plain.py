@@ -41,7 +41,7 @@ def frame_of(value: Any, names: list[str]) -> Any:
             if not isinstance(cell, PLAIN):
                 raise InputError(f"A cell is a number, text, true, false or null, but one in {name!r} is not.")
         made[:, j] = columns.get(name) or [None] * n
-    return pd.DataFrame(made, columns=names)
+    return pd.DataFrame(made, columns=names, dtype=object)
 
 
 def _of_columns(value: dict[str, Any]) -> dict[str, list[Any]]:
