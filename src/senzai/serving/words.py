@@ -27,6 +27,7 @@ OPTIONAL = ("own rows",)
 """What a verb takes where it may be left out."""
 
 
+@lru_cache(maxsize=256)
 def inputs_of(verb: Verb) -> tuple[str, ...]:
     """Return what a request calls what a verb takes: the names of its arguments."""
     return tuple(p.name for p in verb.inputs)
