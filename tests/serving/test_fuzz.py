@@ -41,7 +41,8 @@ def asked(app, examples: int, verbs) -> int:
         if answer.status_code >= 400 and case.method != "HEAD":
             assert answer.headers["content-type"][0] == "application/problem+json", answer.text
 
-    often = hypothesis.settings(max_examples=examples, suppress_health_check=list(hypothesis.HealthCheck), database=None)
+    healthy = list(hypothesis.HealthCheck)
+    often = hypothesis.settings(max_examples=examples, suppress_health_check=healthy, database=None)
     for found in described.get_all_operations():
         operation = found.ok()
         if verbs(operation.path.rpartition("/")[2]):

@@ -18,7 +18,7 @@ import senzai
 @pytest.fixture
 def process(folder):
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "senzai", "serve", str(folder / "numbers"), "--port", "0", "--json"]
+    command = [sys.executable, "-m", "senzai", "serve", str(folder), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as found:
         told = ""
         while not told.endswith("}\n"):

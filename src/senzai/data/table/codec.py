@@ -17,6 +17,8 @@ from .column import Column, TableDetails
 from .series import as_labels, as_numbers, normal_quantiles, observed, unwritten
 
 OTHER = "(other)"
+LARGE = 1e18
+"""Numbers of the model are smaller than this, so that their squares are finite in single precision."""
 NEAR = 1e-6
 """Numbers of the model so near to that of a spike are the spike."""
 
@@ -71,8 +73,15 @@ def forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
     """Return numbers of a column as the model has them.
 
     Raises:
-        InputError: One is not in the range of the column.
+        InputError: One is not in the range of the column, or so large that nothing can be computed with it.
     """
+    with np.errstate(over="ignore"):
+        found = _transformed(x, seen, column, series)
+    _refuse(seen & ~(np.abs(found) < LARGE), series, column, "numbers that single precision can hold")
+    return found
+
+
+def _transformed(x: Array, seen: Array, column: Column, series: Any) -> Array:
     if column.transform == "quantile":
         places = to_places(x, np.array(column.knots), np.array(column.places))
         return places if column.spike is None else beside_the_spike(x, places, column)

@@ -24,7 +24,7 @@ from .column import Column, TableDetails
 
 FEW = 64
 """Rows up to which it is quicker than pandas."""
-EXACT = 2**53
+EXACT, FAR = 2**53, 1e150
 Cells: TypeAlias = list[Any]
 Coded: TypeAlias = tuple[Any, Any] | None
 """Numbers and where they are observed; ``None`` where a column is left to :mod:`codec`."""
@@ -96,7 +96,11 @@ class _Numbers:
         if self.column.sort == "steps":
             found = np.searchsorted(self.middles, there, side="right").astype(np.float64)
         elif self.column.transform == "quantile":
+            if max(map(abs, x)) >= FAR:
+                return None
             found = self._places(there)
+            if np.abs(found).max() >= codec.LARGE:
+                return None
         else:
             try:
                 found = codec.forward(there, np.array(seen), self.column, SimpleNamespace(iloc=cells))
