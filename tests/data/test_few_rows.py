@@ -12,6 +12,7 @@ from senzai.core.errors import InputError, UserError
 from senzai.data import open_data
 from senzai.data.table import codec, quick
 from senzai.data.table.plain import frame_of
+from senzai.data.table.source import FEW
 
 N = 300
 
@@ -48,7 +49,7 @@ def outcome(work):
 
 def by_both_ways(frame):
     """What a column is, by itself, with and without a plan; whatever is refused is refused alike."""
-    cells = quick.cells_of(frame).T.tolist()
+    cells = frame.to_numpy(dtype=object).T.tolist()
     for i, (column, plan) in enumerate(zip(TABLE.modelled, quick.plans_of(TABLE), strict=True)):
         at = NAMES.index(str(column.name))
         series = frame.iloc[:, at].rename(column.name)
@@ -69,8 +70,8 @@ def test_whatever_cells_hold_a_plan_says_what_the_codec_says_or_leaves_it(rows):
 
 def test_usual_rows_are_read_by_plans_and_to_the_last_bit():
     frame = table()
-    for start in range(0, N, quick.FEW):
-        used = list(by_both_ways(frame.iloc[start : start + quick.FEW]))
+    for start in range(0, N, FEW):
+        used = list(by_both_ways(frame.iloc[start : start + FEW]))
         assert sum(used) >= len(used) - 1  # dates are left to the codec
 
 

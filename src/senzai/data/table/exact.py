@@ -102,9 +102,9 @@ def framed(table: Any) -> Any:
 def without_nested(frame: Any) -> tuple[Any, list[str]]:
     """Return a frame without columns of lists, structures or bytes, and the names of those."""
     kinds = frame.dtypes.tolist()
-    objects = [i for i, kind in enumerate(kinds) if str(kind) == "object"]
-    cells = frame.iloc[:, objects] if len(objects) < len(kinds) else frame
-    held = cells.to_numpy(dtype=object).T if objects else ()
+    objects = [i for i, kind in enumerate(kinds) if kind == np.dtype(object)]
+    some = frame.iloc[:, objects] if 0 < len(objects) < len(kinds) else frame
+    held = some.to_numpy(dtype=object).T if objects else ()
     bad = {i for i, column in zip(objects, held, strict=True) if any(isinstance(v, NESTED) for v in column)}
     bad |= {i for i, kind in enumerate(kinds) if hasattr(kind, "pyarrow_dtype") and cannot_hold(kind.pyarrow_dtype)}
     if not bad:

@@ -292,8 +292,9 @@ def _replaced(source: Source, whole: Any, notes: tuple[str, ...], called: Any) -
 def _fingerprint(opened: Opened, schema: Schema) -> str:
     """Return the fingerprint of other data; of a few rows in memory, which cannot be the model's own, a quick one."""
     source: Source = opened.data
-    few = opened.n_rows <= quick.FEW and opened.n_rows != schema.n_rows and opened.facts.get("path") is None
-    return quick.fingerprint(source.whole, source.part) if few and source.whole is not None else fingerprint_of(opened)
+    if source.cells is None or opened.n_rows == schema.n_rows or opened.facts.get("path") is not None:
+        return fingerprint_of(opened)
+    return quick.fingerprint(source.whole.columns.tolist(), source.cells, source.part)
 
 
 def _refuse_nothing(source: Source, n: int) -> None:

@@ -22,8 +22,6 @@ from ..rows import Array
 from . import amounts, codec
 from .column import Column, TableDetails
 
-FEW = 64
-"""Rows up to which it is quicker than pandas."""
 EXACT, FAR = 2**53, 1e150
 Cells: TypeAlias = list[Any]
 Coded: TypeAlias = tuple[Any, Any] | None
@@ -166,14 +164,8 @@ def plans_of(table: TableDetails) -> list[Any]:
     return made
 
 
-def cells_of(frame: Any) -> Array:
-    """Return the cells of a frame as Python objects, ``(N, columns)``."""
-    found: Array = frame.to_numpy(dtype=object)
-    return found
-
-
-def fingerprint(frame: Any, part: str) -> str:
-    """Return a fingerprint of a few rows by their values: quick, and never that of data a model was trained on."""
-    told = repr((part, [str(c) for c in frame.columns.tolist()], cells_of(frame).tolist()))
+def fingerprint(names: list[Any], cells: list[Cells], part: str) -> str:
+    """Return a fingerprint of a few rows by their cells: quick, and never that of data a model was trained on."""
+    told = repr((part, [str(n) for n in names], cells))
     return f"sha256-cells:{hashlib.sha256(told.encode('utf-8', 'surrogatepass')).hexdigest()}"
 

@@ -40,18 +40,20 @@ def chosen(frame: Any, table: TableDetails, origin: str) -> list[int]:
 
 
 def encode_frame(
-    frame: Any, table: TableDetails, condition: tuple[str, ...], origin: str
+    frame: Any, table: TableDetails, condition: tuple[str, ...], origin: str, cells: list[list[Any]] | None = None
 ) -> tuple[Array, Array, Array | None]:
-    """Return model values ``(N, d)``, where they are observed, and the condition ``(N, n_condition)``."""
+    """Return model values ``(N, d)``, where they are observed, and the condition ``(N, n_condition)``.
+
+    Of a few rows, ``cells`` are what is in them, column by column.
+    """
     modelled, at = table.modelled, chosen(frame, table, origin)
     d = len(table.sorts)
     x, seen = np.zeros((len(frame), d)), np.ones((len(frame), d), dtype=bool)
     codes: list[Array] = []
     places = {str(c.name): i for i, c in enumerate(modelled)}
-    few = len(frame) <= quick.FEW
-    plans, cells = (quick.plans_of(table), quick.cells_of(frame).T.tolist()) if few else ([None] * len(modelled), [])
+    plans = [None] * len(modelled) if cells is None else quick.plans_of(table)
     for i, (column, plan) in enumerate(zip(modelled, plans, strict=True)):
-        found = None if plan is None else plan(cells[at[i]])
+        found = None if plan is None or cells is None else plan(cells[at[i]])
         x[:, i], seen[:, i] = found or codec.encode(frame.iloc[:, at[i]].rename(column.name), column, table)
     for j, column in enumerate(table.missingness, len(modelled)):
         x[:, j] = ~seen[:, places[str(column.name)]]
@@ -69,7 +71,7 @@ def needs_double(table: TableDetails) -> bool:
 def rows_of(source: Source, table: TableDetails, condition: tuple[str, ...], targets: Targets | None = None) -> Rows:
     """Return all rows of a source as model values."""
     if source.whole is not None:
-        x, seen, c = encode_frame(source.whole, table, condition, source.origin)
+        x, seen, c = encode_frame(source.whole, table, condition, source.origin, source.cells)
         values = x if needs_double(table) else x.astype(np.float32)
         known = targets or Targets()
         given = None if c is None else torch.from_numpy(c)
