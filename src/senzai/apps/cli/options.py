@@ -16,7 +16,7 @@ def place(value: Path | None) -> Path | None:
 
 
 RunFolder: TypeAlias = Annotated[
-    Path, Argument(metavar="RUN", help="Folder of a run, as given to `fit --out`.", callback=place)
+    Path, Argument(metavar="RUN", help="Folder of a run, a packed run (run.zip), or hf://user/name.", callback=place)
 ]
 Data: TypeAlias = Annotated[
     str, Argument(metavar="DATA", help="File, folder or built-in name (`digits`).", show_default=False)

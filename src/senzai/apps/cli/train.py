@@ -97,7 +97,9 @@ def resume(
             "Train a new run for other settings: senzai fit"
         )
     from ... import runs
+    from ...sharing.opening import need_folder
 
+    need_folder(run, to="train in")
     done = runs.resume(run, data=data, progress=False if quiet else None, **more)
     source = data or done.spec.source
     report = None if no_report else write_report(done, done.dataset(source), run / "report.html")

@@ -216,7 +216,7 @@ def fitting(schema: Schema, model: nn.Module) -> dict[str, str | None]:
 
 
 # --- doing ----------------------------------------------------------------------------------------------------------
-def do(run: Trained, name: str, *inputs: Any, **settings: Any) -> Any:
+def do(run: Trained, name: str, /, *inputs: Any, **settings: Any) -> Any:
     """Do a verb with a run that is not held yet.
 
     Raises:
