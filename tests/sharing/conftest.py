@@ -54,7 +54,8 @@ class Hub:
     tokens: set[str] = field(default_factory=set)
 
     def downloaded(self) -> list[str]:
-        return sorted({line.rpartition("/")[2] for line in self.asked if line.startswith("GET") and "/resolve/" in line})
+        found = (line for line in self.asked if line.startswith("GET") and "/resolve/" in line)
+        return sorted({line.rpartition("/")[2] for line in found})
 
     def commit(self, name: str) -> str:
         whole = json.dumps({k: hashlib.sha1(v).hexdigest() for k, v in sorted(self.repositories[name].items())})

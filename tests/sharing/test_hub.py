@@ -165,7 +165,8 @@ def test_a_repository_that_is_no_run_is_refused(hub):
 
 
 @pytest.mark.parametrize("address", [
-    "hf://", "hf://people", "hf://a/b/c", "hf://../etc", "hf://a/..", "hf://a/b@", "hf://a/b@../x", "hf:///a", "hf://a b/c",
+    "hf://", "hf://people", "hf://a/b/c", "hf://../etc", "hf://a/..", "hf://a/b@", "hf://a/b@../x", "hf:///a",
+    "hf://a b/c",
 ])
 def test_an_address_that_is_none_is_refused_before_the_hub_is_asked(hub, address):
     with pytest.raises(InputError, match="user/name"):
@@ -182,7 +183,10 @@ def test_a_run_is_pushed_under_a_name(run, hub):
 
 
 # --- secrets --------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("status", "error"), [(401, InputError), (403, InputError), (404, InputError), (418, SenzaiError)])
+REFUSED = ((401, InputError), (403, InputError), (404, InputError), (418, SenzaiError))
+
+
+@pytest.mark.parametrize(("status", "error"), REFUSED)
 def test_a_hub_that_refuses_is_told_in_one_sentence_without_the_token(hub, pushed, status, error, caplog, capsys):
     caplog.set_level(logging.DEBUG)
     hub.refuses = status

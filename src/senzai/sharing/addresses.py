@@ -55,14 +55,14 @@ def repository(name: str) -> str:
         InputError: It is not ``user/name``.
     """
     if not NAME.fullmatch(name) or ".." in name or name.endswith((".git", ".", "-")):
-        raise InputError(f"A repository is called user/name, but got {ascii(name[:80])}. Write hf://user/name.")
+        raise InputError(f"A repository is called user/name, but got {name[:80]!a}. Write hf://user/name.")
     return name
 
 
 def _revision(text: str) -> str:
     if not REVISION.fullmatch(text) or ".." in text:
         raise InputError(
-            f"A revision is a branch, a tag or a commit, but got {ascii(text[:80])}. Write hf://user/name@main."
+            f"A revision is a branch, a tag or a commit, but got {text[:80]!a}. Write hf://user/name@main."
         )
     return text
 

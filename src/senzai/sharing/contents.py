@@ -92,7 +92,7 @@ def need_json(folder: Path, place: str) -> None:
             if (folder / name).is_file():
                 json.loads((folder / name).read_bytes())
         except RecursionError:
-            raise BundleError(f"The JSON of a run is nested a few levels deep, but {name} in {place} is deeper.") from None
+            raise BundleError(f"The JSON of a run is nested a few levels deep, but {name} of {place} is not.") from None
         except ValueError:  # who reads it says so
             continue
 

@@ -38,11 +38,14 @@ def pack(folder: Path, target: str | Path, *, rows: bool = True, checkpoint: boo
     path = user_path(target, output=True)
     if path.suffix.lower() != ".zip" or path.is_dir():
         raise OutputError(f"A packed run is a file called NAME.zip, but got {path.name!r}. Choose such a name.")
-    with prepared(folder, rows=rows, checkpoint=checkpoint) as ready, replacing(path) as tmp:
-        with zipfile.ZipFile(tmp, "w") as archive:
-            for file in sorted(p for p in ready.rglob("*") if p.is_file()):
-                _add(archive, file, file.relative_to(ready).as_posix())
+    with prepared(folder, rows=rows, checkpoint=checkpoint) as ready, replacing(path) as tmp, _new(tmp) as archive:
+        for file in sorted(p for p in ready.rglob("*") if p.is_file()):
+            _add(archive, file, file.relative_to(ready).as_posix())
     return path
+
+
+def _new(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path, "w")
 
 
 def _add(archive: zipfile.ZipFile, file: Path, name: str) -> None:

@@ -76,7 +76,7 @@ def _entries(archive: zipfile.ZipFile, place: str) -> dict[str, zipfile.ZipInfo]
     for entry in files:
         name = entry.filename.partition("/")[2] if shared else entry.filename
         if why := _wrong(entry, twice=name in found):
-            raise BundleError(f"A packed run holds plain files, but {ascii(entry.filename[:60])} in {place} {why}.")
+            raise BundleError(f"A packed run holds plain files, but {entry.filename[:60]!a} in {place} {why}.")
         found[name] = entry
     return found
 

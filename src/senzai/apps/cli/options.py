@@ -43,6 +43,10 @@ Set: TypeAlias = Annotated[
     list[str] | None,
     Option("--set", metavar="KEY=VALUE", help="A setting, such as lr=0.01 or hidden=300,300; repeat for more."),
 ]
+Track: TypeAlias = Annotated[
+    list[str] | None,
+    Option("--track", metavar="NAME", help="Also write for tensorboard, mlflow or wandb; repeat for more."),
+]
 Reading: TypeAlias = Annotated[
     list[str] | None,
     Option("--set", metavar="KEY=VALUE", help="How the data are read, such as sheet=2020; else as `fit` read."),

@@ -23,6 +23,7 @@ def pack(
     """Write the run into one file that senzai loads like a folder.
 
     Args:
+        run: The run.
         path: A file ``*.zip``; by default called like the run's folder, beside it.
         rows: Also the training rows that the run keeps to compare others with, where it keeps some.
         checkpoint: Also the state of training, to resume the run where it is unzipped.
@@ -38,7 +39,7 @@ def pack(
 
 @contextmanager
 def folder_of(run: Trained, name: str) -> Iterator[Path]:
-    """Yield the folder of a run; of one in memory, a folder that it is written to for the time of the block, by a name."""
+    """Yield the folder of a run; of one in memory, a folder that it is written to by a name for a while."""
     from ..saving import save
 
     if run.folder is not None:

@@ -17,6 +17,7 @@ def push(run: Trained, *, name: str | None = None, public: bool = False, rows: b
     """Put the run on a hub, with a card that has the measured numbers.
 
     Args:
+        run: The run.
         name: Where to: ``user/name``.
         public: A new repository can be read by everybody.
         rows: Also the training rows that the run keeps to compare others with, where it keeps some.
