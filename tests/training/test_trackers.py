@@ -23,12 +23,12 @@ TINY = {"steps": 20, "hidden": [6], "n_latent": 2, "log_every": 5, "validate_eve
 @pytest.fixture
 def mlruns(monkeypatch, tmp_path):
     """MLflow's file store in a folder of this test, and nothing sent anywhere."""
+    before = dict(os.environ)
     pytest.importorskip("mlflow.version")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.chdir(tmp_path)
-    before = dict(os.environ)
     yield tmp_path / "mlruns"
-    for name in set(os.environ) - set(before):
+    for name in set(os.environ) - {*before, "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_TRACKING_URI"}:
         del os.environ[name]  # what libraries set for themselves when MLflow imports them
 
 

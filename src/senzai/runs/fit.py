@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.batch import Batch
 from ..core.errors import BundleError
 from ..core.files import user_path
 from ..core.random import derive
@@ -189,16 +190,26 @@ def make(
         some = np.sort(rng.choice(rows, most, replace=False))
     with steered(derive(seed, "weights")):
         first = dataset.batch(some)
-        frame = Frame(
-            dataset.schema.flat_shape, dataset.propose(), masked=first.mask is not None,
-            ragged=first.lengths is not None,
-            n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
-            n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),
-            settings=Settings(settings),
-        )
-        model, objective = build(recipe, frame)
+        model, objective = build(recipe, frame_of(dataset, first, settings))
         model.initialise(first)
     return model, objective
+
+
+def frame_of(dataset: Dataset, first: Batch, settings: Mapping[str, Any]) -> Frame:
+    """Return where a recipe's parts meet the data and the settings.
+
+    Args:
+        dataset: The data.
+        first: Some training rows.
+        settings: What the user set about the model.
+    """
+    rows = dataset.split_indices()["train"]
+    return Frame(
+        dataset.schema.flat_shape, dataset.propose(), masked=first.mask is not None, ragged=first.lengths is not None,
+        n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
+        n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),
+        settings=Settings(settings),
+    )
 
 
 def n_labelled(dataset: Dataset, rows: np.ndarray[Any, Any]) -> int:

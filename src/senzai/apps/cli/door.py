@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ...core.errors import RunInterrupted, SenzaiError
-from . import complete, judge, look, new, output, share, train, use
+from . import complete, judge, look, new, output, share, train, tuning, use
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
 WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[dim]. Each verb has[/] --help[dim].[/]"
@@ -130,6 +130,8 @@ def _verb(panel: str, function: Callable[..., None], *examples: str) -> None:
 _verb("Train", train.demo, "senzai demo")
 _verb("Train", train.fit, "senzai fit digits --out runs/digits", "senzai fit rows.csv --out runs/rows --set n_latent=8")
 _verb("Train", train.resume, "senzai resume runs/digits --set epochs=200")
+_verb("Train", tuning.tune, "senzai tune people.csv --out tuned --trials 50 --processes 2",
+      "senzai tune digits --out tuned --space n_latent=2..32 --space lr=1e-4..1e-2:log --set epochs=20")
 _verb("Judge", judge.evaluate, "senzai evaluate runs/digits digits --k 500")
 _verb("Judge", judge.diagnose, "senzai diagnose runs/digits", "senzai diagnose runs/digits --cure --out runs/better")
 _verb("Judge", judge.compare, "senzai compare runs/digits runs/better")
