@@ -14,6 +14,7 @@ import torch
 from ..core.batch import Batch
 from ..core.errors import BundleError
 from ..core.files import user_path
+from ..core.notebook import notebook
 from ..core.random import derive
 from ..core.steering import steered
 from ..data import Dataset, Schema, open_data
@@ -62,7 +63,7 @@ def fit(
         settings: Settings by name: of training (``lr``), of the model (``n_latent``), of the kind (``size``).
         overwrite: Replace the run in ``out``, if there is one, once the new one is finished; other files in the folder
             stay.
-        progress: Show a progress bar on stderr; by default when stderr is a terminal.
+        progress: Show a progress bar on stderr, in a notebook live curves; by default in a terminal and in a notebook.
         tensorboard: The same as ``track="tensorboard"``.
         track: Also write parameters and curves for other tools: ``tensorboard``, ``mlflow``, ``wandb``, or what a
             package registered; one name or several.
@@ -232,4 +233,4 @@ def name_of(data: object) -> str:
 
 
 def _shown(progress: bool | None) -> bool:
-    return sys.stderr.isatty() if progress is None else progress
+    return sys.stderr.isatty() or notebook() is not None if progress is None else progress

@@ -61,6 +61,12 @@ class Run(Methods):
     def __repr__(self) -> str:
         return f"Run(recipe={self.spec.recipe!r}, kind={self.schema.kind!r}, shape={self.schema.shape_words!r})"
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: what the run is, its numbers and curves, and which verbs fit it."""
+        from .shown import as_html
+
+        return as_html(self)
+
     @cached_property
     def samplers(self) -> Samplers:
         """What samples are drawn from, read from the run's folder when it is first asked for.

@@ -13,6 +13,7 @@ import torch
 
 from ...core.errors import BundleError, CombinationError, OutputError, RunInterrupted, SenzaiError, TrainingError
 from ...core.files import replacing_folder, write_json, write_text
+from ...core.notebook import place as place_to_show
 from ...core.random import forked
 from ...data import Dataset
 from ...models.generative import Generative
@@ -32,6 +33,7 @@ from ...training.listeners import (
     drive,
     tracked_by,
 )
+from ...training.live import LiveCurves
 from ...training.loop import Training
 from ...training.places import Place
 from ...training.progress_bar import ProgressBar
@@ -182,7 +184,8 @@ def listeners_of(
     found.append(Watch(history))
     found += tracked_by(track, tracked_run(spec, place))
     if progress:
-        found.append(ProgressBar())
+        show = place_to_show()
+        found.append(ProgressBar() if show is None else LiveCurves(show))
     return found
 
 
