@@ -150,7 +150,7 @@ def test_a_name_that_is_none_is_refused_before_anything_is_read():
 
 
 def test_tensorboard_needs_a_folder():
-    with pytest.raises(SettingError, match="needs? a folder|folder of a run"):
+    with pytest.raises(SettingError, match="folder of a run"):
         senzai.fit(ROWS, track="tensorboard", **TINY)
 
 

@@ -19,7 +19,13 @@ from typer.testing import CliRunner
 import senzai
 from senzai.apps.cli import app
 from senzai.core.errors import (
-    BundleError, InputError, MissingExtraError, OutputError, SettingError, TrainingError, UnknownNameError,
+    BundleError,
+    InputError,
+    MissingExtraError,
+    OutputError,
+    SettingError,
+    TrainingError,
+    UnknownNameError,
 )
 from senzai.data import open_data
 from senzai.recipes import RECIPES
@@ -35,8 +41,8 @@ TINY = {"steps": 25, "hidden": [8], "validate_every": 10}
 
 
 def study(tmp_path, **options):
-    return tune(FRAME, out=tmp_path / "study", **{"trials": 3, "k": 5, "rows": 50, "space": {"n_latent": (1, 4)}, **TINY,
-                                                  **options})
+    usual = {"trials": 3, "k": 5, "rows": 50, "space": {"n_latent": (1, 4)}, **TINY}
+    return tune(FRAME, out=tmp_path / "study", **{**usual, **options})
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +335,7 @@ def test_the_report_says_what_mattered_and_how_to_train_it_again(tuned):
     for name, share in found.importance.items():
         assert f"<span>{name}</span>" in text
         assert f"{100 * share:.0f} %" in text
-    assert f"senzai fit a DataFrame in memory --recipe vae --out RUN --set steps=25" in text
+    assert "senzai fit a DataFrame in memory --recipe vae --out RUN --set steps=25" in text
     assert text.count('<tr class="best">') == 1
     assert not re.search(r"(src|href)=\"http", text)
 

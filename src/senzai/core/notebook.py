@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from typing import Any, Literal
@@ -37,8 +38,7 @@ def _in_marimo(marimo: Any) -> Show:
 
 
 def _in_jupyter() -> Show:
-    import IPython.display as shown  # it is there: this is its kernel
-
+    shown: Any = importlib.import_module("IPython.display")  # it is there: this is its kernel
     handles: list[Any] = []
 
     def show(html: str) -> None:

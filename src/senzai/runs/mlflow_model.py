@@ -1,4 +1,4 @@
-"""A run as a model of MLflow: what ``mlflow.pyfunc`` loads and serves, made of the files of the run, without a pickle."""
+"""A run as a model of MLflow: what ``mlflow.pyfunc`` loads and serves, made of the run's files, without a pickle."""
 
 from __future__ import annotations
 

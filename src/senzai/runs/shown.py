@@ -12,8 +12,10 @@ from .verbs.registry import every_verb
 if TYPE_CHECKING:
     from .run import Run
 
-STYLE = "font-family:system-ui,sans-serif;border:1px solid rgba(128,128,128,.35);border-radius:8px;padding:.9em 1.1em;" \
-        "max-width:62em;line-height:1.45"
+STYLE = (
+    "font-family:system-ui,sans-serif;border:1px solid rgba(128,128,128,.35);border-radius:8px;padding:.9em 1.1em;"
+    "max-width:62em;line-height:1.45"
+)
 SOFT = "opacity:.75;font-size:.9em"
 
 
@@ -75,5 +77,6 @@ def _verbs(run: Run) -> str:
     others = "".join(
         f"<li><code>{escape(name)}</code>: {escape(why)}</li>" for name, (_, why) in known.items() if why is not None
     )
-    rest = f'<details style="{SOFT}"><summary>Verbs that do not fit</summary><ul>{others}</ul></details>' if others else ""
+    more = f'<details style="{SOFT}"><summary>Verbs that do not fit</summary><ul>{others}</ul></details>'
+    rest = more if others else ""
     return f'<div style="margin-top:.6em"><span style="{SOFT}">Verbs</span> {fit}</div>{rest}'

@@ -68,7 +68,8 @@ class LiveCurves:
 def _ended(event: Event) -> str:
     if isinstance(event, Finished):
         return f"finished after {event.step:,} steps, {event.seconds:.1f} s"
-    return f"stopped at step {event.step:,}: {event.error}" if isinstance(event, Failed) else f"stopped at {event.step:,}"
+    why = f": {event.error}" if isinstance(event, Failed) else ""
+    return f"stopped at step {event.step:,}{why}"
 
 
 def history_curves(history: Sequence[dict[str, Any]], *, end: float | None = None) -> str:

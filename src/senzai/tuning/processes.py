@@ -86,4 +86,5 @@ def _raise_what_they_raised(folder: Path, codes: list[int]) -> None:
         error.exit_code = found["exit_code"]
         raise error
     if any(codes):
-        raise SenzaiError(f"A process of the study ended with code {next(c for c in codes if c)}; what it said is above.")
+        code = next(c for c in codes if c)
+        raise SenzaiError(f"A process of the study ended with code {code}; what it said is above.")

@@ -92,7 +92,8 @@ def curve(values: Sequence[float | None], *, maximise: bool) -> str:
     if len(points) < 2:
         return ""
     ordered = sorted(v for _, v in points)
-    low, high = (ordered[len(ordered) // 10], ordered[-1]) if maximise else (ordered[0], ordered[-1 - len(ordered) // 10])
+    tenth = len(ordered) // 10
+    low, high = (ordered[tenth], ordered[-1]) if maximise else (ordered[0], ordered[-1 - tenth])
     span = high - low or 1.0
 
     def at(i: int, v: float) -> tuple[float, float]:
@@ -108,7 +109,8 @@ def curve(values: Sequence[float | None], *, maximise: bool) -> str:
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in (at(i, v) for i, v in points))
     return (
         f'<svg viewBox="0 0 {WIDE} {HIGH}" role="img" aria-label="The measure over the trials, and the best so far">'
-        f'<g fill="var(--pale)">{dots}</g><polyline points="{line}" fill="none" stroke="var(--model)" stroke-width="2"/>'
+        f'<g fill="var(--pale)">{dots}</g>'
+        f'<polyline points="{line}" fill="none" stroke="var(--model)" stroke-width="2"/>'
         f'<g fill="var(--soft)" font-size="11"><text x="0" y="16">{number(high)}</text>'
         f'<text x="0" y="{HIGH - 26}">{number(low)}</text><text x="{EDGE}" y="{HIGH - 4}">trial 0</text>'
         f'<text x="{WIDE - 8}" y="{HIGH - 4}" text-anchor="end">trial {len(values) - 1}</text></g></svg>'

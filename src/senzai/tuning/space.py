@@ -56,7 +56,7 @@ class Dimension:
         if self.kind != "choice" and not self.low <= self.high:
             raise SettingError(f"A range goes up, but got {self.low:g} to {self.high:g}. Exchange the two.")
         if self.log and self.low <= 0:
-            raise SettingError(f"A logarithmic range begins above zero, but got {self.low:g}. Raise it, or leave out log.")
+            raise SettingError(f"A logarithmic range begins above zero, but got {self.low:g}. Raise it, or drop log.")
 
     def ask(self, trial: Any, name: str) -> Any:
         """Let Optuna choose a value."""

@@ -190,8 +190,8 @@ def result(folder: Path, about: About) -> Tuned:
         whole = [t for t in trials if t.state == optuna.trial.TrialState.COMPLETE]
         best = best_facts(folder)
         if not whole or best is None:
-            reasons = [t.user_attrs[WHY] for t in trials if WHY in t.user_attrs]
-            raise TrainingError(f"No trial was finished. {reasons[-1] if reasons else 'Give it more time.'}")
+            reasons = [t.user_attrs[WHY] for t in trials if WHY in t.user_attrs] or ["Give it more time."]
+            raise TrainingError(f"No trial was finished. {reasons[-1]}")
         importance = _importance(optuna, opened(folder, about), len(whole))
     number = int(best["trial"])
     first = trials[0]
@@ -204,7 +204,8 @@ def result(folder: Path, about: About) -> Tuned:
 
 def _told(about: About, trial: Any) -> dict[str, Any]:
     return {
-        "trial": trial.number, "state": trial.state.name.lower(), "value": trial.value if trial.state.name == "COMPLETE" else None,
+        "trial": trial.number, "state": trial.state.name.lower(),
+        "value": trial.value if trial.state.name == "COMPLETE" else None,
         "settings": chosen(about, trial.params), "seconds": trial.user_attrs.get(SECONDS),
         **({"why": trial.user_attrs[WHY]} if WHY in trial.user_attrs else {}),
     }

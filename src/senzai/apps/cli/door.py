@@ -100,7 +100,7 @@ def _usage(err: BaseException) -> str:
 
 
 app = typer.Typer(
-    cls=Door, help=ABOUT, epilog=WHERE, no_args_is_help=True, rich_markup_mode="rich", add_completion=False,
+    cls=Door, help=ABOUT, epilog=WHERE, no_args_is_help=True, rich_markup_mode="rich",
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["--help", "-h"]},
 )
 

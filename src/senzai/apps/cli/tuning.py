@@ -16,7 +16,7 @@ from .settings import KEY, parse_set, parse_value
 
 def tune(
     data: Data,
-    out: Annotated[Path, Option("--out", metavar="FOLDER", help="Folder of the study, new or to go on.", callback=place)],
+    out: Annotated[Path, Option("--out", metavar="FOLDER", help="Folder of the study, new or old.", callback=place)],
     trials: Annotated[int, Option("--trials", min=1, help="How many runs in all.")] = 50,
     recipe: Annotated[str | None, Option("--recipe", help="Name in `senzai recipes`; by default by the data.")] = None,
     kind: Annotated[str | None, Option("--kind", help="Name in `senzai kinds`; by default detected.")] = None,
@@ -46,8 +46,9 @@ def tune(
     err = console(error=True)
 
     def hear(number: int, state: str, value: float | None) -> None:
+        told = state if value is None else f"{measure} {value:.5g}"
         if not quiet:
-            err.print(f"trial {number}: {state if value is None else f'{measure} {value:.5g}'}", style="dim", markup=False)
+            err.print(f"trial {number}: {told}", style="dim", markup=False)
 
     found = search(
         data, out=out, trials=trials, recipe=recipe, kind=kind, space=parse_space(space), measure=measure,
@@ -84,7 +85,7 @@ def parse_space(given: Sequence[str] | None) -> dict[str, Any] | None:
     for text in given:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not value or not KEY.fullmatch(name):
-            raise SettingError(f"--space is written NAME=RANGE, but got {text!r}. Write it like --space n_latent=2..32.")
+            raise SettingError(f"--space is written NAME=RANGE, but got {text!r}. Write --space n_latent=2..32.")
         found[name] = _range(value)
     return found
 
