@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -40,9 +41,9 @@ def test_commands_and_options_are_completed(shell):
 
 
 def test_it_is_installed_into_the_users_own_files_and_nowhere_else(tmp_path):
-    env = {**os.environ, "HOME": str(tmp_path), "SHELL": "/bin/bash"}
+    line = f"{shlex.quote(sys.executable)} -m senzai --install-completion; exit $?"  # the shell is the one that calls
     done = subprocess.run(
-        [sys.executable, "-m", "senzai", "--install-completion", "bash"], env=env, capture_output=True, text=True,
+        ["bash", "--norc", "-c", line], env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True,
         timeout=600, cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout + done.stderr

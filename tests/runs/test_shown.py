@@ -70,7 +70,7 @@ def test_it_takes_the_colours_of_the_page(run):
 def test_a_run_that_was_not_judged_and_is_in_memory_shows_too():
     shown = senzai.fit(ROWS, **TINY)._repr_html_()
     assert "in memory" in shown
-    assert "log p(x)" not in shown
+    assert "bits per dimension" not in shown
     assert "20 steps" in shown
 
 

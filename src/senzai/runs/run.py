@@ -191,7 +191,7 @@ class Run(Methods):
         Raises:
             OutputError: The folder exists or cannot be written.
         """
-        from .saving import save
+        from .verbs.saving import save
 
         with self.lock:
             self.folder = save(self, user_path(path, output=True))

@@ -10,7 +10,7 @@ from ..training.live import history_curves
 from .verbs.registry import every_verb
 
 if TYPE_CHECKING:
-    from .run import Run
+    from ..training.trained import Trained
 
 STYLE = (
     "font-family:system-ui,sans-serif;border:1px solid rgba(128,128,128,.35);border-radius:8px;padding:.9em 1.1em;"
@@ -19,7 +19,7 @@ STYLE = (
 SOFT = "opacity:.75;font-size:.9em"
 
 
-def as_html(run: Run) -> str:
+def as_html(run: Trained) -> str:
     """Return a run as HTML, in the colours of the page around it; everything that comes from data is escaped."""
     spec, recipe = run.spec, RECIPES.get(run.spec.recipe)
     title = recipe.title if recipe is not None else "a recipe that is not known here"
@@ -67,7 +67,7 @@ def _trained(fit: dict[str, Any]) -> list[tuple[str, str, str]]:
     return told
 
 
-def _verbs(run: Run) -> str:
+def _verbs(run: Trained) -> str:
     """Return which verbs fit, and of the others why they do not."""
     known = {name: (verb.summary, verb.unfit(run.schema, run.model)) for name, verb in every_verb().items()}
     fit = " ".join(

@@ -53,8 +53,6 @@ def several(
 
 
 def _started(request: Path, processes: int, held: int) -> subprocess.Popen[bytes]:
-    from .tune import processors
-
     threads = str(max(1, processors() // processes))
     env = {**os.environ, **dict.fromkeys(THREADS, threads)}
     return subprocess.Popen(
@@ -88,3 +86,11 @@ def _raise_what_they_raised(folder: Path, codes: list[int]) -> None:
     if any(codes):
         code = next(c for c in codes if c)
         raise SenzaiError(f"A process of the study ended with code {code}; what it said is above.")
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

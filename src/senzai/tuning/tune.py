@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -223,11 +222,3 @@ def _importance(optuna: Any, study: Any, whole: int) -> dict[str, float]:
         except (ValueError, RuntimeError):  # all values are one
             return {}
     return {name: float(value) for name, value in found.items()}
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

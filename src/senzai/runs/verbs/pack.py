@@ -40,7 +40,7 @@ def pack(
 @contextmanager
 def folder_of(run: Trained, name: str) -> Iterator[Path]:
     """Yield the folder of a run; of one in memory, a folder that it is written to by a name for a while."""
-    from ..saving import save
+    from .saving import save
 
     if run.folder is not None:
         yield run.folder
