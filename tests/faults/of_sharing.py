@@ -85,7 +85,7 @@ LIST = (
     Fault(
         "the last run in place of the best", VERBS,
         edit("tuning.study:keep_if_best", "if known is not None and (", "if False and ("),
-        (f"{TUNING}test_the_best_is_the_best_of_the_finished_trials_and_its_run_has_that_value",),
+        (f"{TUNING}test_a_worse_run_does_not_take_the_place_of_the_best",),
     ),
     Fault(
         "a study that draws the same settings again when it goes on", VERBS,
@@ -97,6 +97,11 @@ LIST = (
         "a study that goes on about something else", VERBS,
         edit("tuning.study:About.need_same", "if differ:", "if False:"),
         (f"{TUNING}test_other_data_are_refused",),
+    ),
+    Fault(
+        "a server that puts runs on a hub for whoever asks", VERBS,
+        edit("runs.verbs.registry:served_verbs", "if not found.own_hand", "if True"),
+        ("tests/serving/test_verbs.py::test_no_verb_that_acts_in_the_users_name_is_done_for_whoever_asks",),
     ),
     Fault(
         "text of the data that a notebook obeys", VERBS,

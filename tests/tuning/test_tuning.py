@@ -31,7 +31,7 @@ from senzai.data import open_data
 from senzai.recipes import RECIPES
 from senzai.tuning import Dimension, propose_space, tune
 from senzai.tuning.report import curve, page
-from senzai.tuning.study import About, best_facts, opened
+from senzai.tuning.study import About, best_facts, keep_if_best, opened
 
 pytest.importorskip("optuna")
 RNG = np.random.default_rng(0)
@@ -186,6 +186,17 @@ def test_a_trial_that_a_kill_cut_short_counts_as_failed(tmp_path):
     opened(folder, About.read(folder)).ask()  # by somebody who is gone
     found = study(tmp_path, trials=5)
     assert [t["state"] for t in found.trials] == ["complete"] * 3 + ["fail", "complete"]
+
+
+@pytest.mark.parametrize(("maximise", "best"), [(True, 3.0), (False, 1.0)])
+def test_a_worse_run_does_not_take_the_place_of_the_best(tmp_path, maximise, best):
+    for number, value in enumerate([2.0, 3.0, 1.0, 3.0, 1.0, 2.0]):
+        run = senzai.fit(FRAME, n_latent=number + 1, **TINY)
+        keep_if_best(tmp_path, run, number, value, maximise=maximise)
+    kept = best_facts(tmp_path)
+    assert kept["value"] == best
+    assert senzai.load(tmp_path / "best").spec.settings["n_latent"] == kept["trial"] + 1
+    assert sorted(os.listdir(tmp_path)) == ["best", "best.json"]
 
 
 # --- several processes ----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...training.trained import Trained
 
 
-@verb("pack", group="Share", takes="nothing", answers="file", steered=False)
+@verb("pack", group="Share", takes="nothing", answers="file", steered=False, own_hand=True)
 def pack(
     run: Trained, *, path: str | Path | None = None, rows: bool = True, checkpoint: bool = False
 ) -> Path:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ...training.trained import Trained
 
 
-@verb("push", group="Share", takes="nothing", answers="document", steered=False)
+@verb("push", group="Share", takes="nothing", answers="document", steered=False, own_hand=True)
 def push(run: Trained, *, name: str | None = None, public: bool = False, rows: bool = False) -> dict[str, Any]:
     """Put the run on a hub, with a card that has the measured numbers.
 
