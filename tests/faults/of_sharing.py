@@ -95,7 +95,7 @@ LIST = (
     ),
     Fault(
         "a study that goes on about something else", VERBS,
-        edit("tuning.study:About.need_same", "if differ:", "if False:"),
+        edit("tuning.study:StudyFacts.need_same", "if differ:", "if False:"),
         (f"{TUNING}test_other_data_are_refused",),
     ),
     Fault(

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import senzai
 from senzai.apps.cli import app
 from senzai.core.errors import BundleError, InputError, OutputError
-from senzai.sharing import contents
+from senzai.sharing import contents, folders_of
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +160,16 @@ def test_commands_that_write_beside_a_run_say_that_they_need_a_folder(packed, ta
 
 def test_a_run_is_not_packed_over_another_file(run, packed):
     assert cli("pack", run.folder, "-o", packed).exit_code == 2
+
+
+def test_who_needs_folders_gets_them_called_like_the_runs(run, packed, tmp_path):
+    with folders_of([run.folder, packed]) as folders:
+        assert [f.name for f in folders] == ["people", "people"]
+        assert folders[0] == run.folder
+        assert folders[1] != run.folder
+        assert (senzai.load(folders[1]).sample(3, seed=0) == run.sample(3, seed=0)).all(axis=None)
+    assert not folders[1].exists()
+    assert run.folder.exists()
 
 
 # --- archives that are no runs --------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from senzai.data import open_data
 from senzai.recipes import RECIPES
 from senzai.tuning import Dimension, propose_space, tune
 from senzai.tuning.report import curve, page
-from senzai.tuning.study import About, best_facts, keep_if_best, opened
+from senzai.tuning.study import StudyFacts, best_facts, keep_if_best, opened
 
 pytest.importorskip("optuna")
 RNG = np.random.default_rng(0)
@@ -183,7 +183,7 @@ def test_a_database_keeps_the_trials_where_that_is_asked_for(tmp_path):
 def test_a_trial_that_a_kill_cut_short_counts_as_failed(tmp_path):
     study(tmp_path)
     folder = tmp_path / "study"
-    opened(folder, About.read(folder)).ask()  # by somebody who is gone
+    opened(folder, StudyFacts.read(folder)).ask()  # by somebody who is gone
     found = study(tmp_path, trials=5)
     assert [t["state"] for t in found.trials] == ["complete"] * 3 + ["fail", "complete"]
 
@@ -310,7 +310,7 @@ def test_a_folder_with_other_things_is_refused(tmp_path):
     with pytest.raises(SettingError, match="holds other things"):
         study(tmp_path)
     with pytest.raises(BundleError, match="must be a study"):
-        About.read(tmp_path / "study")
+        StudyFacts.read(tmp_path / "study")
 
 
 def test_settings_that_cannot_work_are_failed_trials_with_the_reason(tmp_path):
@@ -346,7 +346,7 @@ def test_the_report_says_what_mattered_and_how_to_train_it_again(tuned):
     for name, share in found.importance.items():
         assert f"<span>{name}</span>" in text
         assert f"{100 * share:.0f} %" in text
-    assert "senzai fit a DataFrame in memory --recipe vae --out RUN --set steps=25" in text
+    assert "senzai fit DATA --recipe vae --out RUN --set steps=25" in text
     assert text.count('<tr class="best">') == 1
     assert not re.search(r"(src|href)=\"http", text)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..core.errors import OutputError
 from ..core.files import user_path
 from .addresses import hub_address, is_packed
-from .contents import need_json
+from .contents import READ, need_json
 from .unpacking import unpack
 
 
@@ -42,6 +43,48 @@ def at_hand(path: str | os.PathLike[str]) -> Iterator[tuple[Path, bool]]:
         unpack(place, Path(tmp))
         need_json(Path(tmp), repr(str(place)))
         yield Path(tmp), False
+
+
+@contextmanager
+def folders_of(paths: Iterable[str | os.PathLike[str]]) -> Iterator[list[Path]]:
+    """Yield folders of runs, called like the runs, for who needs folders: packed runs and those of a hub are copied.
+
+    Args:
+        paths: Folders, packed runs, and addresses; the copies go at the end of the block.
+
+    Raises:
+        BundleError: An archive or a repository holds anything but a run.
+        SenzaiError: The hub cannot be asked, or says no.
+    """
+    with ExitStack() as kept:
+        found = []
+        for path in paths:
+            folder, stays = kept.enter_context(at_hand(path))
+            found.append(folder if stays else _copied(kept, folder, name_of(path)))
+        yield found
+
+
+def _copied(kept: ExitStack, folder: Path, name: str) -> Path:
+    top = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="senzai-run-")))
+    (top / name).mkdir()
+    for file in READ:
+        if (folder / file).is_file():
+            shutil.copyfile(folder / file, top / name / file)
+    return top / name
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """Return what a run is called by where it is.
+
+    Example:
+        >>> name_of("runs/digits"), name_of("digits.zip"), name_of("hf://me/people@v1")
+        ('digits', 'digits', 'people')
+    """
+    address = hub_address(path)
+    if address is not None:
+        return address.name.rpartition("/")[2]
+    place = Path(path)
+    return place.stem if is_packed(place) else place.name
 
 
 def need_folder(path: Path, *, to: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
 from math import isfinite
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from ..core.files import write_text
 from ..report.numbers import number
 from ..report.page import asset
+from ..runs.training.train import IN_MEMORY
 from .study import BEST, REPORT, Tuned
 
 WIDE, HIGH, EDGE = 720, 220, 44
@@ -44,7 +46,7 @@ def page(found: Tuned) -> str:
 def _space(space: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (n, ", ".join(map(str, d.choices)) if d.kind == "choice" else
-         f"{number(d.low)} to {number(d.high)}{', logarithmic' if d.log else ''}")
+         f"{d.low:.4g} to {d.high:.4g}{', logarithmic' if d.log else ''}")
         for n, d in space.items()
     ]
 
@@ -77,8 +79,13 @@ def command(found: Tuned) -> str:
     """Return the command that trains the best run again."""
     about = found.about
     told = {**about.settings, **found.settings}
-    words = [f"--set {k}={','.join(map(str, v)) if isinstance(v, list | tuple) else v}" for k, v in told.items()]
-    return " ".join(["senzai fit", about.source or "DATA", f"--recipe {about.recipe} --out RUN", *words])
+    words = [f"--set {shlex.quote(f'{k}={_typed(v)}')}" for k, v in told.items()]
+    source = "DATA" if about.source.endswith(IN_MEMORY) else shlex.quote(about.source)
+    return " ".join(["senzai fit", source, f"--recipe {about.recipe} --out RUN", *words])
+
+
+def _typed(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def curve(values: Sequence[float | None], *, maximise: bool) -> str:

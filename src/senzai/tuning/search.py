@@ -19,7 +19,7 @@ from ..training.lock import take
 from .processes import several
 from .report import write_report
 from .space import Dimension, propose_space, user_space
-from .study import ABOUT, About, Tuned, best_facts, chosen, opened, optuna_quiet, package
+from .study import ABOUT, StudyFacts, Tuned, best_facts, chosen, opened, optuna_quiet, package
 from .trials import BY_LIKELIHOOD, SECONDS, WHY, Job, work
 
 Tell = Callable[[int, str, float | None], None]
@@ -99,7 +99,7 @@ def tune(
     fixed = {**(settings or {}), **more}
     request = sort_settings(data, kind, fixed)
     dataset = open_data(data, kind=request.kind, options=request.data)
-    about = About(
+    about = StudyFacts(
         data=dataset.schema.fingerprint, source=without_folder(name_of(data)),
         recipe=recipe or dataset.propose().recipe, kind=kind, settings=fixed,
         space=_searched(dataset, recipe, space, fixed), measure=measure, maximise=_direction(measure, maximise), k=k,
@@ -150,10 +150,10 @@ def _direction(measure: str, maximise: bool | None) -> bool:
     return maximise
 
 
-def _begun(folder: Path, about: About) -> Path:
+def _begun(folder: Path, about: StudyFacts) -> Path:
     """Make the folder of a study, or refuse one that is about something else."""
     if (folder / ABOUT).is_file():
-        About.read(folder).need_same(about)
+        StudyFacts.read(folder).need_same(about)
         return folder
     if folder.exists() and any(folder.iterdir()):
         raise SettingError(f"A study needs a new folder, or its own, but {str(folder)!r} holds other things.")
@@ -178,7 +178,7 @@ def _search(job: Job, processes: int, tell: Tell) -> None:
         work(job, opened(job.folder, job.about, told=len(known)), tell)
 
 
-def result(folder: Path, about: About) -> Tuned:
+def result(folder: Path, about: StudyFacts) -> Tuned:
     """Return what the study in a folder has found so far.
 
     Raises:
@@ -201,7 +201,7 @@ def result(folder: Path, about: About) -> Tuned:
     )
 
 
-def _told(about: About, trial: Any) -> dict[str, Any]:
+def _told(about: StudyFacts, trial: Any) -> dict[str, Any]:
     return {
         "trial": trial.number, "state": trial.state.name.lower(),
         "value": trial.value if trial.state.name == "COMPLETE" else None,

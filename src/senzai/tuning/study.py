@@ -30,7 +30,7 @@ DONE = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
+class StudyFacts:
     """What is tuned, kept in the folder; a study that goes on is about the same.
 
     Args:
@@ -67,7 +67,7 @@ class About:
                 "space": {name: d.document() for name, d in self.space.items()}}
 
     @classmethod
-    def read(cls, folder: Path) -> About:
+    def read(cls, folder: Path) -> StudyFacts:
         """Return what the study in a folder is about.
 
         Raises:
@@ -80,7 +80,7 @@ class About:
         except (OSError, ValueError, KeyError, TypeError) as err:
             raise BundleError(f"{str(folder)!r} must be a study of `senzai tune`, but it is none ({err}).") from None
 
-    def need_same(self, other: About) -> None:
+    def need_same(self, other: StudyFacts) -> None:
         """Refuse to go on with a study about something else.
 
         Raises:
@@ -117,7 +117,7 @@ class Tuned:
     default: float | None
     trials: tuple[Mapping[str, Any], ...]
     importance: Mapping[str, float]
-    about: About = field(repr=False)
+    about: StudyFacts = field(repr=False)
 
     @property
     def best(self) -> Run:
@@ -163,7 +163,7 @@ def optuna_quiet() -> Iterator[Any]:
         optuna.logging.set_verbosity(before)
 
 
-def opened(folder: Path, about: About, *, worker: int = 0, processes: int = 1, told: int = 0) -> Any:
+def opened(folder: Path, about: StudyFacts, *, worker: int = 0, processes: int = 1, told: int = 0) -> Any:
     """Return Optuna's study in a folder, made where there is none.
 
     Args:
@@ -195,12 +195,13 @@ def next_trial(folder: Path, study: Any, trials: int) -> Any:
         return study.ask() if len([t for t in study.trials if t.state.name in DONE]) < trials else None
 
 
-def chosen(about: About, params: Mapping[str, Any]) -> dict[str, Any]:
+def chosen(about: StudyFacts, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings from what Optuna keeps of a trial.
 
     Example:
-        >>> here = About(data="", source="", recipe="vae", kind=None, settings={}, measure="elbo", maximise=True, k=1,
-        ...              rows=1, seed=0, space={"hidden": Dimension(kind="choice", choices=((8,),))})
+        >>> space = {"hidden": Dimension(kind="choice", choices=((8,),))}
+        >>> here = StudyFacts(data="", source="", recipe="vae", kind=None, settings={}, space=space, measure="elbo",
+        ...                   maximise=True, k=1, rows=1, seed=0)
         >>> chosen(here, {"hidden": "[8]"})
         {'hidden': [8]}
     """

@@ -19,7 +19,7 @@ from ..runs.training.after_fit import after_fit
 from ..runs.verbs.compare import scored
 from ..training.events import Event, Validated
 from ..training.loop import Training
-from .study import About, keep_if_best, next_trial
+from .study import StudyFacts, keep_if_best, next_trial
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -44,7 +44,7 @@ class Job:
     """
 
     folder: Path
-    about: About
+    about: StudyFacts
     data: object
     trials: int
     until: float | None = None
@@ -130,7 +130,7 @@ def finish(run: Run, dataset: Dataset, settings: Mapping[str, Any]) -> None:
     run.metrics["fit"]["sampler"] = run.samplers.facts()
 
 
-def judged(run: Run, dataset: Dataset, about: About) -> float:
+def judged(run: Run, dataset: Dataset, about: StudyFacts) -> float:
     """Return the measure of a run on validation rows; test rows stay unseen.
 
     Raises:
@@ -151,7 +151,7 @@ def judged(run: Run, dataset: Dataset, about: About) -> float:
     return _named(run, dataset, about)
 
 
-def _named(run: Run, dataset: Dataset, about: About) -> float:
+def _named(run: Run, dataset: Dataset, about: StudyFacts) -> float:
     measure, _, figure = about.measure.partition(".")
     found = run.evaluate(
         dataset, split="validation", only=[measure], rows=about.rows, k=about.k, seed=about.seed

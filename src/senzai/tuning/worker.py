@@ -13,7 +13,7 @@ from ..core.errors import RunInterrupted, SenzaiError
 from ..core.files import write_json
 from ..runs.training.parcel import unpack
 from .processes import THREADS
-from .study import About, opened, optuna_quiet
+from .study import StudyFacts, opened, optuna_quiet
 from .trials import Job, work
 
 
@@ -22,7 +22,7 @@ def main(request: Path) -> int:
     facts = json.loads(request.read_text(encoding="utf-8"))
     torch.set_num_threads(int(os.environ.get(THREADS[0], "1")))
     folder = Path(facts["folder"])
-    about = About.read(folder)
+    about = StudyFacts.read(folder)
     job = Job(folder, about, unpack(facts["data"]), facts["trials"], facts["until"])
     try:
         with optuna_quiet():
