@@ -23,6 +23,7 @@ from senzai.core.errors import (
     InputError,
     MissingExtraError,
     OutputError,
+    RunInterrupted,
     SettingError,
     TrainingError,
     UnknownNameError,
@@ -197,6 +198,26 @@ def test_a_worse_run_does_not_take_the_place_of_the_best(tmp_path, maximise, bes
     assert kept["value"] == best
     assert senzai.load(tmp_path / "best").spec.settings["n_latent"] == kept["trial"] + 1
     assert sorted(os.listdir(tmp_path)) == ["best", "best.json"]
+
+
+def test_a_stop_keeps_what_was_finished_and_says_how_to_go_on(tmp_path, monkeypatch):
+    from senzai.tuning import trials
+
+    judged = trials.judged
+
+    def stopped(run, dataset, about):
+        if run.spec.settings["n_latent"] == 2:
+            raise RunInterrupted("stopped", signal.SIGTERM)
+        return judged(run, dataset, about)
+
+    monkeypatch.setattr(trials, "judged", stopped)
+    with pytest.raises(RunInterrupted, match="The same command goes on") as caught:
+        study(tmp_path, trials=8, space={"n_latent": [1, 2, 3]})
+    assert caught.value.exit_code == 128 + signal.SIGTERM
+    monkeypatch.undo()
+    found = study(tmp_path, trials=8, space={"n_latent": [1, 2, 3]})
+    assert [t["state"] for t in found.trials].count("fail") == 1
+    assert len(found.trials) == 8
 
 
 # --- several processes ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import SettingError, TrainingError
+from ..core.errors import RunInterrupted, SettingError, TrainingError
 from ..core.files import user_path, write_json
 from ..core.quiet import quiet
 from ..data import Dataset, open_data
@@ -83,6 +83,7 @@ def tune(
     Raises:
         UserError: Data or settings cannot be used, or the study in the folder is about something else.
         TrainingError: No trial was finished.
+        RunInterrupted: A signal came; what was finished is kept.
         MissingExtraError: Optuna is not installed.
 
     Example:
@@ -109,7 +110,12 @@ def tune(
     until = None if seconds is None else time.time() + seconds
     lock = take(folder)
     try:
-        _search(Job(folder, about, data, trials, until), processes, announce or _silent)
+        try:
+            _search(Job(folder, about, data, trials, until), processes, announce or _silent)
+        except KeyboardInterrupt as err:
+            number = int(getattr(err, "exit_code", 130)) - 128
+            said = f"Tuning was stopped; what was finished is kept in {folder}. The same command goes on."
+            raise RunInterrupted(said, number) from None
         found = result(folder, about)
         write_report(found)
     finally:
