@@ -12,7 +12,7 @@ from typing import Any
 
 from .common import HERE, alternate
 
-TRIALS, STEPS = 24, 400
+TRIALS, STEPS = 20, 2000
 
 
 def command(folder: Path, processes: int, trials: int, steps: int) -> list[str]:

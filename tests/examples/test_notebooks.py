@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,32 @@ def test_a_run_and_its_training_are_shown_as_html(kernel):
     assert "finished after 20 steps" in shown[0].data["text/html"]
     assert "<svg" in shown[0].data["text/html"]
     assert "Variational autoencoder" in results[0].data["text/html"]
+
+
+MARIMO = """
+import marimo
+app = marimo.App()
+
+@app.cell
+def _():
+    import senzai
+    run = senzai.fit("digits", steps=20, n_latent=2, log_every=5, network="mlp", hidden=[8])
+    return (run,)
+
+@app.cell
+def _(run):
+    run
+    return
+"""
+
+
+@pytest.mark.slow
+def test_a_run_and_its_training_are_shown_in_marimo(tmp_path):
+    pytest.importorskip("marimo")
+    (tmp_path / "book.py").write_text(MARIMO)
+    words = [sys.executable, "-m", "marimo", "export", "html", "book.py", "-o", "book.html"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "book.html").read_text()
+    for text in ("finished after 20 steps", "Variational autoencoder with", "Verbs that do not fit"):
+        assert text in page
