@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import senzai
 from senzai.apps.cli import app
-from senzai.core.errors import BundleError, InputError, OutputError, SenzaiError, SettingError
+from senzai.core.errors import BundleError, InputError, OutputError, SenzaiError
 from senzai.sharing.hub import without_secrets
 
 NAME = "somebody/people"
@@ -175,8 +175,6 @@ def test_an_address_that_is_none_is_refused_before_the_hub_is_asked(hub, address
 
 
 def test_a_run_is_pushed_under_a_name(run, hub):
-    with pytest.raises(SettingError, match="under a name"):
-        run.do("push")
     with pytest.raises(InputError, match="user/name"):
         run.push("people")
     assert hub.asked == []

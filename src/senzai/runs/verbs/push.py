@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import SettingError
 from .pack import folder_of
 from .registry import verb
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @verb("push", group="Share", takes="nothing", answers="document", steered=False, own_hand=True)
-def push(run: Trained, *, name: str | None = None, public: bool = False, rows: bool = False) -> dict[str, Any]:
+def push(run: Trained, *, name: str, public: bool = False, rows: bool = False) -> dict[str, Any]:
     """Put the run on a hub, with a card that has the measured numbers.
 
     Args:
@@ -25,8 +24,6 @@ def push(run: Trained, *, name: str | None = None, public: bool = False, rows: b
     from ...sharing import hub
     from ..card import card
 
-    if name is None:
-        raise SettingError("A run is put on a hub under a name, but got none. Give one: run.push(name='user/name').")
     head = hub.front_matter(run.spec.recipe, run.schema.kind)
     text = head + card(name.rpartition("/")[2], run.spec, run.schema, run.metrics, place=f"hf://{name}")
     with folder_of(run, name.rpartition("/")[2] or "run") as folder:

@@ -41,17 +41,18 @@ def tracker(name: str) -> Callable[[Make], Make]:
     """Return a decorator that registers what makes a listener of a run.
 
     Example:
-        >>> @tracker("printer")
-        ... def printer(run):
-        ...     class Printer:
+        >>> heard = []
+        >>> @tracker("names")
+        ... def names(run):
+        ...     class Names:
         ...         def on(self, event, training):
-        ...             if type(event).__name__ == "Finished":
-        ...                 print(f"finished after {event.step} steps")
-        ...     return Printer()
+        ...             heard.append(type(event).__name__)
+        ...     return Names()
         >>> from senzai.runs import fit
-        >>> _ = fit("digits", steps=2, n_latent=2, track="printer")
-        finished after 2 steps
-        >>> del TRACKERS["printer"]
+        >>> _ = fit("digits", steps=2, n_latent=2, track="names")
+        >>> heard[0], heard[-1]
+        ('Started', 'Finished')
+        >>> del TRACKERS["names"]
     """
     return TRACKERS.add(name)
 
