@@ -82,7 +82,8 @@ def test_a_label_is_a_column(places):
 
 @pytest.mark.parametrize(("encoding", "text"), [
     ("utf-8-sig", "déjà vu"), ("utf-16", "déjà vu"), ("cp1252", "déjà vu naïve façade être"),
-    ("shift_jis", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。何でも薄暗いじめじめした所でニャーニャー"),
+    ("shift_jis", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"
+     "何でも薄暗いじめじめした所でニャーニャー泣いていた"),
 ])
 def test_encodings_are_recognised(tmp_path, encoding, text):
     path = tmp_path / "a.txt"

@@ -23,6 +23,7 @@ from ..parts.likelihoods.tokens import TokenLikelihood
 from .base import Player, Terms
 from .elbo import floored_rate
 from .regularised import Regularised, need_weights, raw, total
+from .warmup import LinearWarmup, Warmup
 
 HEAD = "bag_of_symbols"
 
@@ -48,11 +49,13 @@ class BagOfSymbols(Regularised):
         beta: Weight of the rate.
         warmup: How that weight rises.
         bag_weight: Weight of the bag.
+        fade: How that weight falls: it is taken times one minus this schedule; by default it stays.
         free_bits: Floor of the rate per latent dimension, in nats.
     """
 
     is_bound: ClassVar[bool] = False
     bag_weight: float = 1.0
+    fade: Warmup = LinearWarmup(10**9)  # noqa: RUF009 - frozen and without state
     free_bits: float = 0.0
 
     def __post_init__(self) -> None:
@@ -95,7 +98,8 @@ class BagOfSymbols(Regularised):
         inside = valid_steps(batch) if batch.lengths is not None else before_the_end(x)
         log_p = F.log_softmax(model.aux[HEAD](context).float(), -1)
         found = log_p.gather(1, torch.where(inside, x, 0))
-        return {"bag": -self.bag_weight * torch.where(inside, found, 0.0).sum(1)}
+        weight = self.bag_weight * (1 - self.fade.at(step))
+        return {"bag": -weight * torch.where(inside, found, 0.0).sum(1)}
 
 
 def _decoder(model: LatentModel) -> TokenLikelihood:

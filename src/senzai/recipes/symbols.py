@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..core.examples import example
 from ..models.flat import Flat
+from ..objectives.warmup import ShareWarmup
 from .frame import Frame
 from .registry import Made, recipe
 
@@ -16,5 +17,5 @@ from .registry import Made, recipe
 )
 def text_vae(frame: Frame) -> Made:
     """The usual model; training also asks the code which symbols a row has."""
-    objective = frame.objective("bag_of_symbols", free_bits=0.25)
+    objective = frame.objective("bag_of_symbols", bag_weight=2.0, fade=ShareWarmup(0.8), free_bits=0.5)
     return Flat(frame.prior(), frame.posterior(), frame.likelihood()), objective
