@@ -8,7 +8,8 @@ import pytest
 
 from senzai.core.errors import InputError, SettingError, UserError
 from senzai.data import detect_kind, open_data
-from senzai.data.text.vocabulary import UNKNOWN, Vocabulary, learn, unit_for
+from senzai.data.symbols import UNKNOWN
+from senzai.data.text.vocabulary import Vocabulary, learn, unit_for
 
 LINES = ["A dog barks.", "a cat sleeps", "a dog sleeps", "a cat barks!", "the dog isn't here", "the cat is late"] * 4
 

@@ -6,6 +6,7 @@ from .plants import LIKELIHOODS, MODELS, OBJECTIVES, SCHEMA, Fault, edit
 
 TOKENS = "tests/distributions/test_tokens.py::"
 TEXT = "tests/data/test_text.py::"
+MOLECULES = "tests/data/test_molecules.py::"
 RUNS = "tests/runs/test_texts.py::"
 BAG = "tests/objectives/test_symbols.py::"
 
@@ -80,13 +81,34 @@ LIST = (
     ),
     Fault(
         "rows without their end", SCHEMA,
-        edit("data.text.kind:TextKind.rows", "len(codes) + 1", "len(codes)"),
+        edit("data.symbols:symbol_rows", "min(len(codes), most) + 1", "min(len(codes), most)"),
         (f"{TEXT}test_rows_end_with_the_end_and_lengths_count_it",),
     ),
     Fault(
         "texts that are cut without a word", SCHEMA,
-        edit("data.text.kind:_told", "n > most", "n > 10**9"),
+        edit("data.symbols:length_words", "n > most", "n > 10**9"),
         (f"{TEXT}test_longer_texts_are_cut_and_counted",),
+    ),
+    # --- molecules ----------------------------------------------------------------------------------------------------
+    Fault(
+        "test rows in the alphabet", SCHEMA,
+        edit("data.molecules.kind:MoleculeKind.infer", "for i in train for s", "for i in range(len(symbols)) for s"),
+        (f"{MOLECULES}test_symbols_are_learned_from_training_rows_alone",),
+    ),
+    Fault(
+        "bad rows that are left out without a word", SCHEMA,
+        edit("data.molecules.kind:_left_out", "if not bad:", "if True:"),
+        (f"{MOLECULES}test_what_is_no_molecule_is_left_out_of_a_fit_and_refused_later",),
+    ),
+    Fault(
+        "bad rows that shift all others", SCHEMA,
+        edit("data.molecules.kind:MoleculeKind.read", "schema is not None or", ""),
+        (f"{MOLECULES}test_what_is_no_molecule_is_left_out_of_a_fit_and_refused_later",),
+    ),
+    Fault(
+        "a diversity that compares molecules with themselves", MODELS,
+        edit("data.molecules.chemistry:set_figures", "(near.sum() - len(some))", "near.sum()"),
+        (f"{MOLECULES}test_sets_are_compared_as_they_are_by_hand",),
     ),
     # --- measured -----------------------------------------------------------------------------------------------------
     Fault(

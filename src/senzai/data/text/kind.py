@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
@@ -16,21 +12,18 @@ from pydantic import JsonValue
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 from senzai.core.files import write_text
-from senzai.core.later import torch
 
-from .. import conditioning, deciding, sources
+from .. import conditioning, deciding, fingerprint, sources, texts
 from ..kind import KINDS, Claim, Kind, Opened
 from ..labels import encode_labels
 from ..options import Options
 from ..proposal import Choice, Proposal
-from ..rows import MemoryRows, Rows
-from ..schema import Axis, Field, Schema
+from ..rows import Rows
+from ..schema import Schema
 from ..split import marked, split_indices
-from . import reading, vocabulary
-from .vocabulary import NAMES, UNKNOWN, TextDetails, Vocabulary
-
-MOST = 256
-"""Symbols of a text beyond which it is cut, unless the user says how many there may be."""
+from ..symbols import MOST, NAMES, UNKNOWN, codes_of, length_words, symbol_field, symbol_rows
+from . import vocabulary
+from .vocabulary import TextDetails, Vocabulary
 
 
 class TextOptions(Options):
@@ -64,14 +57,15 @@ class TextKind(Kind):
     Example:
         >>> kind = KINDS["text"]
         >>> texts = ["a dog barks", "a cat sleeps", "a dog sleeps", "a cat barks"]
-        >>> schema = kind.infer(kind.read(texts, kind.options()), kind.options(least=1))
+        >>> options = kind.options(least=1, validation=0, test=0)
+        >>> schema = kind.infer(kind.read(texts, options), options)
         >>> schema.event_shape, schema.n_levels, kind.propose(schema).likelihood.name
         ((4,), 7, 'recurrent_tokens')
     """
 
     name: ClassVar[str] = "text"
     title: ClassVar[str] = "texts: lines of .txt, a column of a table (column=...), folders of documents, lists of text"
-    suffixes: ClassVar[tuple[str, ...]] = (*reading.LINES, ".md")
+    suffixes: ClassVar[tuple[str, ...]] = (*texts.LINES, ".md")
     options: ClassVar[type[Options]] = TextOptions
     details: ClassVar[type[TextDetails]] = TextDetails
     unit: ClassVar[str] = "symbol"
@@ -79,18 +73,18 @@ class TextKind(Kind):
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
         """Claim files and folders of text, lists of text, and tables of which a column is named."""
-        if reading.is_texts(source):
+        if texts.is_texts(source):
             return Claim(0.9, "it is a list of text")
         if sources.is_series(source):
             values: Any = source
             return Claim(0.9, "it is a series of text") if all(isinstance(v, str) for v in values.head(20)) else None
         if options.get("column") is not None and (sources.is_frame(source) or isinstance(source, str | Path)):
-            return Claim(0.97, "the option column names a column of text")
+            return Claim(0.9, "the option column names a column")
         path = sources.existing(source)
         if path is None:
             return None
         if path.is_dir():
-            held = any(p.suffix.lower() in reading.DOCUMENTS and p.is_file() for p in path.rglob("*"))
+            held = any(p.suffix.lower() in texts.DOCUMENTS and p.is_file() for p in path.rglob("*"))
             return Claim(0.85, "it holds documents") if held else None
         return Claim(0.85, f"its name ends in {path.suffix.lower()}") if path.suffix.lower() in self.suffixes else None
 
@@ -101,14 +95,14 @@ class TextKind(Kind):
         column = set_.column or (None if schema is None else details_of(schema).column)
         marks = [] if options.split.column is None else [options.split.column]
         label = None if set_.label is None else str(set_.label)
-        found = reading.read(source, column=column, label=label, marks=marks, encoding=set_.encoding)
+        found = texts.read(source, column=column, label=label, marks=marks, encoding=set_.encoding)
         if not found.texts:
             raise InputError("Data must have rows, but there is no text. Give lines of text.")
         origin = str(source)[:80] if isinstance(source, str | Path) else "the data"
         return Opened(
             data=found.texts, n_rows=len(found.texts), dtype="str", form=found.form, origin=origin,
             labels=found.labels, label_name=found.label_name, label_asked=label is not None, index=found.index,
-            notes=found.notes, facts={"column": column},
+            notes=found.notes, facts={"column": found.column},
             **marked(found.marks or {}, options.split, origin, len(found.texts)),
         )
 
@@ -116,10 +110,10 @@ class TextKind(Kind):
         """Learn the symbols from the training rows, and how long texts are from all of them."""
         set_ = _options(options)
         train = split_indices(opened.n_rows, options.split, opened.groups, opened.order)["train"]
-        texts = [opened.data[i] for i in train]
-        unit = vocabulary.unit_for(texts, set_.max_symbols) if set_.unit == "auto" else set_.unit
+        known = [opened.data[i] for i in train]
+        unit = vocabulary.unit_for(known, set_.max_symbols) if set_.unit == "auto" else set_.unit
         details = vocabulary.learn(
-            texts, unit=unit, lower=set_.lower, most_symbols=set_.max_symbols, least=set_.least, most=1,
+            known, unit=unit, lower=set_.lower, most_symbols=set_.max_symbols, least=set_.least, most=1,
             column=opened.facts.get("column"),
         )
         if len(details.symbols) == len(NAMES):
@@ -133,12 +127,10 @@ class TextKind(Kind):
             options.condition, label, encode_labels(opened.labels, label), opened.origin
         )
         reasons = (*opened.notes, *_told(details, coded, most, auto=set_.unit == "auto"), *about_label)
-        field = Field(
-            axes=(Axis(name="symbol", size=most + 1, ragged=True),), support="category", n_levels=len(details.symbols)
-        )
+        field = symbol_field(len(details.symbols), most)
         return Schema(
             kind=self.name, fields={"x": field}, dtype="str", form=opened.form, label=label, condition=condition,
-            n_rows=opened.n_rows, split=options.split, fingerprint=fingerprint(opened.data), reasons=reasons,
+            n_rows=opened.n_rows, split=options.split, fingerprint=fingerprint.of_texts(opened.data), reasons=reasons,
             details=details.model_copy(update={"most": most}),
         )
 
@@ -146,20 +138,15 @@ class TextKind(Kind):
         """Take any texts; symbols that were never seen are unknown, and counted."""
         notes = [note for note in opened.notes if note not in schema.reasons]
         return schema.but(
-            form=opened.form, n_rows=opened.n_rows, fingerprint=fingerprint(opened.data),
+            form=opened.form, n_rows=opened.n_rows, fingerprint=fingerprint.of_texts(opened.data),
             reasons=(*schema.reasons, *notes),
         )
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:
         """Return rows ``(T,)`` of symbols with the end, and behind it nothing that counts."""
-        words, most = Vocabulary(details_of(schema)), schema.event_shape[0]
-        coded = [words.codes(text)[: most - 1] for text in opened.data]
-        x = torch.zeros(len(coded), most)
-        for i, codes in enumerate(coded):
-            x[i, : len(codes)] = torch.tensor(codes, dtype=x.dtype)
-        lengths = torch.tensor([len(codes) + 1 for codes in coded])
+        words = Vocabulary(details_of(schema))
         targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
-        return MemoryRows(x, targets, lengths=lengths)
+        return symbol_rows([words.codes(text) for text in opened.data], schema.event_shape[0] - 1, targets)
 
     # --- out --------------------------------------------------------------------------------------------------------
     def decode(
@@ -167,36 +154,22 @@ class TextKind(Kind):
     ) -> Any:
         """Return a list of text; a Series or a frame where one came."""
         words = Vocabulary(details_of(schema))
-        codes = deciding.one_tensor(x).detach().cpu().round().long().clamp(0, len(details_of(schema).symbols) - 1)
-        texts = [words.text(row) for row in codes.tolist()]
-        if schema.form not in ("pandas", "series"):
-            return texts
-        import pandas as pd
-
-        column = details_of(schema).column or "text"
-        return pd.DataFrame({column: texts}) if schema.form == "pandas" else pd.Series(texts, name=column)
+        made = [words.text(codes) for codes in codes_of(x, len(details_of(schema).symbols))]
+        return texts.in_form(made, schema.form, details_of(schema).column or "text")
 
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
         """Write lines of .txt, or a table of one column: .csv, .tsv, .jsonl."""
-        path, texts = Path(path), _texts(decoded)
-        suffix, column = path.suffix.lower(), details_of(schema).column or "text"
-        if suffix in reading.LINES:
-            if any(len(text.splitlines()) > 1 for text in texts):
-                raise InputError("A text a line has no line breaks in it, but one has. Write them as .jsonl or .csv.")
-            write_text(path, "".join(f"{text}\n" for text in texts))
-        elif suffix in (".jsonl", ".ndjson"):
-            write_text(path, "".join(json.dumps({column: text}, ensure_ascii=False) + "\n" for text in texts))
-        elif suffix in (".csv", ".tsv"):
-            out = io.StringIO()
-            made = csv.writer(out, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n")
-            made.writerows([[column], *([text] for text in texts)])
-            write_text(path, out.getvalue())
-        else:
-            raise InputError(f"Texts are written as .txt, .jsonl, .csv or .tsv, but got {path.name!r}. Choose one.")
+        path, made = Path(path), texts.as_list(decoded)
+        if path.suffix.lower() not in texts.LINES:
+            texts.write_cells(made, path, details_of(schema).column or "text", also=texts.LINES)
+            return
+        if any(len(text.splitlines()) > 1 for text in made):
+            raise InputError("A text a line has no line breaks in it, but one has. Write them as .jsonl or .csv.")
+        write_text(path, "".join(f"{text}\n" for text in made))
 
     def to_json(self, decoded: Any, schema: Schema) -> JsonValue:
         """Return a list of text."""
-        return list(_texts(decoded))
+        return list(texts.as_list(decoded))
 
     def from_json(self, value: JsonValue, schema: Schema) -> object:
         """Return the list of text.
@@ -204,10 +177,7 @@ class TextKind(Kind):
         Raises:
             InputError: It is none.
         """
-        texts = [value] if isinstance(value, str) else value
-        if not reading.is_texts(texts):
-            raise InputError("Texts come as a list of text. Give [\"one\", \"two\"].")
-        return texts
+        return texts.need_list(value, "Texts come as a list of text")
 
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Texts that were given in memory: they cannot be read again when somebody asks for scores."""
@@ -234,22 +204,8 @@ def details_of(schema: Schema) -> TextDetails:
     return schema.details
 
 
-def fingerprint(texts: Iterable[str]) -> str:
-    """Return a fingerprint of some texts in their order."""
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(f"{len(text)}\0{text}".encode(errors="surrogatepass"))
-    return f"sha256:{digest.hexdigest()}"
-
-
 def _options(options: Options) -> TextOptions:
     return options if isinstance(options, TextOptions) else TextOptions(**options.model_dump())
-
-
-def _texts(decoded: Any) -> list[str]:
-    if hasattr(decoded, "columns"):
-        decoded = decoded.iloc[:, 0]
-    return [str(text) for text in decoded]
 
 
 def _told(details: TextDetails, coded: list[list[int]], most: int, *, auto: bool) -> Iterable[str]:
@@ -262,11 +218,7 @@ def _told(details: TextDetails, coded: list[list[int]], most: int, *, auto: bool
         f"A symbol is one of the {details.unit}{chosen}: {len(details.symbols) - len(NAMES):,} of them, learned from "
         f"the training rows. {case}; {unknown / max(found, 1):.1%} of all {found:,} symbols are unknown."
     )
-    lengths = sorted(map(len, coded))
-    cut = sum(n > most for n in lengths)
-    yield f"Texts have {lengths[0]} to {lengths[-1]} symbols, {lengths[len(lengths) // 2]} in the middle." + (
-        f" {cut:,} of them are cut after {most} (max_tokens=... sets another number)." if cut else ""
-    )
+    yield length_words(coded, most)
 
 
 KINDS.add("text")(TextKind())

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 from senzai.core.extras import need
 
 from ..schema import Frozen
+from ..symbols import NAMES, UNKNOWN
 
 Unit: TypeAlias = Literal["words", "characters", "bpe"]
 
-END, UNKNOWN = 0, 1
-"""Numbers of the symbol that ends a text, and of the one for what has none."""
-NAMES = ("<end>", "<unknown>")
 SHOWN_UNKNOWN = "⟨?⟩"
 """What stands in a text for a symbol that nobody knows."""
 WORD = re.compile(r"[^\W_]+(?:['’\-_][^\W_]+)*|[^\w\s]|_+")
@@ -129,21 +127,14 @@ class Vocabulary:
         return [self._number.get(piece, UNKNOWN) for piece in self.pieces(text)]
 
     def text(self, codes: Iterable[int]) -> str:
-        """Return the text of some numbers, up to the end."""
-        known = list(_until_end(codes))
+        """Return the text of some numbers, without the end."""
+        known = list(codes)
         if self._bpe is not None:
             return str(self._bpe.decode([c for c in known if c != UNKNOWN], skip_special_tokens=False))
         apart = " " if self.details.unit == "words" else ""
         shown = (apart + SHOWN_UNKNOWN if c == UNKNOWN else self.details.symbols[c] for c in known)
         made = "".join(shown)
         return made.removeprefix(" ") if self.details.unit == "words" else made
-
-
-def _until_end(codes: Iterable[int]) -> Iterator[int]:
-    for code in codes:
-        if code == END:
-            return
-        yield int(code)
 
 
 def learn(

@@ -1,21 +1,23 @@
-"""Where texts come from: lines of a file, a column of a table, a folder of documents, a list."""
+"""Rows that are a text each: where they come from, and the forms that they go back to."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from senzai.core.errors import InputError
+from senzai.core.files import write_text
 
-from .. import encodings, sources
-from ..limits import guarded, need_no_holes, need_room
-from ..rows import Array
+from . import encodings, sources
+from .limits import guarded, need_no_holes, need_room
+from .rows import Array
 
 LINES, DOCUMENTS = (".txt", ".text", ".lines"), (".txt", ".text", ".md")
 CELLS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
@@ -34,6 +36,7 @@ class Texts:
         label_name: What it is called.
         index: Row names of a frame.
         marks: Further columns that rows are divided by.
+        column: Column of a table that held them.
         notes: What was found out.
     """
 
@@ -43,6 +46,7 @@ class Texts:
     label_name: str = "label"
     index: Any = None
     marks: Mapping[str, Any] | None = None
+    column: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -52,9 +56,18 @@ def is_texts(source: object) -> bool:
 
 
 def read(
-    source: object, *, column: str | None, label: str | None, marks: Sequence[str] = (), encoding: str | None = None
+    source: object, *, column: str | None, label: str | None, marks: Sequence[str] = (), encoding: str | None = None,
+    usual: str = "text",
 ) -> Texts:
-    """Return the texts of a source.
+    """Return the texts of a source: lines of a file, a column of a table, documents of a folder, a list.
+
+    Args:
+        source: Where they are.
+        column: Column of a table; by default its only one, or the one called as ``usual``.
+        label: Column of the labels.
+        marks: Columns by which rows are divided.
+        encoding: Encoding of files; by default recognised.
+        usual: Usual name of the column, whatever its case.
 
     Raises:
         InputError: There is no text in it, or no such column.
@@ -66,7 +79,7 @@ def read(
         series: Any = source
         return Texts(_cells(series, "the series"), "series", index=series.index)
     if sources.is_frame(source):
-        return _of_frame(source, column, label, marks, "pandas", "the frame")
+        return _of_frame(source, column, label, marks, "pandas", "the frame", usual)
     path = sources.existing(source)
     if path is None:
         raise InputError(f"Texts are a file, a folder, a list or a frame, but got a {type(source).__name__}.")
@@ -74,7 +87,7 @@ def read(
         return _folder(path, encoding)
     inner = encodings.inner(path)
     if inner in CELLS:
-        return _of_frame(_frame(path, inner, encoding), column, label, marks, "file", path.name)
+        return _of_frame(_frame(path, inner, encoding), column, label, marks, "file", path.name, usual)
     lines, notes = _lines(path, encoding)
     return Texts(lines, "file", notes=notes)
 
@@ -147,10 +160,11 @@ def _record(line: str, number: int, path: Path) -> dict[str, Any]:
 
 
 def _of_frame(
-    frame: Any, column: str | None, label: str | None, marks: Sequence[str], form: str, origin: str
+    frame: Any, column: str | None, label: str | None, marks: Sequence[str], form: str, origin: str, usual: str
 ) -> Texts:
     names = [str(name) for name in frame.columns]
-    column = column or (names[0] if len(names) == 1 else None)
+    named = [name for name in names if name.lower() == usual]
+    column = column or (names[0] if len(names) == 1 else named[0] if len(named) == 1 else None)
     for wanted, what in ((column, "column"), (label, "label"), *((m, "groups or time") for m in marks)):
         if wanted is not None and wanted not in names:
             raise InputError(f"{origin} has the columns {', '.join(names[:20])}, but got {what}={wanted!r}.")
@@ -160,6 +174,7 @@ def _of_frame(
     return Texts(
         _cells(frame[column], f"the column {column!r} of {origin}"), form, labels=labels, label_name=label or "label",
         index=frame.index if form == "pandas" else None, marks={m: frame[m].to_numpy() for m in marks},
+        column=column,
     )
 
 
@@ -171,3 +186,68 @@ def _cells(series: Any, origin: str) -> list[str]:
                 f"Texts must be text, but row {i} (from 0) of {origin} is {value!r}. Fill it in, or leave the row out."
             )
     return values
+
+
+def replaced(found: Texts, made: list[str]) -> Texts:
+    """Return what was read with other texts in place of its own."""
+    return replace(found, texts=made)
+
+
+# --- and back ---------------------------------------------------------------------------------------------------------
+def as_list(decoded: Any) -> list[str]:
+    """Return texts in any form as a list.
+
+    Example:
+        >>> as_list(("a", "b"))
+        ['a', 'b']
+    """
+    if hasattr(decoded, "columns"):
+        decoded = decoded.iloc[:, 0]
+    return [str(text) for text in decoded]
+
+
+def in_form(texts: list[str], form: str, column: str) -> Any:
+    """Return texts as a list, or as the Series or the frame of one column that they came as."""
+    if form not in ("pandas", "series"):
+        return texts
+    import pandas as pd
+
+    return pd.DataFrame({column: texts}) if form == "pandas" else pd.Series(texts, name=column)
+
+
+def need_list(value: object, rule: str) -> object:
+    """Return a list of text; of one text, the list of it.
+
+    Raises:
+        InputError: It is another value.
+    """
+    texts = [value] if isinstance(value, str) else value
+    if not is_texts(texts):
+        raise InputError(f'{rule}. Give ["one", "two"].')
+    return texts
+
+
+def write_cells(texts: list[str], path: Path, column: str, *, also: Sequence[str]) -> None:
+    """Write a table of one column, as .csv, .tsv or .jsonl.
+
+    Args:
+        texts: What is written.
+        path: Where to.
+        column: Name of the column.
+        also: Suffixes that the kind writes besides, to be named.
+
+    Raises:
+        InputError: The suffix is another one.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
+        write_text(path, "".join(json.dumps({column: text}, ensure_ascii=False) + "\n" for text in texts))
+    elif suffix in (".csv", ".tsv"):
+        out = io.StringIO()
+        made = csv.writer(out, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n")
+        made.writerows([[column], *([text] for text in texts)])
+        write_text(path, out.getvalue())
+    else:
+        raise InputError(
+            f"Rows of text are written as {', '.join(also)}, .jsonl, .csv or .tsv, but got {path.name!r}. Choose one."
+        )
