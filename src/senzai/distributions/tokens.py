@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Protocol, TypeAlias, final
 
 import torch
@@ -153,7 +154,7 @@ class TokenSequence(Distribution):
         """
         rows = broadcast_shapes(x.shape[:-1], self.batch_shape)
         whole = x.long().expand(*rows, self.steps).reshape(-1, self.steps)
-        context = self.context.expand(*rows, self.context.shape[-1]).reshape(len(whole), -1)
+        context = flat_rows(self.context.expand(*rows, self.context.shape[-1]))
         if lengths is None:
             valid = before_the_end(whole)
         else:
@@ -196,7 +197,7 @@ class TokenSequence(Distribution):
     def draw_with(self, shape: Shape, noise: Noise) -> Tensor:
         """Return draws ``(*shape, *lead, T)``; each symbol takes one uniform number of its row."""
         rows, own, how = (*shape, *self.batch_shape), noise.apart(), _DECODING.get()
-        context = self.context.expand(*rows, self.context.shape[-1]).reshape(-1, self.context.shape[-1])
+        context = flat_rows(self.context.expand(*rows, self.context.shape[-1]))
 
         def choose(logits: Tensor) -> Tensor:
             u = own.uniform(rows, row_dim=len(shape), device=logits.device).reshape(-1, 1).to(torch.float64)
@@ -224,7 +225,7 @@ class TokenSequence(Distribution):
     def mode(self) -> Tensor:
         """The row of the likeliest symbol at each step, or of the ambient beam where that is likelier."""
         with torch.no_grad():
-            context = self.context.reshape(-1, self.context.shape[-1])
+            context = flat_rows(self.context)
             greedy = self._decode(context, lambda logits: logits.argmax(-1))
             width = _DECODING.get().beam
             if width > 1:
@@ -235,6 +236,16 @@ class TokenSequence(Distribution):
         lead = (*self.batch_shape, self.steps)
         better = self.log_prob(b.view(lead)) > self.log_prob(a.view(lead))
         return torch.where(better.reshape(-1, 1), b, a)
+
+
+def flat_rows(x: Tensor) -> Tensor:
+    """Return ``(*lead, k)`` as ``(N, k)``, whatever of it is empty.
+
+    Example:
+        >>> flat_rows(torch.zeros(2, 3, 0)).shape, flat_rows(torch.zeros(4)).shape
+        (torch.Size([6, 0]), torch.Size([1, 4]))
+    """
+    return x.reshape(prod(x.shape[:-1]), x.shape[-1])
 
 
 def before_the_end(x: Tensor) -> Tensor:

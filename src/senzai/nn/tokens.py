@@ -229,7 +229,7 @@ class TokenSteps(nn.Module, ABC):
         at_least(2, n=n)
         at_least(1, width=width, embedding=embedding)
         check_dropout(dropout)
-        self.n_context = n_context
+        self.n_context, self.width = n_context, width
         self.symbols = nn.Embedding(n, embedding)
         nn.init.normal_(self.symbols.weight, std=embedding**-0.5)
         self.out, self.drop = nn.Linear(width, n), nn.Dropout(dropout)
@@ -277,7 +277,7 @@ class RecurrentSteps(TokenSteps):
     ) -> None:
         super().__init__(n, n_context, width=width, embedding=embedding, dropout=dropout, skip=skip)
         self.net = nn.GRU(embedding + n_context, width, batch_first=True)
-        self.first = nn.Linear(n_context, width)
+        self.first = nn.Linear(n_context, width) if n_context else None
 
     def states(self, previous: Tensor, context: Tensor) -> Tensor:
         """Return the state at every step."""
@@ -287,6 +287,8 @@ class RecurrentSteps(TokenSteps):
         return out
 
     def _start(self, context: Tensor) -> Tensor:
+        if self.first is None:
+            return context.new_zeros(1, len(context), self.width)
         return torch.tanh(self.first(context)).unsqueeze(0)
 
     def begin(self, context: Tensor) -> State:
@@ -326,13 +328,13 @@ class TransformerSteps(TokenSteps):
     ) -> None:
         super().__init__(n, n_context, width=width, embedding=width, dropout=dropout, skip=skip)
         at_least(1, n_layers=n_layers)
-        self.told = nn.Linear(n_context, width)
+        self.told = nn.Linear(n_context, width) if n_context else None
         self.layers = nn.ModuleList(AttentionLayer(width, n_heads, dropout=dropout) for _ in range(n_layers))
         self.norm = nn.LayerNorm(width)
 
     def states(self, previous: Tensor, context: Tensor) -> Tensor:
         """Return the state at every step."""
-        told = self.told(context).unsqueeze(1)
+        told = self._told(context)
         places = position_codes(previous.shape[1], told.shape[-1], device=previous.device)
         h = torch.cat([told, self.drop(self.symbols(previous) + places + told)], 1)
         for layer in self.layers:
@@ -340,9 +342,16 @@ class TransformerSteps(TokenSteps):
         out: Tensor = self.norm(h[:, 1:])
         return out
 
+    def _told(self, context: Tensor) -> Tensor:
+        """Return what stands before the first symbol, ``(N, 1, width)``."""
+        if self.told is None:
+            return context.new_zeros(len(context), 1, self.width)
+        told: Tensor = self.told(context)
+        return told.unsqueeze(1)
+
     def begin(self, context: Tensor) -> State:
         """Return keys and values of the context in each layer, the context, and the number of steps so far."""
-        told = self.told(context).unsqueeze(1)
+        told = self._told(context)
         h, kept = told, []
         for layer in self.layers:
             h, seen = layer(h, causal=True)

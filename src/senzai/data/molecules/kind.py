@@ -199,7 +199,8 @@ class MoleculeKind(Kind):
         n = len(details_of(schema).symbols)
         return Proposal(
             likelihood=Choice("recurrent_tokens", {"n": n}), encoder=Choice("recurrent_tokens", {"n": n}),
-            recipe="text-vae", reason="Symbols follow one another, and a code is told to each of them.",
+            recipe="text-vae", training={"lr": 3e-3},
+            reason="Symbols follow one another, and a code is told to each of them.",
         )
 
 
