@@ -24,11 +24,14 @@ _SHAPES = (
     ((1, 16, 16), "bernoulli", "conv"), ((1, 64, 64), "continuous_bernoulli", "conv"),
 )
 _SYMBOLS = Choice("recurrent_tokens", {"n": 8})
-PROBES: tuple[Mapping[str, Any], ...] = tuple(
-    {"event": event, "proposal": Proposal(likelihood=Choice(family), encoder=Choice(network)), **given}
-    for given in ({}, _LABELS, {"n_condition": 3}, {**_LABELS, "n_condition": 3})
-    for event, family, network in _SHAPES
-) + ({"event": (8,), "ragged": True, "proposal": Proposal(likelihood=_SYMBOLS, encoder=_SYMBOLS)},)
+PROBES: tuple[Mapping[str, Any], ...] = (
+    *(
+        {"event": event, "proposal": Proposal(likelihood=Choice(family), encoder=Choice(network)), **given}
+        for given in ({}, _LABELS, {"n_condition": 3}, {**_LABELS, "n_condition": 3})
+        for event, family, network in _SHAPES
+    ),
+    {"event": (8,), "ragged": True, "proposal": Proposal(likelihood=_SYMBOLS, encoder=_SYMBOLS)},
+)
 """Data that a recipe may be made for, in the order of trying."""
 
 DECIDED = ("n_latent", "n_lower", "network", "encoder", "decoder", "hidden", "shared")
