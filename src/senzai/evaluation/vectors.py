@@ -40,7 +40,8 @@ def _(family: CategoricalFamily, x: Tensor, mask: Tensor | None) -> tuple[Tensor
 
 def one_hot_codes(codes: Tensor, n: int) -> Tensor:
     """Return classes as one-hot codes of half their length, ``(..., n)``; the last place is for all beyond ``n``."""
-    return torch.nn.functional.one_hot(codes.nan_to_num().long().clamp(0, n - 1), n).float() * 0.5**0.5
+    made: Tensor = torch.nn.functional.one_hot(codes.nan_to_num().long().clamp(0, n - 1), n).float() * 0.5**0.5
+    return made
 
 
 @vectors.register(MixedFamily)

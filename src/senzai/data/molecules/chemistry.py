@@ -21,11 +21,8 @@ def rdkit() -> Any:
     Raises:
         MissingExtraError: It is not installed.
     """
-    need("rdkit", extra="molecules", to="read molecules")
-    from rdkit import Chem, RDLogger
-
-    RDLogger.DisableLog("rdApp.*")
-    return Chem
+    need("rdkit.RDLogger", extra="molecules", to="read molecules").DisableLog("rdApp.*")
+    return need("rdkit.Chem", extra="molecules", to="read molecules")
 
 
 def selfies() -> Any:
@@ -48,9 +45,8 @@ def clean(smiles: str) -> str | None:
         return None
     parts = chem.GetMolFrags(found, asMols=True)
     if len(parts) > 1:
-        from rdkit.Chem.Descriptors import MolWt
-
-        found = max(parts, key=lambda m: (m.GetNumHeavyAtoms(), MolWt(m), chem.MolToSmiles(m)))
+        weight = need("rdkit.Chem.Descriptors", extra="molecules", to="weigh molecules").MolWt
+        found = max(parts, key=lambda m: (m.GetNumHeavyAtoms(), weight(m), chem.MolToSmiles(m)))
     return str(chem.MolToSmiles(found))
 
 
@@ -82,13 +78,12 @@ def smiles_of(symbols: Sequence[str]) -> str:
 
 def drawing(smiles: str, *, width: int = 240, height: int = 180) -> str:
     """Return the structure as SVG, on no ground."""
-    from rdkit.Chem.Draw import rdMolDraw2D
-
-    drawer = rdMolDraw2D.MolDraw2DSVG(width, height)
+    lib = need("rdkit.Chem.Draw.rdMolDraw2D", extra="molecules", to="draw molecules")
+    drawer = lib.MolDraw2DSVG(width, height)
     drawer.drawOptions().clearBackground = False
     found = rdkit().MolFromSmiles(smiles)
     if found is not None:
-        rdMolDraw2D.PrepareAndDrawMolecule(drawer, found)
+        lib.PrepareAndDrawMolecule(drawer, found)
     drawer.FinishDrawing()
     return str(drawer.GetDrawingText())
 
@@ -111,9 +106,8 @@ def similarities(a: Sequence[Any], b: Sequence[Any]) -> np.ndarray[Any, Any]:
 
 def scaffolds(smiles: Sequence[str]) -> Counter[str]:
     """Return how often each Bemis-Murcko scaffold occurs; chains have the empty one."""
-    from rdkit.Chem.Scaffolds import MurckoScaffold
-
-    return Counter(str(MurckoScaffold.MurckoScaffoldSmiles(smiles=s)) for s in smiles)
+    lib = need("rdkit.Chem.Scaffolds.MurckoScaffold", extra="molecules", to="find scaffolds")
+    return Counter(str(lib.MurckoScaffoldSmiles(smiles=s)) for s in smiles)
 
 
 def cosine(a: Counter[str], b: Counter[str]) -> float:
