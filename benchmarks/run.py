@@ -114,11 +114,25 @@ def wide_table(given: argparse.Namespace) -> dict[str, Result]:
     return {"wide_table": all_of_it(quick=given.quick)}
 
 
+def tuning(given: argparse.Namespace) -> dict[str, Result]:
+    """Tuning by two processes beside tuning by one."""
+    from .tuning import measure
+
+    return {"tuning": measure(given.rounds, quick=given.quick)}
+
+
 def zoo(given: argparse.Namespace) -> dict[str, Result]:
     """Every recipe on one small task."""
     from .zoo import measure
 
     return {"zoo": measure(tuple(given.rows), quick=given.quick)}
+
+
+def text(given: argparse.Namespace) -> dict[str, Result]:
+    """Sentences, with a code and without."""
+    from .text import measure
+
+    return {"text": measure(given.rounds, quick=given.quick)}
 
 
 def mutants(given: argparse.Namespace) -> dict[str, Result]:
@@ -132,7 +146,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
-    "mutants": mutants, "serve": serve,
+    "mutants": mutants, "text": text, "tuning": tuning, "serve": serve,
 }
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..distributions import Family, MixedFamily
+from ..distributions import CategoricalFamily, Family, MixedFamily
 
 MOST_CODES = 64
 """Categories beyond this many share the last place: they would be at equal distances anyway."""
@@ -29,6 +29,22 @@ def vectors(family: Family, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Ten
     return flat, torch.arange(flat.shape[1])
 
 
+@vectors.register(CategoricalFamily)
+def _(family: CategoricalFamily, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    codes = x.flatten(1)
+    n, width = min(family.n, MOST_CODES), codes.shape[1]
+    made = one_hot_codes(codes, n)
+    if mask is not None:
+        made = torch.where(mask.expand_as(x).flatten(1).unsqueeze(-1), made, torch.nan)
+    return made.flatten(1), torch.arange(width).repeat_interleave(n)
+
+
+def one_hot_codes(codes: Tensor, n: int) -> Tensor:
+    """Return classes as one-hot codes of half their length, ``(..., n)``; the last place is for all beyond ``n``."""
+    made: Tensor = torch.nn.functional.one_hot(codes.nan_to_num().long().clamp(0, n - 1), n).float() * 0.5**0.5
+    return made
+
+
 @vectors.register(MixedFamily)
 def _(family: MixedFamily, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     plan = _plan(tuple(family.sorts), tuple(family.sizes), tuple(family.cuts))
@@ -38,7 +54,7 @@ def _(family: MixedFamily, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tens
     if len(plan.counts[0]):
         out[:, plan.counts[1]] = torch.log1p(v[:, plan.counts[0]].clamp_min(0))
     if len(plan.codes[0]):
-        at = torch.minimum(v[:, plan.codes[0]].long().clamp_min(0), plan.last) + plan.codes[1]
+        at = torch.minimum(v[:, plan.codes[0]].nan_to_num().long().clamp_min(0), plan.last) + plan.codes[1]
         out.scatter_(1, at, 0.5**0.5)
     for j, place, table in plan.steps:
         out[:, place] = table[v[:, j].long().clamp(0, len(table) - 1)]
