@@ -75,7 +75,8 @@ def chart(points: NDArray[Any], colours: list[str], *, labels: tuple[str, str], 
         out.append(f'<polyline points="{path}" fill="none" stroke="#4e79a7" stroke-width="2"/>')
     out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{5 if line else 2.2}" fill="{c}" fill-opacity=".8"/>'
             for (x, y), c in zip(xy, colours, strict=True)]
-    out += [f'<text x="{x + 9:.1f}" y="{y - 7:.1f}">{name}</text>' for (x, y), name in zip(xy, names or [], strict=False)]
+    beside = zip(xy, names or [], strict=False)
+    out += [f'<text x="{x + 9:.1f}" y="{y - 7:.1f}">{name}</text>' for (x, y), name in beside]
     for i, (name, colour) in enumerate((legend or {}).items()):
         out.append(f'<circle cx="600" cy="{40 + 20 * i}" r="5" fill="{colour}"/>'
                    f'<text x="611" y="{45 + 20 * i}">{name}</text>')

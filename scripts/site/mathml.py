@@ -1,7 +1,7 @@
 r"""A Markdown extension: formulas become MathML while the site is built.
 
-Browsers draw MathML themselves. Nothing is fetched, no script runs in the page, no fonts are shipped, and screen readers
-can read it. ``$...$`` stands in a line, ``$$...$$`` and the ``.. math::`` of docstrings stand on their own.
+Browsers draw MathML themselves: nothing is fetched, no script runs, no fonts are shipped, and screen readers can read
+it. ``$...$`` is a formula in a line; ``$$...$$`` and the ``.. math::`` of docstrings are formulas of their own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ DISPLAY = re.compile(r"\$\$(.+?)\$\$", re.S)
 DIRECTIVE = re.compile(r"^(\s*)\.\. math::\s?(.*)$")
 INLINE = r"(?<![\\$\w])\$(?=\S)([^$\n]+?(?:\n[^$\n]+?)?)(?<=\S)\$(?![\d$])"
 
+FUNCTION = re.compile(r"(<mi>(?:log|exp|arg|min|max)</mi>)(?=<m(?:i|n|frac|sub|sup|over)>)")
+"""A function that is followed by its argument without brackets: a small space belongs between them."""
 SPELLINGS = (
     (r"\\[bB]ig[lrm]?(?=[^a-zA-Z])", ""),  # MathML's brackets grow by themselves
     (r"\\textstyle\b", ""),
@@ -67,7 +69,7 @@ def mathml(source: str, *, display: bool) -> str:
     unknown = re.search(r"\\[a-zA-Z]+", html.unescape(re.sub(r"<[^>]+>", " ", made)))
     if unknown:
         raise FormulaError(f"`{unknown[0]}` in `{source}` is unknown to latex2mathml. Write it with other commands.")
-    made = re.sub(r"(<mi>(?:log|exp|arg|min|max)</mi>)(?=<m(?:i|n|frac|sub|sup|over)>)", r'\1<mspace width="0.17em"/>', made)
+    made = FUNCTION.sub(r'\1<mspace width="0.17em"/>', made)
     return made.replace("<math ", f'<math alttext="{html.escape(source.strip())}" ', 1)
 
 
@@ -124,7 +126,7 @@ class _Blocks(Preprocessor):
 class _Inline(InlineProcessor):
     """Formulas in a line."""
 
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[str, int, int]:  # type: ignore[override]  # noqa: N802
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[str, int, int]:
         """Return the MathML and what it replaces."""
         return self.md.htmlStash.store(mathml(m[1], display=False)), m.start(0), m.end(0)
 
@@ -132,13 +134,13 @@ class _Inline(InlineProcessor):
 class Formulas(Extension):
     """The extension, by its class."""
 
-    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802
+    def extendMarkdown(self, md: Markdown) -> None:
         """Register: after code blocks are put aside, before emphasis is looked for."""
         md.preprocessors.register(_Examples(md), "senzai-examples", 26)
         md.preprocessors.register(_Blocks(md), "senzai-formulas", 24)
         md.inlinePatterns.register(_Inline(INLINE, md), "senzai-formula", 185)
 
 
-def makeExtension(**settings: Any) -> Formulas:  # noqa: N802
+def makeExtension(**settings: Any) -> Formulas:
     """Return the extension, as Markdown asks for it."""
     return Formulas(**settings)

@@ -44,7 +44,7 @@ class Targets:
     n_classes: int = 0
     c: Tensor | None = None
 
-    def at(self, index: Tensor) -> Known:
+    def for_rows(self, index: Tensor) -> Known:
         """Return the fields of a batch for some rows."""
         y = None if self.y is None else self.y[index]
         known = None if self.known is None else self.known[index]
@@ -171,7 +171,7 @@ class MemoryRows(Rows):
         """Return the rows at ``index``."""
         at = torch.from_numpy(as_index(index))
         x, mask, lengths, present = (_taken(v, at) for v in (self._x, self._mask, self.lengths, self._present))
-        return Batch(x, mask=mask, lengths=lengths, present=present, **self.targets.at(at))
+        return Batch(x, mask=mask, lengths=lengths, present=present, **self.targets.for_rows(at))
 
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return what was given for the rows at ``index``."""
@@ -244,7 +244,7 @@ class StreamedRows(Rows):
         at = as_index(index)
         x, mask = self._encode(self._fetch(at))
         rows = torch.from_numpy(at)
-        return Batch(x, mask=mask, lengths=_taken(self.lengths, rows), **self.targets.at(rows))
+        return Batch(x, mask=mask, lengths=_taken(self.lengths, rows), **self.targets.for_rows(rows))
 
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return what is told of the rows at ``index``."""

@@ -17,8 +17,8 @@ from torch.distributions.kl import kl_divergence, register_kl
 
 from senzai.core.batch import prefixes
 from senzai.core.errors import CombinationError
+from senzai.core.local_random import LocalRandom
 from senzai.core.random import LaterRows, Noise, current_noise, derive, using
-from senzai.core.steering import Steered
 
 from .wrapping import Around
 
@@ -72,7 +72,7 @@ def _draw(p: Distribution, shape: Shape, noise: Noise) -> Tensor:
     device = torch.device("cpu") if noise.generator is None else noise.generator.device
     seed = int(torch.randint(2**62, (), generator=noise.generator, device=device))
     own = Noise.seeded(derive(seed, "rows", noise.offset), device=device)  # other rows, other numbers
-    with using(own), Steered(own):
+    with using(own), LocalRandom(own):
         return p.rsample(shape) if p.has_rsample else p.sample(shape)
 
 

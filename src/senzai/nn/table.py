@@ -60,11 +60,11 @@ class TableInputs(DataInitialised):
         if not len(self.numbers):
             return
         mask = None if batch.observed is None else batch.observed.index_select(1, self.numbers)
-        mean, std = Statistics.of(self.plain(batch.tensor, mask), mask).moments()
+        mean, std = Statistics.of(self.unstandardised(batch.tensor, mask), mask).moments()
         self.shift.copy_(mean)
         self.scale.copy_(std)
 
-    def plain(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def unstandardised(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return the numbers before they are standardised, zero where not observed."""
         v = x.index_select(1, self.numbers)
         if mask is not None:
@@ -79,7 +79,7 @@ class TableInputs(DataInitialised):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return ``(B, n_numbers)`` in single precision."""
         seen = None if mask is None else mask.index_select(1, self.numbers)
-        out = ((self.plain(x, seen) - self.shift) / self.scale).to(self.shift.dtype)
+        out = ((self.unstandardised(x, seen) - self.shift) / self.scale).to(self.shift.dtype)
         return out if seen is None else torch.where(seen, out, 0.0)
 
 

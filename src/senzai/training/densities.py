@@ -14,9 +14,9 @@ from torch.distributions import Independent, Normal
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
-from ..core.quiet import quiet
 from ..core.random import GLOBAL, Noise, derive, forked, using
 from ..core.registry import Registry
+from ..core.warning_filters import ignore_warnings
 from ..distributions.numeric import positive_raw
 from ..models.base import LatentModel
 from ..models.modes import judging
@@ -112,7 +112,7 @@ def em(z: Any, n: int, form: str, seed: int, start: Any = None) -> Any:
         weights_init=getattr(start, "weights_", None), means_init=getattr(start, "means_", None),
         precisions_init=getattr(start, "precisions_", None),
     )
-    with quiet(ConvergenceWarning):  # a held-out score judges it
+    with ignore_warnings(ConvergenceWarning):  # a held-out score judges it
         return model.fit(z)
 
 

@@ -135,7 +135,7 @@ class Feed:
             pieces.append(Piece(batch, a, len(rows)))
         return pieces
 
-    def at(self, step: int) -> list[Piece]:
+    def pieces_of(self, step: int) -> list[Piece]:
         """Return the local pieces of one step."""
         return [Piece(p.batch.to(self.device), p.offset, p.total) for p in self._load(self._rows_of(step))]
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from senzai.core.errors import InputError, ShapeError
-from senzai.core.quiet import quiet
 from senzai.core.terminal import safe
+from senzai.core.warning_filters import ignore_warnings
 
 from ..limits import need_regular, need_room
 from ..rows import Array
@@ -144,7 +144,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
     try:
         with (
-            quiet(errors=Image.DecompressionBombWarning),
+            ignore_warnings(errors=Image.DecompressionBombWarning),
             Image.open(need_regular(path), formats=FORMATS) as image,
         ):
             if (pixels := image.width * image.height) > LARGE:

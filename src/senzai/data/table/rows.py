@@ -143,7 +143,7 @@ class SpooledRows(Rows):
         whole = torch.from_numpy(out[back])
         x = whole[:, : self._d]
         c = whole[:, self._d :].to(torch.float32) if self._c else None
-        known = self.targets.at(torch.from_numpy(at))
+        known = self.targets.for_rows(torch.from_numpy(at))
         known["c"] = c
         if not self._masked:
             return Batch(x.contiguous(), **known)
