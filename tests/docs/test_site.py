@@ -61,11 +61,11 @@ def test_pages_that_may_come_later_are_left_out_until_they_are_there(root, tmp_p
     assert hooks._there(entry, tmp_path) == {"Use": ["how-to.md"]}
     (tmp_path / "studio.md").touch()
     assert hooks._there(entry, tmp_path) == entry
-    assert hooks._there({"Use": [{"Typo": "no-page.md"}]}, tmp_path) == {"Use": [{"Typo": "no-page.md"}]}  # MkDocs warns
+    assert hooks._there({"Use": [{"Typo": "no-page.md"}]}, tmp_path) == {"Use": [{"Typo": "no-page.md"}]}
 
 
 def test_formulas_become_mathml(rendered):
-    text = "The rate $R \\ge 0$ and\n\n$$\\frac12 x\n+ y$$\n\nit costs $5 and $6, `$x$`.\n\n```\n$y$\n```\n"
+    text = "A rate $R \\ge 0$ and\n\n$$\\frac12 x\n+ y$$\n\ncosts $5 and $6, `$x$`.\n\n```\n$y$\n```\n"
     page = rendered(text)
     assert page.count("<math ") == 2
     assert page.count('display="block"') == 1

@@ -1,4 +1,4 @@
-"""Rows of data in model values, wherever they are: in memory, in a mapped file, or in image files read when asked."""
+"""Rows of data as model values: in memory, in a mapped file, or in image files that are read on demand."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Rows(ABC):
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return what travels with some rows and is no model value, by name, rows first; nothing by default.
 
-        Whatever a kind needs to give a row back as it was: an affine, a start level, the name of a file, a time.
+        Whatever a kind needs to restore a row: an affine, a start level, the name of a file, a time.
         """
         return {}
 
@@ -208,7 +208,7 @@ def _objects(values: list[Any]) -> Array:
 
 @final
 class StreamedRows(Rows):
-    """Rows that are fetched and converted when they are asked for.
+    """Rows that are fetched and converted on demand.
 
     Args:
         n: Number of rows.
@@ -247,7 +247,7 @@ class StreamedRows(Rows):
         return Batch(x, mask=mask, lengths=_taken(self.lengths, rows), **self.targets.for_rows(rows))
 
     def about(self, index: Array) -> Mapping[str, Any]:
-        """Return what is told of the rows at ``index``."""
+        """Return what travels with the rows at ``index``."""
         return {} if self._told is None else self._told(as_index(index))
 
     @property
@@ -258,7 +258,7 @@ class StreamedRows(Rows):
 
 @final
 class ChosenRows(Rows):
-    """Some rows of others, in an order of their own, with all that belongs to them.
+    """Some of the rows of other rows, in any order, with everything that belongs to them.
 
     Example:
         >>> whole = MemoryRows(torch.arange(6).reshape(3, 2), Targets(torch.tensor([0, 1, 0])))

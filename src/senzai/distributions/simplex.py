@@ -28,7 +28,7 @@ _LEAST = -85.0  # log of the smallest share: below it single precision would giv
 @final
 @dataclass(frozen=True)
 class Simplex(Space):
-    """Positive shares that add up to one. Decoders see them as they are; ways between them are straight lines."""
+    """Positive shares that add up to one. Decoders see them as they are; paths between them are straight lines."""
 
     name: ClassVar[str] = "simplex"
     words: ClassVar[str] = "the simplex"

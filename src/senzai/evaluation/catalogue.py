@@ -57,7 +57,7 @@ class Extras:
 
 @dataclass(frozen=True)
 class Case:
-    """A model, rows and everything that several measures share, computed when first asked for.
+    """A model, rows and everything that several measures share, computed on first use.
 
     Args:
         model: What is judged.

@@ -122,7 +122,7 @@ def rate_distortion(
         Fixing a Broken ELBO (Alemi et al., 2018). https://arxiv.org/abs/1711.00464
 
     Args:
-        family: Pairs of a weight and a model; may make each model when it is asked for.
+        family: Pairs of a weight and a model; may be a generator that makes each model on demand.
         batch: Rows to judge all of them on, with the same draws.
         n_samples: Draws per row.
         seed: Seed of the draws.

@@ -73,7 +73,7 @@ class RowVectors:
 
 
 class Evidence:
-    """What is known of some rows; each half is computed when it is asked for.
+    """Bounds and likelihoods of some rows; each half is computed on demand.
 
     Args:
         model: Trained model.

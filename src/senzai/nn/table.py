@@ -1,4 +1,4 @@
-"""The encoder of tables: numbers standardised, categories looked up, what is missing said."""
+"""The encoder of tables: numbers are standardised, categories looked up, missing entries marked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FEW = 256
 
 @final
 class TableInputs(DataInitialised):
-    """Numbers of a row, each standardised in its own sense; unobserved entries are zero.
+    """Numbers of a row, each standardised as its type requires; unobserved entries are zero.
 
     Counts enter as ``log(1 + x)``, steps as the middle of their share on the logit scale, other numbers as they are;
     all are then shifted and scaled by mean and standard deviation.

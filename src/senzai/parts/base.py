@@ -1,4 +1,4 @@
-"""What every prior, posterior and likelihood is, and the few helpers that all of them share."""
+"""Base classes of priors, posteriors and likelihoods, and helpers that they share."""
 
 from __future__ import annotations
 

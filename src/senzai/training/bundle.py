@@ -1,4 +1,4 @@
-"""A run is a folder: ``spec.json``, ``weights.safetensors`` and what was learned on the way. No pickle, no code."""
+"""A run as a folder: ``spec.json``, ``weights.safetensors``, history and measurements. No pickle, no code."""
 
 from __future__ import annotations
 

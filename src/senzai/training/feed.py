@@ -1,4 +1,4 @@
-"""Which rows make which step, and how they get there: gathered from memory in one call, or streamed ahead of need.
+"""Which rows belong to which step, and how they are loaded: gathered from memory in one call, or read ahead.
 
 The rows of a step are a function of (seed, step) alone, so that a run can be resumed anywhere.
 """
@@ -32,7 +32,7 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True)
 class FeedPlan:
-    """Which rows make which step.
+    """Which rows belong to which step.
 
     Args:
         n_rows: Training rows.

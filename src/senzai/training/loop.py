@@ -1,4 +1,4 @@
-"""The one training loop. It yields events; whoever consumes them decides when to save, show or stop."""
+"""The training loop. It yields events; listeners decide when to save, show or stop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LEAST_GAIN = 0.005
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands; everything a resumed run needs besides tensors."""
+    """The progress of a run: everything a resumed run needs besides tensors."""
 
     step: int = 0
     best_step: int = 0
@@ -57,7 +57,7 @@ class Progress:
 
 
 class Training:
-    """A run: model, objective, feeds, settings, and where it stands.
+    """A run: model, objective, feeds, settings and progress.
 
     Args:
         model: What is trained, on its device already.
@@ -204,7 +204,7 @@ class Training:
                 return
 
     def _step(self, step: int, pieces: list[Piece]) -> float:
-        """Let every player move once; return the learning rate."""
+        """Let every player take one step; return the learning rate."""
         rate = self._set_rates(step)
         fine = self.meter.fine
         seen = []

@@ -1,4 +1,4 @@
-"""What a finished run draws samples from: priors fitted to its latents, chosen on held-out rows, saved beside it."""
+"""Samplers of a finished run: priors fitted to its latents, chosen on held-out rows and saved with the run."""
 
 from __future__ import annotations
 

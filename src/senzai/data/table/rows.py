@@ -106,7 +106,7 @@ def _give_back() -> None:
 
 @final
 class SpooledRows(Rows):
-    """Rows in a temporary file of model values, read when they are asked for; NaN where nothing was observed.
+    """Rows in a temporary file of model values, read on demand; NaN where nothing was observed.
 
     Args:
         file: The file; it is deleted when it is closed.

@@ -178,7 +178,7 @@ def raster(event: tuple[int, ...]) -> Tensor:
 @part("likelihood", "made")
 @final
 class MADE(AutoregressiveDecoder):
-    r"""A masked network that is told the latents at every layer, for vectors (and anything, flattened).
+    r"""A masked network that receives the latents at every layer, for vectors (and anything, flattened).
 
     .. math:: p(x | z) = \prod_d p(x_d \mid x_{<d}, z)
 
