@@ -1,4 +1,4 @@
-"""Curves: how a bound rises with its draws, and what a rate buys in distortion."""
+"""Curves: a bound against its number of draws, and distortion against rate."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def grouped_bound(log_w: Tensor, k: int) -> Tensor:
 # --- rate against distortion ----------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class RatePoint:
-    """What one member of a family spends and gets, in nats per row.
+    """Rate and distortion of one member of a family, in nats per row.
 
     Args:
         beta: Weight of the rate it was trained with.

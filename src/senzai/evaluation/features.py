@@ -84,7 +84,7 @@ def random_features(event: tuple[int, ...], n: int = 64, *, seed: int = 0) -> Fe
 def classifier_features(
     train: Tensor, labels: Tensor, n: int = 64, *, seed: int = 0, steps: int = 400, batch_size: int = 128
 ) -> Features:
-    """Features of a classifier of this very domain, trained on labelled training rows: its last hidden layer.
+    """Features of a classifier trained on labelled training rows: its last hidden layer.
 
     Args:
         train: Training rows.
