@@ -60,6 +60,9 @@ def mathml(source: str, *, display: bool) -> str:
         scripts.site.mathml.FormulaError: ...
     """
     text = " ".join(source.split())
+    braces = re.sub(r"\\[{}]", "", text)
+    if braces.count("{") != braces.count("}"):
+        raise FormulaError(f"`{source}` must have as many closing braces as opening ones.")
     for pattern, plain in SPELLINGS:
         text = re.sub(pattern, plain, text)
     try:
