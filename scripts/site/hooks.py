@@ -75,11 +75,35 @@ OPTIONAL = ("serving.md", "studio.md", "exporting.md", "sharing.md", "tracking.m
 """Pages that may be absent; any other page that the navigation names has to be there."""
 
 
+def leaves(nav: list[Any]) -> Iterator[str]:
+    """Yield the pages that a navigation names.
+
+    Example:
+        >>> list(leaves(["index.md", {"Guides": ["how-to.md", {"Verbs": "verbs.md"}]}]))
+        ['index.md', 'how-to.md', 'verbs.md']
+    """
+    for entry in nav:
+        value = next(iter(entry.values())) if isinstance(entry, dict) else entry
+        yield from leaves(value) if isinstance(value, list) else [value]
+
+
+def complete(nav: list[Any], docs: Path) -> list[Any]:
+    """Return a navigation without optional pages that are not there, and with pages that it does not name.
+
+    A page right below ``docs/`` that has no place of its own becomes one of the guides, under its own title.
+    """
+    kept = [e for e in (_there(entry, docs) for entry in nav) if e is not None]
+    named = set(leaves(kept))
+    for entry in kept:
+        if isinstance(entry, dict) and "Guides" in entry:
+            entry["Guides"] = [*entry["Guides"], *(p.name for p in sorted(docs.glob("*.md")) if p.name not in named)]
+    return kept
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the reference into the navigation, and take out optional pages that are not there."""
-    docs = Path(config.docs_dir)
-    nav = [_there(entry, docs) for entry in config.nav or []]
-    config.nav = [*(e for e in nav if e is not None), {"Reference": reference_nav(list(modules()))}]
+    """Complete the navigation, and put the reference into it."""
+    nav = complete(config.nav or [], Path(config.docs_dir))
+    config.nav = [*nav, {"Reference": reference_nav(list(modules()))}]
     return config
 
 
