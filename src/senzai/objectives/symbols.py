@@ -98,7 +98,7 @@ class BagOfSymbols(Regularised):
         inside = valid_steps(batch) if batch.lengths is not None else before_the_end(x)
         log_p = F.log_softmax(model.aux[HEAD](context).float(), -1)
         found = log_p.gather(1, torch.where(inside, x, 0))
-        weight = self.bag_weight * (1 - self.fade.at(step))
+        weight = self.bag_weight * (1 - self.fade.factor(step))
         return {"bag": -weight * torch.where(inside, found, 0.0).sum(1)}
 
 
