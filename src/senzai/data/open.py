@@ -198,7 +198,10 @@ def open_data(
             final = final.model_copy(update={"reading": reading, "reasons": (*said, *final.reasons)})
         else:
             final = chosen.check(opened, schema, settings)
-        final.model_dump_json()  # a run must be able to keep it
+        if schema is None:
+            final.model_dump_json()  # a run must be able to keep it
+        else:
+            "".join(final.reasons).encode()  # all that is not the model's own
         try:
             rows = chosen.rows(opened, final)
         except UserError as err:

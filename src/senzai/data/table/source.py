@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ SUFFIXES = (*TEXTS, ".parquet", ".pq", ".arrow", ".feather", ".ipc", *JSON, ".xl
 IN_MEMORY_BYTES = 2**28
 """Files larger than this are streamed, unless `in_memory` says otherwise."""
 ROWS = 50_000
+FEW = 64
+"""Rows up to which cells are looked at one by one, which is quicker than pandas."""
 NUMBERS = ("real", "positive", "bounded", "count", "ordinal")
 
 
@@ -58,6 +61,12 @@ class Source:
     counted: Callable[[], int] | None = None
     narrow: Callable[[int, Collection[str]], Iterator[Any]] | None = None
     part: str = ""
+
+    @cached_property
+    def cells(self) -> list[list[Any]] | None:
+        """Cells of a few rows in memory as Python objects, column by column; ``None`` of more rows."""
+        few = self.whole is not None and len(self.whole) <= FEW
+        return self.whole.to_numpy(dtype=object).T.tolist() if few else None
 
     def count(self) -> int:
         """Return the number of rows."""
