@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 
-from .. import conditioning, deciding, sources, values, writers
+from .. import arrays_as_data, conditioning, deciding, sources, values, writers
 from ..details import NumberDetails
 from ..facts import ValueFacts, bytes_facts
 from ..kind import KINDS, Claim, Kind, Opened
@@ -151,6 +151,14 @@ class ImageKind(Kind):
         with tempfile.TemporaryDirectory() as tmp:
             sheets.write_texts(value, Path(tmp))
             return self.read(Path(tmp), parse(self.name, ImageOptions, {"in_memory": True}), schema).data
+
+    def processing(self, schema: Schema) -> dict[str, JsonValue]:
+        """Return how pixels are arranged, scaled and stored."""
+        order: dict[str, list[JsonValue]] = {"NHWC": [2, 0, 1]}
+        outer = _outer_layout(schema)
+        return arrays_as_data.described(
+            schema, order=order.get(outer), one_channel=outer == "NHW", picture=schema.values not in ("real", "count"),
+        )
 
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a convolutional network, or an MLP for tiny images."""
