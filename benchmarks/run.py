@@ -53,6 +53,13 @@ def startup(given: argparse.Namespace) -> dict[str, Result]:
     return {"startup": measure(given.rounds, against=given.against, quick=given.quick)}
 
 
+def export(given: argparse.Namespace) -> dict[str, Result]:
+    """Exports of every recipe: error, and latency beside the model itself."""
+    from .export import measure
+
+    return {"export": measure(quick=given.quick, recipes=given.rows or None)}
+
+
 def papers(given: argparse.Namespace) -> dict[str, Result]:
     """Published numbers; each row is written as soon as it is there."""
     from .papers import rows
@@ -125,7 +132,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
-    "mutants": mutants,
+    "mutants": mutants, "export": export,
 }
 
 

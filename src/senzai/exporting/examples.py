@@ -19,14 +19,14 @@ SEEN = 0.8
 """Share of entries that are observed, where some may be missing."""
 
 
-def example_of(model: Generative, schema: Schema, processing: Mapping[str, Any], rows: int = ROWS) -> Batch:
+def example_of(model: Generative, schema: Schema, processing: Mapping[str, Any]) -> Batch:
     """Return rows drawn from a model, some entries of them missing where data may lack some.
 
     Raises:
         CombinationError: Rows are of several tensors.
     """
-    c = KINDS[schema.kind].condition({}, rows, schema, seed=0)
-    x = verbs.sample(model, rows, seed=0, c=c)
+    c = KINDS[schema.kind].condition({}, ROWS, schema, seed=0)
+    x = verbs.sample(model, ROWS, seed=0, c=c)
     if isinstance(x, dict):
         raise CombinationError(f"A graph takes rows of one tensor, but these have {', '.join(x)}. Use the run itself.")
     own = torch.Generator().manual_seed(0)

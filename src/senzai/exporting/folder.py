@@ -16,7 +16,7 @@ from ..data import KINDS
 from ..models.generative import Generative
 from ..runtime.model import FORMAT, MANIFEST
 from ..training.trained import Trained
-from .examples import ROWS, example_of
+from .examples import example_of
 from .parts import Part, Parts, Report, parts_of
 
 Held = Mapping[str, list[float]]
@@ -49,16 +49,20 @@ def export(
         raise SettingError(f"Exports are {', '.join(FORMATS)}, but got {to!r}.{suggestion(to, list(FORMATS))}")
     if batch is not None and batch < 1:
         raise SettingError(f"`batch >= 1` must hold, but got batch={batch!r}. Leave it out for any number of rows.")
+    if to == "web":
+        from .web import need_runtime
+
+        need_runtime()  # before minutes of work
     processing = KINDS[run.schema.kind].processing(run.schema)
     model: Generative = run.model
     if to == "executorch":
         from .edge import write_edge
 
-        example = example_of(model, run.schema, processing, batch or 1)
+        example = example_of(model, run.schema, processing)
         with replacing_folder(path) as tmp:
             write_edge(tmp, model, example, _about(run, processing, batch or 1))
         return path
-    example = example_of(model, run.schema, processing, batch or ROWS)
+    example = example_of(model, run.schema, processing)
     made = parts_of(
         model, example, sampled=run.samplers.under(model), fixed=batch, timed=timed, scores=to != "int8", report=report
     )

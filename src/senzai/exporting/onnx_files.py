@@ -14,6 +14,7 @@ from torch.export import Dim
 
 from ..core.errors import CombinationError, UserError
 from ..core.extras import need
+from .checking import inputs_of
 from .graphs import Graph
 from .translations import expm1, log1p, log_gamma, log_sigmoid, softplus
 
@@ -33,13 +34,14 @@ def onnx_of(graph: Graph, *, batch: int | None = None) -> Any:
     """
     for package in ("onnx", "onnxscript"):
         need(package, extra="export", to="write ONNX graphs")
+    given = graph.inputs if batch is None else inputs_of(graph, batch)
     rows = None if batch is not None else Dim("n", min=1, max=1 << 30)
     axes = [graph.rows_axis(name) for name in graph.inputs]
     shapes = tuple({} if rows is None or axis is None else {axis: rows} for axis in axes)
     with _quietly():
         try:
             made = torch.onnx.export(
-                graph.module.eval(), tuple(graph.inputs.values()), dynamo=True, input_names=list(graph.inputs),
+                graph.module.eval(), tuple(given.values()), dynamo=True, input_names=list(graph.inputs),
                 output_names=list(graph.outputs), dynamic_shapes=(shapes,) if rows is not None else None,
                 opset_version=OPSET, verbose=False, custom_translation_table=_translations(),
             )

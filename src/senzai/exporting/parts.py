@@ -86,11 +86,7 @@ def parts_of(
     Raises:
         CombinationError: The model cannot be exported.
     """
-    if isinstance(model, Structured):
-        raise CombinationError(
-            f"A graph takes whole rows, but this model ({type(model).__name__}) predicts a part of a row from the rest. "
-            "Use the run itself."
-        )
+    need_whole_rows(model)
     made, missing = dict[str, Part](), dict[str, str]()
 
     def add(graph: Graph) -> Graph:
@@ -120,6 +116,19 @@ def parts_of(
         if scores:
             attempt("score", lambda: scorer(model, rows))
     return Parts(made, missing)
+
+
+def need_whole_rows(model: Generative) -> None:
+    """Refuse a model of a part of a row.
+
+    Raises:
+        CombinationError: It is one.
+    """
+    if isinstance(model, Structured):
+        raise CombinationError(
+            f"A graph takes whole rows, but this model ({type(model).__name__}) predicts a part of a row from the rest. "
+            "Use the run itself."
+        )
 
 
 def _with_mask_if_it_can(model: LatentModel, batch: Batch) -> Batch:

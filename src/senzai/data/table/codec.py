@@ -200,7 +200,7 @@ def restore(values: Array, column: Column, gone: Array | None = None) -> Any:
     return made.mask(pd.Series(shown)) if shown.any() else made
 
 
-def _places(column: Column) -> int | None:
+def places_of(column: Column) -> int | None:
     """Return the decimals that a column's numbers are written with: its own, or as many as its values need."""
     if column.decimals is not None or not column.levels:
         return column.decimals
