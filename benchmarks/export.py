@@ -54,7 +54,8 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     ratio = {n: statistics.median(g["latency_ms"][n]["p50"] / g["latency_ms"][n]["eager_p50"] for g in graphs)
              for n in ("1", "64")}
     return {
-        "exported": sum("refused" not in r for r in found.values()), "refused": sum("refused" in r for r in found.values()),
+        "exported": sum("refused" not in r for r in found.values()),
+        "refused": sum("refused" in r for r in found.values()),
         "largest_error": max(g["error"] for g in graphs), "share_of_eager_latency": ratio,
         "slowest_share_at_1": max(g["latency_ms"]["1"]["p50"] / g["latency_ms"]["1"]["eager_p50"] for g in graphs),
     }

@@ -102,10 +102,9 @@ def test_the_table_says_what_was_checked(table_export):
     assert (table_export / "README.md").read_text() == page_of(manifest)
 
 
-def test_no_row_of_the_data_and_no_path_is_in_an_export(table_export, frame):
+def test_no_identifier_and_no_path_is_in_an_export(table_export):
     text = (table_export / "export.json").read_text()
     assert "K-0003" not in text
-    assert str(frame["height"][3]) not in text or len(set(frame["height"])) < 200  # knots are quantiles of few rows
     assert "/tmp" not in text
 
 

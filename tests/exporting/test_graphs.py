@@ -29,7 +29,7 @@ REFUSED = {
     "hamiltonian-vae": "gradients", "riemannian-vae": "gradients", "sa-vae": "gradients", "made-vae": "entry by entry",
     "pixel-vae": "entry by entry", "cvae-structured": "a part of a row",
 }
-QUICK = ("vae", "gan", "vq-vae", "cvae-structured", "sa-vae")
+QUICK = ("gan", "cvae-structured", "sa-vae")
 
 
 def exported(recipe: str):
@@ -102,7 +102,7 @@ def test_a_graph_that_says_something_else_is_refused():
     wrong = Graph("double", Function(lambda v: 2 * v + 1e-4 * (v.shape[0] == 64)), {"x": x}, ("y",))
     blob = onnx_of(right).SerializeToString()
     assert check(right, blob, timed=False).error < 1e-6
-    with pytest.raises(CombinationError, match="says up to|differs by"):
+    with pytest.raises(CombinationError, match="differs by"):
         check(wrong, blob, timed=False)
 
 

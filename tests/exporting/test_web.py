@@ -78,16 +78,16 @@ def table_page(table_run, tmp_path_factory):
 def test_a_page_encodes_a_file_as_the_run_does(browser, table_page, table_run, frame, tmp_path, from_disk):
     rows = frame.head(7)
     rows.to_csv(tmp_path / "rows.csv", index=False)
-    with served(table_page) as host:
-        with opened(browser, (table_page / "index.html").as_uri() if from_disk else host) as page:
-            page.set_input_files("#file", str(tmp_path / "rows.csv"))
-            page.wait_for_function("window.CODES && window.CODES.length === 7", timeout=60_000)
-            got = np.array(page.evaluate("window.CODES"))
-            np.testing.assert_allclose(got, table_run.encode(rows).to_numpy(), atol=1e-5)
-            shown = page.inner_text("#out")
-            assert "city" in shown
-            page.click("#sample")
-            page.wait_for_function(f"document.querySelector('#out').innerText !== {json.dumps(shown)}")
+    address = (table_page / "index.html").as_uri()
+    with served(table_page) as host, opened(browser, address if from_disk else host) as page:
+        page.set_input_files("#file", str(tmp_path / "rows.csv"))
+        page.wait_for_function("window.CODES && window.CODES.length === 7", timeout=60_000)
+        got = np.array(page.evaluate("window.CODES"))
+        np.testing.assert_allclose(got, table_run.encode(rows).to_numpy(), atol=1e-5)
+        shown = page.inner_text("#out")
+        assert "city" in shown
+        page.click("#sample")
+        page.wait_for_function(f"document.querySelector('#out').innerText !== {json.dumps(shown)}")
 
 
 @browsing

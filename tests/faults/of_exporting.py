@@ -31,7 +31,8 @@ LIST = (
     ),
     Fault(
         "the logarithm of one and a little with few digits", EXPORTS,
-        edit("exporting.translations:log1p", "_where_near(x, series,", "_where_near(op.Add(x, _number(9.0, x)), series,"),
+        edit("exporting.translations:log1p", "_where_near(x, series,",
+             "_where_near(op.Add(x, _number(9.0, x)), series,"),
         (f"{GRAPHS}test_functions_that_runtimes_lack_have_all_their_digits",),
     ),
     Fault(

@@ -16,7 +16,7 @@ print(" ".join(m for m in loaded if not m.startswith("{name}") and m != "senzai"
 
 
 def run(code, **more):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False, **more)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, **more)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -27,7 +27,8 @@ def test_nothing_else_of_senzai_is_loaded_and_no_torch():
 
 
 def test_the_same_files_run_under_their_own_name(root, tmp_path):
-    shutil.copytree(root / "src/senzai/runtime", tmp_path / "senzai_runtime", ignore=shutil.ignore_patterns("__pycache__"))
+    source, left_out = root / "src/senzai/runtime", shutil.ignore_patterns("__pycache__")
+    shutil.copytree(source, tmp_path / "senzai_runtime", ignore=left_out)
     assert run(ALONE.format(name="senzai_runtime"), cwd=tmp_path) == ""
 
 

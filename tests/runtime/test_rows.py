@@ -104,7 +104,8 @@ def test_columns_beyond_numpy_are_refused_by_name(column, why):
 
 
 ARRAYS = {
-    "bytes": RNG.integers(0, 256, (50, 6, 6, 3), dtype=np.uint8), "grey": RNG.integers(0, 17, (50, 8, 8)).astype("uint8"),
+    "bytes": RNG.integers(0, 256, (50, 6, 6, 3), dtype=np.uint8),
+    "grey": RNG.integers(0, 17, (50, 8, 8)).astype("uint8"),
     "bits": RNG.random((50, 5)) < 0.5, "black and white": 255 * (RNG.random((50, 6, 6)) < 0.5).astype("uint8"),
     "grid": (RNG.integers(0, 256, (50, 6, 6)) / 255).astype("float32"), "real": RNG.normal(5, 2, (50, 4)),
     "far": 1e6 + RNG.integers(0, 9, (50, 2)) * 0.25, "counts": RNG.poisson(300, (50, 3)), "unit": RNG.random((50, 4)),

@@ -209,7 +209,7 @@ class Kind(ABC):
         """
         if len(schema.fields) != 1:
             raise CombinationError(
-                f"Exported models take rows of one tensor, but these have {', '.join(schema.fields)}. Use the run itself."
+                f"Exported models take rows of one tensor, but these have {', '.join(schema.fields)}. Use the run."
             )
         return {"form": "array", "shape": list(schema.event_shape), "support": "real", "dtype": "float32"}
 

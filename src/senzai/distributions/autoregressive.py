@@ -119,8 +119,8 @@ class Autoregressive(Distribution):
         """
         if torch.compiler.is_compiling():
             raise CombinationError(
-                "A graph makes a row in one go, but this likelihood makes it entry by entry, each from those before it. "
-                "Use the run itself, or fit another likelihood."
+                "A graph makes a row in one go, but this distribution makes it entry by entry, each from those before. "
+                "Use the run itself, or fit another one."
             )
         n = len(self.order)
         rows = (*shape, *self.batch_shape)

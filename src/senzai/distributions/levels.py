@@ -11,7 +11,6 @@ from torch.distributions import constraints
 
 from .bases import FromNoise
 
-
 TOGETHER = 32
 """Levels that are looked at together where a graph is traced."""
 

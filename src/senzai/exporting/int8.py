@@ -49,8 +49,8 @@ as a share of the standard deviation of the output; the worst output of a graph 
 |---|---|---:|---:|---:|---:|---:|
 """
     return head + "".join(
-        f"| {m['graph']} | {m['way']} | {m['bytes'] / 1024:.0f} | {m['share']:.0%} | {m['error']:.2%} | {m['p50']:.3f} | "
-        f"{m['full_p50']:.3f} |\n" for m in told["measured"]
+        f"| {m['graph']} | {m['way']} | {m['bytes'] / 1024:.0f} | {m['share']:.0%} | {m['error']:.2%} "
+        f"| {m['p50']:.3f} | {m['full_p50']:.3f} |\n" for m in told["measured"]
     )
 
 

@@ -62,8 +62,8 @@ def _why(name: str, err: BaseException) -> str:
         return str(inner)
     said = next((line.strip() for line in str(inner).splitlines() if line.strip()), type(inner).__name__)
     return (
-        f"The {name} of this model cannot be written as a graph: {said[:300]} Use the run itself, or fit another recipe; "
-        "docs/exporting.md lists what can be exported."
+        f"The {name} of this model cannot be written as a graph: {said[:300]} Use the run itself, or fit another "
+        "recipe; docs/exporting.md lists what can be exported."
     )
 
 

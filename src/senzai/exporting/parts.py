@@ -126,8 +126,8 @@ def need_whole_rows(model: Generative) -> None:
     """
     if isinstance(model, Structured):
         raise CombinationError(
-            f"A graph takes whole rows, but this model ({type(model).__name__}) predicts a part of a row from the rest. "
-            "Use the run itself."
+            f"A graph takes whole rows, but this model ({type(model).__name__}) predicts a part of a row from the "
+            "rest. Use the run itself."
         )
 
 

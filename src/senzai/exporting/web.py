@@ -36,7 +36,11 @@ def write_web(folder: Path, made: Parts, manifest: dict[str, Any]) -> None:
     """Write the page, the graphs and the runtime, all of them as scripts: a page from disk may not fetch files."""
     from .folder import write_graphs
 
-    used = Parts({n: p for n, p in made.parts.items() if n in USED}, made.missing)
+    missing = {**made.missing, "score": "A page has no scores. Export it to onnx.",
+               "drawer": "A page shows expected rows. Export it to onnx."}
+    used = Parts({n: p for n, p in made.parts.items() if n in USED}, missing)
+    graphs_told = {n: told for n, told in manifest["graphs"].items() if n in USED}
+    manifest = manifest | {"graphs": graphs_told, "missing": missing}
     write_graphs(folder, used, manifest)
     for name in PAGE:
         write_text(folder / name, (HERE / "page" / name).read_text(encoding="utf-8"))

@@ -56,8 +56,8 @@ class ArrayRows:
         gone = np.isnan(x) if x.dtype.kind == "f" else np.zeros(x.shape, dtype=bool)
         if gone.any() and not self.told.get("missing"):
             raise ExportedModelError(
-                f"Values must be there, but row {int(np.argwhere(gone)[0][0])} has a NaN. Fill it in, or export a model "
-                "that was fitted with missing values."
+                f"Values must be there, but row {int(np.argwhere(gone)[0][0])} has a NaN. Fill it in, or export a "
+                "model that was fitted with missing values."
             )
         v = np.where(gone, 0.0, x).astype(np.float64)
         v = self._counted(v)
@@ -67,7 +67,7 @@ class ArrayRows:
         label = self.told.get("label")
         if label is not None:
             if labels is None:
-                raise ExportedModelError(f"The model is conditioned on {label['name']!r}. Give labels=[...] of the rows.")
+                raise ExportedModelError(f"The model is conditioned on {label['name']!r}. Give labels=[...] of rows.")
             found["c"] = one_hot(labels, label["classes"], label["name"])
         return found
 
@@ -78,7 +78,7 @@ class ArrayRows:
             x = x.transpose(0, *(1 + a for a in self.order))
         if x.shape[1:] != self.shape:
             raise ExportedModelError(
-                f"The model takes rows of shape {self.shape}, but got {x.shape[1:]}. Give rows as those it was fitted on."
+                f"The model takes rows of shape {self.shape}, but got {x.shape[1:]}. Give rows as it was fitted on."
             )
         return x
 

@@ -124,14 +124,16 @@ class ExportedModel:
         z = self._drawn("prior", told, n, rng, temperature)[0]
         drawn = self.manifest["shows"] == "draws" if noise is None else noise
         if drawn and "drawer" not in self.manifest["graphs"]:
-            raise ExportedModelError(f"{self.manifest['missing'].get('drawer', 'Rows cannot be drawn.')} Or: noise=False.")
+            why = self.manifest["missing"].get("drawer", "Rows cannot be drawn.")
+            raise ExportedModelError(f"{why} Or show them with noise=False.")
         if not drawn:
             return self.rows.decode(self._point({"z": z} | told))
         raw = self._over("decoder", {"z": z} | told)[0]
         return self.rows.decode(self._drawn("drawer", {"raw": raw}, n, rng, 1.0)[0])
 
     def score(
-        self, data: Any, *, method: str = "elbo", labels: Any = None, shares: bool = False, false_alarm: float | None = None
+        self, data: Any, *, method: str = "elbo", labels: Any = None, shares: bool = False,
+        false_alarm: float | None = None,
     ) -> Any:
         """Return the anomaly score of each row, ``(N,)``; higher is more anomalous.
 
@@ -221,7 +223,9 @@ class ExportedModel:
     def _flagged(self, values: Array, method: str, false_alarm: float) -> dict[str, Array]:
         held = np.asarray(self.manifest.get("held", {}).get(method, ()), dtype=np.float64)
         if not len(held):
-            raise ExportedModelError("Rows are flagged against held-out rows, but the run kept no scores of such. Ask it.")
+            raise ExportedModelError(
+                "Rows are flagged against held-out rows, but the run kept no scores of such. Ask the run itself."
+            )
         p = (1 + len(held) - np.searchsorted(np.sort(held), values, side="left")) / (len(held) + 1)
         return {"score": values, "p_value": p, "anomaly": p <= false_alarm}
 

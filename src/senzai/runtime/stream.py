@@ -15,8 +15,8 @@ VERBS = ("encode", "score")
 class Stream:
     """A verb for values that come one after the other.
 
-    For rows that are series ``(steps, ...)`` each value is a step, and the answer is that of the last ``steps`` of them;
-    for other rows each value is a row.
+    For rows that are series ``(steps, ...)`` each value is a step, and the answer is that of the last ``steps`` of
+    them; for other rows each value is a row.
 
     Args:
         model: The exported model.
@@ -30,7 +30,9 @@ class Stream:
 
     def __init__(self, model: Any, verb: str = "score", *, hop: int = 1, **settings: Any) -> None:
         if verb not in VERBS or hop < 1:
-            raise ExportedModelError(f"Streamed are {' and '.join(VERBS)} with hop >= 1, but got {verb!r}, hop={hop!r}.")
+            raise ExportedModelError(
+                f"Streamed are {' and '.join(VERBS)} with hop >= 1, but got {verb!r}, hop={hop!r}. Choose one."
+            )
         self.model, self.verb, self.hop, self.settings = model, verb, hop, settings
         shape = tuple(model.rows.shape)
         self.window = shape[0] if len(shape) == 2 else 1
@@ -42,7 +44,7 @@ class Stream:
         """Take in values and return the answers that they complete, in their order.
 
         Args:
-            values: Steps ``(n, width)`` or one step ``(width,)`` of a series; else rows in any form that the verb takes.
+            values: Steps ``(n, width)`` or one step ``(width,)`` of a series; else rows in any form the verb takes.
         """
         if not self.series:
             return list(getattr(self.model, self.verb)(values, **self.settings))

@@ -20,7 +20,6 @@ from .numbers import Array
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>")
 OTHER = "(other)"
-UNITS = {"D": "D", "s": "s", "ms": "ms", "us": "us", "ns": "ns"}
 
 
 class TableRows:
@@ -46,7 +45,7 @@ class TableRows:
 
     # --- in ---------------------------------------------------------------------------------------------------------
     def read(self, data: Any) -> dict[str, list[Any]]:
-        """Return user data as lists by the names of columns: records, columns, a frame, or a file (csv, json, jsonl)."""
+        """Return records, columns, a frame, or a csv, json or jsonl file as lists by the names of columns."""
         if isinstance(data, str | Path):
             return columns_of(records_of(Path(data)))
         if hasattr(data, "columns") and hasattr(data, "__getitem__") and not isinstance(data, Mapping):
@@ -130,8 +129,8 @@ class TableRows:
             if at is None:
                 known = ", ".join(repr(k) for k in column.levels[:8])
                 raise ExportedModelError(
-                    f"The column {column.name!r} has the values {known}, but got {v!r} in row {i}, which was never seen "
-                    "in training. Correct it, or leave it empty."
+                    f"The column {column.name!r} has the values {known}, but got {v!r} in row {i}, which was never "
+                    "seen in training. Correct it, or leave it empty."
                 )
             out[i] = at
         return out, seen
@@ -219,7 +218,7 @@ def _name(value: Any, *, number: bool = False) -> str:
         try:
             value = float(value)
         except ValueError:
-            return value
+            return str(value)
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
@@ -227,14 +226,13 @@ def _number(value: Any, row: int, column: Any) -> float:
     """Return a cell as a number; what is counted, in steps from the column's origin."""
     try:
         if column.ticks == "date":
-            return (_date_tick(value, column) - column.origin) / column.step
+            return float((_date_tick(value, column) - column.origin) / column.step)
         if isinstance(value, str) and column.form is not None:
             value = numbers.unwritten(value, SimpleNamespace(**column.form))
         if column.ticks == "decimal":
             return float((decimal.Decimal(str(value)).scaleb(column.scale) - column.origin) / column.step)
         if column.ticks:
-            whole = value if isinstance(value, int) else int(value) if float(value).is_integer() else float(value)
-            return float((whole - column.origin) / column.step)
+            return float((_whole(value) - column.origin) / column.step)
         found = float(value)
     except (ValueError, TypeError, decimal.InvalidOperation):
         raise ExportedModelError(
@@ -246,21 +244,29 @@ def _number(value: Any, row: int, column: Any) -> float:
     return found
 
 
+def _whole(value: Any) -> int | float:
+    """Return a whole number of any size as such, and another number as it is."""
+    try:
+        return int(value) if isinstance(value, int | str) or float(value).is_integer() else float(value)
+    except ValueError:
+        return float(value)
+
+
 def _date_tick(value: Any, column: Any) -> int:
     if column.format and isinstance(value, str | int):
         value = datetime.datetime.strptime(str(value), column.format.replace("%-", "%"))
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
         raise ValueError(value)
-    return int(np.datetime64(value, UNITS[column.unit]).astype(np.int64))
+    return int(np.array(value, dtype=f"datetime64[{column.unit}]").astype(np.int64))
 
 
 def _of_tick(tick: Any, column: Any) -> Any:
     if tick is None or isinstance(tick, str):
         return tick
     if column.ticks == "date":
-        at = np.datetime64(int(tick), UNITS[column.unit])
+        at = np.array(int(tick), dtype=f"datetime64[{column.unit}]")
         if not column.format:
-            return at
+            return at[()]
         text = at.astype("datetime64[us]").item().strftime(column.format)
         return int(text) if column.dtype[:3] in ("int", "uin", "Int", "UIn") else text
     if column.ticks == "decimal":

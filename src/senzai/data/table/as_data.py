@@ -32,8 +32,8 @@ def described(table: TableDetails, schema: Schema) -> dict[str, JsonValue]:
         name, why = next(iter(refused.items()))
         raise CombinationError(
             f"Exported models read and write columns with NumPy alone, but {name!r} holds {why}"
-            f"{f', and {len(refused) - 1} more columns such things' if len(refused) > 1 else ''}. Use the run itself, or "
-            f"fit with schema.{name}=drop."
+            f"{f', and {len(refused) - 1} more columns such things' if len(refused) > 1 else ''}. Use the run itself, "
+            f"or fit with schema.{name}=drop."
         )
     found: dict[str, JsonValue] = {
         "form": "columns", "columns": [of_column(c) for c in table.columns], "unknown": table.unknown,

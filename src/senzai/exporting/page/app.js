@@ -30,6 +30,7 @@ async function start() {
   } else $("zero").hidden = true;
   $("sample").hidden = !(sessions.prior || sessions.simulator);
   if (!sessions.encoder) { $("drop").hidden = true; document.querySelector(".file").hidden = true; }
+  if (sessions.decoder) await decode(); // the first call takes longer
   await (sessions.decoder ? show() : sample());
   say("Ready.");
   window.READY = true;

@@ -109,7 +109,7 @@ function toCell(z, c) {
 
 function ofTick(tick, c) {
   if (typeof tick !== "number") return tick;
-  if (c.ticks === "date") return new Date(tick * PER_UNIT[c.unit]).toISOString().slice(0, c.unit === "D" ? 10 : 19).replace("T", " ");
+  if (c.ticks === "date") return new Date(tick * PER_UNIT[c.unit]).toISOString().slice(0, c.unit === "D" ? 10 : 19).replace("T", " ").replace(" 00:00:00", "");
   if (c.ticks === "decimal") return (tick / 10 ** c.scale).toFixed(c.scale);
   return c.form ? written(tick, c.form, c.places_shown) : tick;
 }

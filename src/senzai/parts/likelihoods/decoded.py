@@ -22,7 +22,6 @@ from ...nn.precision import network_precision
 from ...nn.statistics import Statistics
 from ..base import AnyLikelihood, full_precision
 
-
 _HEARD: ContextVar[list[Tensor] | None] = ContextVar("senzai_raw_numbers", default=None)
 
 

@@ -37,8 +37,8 @@ def values_and_slopes(function: Callable[..., Tensor], *values: Tensor) -> tuple
     """
     if torch.compiler.is_compiling():
         raise CombinationError(
-            "A graph computes forwards alone, but this posterior finds latents by gradients of log p(x, z). Use the run "
-            "itself, or fit another posterior."
+            "A graph computes forwards alone, but this posterior finds latents by gradients of log p(x, z). Use the "
+            "run itself, or fit another posterior."
         )
     again = torch.is_grad_enabled()
     with torch.enable_grad():

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from ...core.errors import OutputError
 from ...core.files import user_path
+from ...data import Schema
 from ...models.base import LatentModel
+from ...models.structured import Structured
 from .registry import verb
 
 if TYPE_CHECKING:
@@ -16,7 +20,16 @@ if TYPE_CHECKING:
 SCORES = ("elbo", "nll", "reconstruction")
 
 
-@verb("export", group="Use", takes="nothing", answers="file", steered=False)
+def needs_whole_rows(schema: Schema, model: nn.Module) -> str | None:
+    """Ask for rows of one tensor, and a model of all of it."""
+    if len(schema.fields) != 1:
+        return f"A graph takes rows of one tensor, but these have {', '.join(schema.fields)}. Use the run itself."
+    if isinstance(model, Structured):
+        return "A graph takes whole rows, but this model predicts a part of a row from the rest. Use the run itself."
+    return None
+
+
+@verb("export", group="Use", takes="nothing", answers="file", unfit=needs_whole_rows, steered=False)
 def export(
     run: Trained, *, to: str = "onnx", path: str | Path | None = None, batch: int | None = None, static: bool = False,
 ) -> Path:
@@ -25,6 +38,7 @@ def export(
     Every graph is checked against the run before anything is written; what cannot be exported is refused.
 
     Args:
+        run: The run.
         to: ``onnx``, ``int8``, ``web`` or ``executorch``.
         path: A new folder; by default ``export-FORMAT`` in the folder of the run.
         batch: The one number of rows that graphs take at a time; any by default.
