@@ -12,7 +12,8 @@ import senzai
 from senzai import runtime
 from senzai.core.errors import CombinationError, OutputError, SettingError
 from senzai.exporting import checking
-from senzai.exporting.folder import export, page_of
+from senzai.exporting.files import page_of
+from senzai.exporting.folder import export
 from senzai.runtime import ExportedModelError
 
 

@@ -41,8 +41,8 @@ LIST = (
         (f"{GRAPHS}test_a_draw_with_a_sampler_of_torch_is_refused_and_leaves_its_numbers_alone",),
     ),
     Fault(
-        "the last proposal in place of the first accepted one", EXPORTS,
-        edit("distributions.variates:_fixed_cube", "(v > 0) & (u.log() < ", "(v > 0) | (u.log() < "),
+        "a gamma's proposal squared in place of cubed", EXPORTS,
+        edit("distributions.variates:_fixed_cube", "(9 * d).sqrt()).pow(3)", "(9 * d).sqrt()).pow(2)"),
         (f"{GRAPHS}test_gamma_variates_of_a_fixed_number_of_rounds_are_gamma",),
     ),
     Fault(

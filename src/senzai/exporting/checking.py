@@ -132,14 +132,14 @@ def check(graph: Graph, blob: bytes, *, batch: int | None = None, timed: bool = 
     return Checked(graph.name, len(blob), error, {n: latency(graph, session, n) for n in sizes} if timed else {})
 
 
-def latency(graph: Graph, session: Any, n: int, *, calls: int = CALLS) -> dict[str, float]:
+def latency(graph: Graph, session: Any, n: int) -> dict[str, float]:
     """Return milliseconds of graph and model in turn, one thread each, median and 95th percentile."""
     given = inputs_of(graph, n)
     arrays = arrays_for(session, given)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        ours, eager = _in_turn(lambda: session.run(None, arrays), lambda: graph.outcome(given), calls)
+        ours, eager = _in_turn(lambda: session.run(None, arrays), lambda: graph.outcome(given), CALLS)
     finally:
         torch.set_num_threads(threads)
     told = {"p50": ours, "eager_p50": eager}

@@ -18,6 +18,7 @@ from ..models.generative import Generative
 from ..models.modes import judging
 from ..runtime.model import MANIFEST
 from .checking import difference, inputs_of, need_equal
+from .files import table_of
 from .graphs import Graph, decoder, encoder, prior, simulator
 from .parts import need_whole_rows
 
@@ -98,8 +99,6 @@ def error_of(graph: Graph, blob: bytes, rows: int) -> float:
 
 
 def _page(manifest: Mapping[str, Any]) -> str:
-    from .folder import table_of
-
     return f"""# An exported model, for ExecuTorch
 
 Recipe `{manifest["recipe"]}`, exported by senzai {manifest["senzai"]}. Programs take {manifest["batch"]} rows of model

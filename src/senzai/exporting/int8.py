@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 
 from ..core.extras import need
 from .checking import arrays_for, inputs_of, latency, session_of
+from .files import write_graphs
 from .graphs import Graph
 from .parts import Part, Parts
 
@@ -22,8 +25,6 @@ CALIBRATION = 64
 
 def write_int8(folder: Path, made: Parts, manifest: dict[str, Any], *, static: bool) -> None:
     """Write the export with encoder and decoder quantised, and the accuracy of both ways beside their sizes."""
-    from .folder import write_graphs
-
     both = {way: {n: _quantised(made.parts[n], way) for n in QUANTISED if n in made.parts}
             for way in ("dynamic", "static")}
     chosen = both["static" if static else "dynamic"]
@@ -73,7 +74,7 @@ def _share(full: Any, small: Any) -> float:
 def _quantised(part: Part, way: str) -> bytes:
     """Return a graph with weights, and for ``static`` what flows between layers, in eight bits."""
     tools = need("onnxruntime.quantization", extra="export", to="quantise graphs")
-    with tempfile.TemporaryDirectory() as tmp:
+    with tempfile.TemporaryDirectory() as tmp, _quiet_advice():
         source, target = Path(tmp, "full.onnx"), Path(tmp, "small.onnx")
         source.write_bytes(part.blob)
         if way == "dynamic":
@@ -84,6 +85,17 @@ def _quantised(part: Part, way: str) -> bytes:
                 activation_type=tools.QuantType.QUInt8, weight_type=tools.QuantType.QInt8,
             )
         return target.read_bytes()
+
+
+@contextmanager
+def _quiet_advice() -> Iterator[None]:
+    """Leave out the advice to prepare graphs first: that step fails on what torch exports."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 class _Rows:

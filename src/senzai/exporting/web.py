@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.errors import MissingExtraError
 from ..core.files import write_text
+from .files import write_graphs
 from .parts import Parts
 
 HERE = Path(__file__).parent
@@ -34,8 +35,6 @@ def need_runtime() -> None:
 
 def write_web(folder: Path, made: Parts, manifest: dict[str, Any]) -> None:
     """Write the page, the graphs and the runtime, all of them as scripts: a page from disk may not fetch files."""
-    from .folder import write_graphs
-
     missing = {**made.missing, "score": "A page has no scores. Export it to onnx.",
                "drawer": "A page shows expected rows. Export it to onnx."}
     used = Parts({n: p for n, p in made.parts.items() if n in USED}, missing)
