@@ -29,7 +29,7 @@ def measure(*, side: int = 64) -> dict[str, Any]:
     """Export a convolutional model of colour pictures, open the page from disk, and decode random codes."""
     from playwright.sync_api import sync_playwright
 
-    rows = np.random.default_rng(0).integers(0, 256, (40, side, side, 3), dtype=np.uint8)
+    rows = np.random.default_rng(0).integers(0, 256, (24, side, side, 3), dtype=np.uint8)
     run = senzai.fit(rows, steps=1, n_latent=16)
     with tempfile.TemporaryDirectory() as tmp, sync_playwright() as p:
         folder = export(run, Path(tmp, "page"), to="web", timed=False)

@@ -19,7 +19,7 @@ from senzai.exporting.checking import check, difference, inputs_of, session_of
 from senzai.exporting.graphs import Graph
 from senzai.exporting.onnx_files import onnx_of
 from senzai.exporting.parts import need_whole_rows, parts_of
-from senzai.exporting.tape import Player, Recorder, Wanted, wanted
+from senzai.exporting.tape import Recorder, Replay, Wanted, wanted
 from senzai.models.base import LatentModel
 from senzai.models.modes import judging
 from senzai.recipes import RECIPES
@@ -119,7 +119,7 @@ def test_what_a_draw_asks_for_becomes_inputs():
     found = wanted(lambda n: draw(p.expand((n,)), (4,)), "a normal")
     assert found == (Wanted("normal", (4, None, 2), torch.float32),)
     numbers = found[0].example(3, 0)
-    with using(Player(given=[numbers])):
+    with using(Replay(given=[numbers])):
         assert torch.equal(draw(p.expand((3,)), (4,)), numbers)
 
 

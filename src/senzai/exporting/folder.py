@@ -65,7 +65,8 @@ def export(
         return path
     example = example_of(model, run.schema, processing)
     made = parts_of(
-        model, example, sampled=run.samplers.under(model), fixed=batch, timed=timed, scores=to != "int8", report=report
+        model, example, sampled=run.samplers.under(model), fixed=batch, timed=timed, draws=to != "web",
+        scores=to == "onnx", report=report,
     )
     manifest = _about(run, processing, batch) | _of_parts(made, model) | {"held": dict(held or {})}
     with replacing_folder(path) as tmp:

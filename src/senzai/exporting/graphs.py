@@ -20,7 +20,7 @@ from ..models.base import LatentModel
 from ..models.generative import Generative
 from ..nn.inputs import as_float
 from ..parts.likelihoods.decoded import Likelihood, hearing_raw
-from .tape import Player, Recorder, Wanted, wanted
+from .tape import Recorder, Replay, Wanted, wanted
 
 SCORE_DRAWS, SCORE_SEED = 16, 0
 """As ``score`` has them where nobody says otherwise."""
@@ -114,7 +114,7 @@ class DrawPrior(nn.Module):
     def forward(self, *given: Tensor) -> Tensor:
         """Return ``z``."""
         c, noise = (given[0], given[1:]) if self.conditioned else (None, given)
-        with using(Player(given=list(noise))):
+        with using(Replay(given=list(noise))):
             z = self.model.sample_prior(noise[self.axis[0]].shape[self.axis[1]], c)
         return torch.cat([g.flatten(1).float() for g in z], 1)
 
@@ -129,7 +129,7 @@ class DrawRows(nn.Module):
 
     def forward(self, *given: Tensor) -> Tensor:
         """Return ``x``."""
-        with using(Player(given=list(given[1:]))):
+        with using(Replay(given=list(given[1:]))):
             return draw(self.likelihood.of(given[0]), grad=False).float()
 
 
@@ -144,7 +144,7 @@ class DrawAll(nn.Module):
     def forward(self, *given: Tensor) -> Tensor:
         """Return ``x``."""
         c, noise = (given[0], given[1:]) if self.conditioned else (None, given)
-        with using(Player(given=list(noise))):
+        with using(Replay(given=list(noise))):
             return _one(self.model.simulate(noise[self.axis[0]].shape[self.axis[1]], c)).float()
 
 
@@ -163,7 +163,7 @@ class Score(nn.Module):
         """Return ``costs`` of each entry of a row, ``(B, d)``, ``rate`` and ``nll``, ``(B,)``."""
         told = dict(zip(self.names, given, strict=True))
         batch = Batch(told["x"], c=told.get("c"), mask=told.get("mask"))
-        with using(Player(given=[getattr(self, f"noise_{i}") for i in range(self.n)])):
+        with using(Replay(given=[getattr(self, f"noise_{i}") for i in range(self.n)])):
             seen = self.model.infer(batch, SCORE_DRAWS)
             costs = -elementwise(seen.likelihood, as_float(batch.tensor)).flatten(2)
             rate = torch.stack([seen.average(g.rate()) for g in seen.groups]).sum(0)

@@ -70,7 +70,7 @@ class Parts:
 
 def parts_of(
     model: Generative, batch: Batch, *, sampled: Generative | None = None, fixed: int | None = None, timed: bool = True,
-    scores: bool = True, report: Report | None = None,
+    draws: bool = True, scores: bool = True, report: Report | None = None,
 ) -> Parts:
     """Return the checked graphs of a model.
 
@@ -80,6 +80,7 @@ def parts_of(
         sampled: The model with the prior that samples are drawn from, if that is another.
         fixed: The one batch size of the graphs; any by default.
         timed: Measure how long graphs and model take.
+        draws: Export what draws from the likelihood need as well.
         scores: Export what scores need as well.
         report: Told what is being done.
 
@@ -112,7 +113,8 @@ def parts_of(
         found = add(decoder(model, rows))
         other = sampled if isinstance(sampled, LatentModel) else model
         attempt("sample", lambda: prior(other, rows))
-        attempt("drawer", lambda: drawer(model, found))
+        if draws:
+            attempt("drawer", lambda: drawer(model, found))
         if scores:
             attempt("score", lambda: scorer(model, rows))
     return Parts(made, missing)

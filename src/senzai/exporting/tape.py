@@ -69,7 +69,7 @@ class Recorder(Noise):
 
 
 @dataclass(frozen=True)
-class Player(Noise):
+class Replay(Noise):
     """Noise that gives the numbers it was handed, in the order in which they are asked for."""
 
     given: list[Tensor] = field(default_factory=list)
