@@ -18,6 +18,8 @@ TOGETHER = 32
 class Levels(FromNoise):
     """A distribution over ``0 .. n - 1`` with a known distribution function; moments and mode go through all levels."""
 
+    finite_mean = True
+
     @property
     @abstractmethod
     def n(self) -> int:
