@@ -109,6 +109,7 @@ def test_no_identifier_and_no_path_is_in_an_export(table_export):
     assert "/tmp" not in text
 
 
+@pytest.mark.slow
 def test_pictures_are_those_of_the_run(picture_export, picture_run, images):
     found = runtime.load(picture_export)
     np.testing.assert_allclose(found.encode(images), picture_run.encode(images), atol=1e-5)
@@ -118,12 +119,14 @@ def test_pictures_are_those_of_the_run(picture_export, picture_run, images):
     assert found.sample(3, seed=0).shape == (3, 16, 16, 3)
 
 
+@pytest.mark.slow
 def test_an_export_of_one_batch_size_answers_for_any_number_of_rows(table_run, model, frame, tmp_path):
     fixed = runtime.load(export(table_run, tmp_path / "out", batch=4, timed=False))
     np.testing.assert_allclose(fixed.encode(frame.head(7)), model.encode(frame.head(7)), atol=1e-6)
     assert len(fixed.sample(6, seed=0)["age"]) == 6
 
 
+@pytest.mark.slow
 def test_a_condition_is_given_by_name(tmp_path):
     rng = np.random.default_rng(0)
     y = np.array(["cat", "dog"])[rng.integers(0, 2, 80)]
@@ -140,6 +143,7 @@ def test_a_condition_is_given_by_name(tmp_path):
         found.encode(x)
 
 
+@pytest.mark.slow
 def test_a_window_moves_over_a_series(tmp_path):
     x = np.random.default_rng(0).normal(0, 1, (60, 5, 2)).astype("float32")
     run = senzai.fit(x, steps=2, n_latent=2, hidden=(8,))
@@ -155,6 +159,7 @@ def test_a_window_moves_over_a_series(tmp_path):
         found.stream("sample")
 
 
+@pytest.mark.slow
 def test_a_generator_is_exported_for_its_samples(tmp_path):
     run = senzai.fit(np.random.default_rng(0).normal(0, 1, (60, 3)), recipe="gan", steps=2, n_latent=2, hidden=(8,))
     found = runtime.load(export(run, tmp_path / "out", timed=False))
@@ -164,6 +169,7 @@ def test_a_generator_is_exported_for_its_samples(tmp_path):
         found.encode(np.zeros((1, 3)))
 
 
+@pytest.mark.slow
 def test_eight_bits_are_measured_both_ways(table_run, tmp_path, frame, model):
     folder = export(table_run, tmp_path / "out", to="int8", timed=False)
     measured = json.loads((folder / "export.json").read_text())["int8"]["measured"]

@@ -164,6 +164,7 @@ def test_poisson_variates_of_a_fixed_number_of_rounds_are_poisson(rate):
 
 
 # --- a model --------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_parts_that_cannot_be_drawn_are_left_out_with_the_reason():
     subject = next(iter(subjects("recipe/vq-vae")))
     model, _ = subject.fresh()
@@ -172,6 +173,7 @@ def test_parts_that_cannot_be_drawn_are_left_out_with_the_reason():
     assert "entry by entry" in made.missing["sample"]
 
 
+@pytest.mark.slow
 def test_graphs_of_one_batch_size_take_that_one():
     subject = next(iter(subjects("recipe/vae")))
     model, _ = subject.fresh()
