@@ -29,7 +29,7 @@ def needs_whole_rows(schema: Schema, model: nn.Module) -> str | None:
     return None
 
 
-@verb("export", group="Use", takes="nothing", answers="file", unfit=needs_whole_rows, steered=False)
+@verb("export", group="Use", takes="nothing", answers="file", unfit=needs_whole_rows, steered=False, own_hand=True)
 def export(
     run: Trained, *, to: str = "onnx", path: str | Path | None = None, batch: int | None = None, static: bool = False,
 ) -> Path:
