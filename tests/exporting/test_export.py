@@ -14,6 +14,7 @@ from senzai.core.errors import CombinationError, OutputError, SettingError
 from senzai.exporting import checking
 from senzai.exporting.files import page_of
 from senzai.exporting.folder import export
+from senzai.exporting.parts import REFUSALS
 from senzai.runtime import ExportedModelError
 
 
@@ -182,6 +183,11 @@ def test_eight_bits_are_measured_both_ways(table_run, tmp_path, frame, model):
     assert 0 < np.abs(a - b).max() < 0.5 * b.std() + 0.1
     with pytest.raises(ExportedModelError, match="single precision"):
         small.score(frame)
+
+
+def test_the_page_lists_what_is_refused(root):
+    page = (root / "docs" / "exporting.md").read_text(encoding="utf-8")
+    assert all(f"| {r.what} | {r.why} |" in page for r in REFUSALS)
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

@@ -36,10 +36,12 @@ class Refusal:
 REFUSALS: tuple[Refusal, ...] = (
     Refusal("posteriors that find latents by gradients: `hamiltonian-vae`, `riemannian-vae`, `sa-vae`",
             "A graph computes forwards alone."),
-    Refusal("likelihoods that make a row entry by entry: `made-vae`, `pixel-vae`", "A graph makes a row in one go."),
+    Refusal("likelihoods that make a row entry by entry: `made-vae`, `pixel-vae`, `language-model`",
+            "A graph makes a row in one go."),
     Refusal("models of a part of a row given the rest: `cvae-structured`",
             "What is predicted from is neither a condition nor a whole row."),
-    Refusal("rows of several modalities, rows with lengths of their own", "A graph takes one tensor of one shape."),
+    Refusal("rows of several modalities, rows with lengths of their own: `text-vae`, texts, molecules",
+            "A graph takes one tensor of one shape."),
     Refusal("tables with time zones, periods, intervals, durations, times of day or other Python objects",
             "The runtime reads and writes cells with NumPy alone."),
 )
