@@ -60,6 +60,13 @@ def export(given: argparse.Namespace) -> dict[str, Result]:
     return {"export": measure(quick=given.quick, recipes=given.rows or None)}
 
 
+def serve(given: argparse.Namespace) -> dict[str, Result]:
+    """The server beside a naive one, one row's latency, and memory over some minutes."""
+    from .serve import measure
+
+    return {"serve": measure(given.rounds, minutes=given.minutes, quick=given.quick)}
+
+
 def papers(given: argparse.Namespace) -> dict[str, Result]:
     """Published numbers; each row is written as soon as it is there."""
     from .papers import rows
@@ -146,7 +153,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
-    "mutants": mutants, "export": export, "text": text, "tuning": tuning,
+    "mutants": mutants, "export": export, "text": text, "tuning": tuning, "serve": serve,
 }
 
 
@@ -161,6 +168,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=1.0, help="share of the default epochs, or bytes")
     parser.add_argument("--against", type=Path, help="another checkout whose start-up is measured in the same rounds")
     parser.add_argument("--mutants", type=int, default=500, help="changes that mutants draws")
+    parser.add_argument("--minutes", type=float, default=3.0, help="how long serve asks at a steady rate")
     parser.add_argument("--seed", type=int, default=0, help="of what mutants draws")
     parser.add_argument("--quick", action="store_true", help="tiny budgets, to see that it works; writes nothing")
     given = parser.parse_args()

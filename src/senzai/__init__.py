@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .runs import load as load
     from .runs.fit import fit as fit
     from .runs.fit import resume as resume
+    from .serving import connect as connect
     from .tuning import tune as tune
 
 __version__ = "0.2.0"
@@ -70,13 +71,14 @@ __all__ = [
     "UnknownNameError",
     "UserError",
     "__version__",
+    "connect",
     "fit",
     "load",
     "resume",
     "tune",
 ]
 
-_ROOMS = {"tune": "tuning"}
+_ROOMS = {"connect": "serving", "tune": "tuning"}
 """Functions that are not in ``runs``."""
 
 

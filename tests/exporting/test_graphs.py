@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from senzai.distributions.variates import gamma_variate, poisson_variate
 from torch import nn
 from torch.distributions import Gamma, Independent, Normal
 
@@ -13,7 +14,6 @@ from senzai.core.errors import CombinationError
 from senzai.core.random import Noise, forked, using
 from senzai.distributions.numeric import log_rising
 from senzai.distributions.ops import draw
-from senzai.distributions.variates import gamma_variate, poisson_variate
 from senzai.exporting import graphs
 from senzai.exporting.checking import check, difference, inputs_of, session_of
 from senzai.exporting.graphs import Graph

@@ -14,9 +14,9 @@ import torch
 from ..core.batch import Batch
 from ..core.errors import BundleError
 from ..core.files import user_path
+from ..core.local_random import locally_seeded
 from ..core.notebook import notebook
 from ..core.random import derive
-from ..core.steering import steered
 from ..data import Dataset, Schema, open_data
 from ..data.addresses import without_password
 from ..data.sources import is_at_hand
@@ -153,7 +153,7 @@ def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: boo
             f"{dataset.schema.n_rows} rows, {dataset.schema.fingerprint}. Give the same data, or train a new run."
         )
     if begun:
-        with steered(0):
+        with locally_seeded(0):
             model, objective = spec.make_model(), spec.make_objective()
     else:  # killed before the first checkpoint: start again, from the same weights
         model, objective = make(spec.recipe, dataset, request.model, spec.training.seed)
@@ -189,7 +189,7 @@ def make(
     if len(rows) > most:  # at random: data are often sorted
         rng = np.random.default_rng(derive(seed, "rows to initialise"))
         some = np.sort(rng.choice(rows, most, replace=False))
-    with steered(derive(seed, "weights")):
+    with locally_seeded(derive(seed, "weights")):
         first = dataset.batch(some)
         model, objective = build(recipe, frame_of(dataset, first, settings))
         model.initialise(first)

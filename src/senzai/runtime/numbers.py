@@ -27,15 +27,20 @@ def to_places(x: Array, knots: Array, places: Array) -> Array:
         array([-1. ,  0.5,  1.5,  6. ])
     """
     z = np.interp(x, knots, places)
-    repeated = np.unique(knots[:-1][knots[1:] == knots[:-1]])
-    if len(repeated):
-        first, last = np.searchsorted(knots, repeated, "left"), np.searchsorted(knots, repeated, "right") - 1
-        middle = (places[first] + places[last]) / 2
-        at = np.clip(np.searchsorted(repeated, x), 0, len(repeated) - 1)
-        z = np.where(repeated[at] == x, middle[at], z)
+    values, middle = repeated(knots, places)
+    if len(values):
+        at = np.clip(np.searchsorted(values, x), 0, len(values) - 1)
+        z = np.where(values[at] == x, middle[at], z)
     slope = (places[-1] - places[0]) / (knots[-1] - knots[0])
     z = np.where(x < knots[0], places[0] + (x - knots[0]) * slope, z)
     return np.asarray(np.where(x > knots[-1], places[-1] + (x - knots[-1]) * slope, z))
+
+
+def repeated(knots: Array, places: Array) -> tuple[Array, Array]:
+    """Return the values that stand several times among the knots, and the middle of the places of each."""
+    values = np.unique(knots[:-1][knots[1:] == knots[:-1]])
+    first, last = np.searchsorted(knots, values, "left"), np.searchsorted(knots, values, "right") - 1
+    return values, (places[first] + places[last]) / 2
 
 
 def beside_the_spike(x: Array, places: Array, column: Any) -> Array:
@@ -54,10 +59,15 @@ def nearest_levels(x: Array, column: Any) -> Array:
         x: Numbers, of counted columns from the first level on.
         column: Its levels, and whether they are counted (``ticks``).
     """
+    return np.searchsorted(middles_of(column), x, side="right").astype(np.float64)
+
+
+def middles_of(column: Any) -> Array:
+    """Return the numbers half-way between the ordered values of a column, counted from the first where it counts."""
     known: list[Any] = list(column.levels)
-    first = known[0] if column.ticks else 0  # whole numbers of 64 bits are told apart so
+    first = known[0] if column.ticks else 0  # so that whole numbers of 64 bits stay distinct
     levels = np.array([v - first for v in known], dtype=np.float64)
-    return np.searchsorted((levels[1:] + levels[:-1]) / 2, x, side="right").astype(np.float64)
+    return np.asarray((levels[1:] + levels[:-1]) / 2)
 
 
 def allowed(x: Array, column: Any) -> tuple[Array, str]:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ...core.errors import RunInterrupted, SenzaiError
-from . import complete, judge, look, new, output, share, train, tuning, use
+from . import complete, judge, look, new, output, serve, share, train, tuning, use
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
 WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[dim]. Each verb has[/] --help[dim].[/]"
@@ -146,6 +146,8 @@ _verb("Use", complete.score, "senzai score runs/people people.csv --shares --fal
 _verb("Use", complete.impute, "senzai impute runs/people people.csv -o whole.csv",
       "senzai impute runs/people people.csv --draws 5 -o five.csv")
 _verb("Use", complete.augment, 'senzai augment runs/people --column income --value ">50K" -n 500 -o more.csv')
+_verb("Share", serve.serve, "senzai serve runs/people --port 8000",
+      "senzai serve runs --host 0.0.0.0 --token-file token")
 _verb("Share", share.pack, "senzai pack runs/digits -o digits.zip", "senzai sample digits.zip -o new.npy")
 _verb("Share", share.push, "senzai push runs/digits user/digits", "senzai sample hf://user/digits -o new.npy")
 _verb("Look", look.info, "senzai info runs/digits", "senzai info rows.csv")

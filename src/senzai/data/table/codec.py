@@ -1,4 +1,4 @@
-"""One column to the model's numbers and exactly back."""
+"""Converts one column to the model's numbers and exactly back."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 
 from senzai.core.errors import InputError
-from senzai.runtime.numbers import allowed, backward, beside_the_spike, forward, nearest_levels, seed_of
+from senzai.runtime.numbers import allowed, backward, nearest_levels, seed_of
+from senzai.runtime.numbers import beside_the_spike as beside_the_spike
 from senzai.runtime.numbers import condition_code as condition_code
+from senzai.runtime.numbers import forward as to_model
+from senzai.runtime.numbers import middles_of as middles_of
+from senzai.runtime.numbers import repeated as repeated
 
 from ..dtypes import arrow_series, dtype_of
 from ..rows import Array
@@ -18,7 +22,11 @@ from .column import Column, TableDetails
 from .series import as_labels, as_numbers, observed, unwritten
 
 OTHER = "(other)"
+LARGE = 1e18
+"""Numbers of the model are smaller than this, so that their squares are finite in single precision."""
 numbers, _beside_the_spike = backward, beside_the_spike
+
+
 # --- to the model ---------------------------------------------------------------------------------------------------
 def encode(series: Any, column: Column, table: TableDetails) -> tuple[Array, Array]:
     """Return a column as the model's numbers, float64, and where it is observed; zero stands where it is not.
@@ -27,7 +35,7 @@ def encode(series: Any, column: Column, table: TableDetails) -> tuple[Array, Arr
         InputError: A value is not one that the column can have.
     """
     series = unwritten(series, column)
-    if column.sort in ("category", "binary") or (column.sort == "steps" and not _numeric(column)):
+    if column.sort in ("category", "binary") or (column.sort == "steps" and not is_numeric(column)):
         return _codes(series, column, table)
     counted = column.sort == "steps" and bool(column.ticks)
     x = as_numbers(series, column.model_copy(update={"origin": column.levels[0]}) if counted else column)
@@ -35,10 +43,11 @@ def encode(series: Any, column: Column, table: TableDetails) -> tuple[Array, Arr
     x = np.where(seen, x, column.low if column.low is not None else 0.0)
     if column.sort == "steps":
         return _steps(series, x, seen, column)
-    return np.where(seen, _forward(x, seen, column, series), 0.0), seen
+    return np.where(seen, forward(x, seen, column, series), 0.0), seen
 
 
-def _numeric(column: Column) -> bool:
+def is_numeric(column: Column) -> bool:
+    """Whether the levels of a column are numbers."""
     return not any(isinstance(v, str | bool) for v in column.levels)
 
 
@@ -47,10 +56,18 @@ def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, A
     return np.where(seen, nearest_levels(x, column), 0.0), seen
 
 
-def _forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
+def forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
+    """Return numbers of a column as the model has them.
+
+    Raises:
+        InputError: One is not in the range of the column, or so large that nothing can be computed with it.
+    """
     fine, rule = allowed(x, column)
     _refuse(seen & ~fine, series, column, rule)
-    return forward(x, column)
+    with np.errstate(over="ignore"):
+        found = to_model(x, column)
+    _refuse(seen & ~(np.abs(found) < LARGE), series, column, "numbers that single precision can hold")
+    return found
 
 
 def _refuse(bad: Array, series: Any, column: Column, rule: str) -> None:
@@ -70,7 +87,7 @@ def _codes(series: Any, column: Column, table: TableDetails) -> tuple[Array, Arr
     found = pd.Index(list(column.levels), dtype=object).get_indexer(pd.Index(labels, dtype=object))
     if (found[seen] < 0).any():  # the same values in another type: 1 and "1", 1 and 1.0
         names = pd.Index([_name(v) for v in column.levels], dtype=object)
-        texts = np.array([_name(v, number=_numeric(column)) for v in labels], dtype=object)
+        texts = np.array([_name(v, number=is_numeric(column)) for v in labels], dtype=object)
         found = np.where(found < 0, names.get_indexer(pd.Index(texts, dtype=object)) if names.is_unique else -1, found)
     unknown = seen & (found < 0)
     if unknown.any():
