@@ -53,6 +53,13 @@ def startup(given: argparse.Namespace) -> dict[str, Result]:
     return {"startup": measure(given.rounds, against=given.against, quick=given.quick)}
 
 
+def export(given: argparse.Namespace) -> dict[str, Result]:
+    """Exports of every recipe: error, and latency beside the model itself."""
+    from .export import measure
+
+    return {"export": measure(quick=given.quick, recipes=given.rows or None)}
+
+
 def serve(given: argparse.Namespace) -> dict[str, Result]:
     """The server beside a naive one, one row's latency, and memory over some minutes."""
     from .serve import measure
@@ -146,7 +153,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
-    "mutants": mutants, "text": text, "tuning": tuning, "serve": serve,
+    "mutants": mutants, "export": export, "text": text, "tuning": tuning, "serve": serve,
 }
 
 

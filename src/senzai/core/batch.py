@@ -241,6 +241,11 @@ class Batch:
     def __len__(self) -> int:
         return count(self.x)
 
+    @property
+    def rows(self) -> int:
+        """Number of rows; unlike ``len(batch)`` it stays a symbol where a graph is traced for any number of them."""
+        return first(self.x).shape[0]
+
 
 def concatenate(batches: list[Batch]) -> Batch:
     """Join batches row-wise; a field must be present in all of them or in none.

@@ -63,6 +63,11 @@ class Noise:
         generator.manual_seed(seed)
         return cls(generator, offset, total)
 
+    @property
+    def fixed(self) -> bool:
+        """Whether as many numbers have to be asked for whatever they are: of what is traced, loops have a fixed end."""
+        return False
+
     def apart(self) -> Noise:
         """Return a source for the same rows that is seeded by one number of this one.
 
@@ -148,6 +153,11 @@ class LaterRows(Noise):
             inner.generator, inner.offset, inner.total, inner.point, inner.spread, inner=inner, lead=lead
         )
 
+    @property
+    def fixed(self) -> bool:
+        """Whether that of ``inner`` is."""
+        return self.inner.fixed
+
     def apart(self) -> Noise:
         """Return ``inner``'s seen through the shift."""
         return LaterRows.of(self.inner.apart(), self.lead)
@@ -190,6 +200,11 @@ class CopiedRows(Noise):
         return cls(
             inner.generator, inner.offset, None, inner.point, inner.spread, inner=inner, classes=classes, draws=draws
         )
+
+    @property
+    def fixed(self) -> bool:
+        """Whether that of ``inner`` is."""
+        return self.inner.fixed
 
     def apart(self) -> Noise:
         """Return ``inner``'s seen through the copies."""

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, JsonValue
 
 from senzai.core.batch import Batch, Data
-from senzai.core.errors import SettingError
+from senzai.core.errors import CombinationError, SettingError
 from senzai.core.later import Tensor
 from senzai.core.registry import Registry
 
@@ -220,6 +220,24 @@ class Kind(ABC):
     def features(self, schema: Schema) -> RowFeatures | None:
         """Return the entries of a row that can be set and read by name; ``None`` where it has none of that sort."""
         return None
+
+    def processing(self, schema: Schema) -> dict[str, JsonValue]:
+        """Return how rows become model values and back, as plain values that ``senzai.runtime`` understands.
+
+        By default rows are given and come back as model values, ``(N, *event)`` in single precision.
+
+        Raises:
+            CombinationError: Something about these data needs more than NumPy; the message says what.
+        """
+        if len(schema.fields) != 1:
+            raise CombinationError(
+                f"Exported models take rows of one tensor, but these have {', '.join(schema.fields)}. Use the run."
+            )
+        if any(axis.ragged for axis in schema.field.axes):
+            raise CombinationError(
+                "Exported models take rows of one length, but these have lengths of their own. Use the run itself."
+            )
+        return {"form": "array", "shape": list(schema.event_shape), "support": "real", "dtype": "float32"}
 
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Whether a run keeps some training rows to compare others with.

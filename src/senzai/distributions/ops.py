@@ -180,9 +180,19 @@ def expected(p: Distribution) -> Tensor:
 
 def _finite(mean: Tensor, p: Distribution) -> Tensor:
     """Return the mean, and the mode of those entries alone whose mean overflows or does not exist."""
+    if torch.compiler.is_compiling() and _has_finite_mean(p):  # or a traced graph has a mode that is never shown
+        return mean
     known = torch.isfinite(mean)
     whole = no_mode(p) if torch.compiler.is_compiling() else bool(known.all())  # what is traced looks at no numbers
     return mean if whole else torch.where(known, mean, p.mode)
+
+
+def _has_finite_mean(p: Distribution) -> bool:
+    """Whether a distribution says of itself that its mean is always finite."""
+    inner: Any = p
+    while isinstance(inner, Independent | Around):
+        inner = inner.base_dist if isinstance(inner, Independent) else inner.base
+    return bool(getattr(inner, "finite_mean", False))
 
 
 def no_mode(p: Distribution) -> bool:

@@ -18,7 +18,7 @@ from torch.distributions import Categorical, Distribution
 
 from ..core.batch import Batch, Data
 from ..core.errors import CombinationError
-from ..core.random import current_noise, using
+from ..core.random import Noise, current_noise, using
 from ..distributions.ops import closed, draw, expected, factorised, factors
 from ..distributions.sequence import Sequence, rate_of_entries
 from ..distributions.spaces import Space
@@ -258,6 +258,11 @@ class LatentModel(Generative):
             z = self.sample_prior(n, c)
         p = self.generate(z, c)
         return draw(p, grad=False) if noise else expected(p)
+
+    def points(self, batch: Batch) -> Latents:
+        """Return the latents that stand for each row, one tensor per group, ``(B, *event)``."""
+        with using(Noise(point=True)):
+            return self.infer(batch).latents()
 
     @property
     def deterministic(self) -> bool:

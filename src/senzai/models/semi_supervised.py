@@ -80,7 +80,7 @@ class SemiSupervised(LatentModel, Classifies):
         """Infer for every label; given latents ``(z, y)``, y one-hot, are scored as draws from q(z, y | x)."""
         shown = batch if seen is None else seen
         log_q_y = self.classify(shown)
-        y = self.codes(len(batch), n_samples, log_q_y) if z is None else z[1]
+        y = self.codes(batch.rows, n_samples, log_q_y) if z is None else z[1]
         k = len(y)
         copies = replace(shown.repeat(k), c=y.flatten(0, 1))
         q = self.posterior(copies)

@@ -95,7 +95,7 @@ class Stacked(LatentModel, Classifies):
         groups.append(Group("z1", wide, q, None, analytic=False, log_p=log_p))
         p: Distribution = within(self.likelihood(wide, batch.c), batch)
         self.likelihood.observe(p, batch.x)
-        mix = None if found.log_mix is None else found.log_mix.expand(n, k * len(batch))
+        mix = None if found.log_mix is None else found.log_mix.expand(n, k * batch.rows)
         log_mix = None if mix is None else mix.unflatten(1, (k, -1)).flatten(0, 1) - log(k)
         return Inference(tuple(groups), p, batch.x, log_mix)
 

@@ -127,7 +127,7 @@ class StateSpace(LatentModel):
                      for t in range(h.shape[1])] if z is None else list(z.unbind(2))
             full = (len(found[0]), *loc.shape)
             return torch.stack(found, 2), loc.expand(full), scale.expand(full)
-        lead = (n_samples if z is None else len(z), len(h))
+        lead = (n_samples if z is None else len(z), h.shape[0])
         last, rows = self.z_q_0.expand(*lead, -1), []
         for t in range(h.shape[1]):
             q = self.recognition(last, h[:, t])

@@ -76,7 +76,7 @@ class VeryDeep(LatentModel):
             groups.append(Group(self.names[i], value, q, p))
             return value
 
-        p = within(self._down(len(batch), batch.c, choose), batch)
+        p = within(self._down(batch.rows, batch.c, choose), batch)
         self.likelihood.observe(p, batch.x)
         return Inference(tuple(groups), p, batch.x)
 

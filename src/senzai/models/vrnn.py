@@ -79,7 +79,7 @@ class VRNN(LatentModel):
         seen_x = self._features(batch if seen is None else seen)
         own_x = seen_x if seen is None else self._features(batch)
         k = n_samples if z is None else len(z[0])
-        h, rows = seen_x.new_zeros(k, len(batch), self.width), []
+        h, rows = seen_x.new_zeros(k, batch.rows, self.width), []
         for t in range(seen_x.shape[1]):
             with network_precision(batch.device):
                 q, p = self.recognition(seen_x[:, t], h), self.prior(h)

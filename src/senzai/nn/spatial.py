@@ -83,7 +83,7 @@ def to_positions(h: Tensor) -> Tensor:
 
 def to_map(vectors: Tensor, grid: Grid) -> Tensor:
     """Undo :func:`to_positions`."""
-    return vectors.transpose(1, 2).reshape(len(vectors), -1, *grid)
+    return vectors.transpose(1, 2).reshape(vectors.shape[0], -1, *grid)
 
 
 @part("decoder", "spatial")

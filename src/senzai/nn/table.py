@@ -177,7 +177,7 @@ class TableEncoder(Encoder):
             parts.append(seen.expand(x.shape))
         numbers = with_condition(torch.cat(parts, 1), batch.c if self.n_condition else None)
         if self.empty:
-            numbers = numbers.new_zeros(len(x), 1)
+            numbers = numbers.new_zeros(x.shape[0], 1)
         out = self.first(numbers)
         if self.lookup is not None:
             out = out + self._looked_up(x, mask)
@@ -194,7 +194,7 @@ class TableEncoder(Encoder):
         table = self.lookup.weight
         weight = None if seen is None else seen.to(table.dtype)
         if len(table) <= FEW and not torch.is_autocast_enabled(x.device.type):
-            hot = torch.zeros(len(x), len(table), dtype=table.dtype, device=table.device)
+            hot = torch.zeros(x.shape[0], table.shape[0], dtype=table.dtype, device=table.device)
             return hot.scatter(1, index, 1.0 if weight is None else weight) @ table
         found: Tensor = self.lookup(index, per_sample_weights=weight)
         return found

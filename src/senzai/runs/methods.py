@@ -189,6 +189,24 @@ class Methods(ABC):
         found: Path = self.do("pack", path=path, rows=rows, checkpoint=checkpoint)
         return found
 
+    def export(
+        self, *, to: str = "onnx", path: str | Path | None = None, batch: int | None = None, static: bool = False
+    ) -> Path:
+        """Write graphs that run without torch, checked against the run; see ``senzai.runtime``, which reads them.
+
+        Args:
+            to: ``onnx``, ``int8`` (weights of eight bits), ``web`` (a page) or ``executorch`` (for phones).
+            path: A new folder; by default ``export-FORMAT`` in the folder of the run.
+            batch: The one number of rows that graphs take at a time; any by default.
+            static: For ``int8``: quantise what flows between layers, too.
+
+        Raises:
+            CombinationError: The run cannot be exported; the message says why.
+            OutputError: The folder is there, or there is neither a path nor a folder.
+        """
+        found: Path = self.do("export", to=to, path=path, batch=batch, static=static)
+        return found
+
     def push(self, name: str, *, public: bool = False, rows: bool = False) -> dict[str, Any]:
         """Put the run on the Hugging Face hub as ``user/name``, with a card that has its measured numbers.
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
+from pydantic import JsonValue
 
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 from senzai.core.later import Tensor, torch
 
-from .. import deciding, sources, values, writers
+from .. import arrays_as_data, deciding, sources, values, writers
 from ..details import NumberDetails, numbers_of
 from ..frames import to_frame, with_index
 from ..kind import KINDS, Claim, Kind, Opened
@@ -87,6 +88,10 @@ class ArrayKind(Kind):
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
         """Write npy, npz, csv or tsv."""
         writers.write_array(decoded, path)
+
+    def processing(self, schema: Schema) -> dict[str, JsonValue]:
+        """Return how values are scaled and stored."""
+        return arrays_as_data.described(schema)
 
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Whether rows are kept: vectors given in memory are, because they cannot be read again for later scores."""

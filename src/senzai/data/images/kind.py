@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 
-from .. import conditioning, deciding, sources, values, writers
+from .. import arrays_as_data, conditioning, deciding, sources, values, writers
 from ..details import NumberDetails
 from ..facts import ValueFacts, bytes_facts
 from ..kind import KINDS, Claim, Kind, Opened
@@ -158,6 +158,14 @@ class ImageKind(Kind):
     def need_small(self, source: object, schema: Schema, *, rows: int, pixels: int) -> None:
         """Refuse pictures whose headers announce more pixels."""
         sheets.need_few_pixels(source, pixels)
+
+    def processing(self, schema: Schema) -> dict[str, JsonValue]:
+        """Return how pixels are arranged, scaled and stored."""
+        order: dict[str, list[JsonValue]] = {"NHWC": [2, 0, 1]}
+        outer = _outer_layout(schema)
+        return arrays_as_data.described(
+            schema, order=order.get(outer), one_channel=outer == "NHW", picture=schema.values not in ("real", "count"),
+        )
 
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a convolutional network, or an MLP for tiny images."""

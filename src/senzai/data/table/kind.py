@@ -26,7 +26,7 @@ from ..rows import Array, Rows
 from ..schema import Schema
 from ..sources import existing
 from ..split import numbered_groups, numbered_times
-from . import codec, filling, plain, quick
+from . import as_data, codec, filling, plain, quick
 from . import labels as columns
 from .column import TableDetails
 from .features import TableFeatures
@@ -188,6 +188,10 @@ class TableKind(Kind):
     def features(self, schema: Schema) -> RowFeatures:
         """Return the modelled columns."""
         return TableFeatures(details_of(schema))
+
+    def processing(self, schema: Schema) -> dict[str, JsonValue]:
+        """Return every column, with what the way there and back needs."""
+        return as_data.described(details_of(schema), schema)
 
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Yes: strange rows are compared with usual ones."""
