@@ -22,7 +22,7 @@ from senzai.core.later import Tensor
 from senzai.core.registry import Registry
 
 from . import conditioning
-from .features import RowFeatures
+from .features import NamedEntry, RowFeatures
 from .options import Options
 from .proposal import Proposal
 from .rows import Array, Rows
@@ -198,6 +198,19 @@ class Kind(ABC):
     def features(self, schema: Schema) -> RowFeatures | None:
         """Return the entries of a row that can be set and read by name; ``None`` where it has none of that sort."""
         return None
+
+    def entries(self, schema: Schema) -> tuple[NamedEntry, ...]:
+        """Return the named entries of a row whose types a user may correct; none where they all have one type."""
+        return ()
+
+    def originals(self, source: Any, index: Array) -> Any:
+        """Return rows as the user gave them, with what the model does not know; ``None`` where :meth:`decode` does.
+
+        Args:
+            source: What was read; see :attr:`Dataset.source`.
+            index: Numbers of the rows.
+        """
+        return source[index] if isinstance(source, np.ndarray) else None
 
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Whether a run keeps some training rows to compare others with.

@@ -102,7 +102,10 @@ def fit(
             return train(dataset, model, objective, spec, place, comms, heard, fresh=True)
 
 
-def resume(path: str | Path, *, data: object = None, progress: bool | None = None, **more: Any) -> Run:
+def resume(
+    path: str | Path, *, data: object = None, progress: bool | None = None, listeners: Sequence[Listener] = (),
+    **more: Any,
+) -> Run:
     """Go on with a run that was stopped, to the same weights as if it had not been.
 
     Where a run was being trained to replace the one in the folder, it is that one which goes on.
@@ -111,6 +114,7 @@ def resume(path: str | Path, *, data: object = None, progress: bool | None = Non
         path: Folder of the run.
         data: The same data, where they did not come from a path.
         progress: As in :func:`fit`.
+        listeners: As in :func:`fit`.
         **more: ``epochs`` or ``steps`` may be raised; every other setting is the run's own.
 
     Raises:
@@ -118,10 +122,12 @@ def resume(path: str | Path, *, data: object = None, progress: bool | None = Non
         OutputError: Another process trains in the folder.
     """
     with reopened(user_path(path), main=is_main()) as place:
-        return _go_on(place, data, more, progress=_shown(progress))
+        return _go_on(place, data, more, progress=_shown(progress), listeners=listeners)
 
 
-def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: bool) -> Run:
+def _go_on(
+    place: Place, data: object, more: Mapping[str, Any], *, progress: bool, listeners: Sequence[Listener]
+) -> Run:
     folder = place.work
     assert folder is not None  # it was opened
     begun = (folder / bundle.CHECKPOINT).is_file()
@@ -149,7 +155,7 @@ def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: boo
     with process_group() as comms:
         if longer != spec and comms.is_main:
             bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
-        heard = listeners_of(longer.training, place, comms, progress, tensorboard=False)
+        heard = [*listeners_of(longer.training, place, comms, progress, tensorboard=False), *listeners]
         return train(dataset, model, objective, longer, place, comms, heard, fresh=False)
 
 

@@ -1,0 +1,95 @@
+"""The studio as an application: its page, its routes and its guard, made by a function from a folder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, Response
+
+from ..core.errors import SettingError, UnknownNameError
+from .desk import Desk, handle_errors
+from .guard import Guard, is_loopback
+from .routes_data import data_routes
+from .routes_explore import made_routes, map_routes, point_routes, strange_routes
+from .routes_runs import run_routes
+from .workspace import Workspace
+
+PAGE = Path(__file__).parent / "page"
+TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".html": "text/html",
+         ".svg": "image/svg+xml"}
+
+
+def create_studio(
+    folder: str | Path, *, token: str | None, host: str = "127.0.0.1", largest: int = 2 * 2**30
+) -> Guard:
+    """Return the studio of a folder as an ASGI application.
+
+    Args:
+        folder: Folder with runs, made if it is not there.
+        token: What the page must know; ``None`` only where the host is this machine alone.
+        host: What it will be bound to.
+        largest: Bytes that may be uploaded at once.
+
+    Raises:
+        SettingError: It would be open to others without a token.
+        OutputError: The folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> create_studio(tempfile.mkdtemp(), token="secret").host
+        '127.0.0.1'
+    """
+    if token is None and not is_loopback(host):
+        raise SettingError(
+            f"A studio without a token is for this machine alone, but it would be bound to {host!r}. "
+            "Leave the token on."
+        )
+    desk = Desk(Workspace.of(Path(folder), largest=largest))
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        desk.close()
+
+    app = FastAPI(title="senzai studio", lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.desk = desk
+    handle_errors(app)
+    for routes in (data_routes, run_routes, map_routes, point_routes, made_routes, strange_routes):
+        app.include_router(routes(desk))
+    page_routes(app, desk)
+    return Guard(app, token, host)
+
+
+def page_routes(app: FastAPI, desk: Desk) -> None:
+    """Add the page itself, and the files that people fetch."""
+    known = {p.relative_to(PAGE).as_posix(): p for p in PAGE.rglob("*") if p.suffix in TYPES}
+    style = files("senzai.report").joinpath("style.css").read_text(encoding="utf-8")
+
+    @app.get("/", response_model=None)
+    def index() -> Response:
+        """Return the page."""
+        return FileResponse(known["index.html"], media_type="text/html; charset=utf-8")
+
+    @app.get("/page/report.css", response_model=None)
+    def report_style() -> Response:
+        """Return the style sheet that reports have."""
+        return Response(style, media_type="text/css")
+
+    @app.get("/page/{name:path}", response_model=None)
+    def page(name: str) -> Response:
+        """Return a file of the page."""
+        if name not in known:
+            raise UnknownNameError(f"The page has no file {name!r}. Load it again.")
+        return FileResponse(known[name], media_type=TYPES[known[name].suffix])
+
+    @app.get("/exports/{name}", response_model=None)
+    def fetch(name: str) -> Response:
+        """Return a file that was written, to be kept and not to be opened here."""
+        path = desk.workspace.own("exports", name)
+        if not path.is_file():
+            raise UnknownNameError(f"There is no file {name!r} any more. Export again.")
+        return FileResponse(path, media_type="application/octet-stream", filename=path.name)
