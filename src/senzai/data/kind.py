@@ -106,6 +106,8 @@ class Kind(ABC):
     """Suffixes of the files it reads."""
     suffix: ClassVar[str] = ".npy"
     """Suffix of new rows where nobody names another."""
+    folder: ClassVar[bool] = False
+    """Whether many rows are for people a folder of files, written under a name without a suffix."""
     options: ClassVar[type[Options]]
     """What a user may set."""
     details: ClassVar[type[BaseModel]] = NoDetails

@@ -51,7 +51,7 @@ class StrangeRows:
         return [
             {"name": self.names[j], "share": float(self.shares[row, j]), "beyond": round(float(beyond[j]), 2),
              "words": number(float(self.shares[row, j]), 3)}
-            for j in order if beyond[j] > 1
+            for j in order if beyond[j] > 1 and self.names[j]
         ]
 
     def colouring(self) -> Any:
@@ -79,12 +79,16 @@ def make_scores(run: Run, dataset: Dataset, work: Work[Any], *, method: str = "a
         shares.append(part.shares.double())
         done += len(part.values)
     values, each = torch.cat(found), torch.cat(shares).numpy()
-    names = (*map(str, run.schema.columns or range(each.shape[1] - 1)), CODE)
-    if len(names) != each.shape[1]:
-        names = (*(f"entry {j}" for j in range(each.shape[1] - 1)), CODE)
+    names = names_of(run, each.shape[1])
     middle = np.median(each, axis=0)
     spread = np.maximum(np.percentile(each, 84, axis=0) - middle, 1e-9)
     return StrangeRows(dataset, values.numpy(), _rare(run, values, asked), each, names, (middle, spread))
+
+
+def names_of(run: Run, n: int) -> tuple[str, ...]:
+    """Return what the shares of a score are called; of rows without named entries, only the last has a name."""
+    columns = tuple(map(str, run.schema.columns or ()))
+    return (*(columns if len(columns) == n - 1 else ("",) * (n - 1)), CODE)
 
 
 def _rare(run: Run, values: torch.Tensor, asked: ScoreSettings) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -52,6 +54,7 @@ def create_studio(
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        threading.Thread(target=warm, daemon=True).start()
         yield
         desk.close()
 
@@ -62,6 +65,12 @@ def create_studio(
         app.include_router(routes(desk))
     page_routes(app, desk)
     return Guard(app, token, host)
+
+
+def warm() -> None:
+    """Load what the first look at data or a run needs, while people still look at the page."""
+    for name in ("pandas", "pyarrow", "sklearn.datasets", "senzai.runs.verbs.evaluate"):
+        importlib.import_module(name)
 
 
 def page_routes(app: FastAPI, desk: Desk) -> None:

@@ -161,7 +161,8 @@ def _numbers(codes: Floats, made: Colouring) -> list[Attribute]:
 def _levels(codes: Floats, made: Colouring) -> list[Attribute]:
     known = codes[made.index != MISSING]
     found = []
-    for level, text in enumerate(made.texts[:12]):
+    two = len(made.texts) == 2  # towards one is away from the other
+    for level, text in list(enumerate(made.texts))[1 if two else 0 : 12]:
         has = made.index == level
         if not 5 <= has.sum() < len(known):
             continue

@@ -16,7 +16,7 @@ from ..evaluation import elbo
 from ..models import verbs
 from ..models.base import latent_model
 from ..report.blocks import Colouring
-from ..report.colouring import DISTORTION, by_label, by_numbers, offered
+from ..report.colouring import by_label, by_numbers, offered
 from ..report.findings import Findings, Held
 from ..report.numbers import number
 from ..report.views import view_of
@@ -42,6 +42,7 @@ class LatentMap:
         use: How much each dimension is used: its rate in nats, or its variance.
         rated: Whether ``use`` is rates.
         colourings: What they can be coloured by.
+        named: Those of them that the user has a name for: label and columns.
     """
 
     run: Run
@@ -52,6 +53,7 @@ class LatentMap:
     use: NDArray[np.float64]
     rated: bool
     colourings: tuple[Colouring, ...]
+    named: tuple[Colouring, ...]
 
     @cached_property
     def mean(self) -> Floats:
@@ -99,7 +101,7 @@ class LatentMap:
     def attributes(self) -> list[Attribute]:
         """Directions of what has a name."""
         step = max(1, len(self.codes) // FITTED)
-        some = [replace(c, index=c.index[::step]) for c in self.colourings if c.name != DISTORTION]
+        some = [replace(c, index=c.index[::step]) for c in self.named]
         return attributes(self.codes[::step], some)
 
 
@@ -124,10 +126,11 @@ def make_map(run: Run, dataset: Dataset, work: Work[Any]) -> LatentMap:
     shown = Findings(run.model, dataset, run.schema, held := _held(dataset, index), held)
     made = [*by_label(held, run.schema), *view_of(run.schema).colourings(shown)]
     work.at(99, 100)
-    made += [by_numbers(f"z{form.names[j]}", codes[:, j].astype(float), _texts(codes[:, j]))
-             for j in np.argsort(-use)[:8]]
-    found = LatentMap(run, dataset, index, codes, form, use, rated, ())
-    return replace(found, colourings=offered(made, found.plane(None)[0].astype(np.float64), None))
+    latents = [by_numbers(f"z{form.names[j]}", codes[:, j].astype(float), _texts(codes[:, j]))
+               for j in np.argsort(-use)[:8]]
+    found = LatentMap(run, dataset, index, codes, form, use, rated, (), tuple(made))
+    xy = found.plane(None)[0].astype(np.float64)
+    return replace(found, colourings=(*(offered(made, xy, None) if made else ()), *latents))
 
 
 def _texts(values: Floats) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from ..core.errors import InputError, SettingError
 from ..data import Dataset
 from ..evaluation.results import plain
+from ..models import verbs
 from .anomalies import StrangeRows, make_scores
 from .desk import Desk, waited
 from .latents import POINTS, decoded
@@ -330,7 +331,10 @@ def strange_routes(desk: Desk) -> APIRouter:
         """Return rows as they are drawn, each with the columns that make it strange."""
         found = ready(name, data)
         some = need_rows(found.dataset, at)
-        return {"rows": at, "drawn": drawn(found.dataset.batch(some).x, found.dataset.schema),
+        run, batch = desk.open(name).run, found.dataset.batch(some)
+        with run.lock:
+            expected = verbs.reconstruct(run.model, batch)
+        return {"rows": at, "drawn": drawn(batch.x, run.schema), "expected": drawn(expected, run.schema),
                 "reasons": [found.reasons(int(i)) for i in some]}
 
     @router.get("/colours")

@@ -18,7 +18,7 @@ KEPT = 40
 def exported(workspace: Workspace, rows: Any, schema: Schema, stem: str) -> str:
     """Write rows and return the name of the file; a kind that writes a folder gives a zip of it."""
     kind = KINDS[schema.kind]
-    name = f"{stem}-{secrets.token_hex(2)}{kind.suffix}"
+    name = f"{stem}-{secrets.token_hex(2)}{'' if kind.folder else kind.suffix}"
     path = workspace.own("exports", name)
     kind.write(rows, path, schema)
     _tidy(path.parent)
