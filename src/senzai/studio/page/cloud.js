@@ -56,6 +56,10 @@ export function packed(colour) {
   return (b << 16) | (g << 8) | r;
 }
 
+const MANY = 20000;
+/** Halfway between two colours, all channels at once. */
+const half = (a, b) => (a & b) + (((a ^ b) & 0xfefefefe) >>> 1);
+
 export class Cloud {
   constructor(canvas) {
     this.canvas = canvas;
@@ -100,28 +104,66 @@ export class Cloud {
     return true;
   }
 
-  /** Draw all points; what is picked stands out, the rest steps back. */
+  /** Draw all points; what is picked stands out, the rest steps back. Of many points in sight each is five pixels. */
   draw(paper) {
     if (!this.image) return;
     this.pixels.fill(0xff000000 | paper);
-    const n = this.n, radius = (n > 40000 ? 1.0 : n > 8000 ? 1.5 : n > 1500 ? 2.2 : 3) * this.ratio * Math.min(2, Math.max(1, Math.sqrt(this.window.scale / (this.first ?? this.window.scale))));
-    const point = stamp(Math.min(radius, 8));
-    const alpha = n > 40000 ? 150 : n > 8000 ? 185 : 215;
-    if (!this.picked) this.splat(point, alpha, null, 0);
+    const seen = this.inSight(), many = seen > MANY;
+    const near = Math.min(2, Math.max(1, Math.sqrt(this.window.scale / (this.first ?? this.window.scale))));
+    const point = stamp(Math.min((seen > 8000 ? 1.4 : seen > 1500 ? 2.2 : 3) * this.ratio * near, 9));
+    const layer = (alpha, which) => (many ? this.dots(seen, alpha > 128, which) : this.splat(seen, point, alpha, which));
+    if (!this.picked) layer(seen > 8000 ? 185 : 215, -1);
     else {
-      this.splat(point, 34, this.picked, 0);
-      this.splat(point, 235, this.picked, 1);
+      layer(34, 0);
+      layer(235, 1);
     }
     this.context.putImageData(this.image, 0, 0);
     this.drawn++;
   }
 
-  splat({ cover, side, half }, alpha, picked, which) {
-    const { pixels, xy, shade, palette, strength } = this, W = this.canvas.width, H = this.canvas.height;
-    const { cx, cy, scale } = this.window, s = scale * this.ratio, ox = W / 2 - cx * s, oy = H / 2 + cy * s;
-    for (let i = 0, n = this.n; i < n; i++) {
-      if (picked && picked[i] !== which) continue;
-      const left = Math.round(xy[2 * i] * s + ox) - half, top = Math.round(oy - xy[2 * i + 1] * s) - half;
+  /** Find the points in the window and where they lie in the pixels; how many there are. */
+  inSight() {
+    const { xy, n } = this, W = this.canvas.width, H = this.canvas.height, air = 20;
+    if (!this.which || this.which.length !== n) Object.assign(this, { which: new Int32Array(n), px: new Int32Array(n), py: new Int32Array(n) });
+    const { which, px, py } = this, s = this.window.scale * this.ratio;
+    const ox = W / 2 - this.window.cx * s + 0.5, oy = H / 2 + this.window.cy * s + 0.5;
+    let seen = 0;
+    for (let i = 0; i < n; i++) {
+      const x = xy[2 * i] * s + ox, y = oy - xy[2 * i + 1] * s;
+      if (x < -air || y < -air || x > W + air || y > H + air) continue;
+      which[seen] = i;
+      px[seen] = x | 0;
+      py[seen++] = y | 0;
+    }
+    return seen;
+  }
+
+  /** A dot of five pixels for each point: the middle in its colour, the others half of it. */
+  dots(seen, strong, picked) {
+    const { pixels, shade, which, px, py } = this, W = this.canvas.width, H = this.canvas.height;
+    const colours = Uint32Array.from(this.palette, (c) => (0xff000000 | c) >>> 0);
+    for (let k = 0; k < seen; k++) {
+      const i = which[k], x = px[k], y = py[k];
+      if (x < 1 || y < 1 || x > W - 2 || y > H - 2 || (picked >= 0 && this.picked[i] !== picked)) continue;
+      const c = colours[shade[i]], at = y * W + x;
+      if (!strong) {
+        pixels[at] = half(pixels[at], half(pixels[at], c));
+        continue;
+      }
+      pixels[at] = c;
+      pixels[at - 1] = half(pixels[at - 1], c);
+      pixels[at + 1] = half(pixels[at + 1], c);
+      pixels[at - W] = half(pixels[at - W], c);
+      pixels[at + W] = half(pixels[at + W], c);
+    }
+  }
+
+  /** A smooth disc for each point. */
+  splat(seen, { cover, side, half: middle }, alpha, picked) {
+    const { pixels, shade, palette, strength, which, px, py } = this, W = this.canvas.width, H = this.canvas.height;
+    for (let p = 0; p < seen; p++) {
+      const i = which[p], left = px[p] - middle, top = py[p] - middle;
+      if (picked >= 0 && this.picked[i] !== picked) continue;
       if (left < 0 || top < 0 || left + side > W || top + side > H) continue;
       const colour = palette[shade[i]], r = colour & 255, g = (colour >> 8) & 255, b = (colour >> 16) & 255;
       const much = (alpha * strength[shade[i]]) >> 8;

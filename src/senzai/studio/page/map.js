@@ -28,6 +28,7 @@ export async function view(place, { name, about }) {
   refit(state);
   draw(state);
   selected(state);
+  ui.canvas.dataset.ready = "yes";
   window.senzaiMap = { cloud, state, draw: () => draw(state) };
   return () => {
     stop.abort();
