@@ -18,7 +18,7 @@ from ..report.numbers import number
 from ..runs import Run
 from ..runs.verbs.registry import verb_named
 from ..runs.verbs.score import CODE, ScoreSettings, pieces, reference_of
-from .slow import Work
+from .slow import SlowWork
 
 REASONS = 4
 
@@ -59,7 +59,7 @@ class StrangeRows:
         return by_numbers("anomaly score", self.values, Texts(self.values, lambda v: number(float(v), 4)))
 
 
-def make_scores(run: Run, dataset: Dataset, work: Work[Any], *, method: str = "auto") -> StrangeRows:
+def make_scores(run: Run, dataset: Dataset, work: SlowWork[Any], *, method: str = "auto") -> StrangeRows:
     """Score rows piece by piece.
 
     Raises:

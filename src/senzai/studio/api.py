@@ -9,17 +9,24 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
 
-from ..core.errors import SettingError, UnknownNameError
-from .desk import Desk, handle_errors
-from .guard import Guard, is_loopback
+from ..core.errors import SettingError
+from ..serving.app import create_app
+from ..serving.problems import MEDIA, RequestError, problem
+from ..serving.settings import ServeSettings
+from .desk import Desk
+from .gate import Gate, is_loopback
+from .library import KEPT
 from .routes_data import data_routes
 from .routes_explore import made_routes, map_routes, point_routes, strange_routes
 from .routes_runs import run_routes
+from .slow import Cancelled
 from .workspace import Workspace
 
+SECONDS = 900.0
+"""How long a request may take: a large upload, a verb on many rows."""
 PAGE = Path(__file__).parent / "page"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".html": "text/html",
          ".svg": "image/svg+xml"}
@@ -27,7 +34,7 @@ TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/jso
 
 def create_studio(
     folder: str | Path, *, token: str | None, host: str = "127.0.0.1", largest: int = 2 * 2**30
-) -> Guard:
+) -> Gate:
     """Return the studio of a folder as an ASGI application.
 
     Args:
@@ -42,7 +49,7 @@ def create_studio(
 
     Example:
         >>> import tempfile
-        >>> create_studio(tempfile.mkdtemp(), token="secret").host
+        >>> create_studio(tempfile.mkdtemp(), token="a-token-of-16-letters").host
         '127.0.0.1'
     """
     if token is None and not is_loopback(host):
@@ -50,26 +57,37 @@ def create_studio(
             f"A studio without a token is for this machine alone, but it would be bound to {host!r}. "
             "Leave the token on."
         )
+    importlib.import_module("pandas")  # here, in one thread: kinds ask whether it is there, and half of it is not
     desk = Desk(Workspace.of(Path(folder), largest=largest))
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=warm, daemon=True).start()
-        yield
+        desk.library.refresh()
+        async with behind(app):
+            yield
         desk.close()
 
-    app = FastAPI(title="senzai studio", lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.desk = desk
-    handle_errors(app)
+    settings = ServeSettings(host=host, token=token, body_bytes=largest, seconds=SECONDS, keep=KEPT)
+    app = create_app(desk.library.shelf, settings)
+    behind = app.router.lifespan_context
+    app.router.lifespan_context = life
+    app.add_exception_handler(Cancelled, stopped)
     for routes in (data_routes, run_routes, map_routes, point_routes, made_routes, strange_routes):
         app.include_router(routes(desk))
     page_routes(app, desk)
-    return Guard(app, token, host)
+    return Gate(app, token, host)
+
+
+async def stopped(request: Request, err: Exception) -> Response:
+    """Answer that somebody stopped what was asked for."""
+    found = problem(RequestError("This was stopped. Ask again to begin anew.", 409))
+    return JSONResponse(found, 409, media_type=MEDIA)
 
 
 def warm() -> None:
-    """Load what the first look at data or a run needs, while people still look at the page."""
-    for name in ("pandas", "pyarrow", "sklearn.datasets", "senzai.runs.verbs.evaluate"):
+    """Load what the first look at a run needs, while people still look at the page."""
+    for name in ("sklearn.datasets", "senzai.runs.verbs.evaluate"):
         importlib.import_module(name)
 
 
@@ -92,7 +110,7 @@ def page_routes(app: FastAPI, desk: Desk) -> None:
     def page(name: str) -> Response:
         """Return a file of the page."""
         if name not in known:
-            raise UnknownNameError(f"The page has no file {name!r}. Load it again.")
+            raise RequestError(f"The page has no file {name!r}. Load it again.", 404)
         return FileResponse(known[name], media_type=TYPES[known[name].suffix])
 
     @app.get("/exports/{name}", response_model=None)
@@ -100,5 +118,5 @@ def page_routes(app: FastAPI, desk: Desk) -> None:
         """Return a file that was written, to be kept and not to be opened here."""
         path = desk.workspace.own("exports", name)
         if not path.is_file():
-            raise UnknownNameError(f"There is no file {name!r} any more. Export again.")
+            raise RequestError(f"There is no file {name!r} any more. Export again.", 404)
         return FileResponse(path, media_type="application/octet-stream", filename=path.name)

@@ -19,8 +19,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import SettingError, UnknownNameError
+from ..core.errors import SettingError
 from ..core.files import write_json
+from ..serving.problems import RequestError
 from ..training.lock import LOCK, attempt
 from .workspace import Workspace, checked
 
@@ -44,11 +45,11 @@ class Jobs:
         """Return the folder of a job.
 
         Raises:
-            UnknownNameError: There is no such job.
+            RequestError: There is no such job.
         """
         path = self.workspace.own("jobs", name)
         if not (path / REQUEST).is_file():
-            raise UnknownNameError(f"There is no job {name!r} here. Look at the list of jobs again.")
+            raise RequestError(f"There is no job {name!r} here. Look at the list of jobs again.", 404)
         return path
 
     def start(self, what: str, run: str, **asked: Any) -> str:
@@ -90,7 +91,7 @@ class Jobs:
         for name in names:
             try:
                 found.append(self.about(name))
-            except (UnknownNameError, SettingError):  # half made, or not ours
+            except (RequestError, SettingError):  # half made, or not ours
                 continue
         return found
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..core.errors import BundleError
 from ..data import Dataset
-from ..runs import Run, load
-from ..training import bundle
+from ..runs import Run
+from ..serving.shelf import Shelf
 from .workspace import Workspace, is_finished
 
 KEPT = 4
@@ -24,7 +20,7 @@ class OpenRun:
     """A loaded run, its own data once they were asked for, and a mark that changes with the model."""
 
     run: Run
-    mark: Any
+    mark: int
     lock: Any = field(default_factory=threading.RLock)
     _own: Dataset | None = None
 
@@ -42,42 +38,38 @@ class OpenRun:
 
 
 class Library:
-    """The last few runs that were used."""
+    """The last few runs that were used, from the shelf that the server behind has as well."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+        self.workspace, self.shelf = workspace, Shelf({}, keep=KEPT)
         self._lock = threading.Lock()
-        self._open: OrderedDict[str, OpenRun] = OrderedDict()
+        self._open: dict[str, OpenRun] = {}
+        self._opened = 0
+
+    def refresh(self) -> list[str]:
+        """Put every run of the workspace on the shelf, and return their names, the newest first."""
+        names = self.workspace.run_names()
+        for name in names:
+            self.shelf.add(self.workspace.root / name)
+        return names
 
     def open(self, name: str) -> OpenRun:
         """Return a run by its name.
 
         Raises:
-            UnknownNameError: There is none.
+            RequestError: There is none.
             BundleError: It is not finished, or damaged.
         """
         folder = self.workspace.run(name)
         if not is_finished(folder):
             raise BundleError(f"The run {name!r} is not trained to its end yet. Let it train on, then look at it.")
-        mark = mark_of(folder)
+        self.shelf.add(folder)
+        run = self.shelf.run(name)
         with self._lock:
             known = self._open.get(name)
-            if known is None or known.mark != mark:
-                known = self._open[name] = OpenRun(load(folder), mark)
-            self._open.move_to_end(name)
-            while len(self._open) > KEPT:
-                self._open.popitem(last=False)
+            if known is None or known.run is not run:
+                self._opened += 1
+                known = self._open[name] = OpenRun(run, self._opened)
+            for other in [n for n in self._open if n not in self.shelf.loaded()]:
+                del self._open[other]
         return known
-
-
-def mark_of(folder: Path) -> tuple[int, ...]:
-    """Return what tells one model in a folder from the next."""
-    stat = (folder / bundle.WEIGHTS).stat()
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
-
-
-@contextmanager
-def held(run: Run) -> Iterator[Run]:
-    """Hold a run while its model is used directly."""
-    with run.lock:
-        yield run

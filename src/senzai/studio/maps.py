@@ -22,7 +22,7 @@ from ..report.numbers import number
 from ..report.views import view_of
 from ..runs import Run
 from .latents import Attribute, Floats, LatentForm, attributes, flat
-from .slow import Work
+from .slow import SlowWork
 
 ROWS, PIECE = 100_000, 2048
 RATED, FITTED = 512, 20_000
@@ -105,7 +105,7 @@ class LatentMap:
         return attributes(self.codes[::step], some)
 
 
-def make_map(run: Run, dataset: Dataset, work: Work[Any]) -> LatentMap:
+def make_map(run: Run, dataset: Dataset, work: SlowWork[Any]) -> LatentMap:
     """Place rows of the data in the latent space of a run, all of them or as many as a map holds.
 
     Raises:
@@ -142,7 +142,7 @@ def _held(dataset: Dataset, index: NDArray[np.int64]) -> Held:
 
 
 def _codes(
-    run: Run, dataset: Dataset, index: NDArray[np.int64], work: Work[Any]
+    run: Run, dataset: Dataset, index: NDArray[np.int64], work: SlowWork[Any]
 ) -> tuple[Floats, LatentForm]:
     """Encode rows piece by piece."""
     found, form = [], None

@@ -287,7 +287,7 @@ def fits(run: Any, name: str, value: Any) -> bool:
 def _as_given(edited: EditedRows) -> Any:
     if edited.records:
         return [dict(zip(edited.names, row, strict=True)) for row in edited.rows]
-    return [[float("nan") if v is None else v for v in row] for row in edited.rows]
+    return edited.rows
 
 
 def _with_holes(dataset: Dataset, most: int = 20_000) -> np.ndarray[Any, Any]:

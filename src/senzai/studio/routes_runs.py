@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
-from ..core.errors import SettingError, UnknownNameError
+from ..core.errors import SettingError
 from ..data import Schema
 from ..evaluation.results import plain
 from ..report.views import view_of
 from ..runs.verbs.registry import fitting, verb_named
+from ..serving.problems import RequestError
 from ..training import bundle
 from ..training.listeners import read_history
 from .desk import Desk
@@ -85,7 +86,7 @@ def run_routes(desk: Desk) -> APIRouter:
         """List all runs."""
         jobs = desk.jobs.every()
         found = []
-        for name in desk.workspace.run_names():
+        for name in desk.library.refresh():
             try:
                 found.append(summary(desk, name, jobs))
             except Exception as err:  # one damaged folder hides no other
@@ -109,7 +110,7 @@ def run_routes(desk: Desk) -> APIRouter:
             return waiting
         try:
             found = summary(desk, name, jobs)
-        except UnknownNameError:
+        except RequestError:
             ended = next((j for j in jobs if j["run"] == name and j["what"] == "fit"), None)
             if ended is None:
                 raise
@@ -165,7 +166,7 @@ def run_routes(desk: Desk) -> APIRouter:
         """Return the report of a run, shut off from this page."""
         path = desk.workspace.inside(desk.workspace.run(name) / "report.html")
         if not path.is_file():
-            raise UnknownNameError(f"The run {name!r} has no report yet. Make one first.")
+            raise RequestError(f"The run {name!r} has no report yet. Make one first.", 404)
         return FileResponse(path, media_type="text/html; charset=utf-8", headers={"content-security-policy": SANDBOX})
 
     @router.get("/jobs")

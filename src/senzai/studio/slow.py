@@ -13,26 +13,26 @@ class Cancelled(Exception):
     """Somebody asked to stop."""
 
 
-class Work(Generic[T]):
+class SlowWork(Generic[T]):
     """One piece of work.
 
     Args:
         make: Does it; told the work itself, on which it calls :meth:`at` between steps.
 
     Example:
-        >>> work = Work(lambda w: [w.at(i, 3) for i in range(3)])
+        >>> work = SlowWork(lambda w: [w.at(i, 3) for i in range(3)])
         >>> work.wait(), work.part
         ([None, None, None], 1.0)
     """
 
-    def __init__(self, make: Callable[[Work[T]], T]) -> None:
+    def __init__(self, make: Callable[[SlowWork[T]], T]) -> None:
         self.part = 0.0
         self.answer: T | None = None
         self.error: Exception | None = None
         self._stop, self._ended = threading.Event(), threading.Event()
         threading.Thread(target=self._do, args=(make,), daemon=True).start()
 
-    def _do(self, make: Callable[[Work[T]], T]) -> None:
+    def _do(self, make: Callable[[SlowWork[T]], T]) -> None:
         try:
             self.answer, self.part = make(self), 1.0
         except Exception as err:  # whoever asks is told
@@ -77,14 +77,14 @@ class Shop:
     def __init__(self, keeps: int = 12) -> None:
         self.keeps = keeps
         self._lock = threading.Lock()
-        self._works: dict[Any, Work[Any]] = {}
+        self._works: dict[Any, SlowWork[Any]] = {}
 
-    def get(self, key: Any, make: Callable[[Work[T]], T]) -> Work[T]:
+    def get(self, key: Any, make: Callable[[SlowWork[T]], T]) -> SlowWork[T]:
         """Return the work of a key; it is begun if nobody did, or if it failed before."""
         with self._lock:
             work = self._works.pop(key, None)
             if work is None or work.error is not None:
-                work = Work(make)
+                work = SlowWork(make)
             self._works[key] = work
             for old in [k for k, w in self._works.items() if w.ended][: max(0, len(self._works) - self.keeps)]:
                 del self._works[old]

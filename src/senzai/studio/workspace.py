@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import InputError, OutputError, SettingError, UnknownNameError
+from ..core.errors import InputError, OutputError, SettingError
 from ..core.files import replacing
 from ..core.registry import suggestion
 from ..data.sources import BUILT_IN
+from ..serving.problems import RequestError
 from ..training import bundle
 
 OWN = ".studio"
@@ -97,13 +98,13 @@ class Workspace:
         """Return the folder of a run.
 
         Raises:
-            UnknownNameError: There is none of this name.
+            RequestError: There is none of this name.
         """
         folder = self.inside(self.root / checked(name))
         if not is_run(folder):
             names = self.run_names()
-            raise UnknownNameError(
-                f"There is no run {name!r} here.{suggestion(name, names)} Go back to the list of runs."
+            raise RequestError(
+                f"There is no run {name!r} here.{suggestion(name, names)} Go back to the list of runs.", 404
             )
         return folder
 
@@ -111,11 +112,11 @@ class Workspace:
         """Return where a new run will be.
 
         Raises:
-            OutputError: The name is taken.
+            SettingError: The name is taken.
         """
         folder = self.inside(self.root / checked(name))
         if folder.exists():
-            raise OutputError(f"A new run needs a new name, but {name!r} is taken. Choose another.")
+            raise SettingError(f"A new run needs a new name, but {name!r} is taken. Choose another.")
         return folder
 
     def free(self, name: str) -> str:
@@ -135,7 +136,7 @@ class Workspace:
         """Return a source of data by its name: what was uploaded, or a data set that comes with senzai.
 
         Raises:
-            UnknownNameError: There is none of this name.
+            RequestError: There is none of this name.
         """
         path = self.own("data", name)
         if path.exists():
@@ -143,7 +144,7 @@ class Workspace:
         if name in BUILT_IN:
             return name
         known = [*self.data_names(), *BUILT_IN]
-        raise UnknownNameError(f"There are no data {name!r} here.{suggestion(name, known)} Drop the file again.")
+        raise RequestError(f"There are no data {name!r} here.{suggestion(name, known)} Drop the file again.", 404)
 
     async def receive(self, name: str, inner: str, pieces: AsyncIterator[bytes]) -> int:
         """Write an upload, whole or not at all, and return its size; with ``inner``, a file of a folder.

@@ -16,7 +16,7 @@ from .options import place
 from .output import console, plain
 
 if TYPE_CHECKING:
-    from ...studio.guard import Guard
+    from ...studio.gate import Gate
 
 PORT = 8737
 MIB = 2**20
@@ -57,7 +57,7 @@ def studio(
         serve(uvicorn, app, socket_)
 
 
-def serve(uvicorn: object, app: Guard, socket_: socket.socket) -> None:
+def serve(uvicorn: object, app: Gate, socket_: socket.socket) -> None:
     """Answer requests until a signal comes."""
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)  # type: ignore[attr-defined]
     uvicorn.Server(config).run(sockets=[socket_])  # type: ignore[attr-defined]
@@ -112,4 +112,5 @@ def address_of(host: str, port: int, token: str | None, run: str | None) -> str:
     from urllib.parse import quote
 
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{name}:{port}/{'' if token is None else f'?token={token}'}{'' if run is None else f'#/run/{quote(run)}'}"
+    query, place = "" if token is None else f"?token={token}", "" if run is None else f"#/run/{quote(run)}"
+    return f"http://{name}:{port}/{query}{place}"

@@ -57,8 +57,8 @@ def is_loopback(host: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Guard:
-    """Stands before the application.
+class Gate:
+    """Stands before the application: lets the page in by its cookie, and passes its token on to the server behind.
 
     Args:
         app: The application.
@@ -90,7 +90,14 @@ class Guard:
                               "address that senzai studio printed.")
             await _answer(send, *((401, b"text/html; charset=utf-8", CLOSED.encode()) if page else refusal))
             return
-        await self.app(scope, _limited(scope, receive), _with_headers(send))
+        await self.app(self._known(scope), _limited(scope, receive), _with_headers(send))
+
+    def _known(self, scope: Scope) -> Scope:
+        """Return a request with the token as programs send it, which is how the server behind knows it."""
+        if self.token is None:
+            return scope
+        others = [(k, v) for k, v in scope["headers"] if k.lower() != b"authorization"]
+        return {**scope, "headers": [*others, (b"authorization", f"Bearer {self.token}".encode())]}
 
     def _refused(self, scope: Scope, headers: dict[str, str]) -> tuple[int, bytes, bytes] | None:
         """Return why a request is not even looked at: another host's name, another site's page, too much."""
