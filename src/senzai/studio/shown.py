@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.batch import Data, count
-from ..data import KINDS, Dataset, Schema
+from ..data import KINDS, Dataset, Schema, open_data
 from ..evaluation.results import plain
 from ..report.blocks import Colouring, Empty
 from ..report.views import view_of
@@ -52,8 +52,8 @@ def drawn(x: Data, schema: Schema, about: Mapping[str, Any] | None = None) -> li
 
 def drawn_answer(run: Run, rows: Any) -> list[Any]:
     """Return rows that a verb answered, in the user's form, as they are drawn."""
-    dataset = run.dataset(rows)
-    return drawn(dataset.batch().x, run.schema)
+    plain_schema = run.schema.but(condition=None)  # new rows do not say what they were conditioned on
+    return drawn(open_data(rows, schema=plain_schema).batch().x, run.schema)
 
 
 def originals(dataset: Dataset, index: Any) -> Any:
