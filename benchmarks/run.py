@@ -53,6 +53,13 @@ def startup(given: argparse.Namespace) -> dict[str, Result]:
     return {"startup": measure(given.rounds, against=given.against, quick=given.quick)}
 
 
+def studio(given: argparse.Namespace) -> dict[str, Result]:
+    """First paint of the studio, and frames of a map of very many points in a browser."""
+    from .studio import measure
+
+    return {"studio": measure(given.rounds, quick=given.quick)}
+
+
 def papers(given: argparse.Namespace) -> dict[str, Result]:
     """Published numbers; each row is written as soon as it is there."""
     from .papers import rows
@@ -124,7 +131,7 @@ def mutants(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
-    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
+    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "studio": studio,
     "mutants": mutants,
 }
 
