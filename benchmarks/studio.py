@@ -93,14 +93,15 @@ def trained(folder: Path, n: int) -> None:
     rng = np.random.default_rng(0)
     group = rng.integers(0, 5, n)
     values = 3 * rng.normal(size=(5, 6))[group] + rng.normal(size=(n, 6))
-    frame = pd.DataFrame(values.round(3), columns=[f"m{i}" for i in range(6)]).assign(group=np.array(list("abcde"))[group])
+    frame = pd.DataFrame(values.round(3), columns=[f"m{i}" for i in range(6)])
+    frame["group"] = np.array(list("abcde"))[group]
     folder.mkdir(parents=True)
     frame.to_parquet(folder.parent / "large.parquet")
     senzai.fit(str(folder.parent / "large.parquet"), out=folder / "large", progress=False, steps=200, n_latent=3,
                sampler="none")
 
 
-class answering:  # noqa: N801 - a block
+class answering:
     """A studio that answers inside the block."""
 
     def __init__(self, folder: Path) -> None:

@@ -56,7 +56,7 @@ class StrangeRows:
 
     def colouring(self) -> Any:
         """Return the scores as a colouring of the rows."""
-        return by_numbers("anomaly score", self.values, Texts(self.values, lambda v: number(float(v), 4)))
+        return by_numbers("anomaly score", self.values, Texts(self.values.tolist(), lambda v: number(float(v), 4)))
 
 
 def make_scores(run: Run, dataset: Dataset, work: SlowWork[Any], *, method: str = "auto") -> StrangeRows:

@@ -134,7 +134,7 @@ def make_map(run: Run, dataset: Dataset, work: SlowWork[Any]) -> LatentMap:
 
 
 def _texts(values: Floats) -> Texts:
-    return Texts(values, lambda v: number(float(v), 3))
+    return Texts(values.tolist(), lambda v: number(float(v), 3))
 
 
 def _held(dataset: Dataset, index: NDArray[np.int64]) -> Held:

@@ -26,6 +26,12 @@ LARGEST_SAMPLE = 10_000
 Many = Annotated[list[int], Query(min_length=1, max_length=AT_ONCE)]
 
 
+def in_json(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as JSON has it."""
+    found: dict[str, Any] = plain(document)
+    return found
+
+
 class LatentPoints(BaseModel):
     """Points to decode, and the row whose condition they have."""
 
@@ -120,7 +126,7 @@ class Views:
 def about_map(found: LatentMap) -> dict[str, Any]:
     """Return what the page needs to know about a map."""
     low, high = (np.percentile(found.codes, q, axis=0) for q in (1, 99))
-    return plain({
+    return in_json({
         "n": len(found.index), "total": len(found.dataset), "names": found.form.names, "order": found.order,
         "use": found.use, "rated": found.rated, "low": low, "high": high, "mean": found.mean,
         "whole": len(found.index) == len(found.dataset),
@@ -149,7 +155,7 @@ def map_routes(desk: Desk) -> APIRouter:
     def plane(name: str, x: int | None = None, y: int | None = None) -> dict[str, Any]:
         """Return origin and axes of a plane, by default the widest."""
         _, origin, axes = views.ready(name).plane(None if x is None or y is None else (x, y))
-        return plain({"origin": origin, "axes": axes})
+        return in_json({"origin": origin, "axes": axes})
 
     @router.get("/map/points")
     def points(name: str, x: int | None = None, y: int | None = None) -> Response:
@@ -168,7 +174,7 @@ def map_routes(desk: Desk) -> APIRouter:
         every = views.ready(name).colourings
         if not 0 <= i < len(every):
             raise SettingError(f"Colourings are numbered 0 to {len(every) - 1}, but got {i}. Choose another.")
-        return plain(every[i].packed)
+        return in_json(every[i].packed)
 
     return router
 
@@ -242,7 +248,7 @@ def made_routes(desk: Desk) -> APIRouter:
             told = {label.name: list(label.classes)}
         names = [] if features is None or not run.model.infers else map(str, features.names)
         others = [n for n in names if n not in told]
-        return plain({"conditions": told, "features": others,
+        return in_json({"conditions": told, "features": others,
                       "samplers": {"chosen": run.samplers.chosen, "why": run.samplers.why}})
 
     @router.post("/sample")
@@ -344,7 +350,7 @@ def strange_routes(desk: Desk) -> APIRouter:
         made = found.colouring()
         from dataclasses import replace
 
-        return plain(replace(made, index=made.index[index]).packed)
+        return in_json(replace(made, index=made.index[index]).packed)
 
     @router.post("/export")
     def export(name: str, chosen: Chosen, data: str = "") -> dict[str, Any]:

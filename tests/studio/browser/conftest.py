@@ -22,8 +22,9 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
 )
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run")
-PATIENCE = 45_000
-"""Milliseconds that a test waits for the page: this is no benchmark."""
+PATIENCE = 90_000
+JOB = 240_000
+"""Milliseconds that a test waits for the page, and for a process that has to start first: this is no benchmark."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ..conftest import NAUGHTY, people
-from .conftest import PATIENCE, TOKEN, Studio
+from .conftest import JOB, PATIENCE, TOKEN, Studio
 
 expect.set_options(timeout=PATIENCE)
 
@@ -107,20 +107,20 @@ def test_a_model_is_trained_stopped_and_continued(studio):
     page.locator("#length").select_option("steps:20000")
     page.locator("#start").click()
     expect(page.locator("h1")).to_have_text("from the page")
-    expect(page.locator("#curves svg .line").first).to_be_visible()
-    expect(page.locator("#samples img").first).to_be_visible()
+    expect(page.locator("#curves svg .line").first).to_be_visible(timeout=JOB)
+    expect(page.locator("#samples img").first).to_be_visible(timeout=JOB)
     expect(page.locator("#jobs .job")).to_contain_text("from the page")
     page.close()
     studio.page = page = studio.tab()
     studio.go("run", "from%20the%20page", "training")
     page.locator("#stop").click()
-    expect(page.locator("#resume")).to_be_visible()
+    expect(page.locator("#resume")).to_be_visible(timeout=JOB)
     expect(page.locator("#curves svg .line").first).to_be_visible()
     page.locator("#resume").click()
     expect(page.locator("#stop")).to_be_visible()
     expect(page.locator(".stats .value").first).not_to_have_text(re.compile(r"^0\b"))
     page.locator("#stop").click()
-    expect(page.locator("#resume")).to_be_visible()
+    expect(page.locator("#resume")).to_be_visible(timeout=JOB)
 
 
 def test_settings_that_cannot_be_are_answered_in_words(studio):
@@ -130,7 +130,7 @@ def test_settings_that_cannot_be_are_answered_in_words(studio):
     page.get_by_label("n_latent", exact=True).fill("-3")
     page.get_by_label("n_latent", exact=True).blur()
     page.locator("#start").click()
-    expect(page.locator(".actions .warn")).to_contain_text("n_latent")
+    expect(page.locator(".actions .warn")).to_contain_text("n_latent", timeout=JOB)
 
 
 def test_a_finished_run_shows_its_curves_and_facts(studio):

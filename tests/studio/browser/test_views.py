@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from .conftest import PATIENCE, Studio
+from .conftest import JOB, PATIENCE, Studio
 
 expect.set_options(timeout=PATIENCE)
 
@@ -77,9 +77,10 @@ def test_new_rows_are_drawn(studio):
 def test_new_rows_under_a_condition(studio):
     page = studio.go("run", "given", "sample")
     expect(page.locator("#made img")).to_have_count(24)
-    first = page.locator("#made img").first.get_attribute("src")
+    every = "[...document.querySelectorAll('#made img')].map((i) => i.src).join()"
+    free = studio.ask(every)
     page.locator('[data-given="digit"]').select_option(label="7")
-    studio.until(f"document.querySelector('#made img').src !== {first!r}")
+    studio.until(f"{every} !== {free!r}")
     studio.go("run", "people", "sample")
     page.locator("#give").select_option("city")
     page.locator('[data-given="city"]').fill("Lima")
@@ -113,7 +114,7 @@ def test_missing_cells_are_filled_in_a_table_that_one_edits(studio):
     page.locator('[data-cell="0,2"]').fill("")
     page.locator('[data-cell="0,2"]').blur()
     expect(page.locator("input.hole")).to_have_count(holes + 1)
-    page.locator("#fill").click()
+    page.locator("#fill-in").click()
     expect(page.locator("input.filled")).to_have_count(holes + 1)
     assert page.locator('[data-cell="0,2"]').get_attribute("placeholder") in ("Ulm", "Kyoto", "Lima")
     income = page.locator('[data-cell="0,1"]').input_value()
@@ -131,7 +132,7 @@ def test_a_value_that_cannot_be_is_answered_in_words(studio):
     page = studio.go("run", "people", "fill")
     page.locator('[data-cell="0,2"]').fill("Atlantis")
     page.locator('[data-cell="0,2"]').blur()
-    page.locator("#fill").click()
+    page.locator("#fill-in").click()
     expect(page.get_by_role("alert")).to_contain_text("Atlantis")
     studio.wrong.clear()
 
@@ -171,7 +172,7 @@ def test_a_diagnosis_names_the_cause_and_its_cure_is_a_button(studio):
     page.locator("#cure").click()
     expect(page.locator("#treated progress")).to_be_visible()
     page.reload()  # the work goes on, and is found again
-    expect(page.locator("#treated .cured")).to_be_visible()
+    expect(page.locator("#treated .cured")).to_be_visible(timeout=JOB)
     expect(page.locator("#treated")).to_contain_text("over regularised")
     page.get_by_role("link", name="Side by side").click()
     expect(page.locator("#differences")).to_contain_text("beta")
@@ -181,7 +182,8 @@ def test_a_run_is_examined_and_the_work_can_be_stopped(studio):
     page = studio.go("run", "people two", "diagnosis")
     page.locator("#diagnose").click()
     page.locator("#findings #cancel").click()
-    expect(page.locator("#findings [role=alert], #findings .findings, #findings .well").first).to_be_visible()
+    ended = page.locator("#findings [role=alert], #findings .findings, #findings .well")
+    expect(ended.first).to_be_visible(timeout=JOB)
 
 
 def test_two_runs_side_by_side(studio):
@@ -192,7 +194,7 @@ def test_two_runs_side_by_side(studio):
     expect(page.locator("#curves svg .line").nth(1)).to_be_visible()
     expect(page.locator(".side-by-side table")).to_have_count(2)
     page.locator("#judge").click()
-    expect(page.locator("#verdict h3")).to_be_visible()
+    expect(page.locator("#verdict h3")).to_be_visible(timeout=JOB)
 
 
 def test_what_does_not_fit_a_run_says_why(studio):

@@ -73,7 +73,7 @@ export async function view(place, { name }) {
     go.disabled = false;
   }
 
-  const go = button(t("fill.go"), fillIn, { class: "main", id: "fill" });
+  const go = button(t("fill.go"), fillIn, { class: "main", id: "fill-in" });
   fill(place, section("fill", t("tab.fill"), [t("fill.words"), t("fill.words.keys")],
     h("div", { class: "row-of" }, go,
       button(t("fill.next"), () => load((state.start + 12) % Math.max(1, state.holes ?? 12)), { id: "next" }),
