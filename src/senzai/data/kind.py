@@ -245,6 +245,10 @@ class Kind(ABC):
         """
         return False
 
+    def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
+        """Return what this kind says of new rows beside training rows, both in the user's form; nothing by default."""
+        return {}
+
     # --- rows that are given in part, and missing cells -------------------------------------------------------------
     def evidence(self, given: Mapping[str, object], schema: Schema) -> Batch:
         """Return one row in which only what is given is observed.

@@ -81,7 +81,7 @@ class Dataset:
         if about is None and count(x) == len(self):
             about = self.rows.about(np.arange(len(self)))
         back = self.kind.decode(x, self.schema, soft=soft, about=about)
-        return with_index(back, self.index) if self.schema.form == "pandas" else back
+        return with_index(back, self.index) if self.schema.form in ("pandas", "series") else back
 
     def propose(self) -> Proposal:
         """Suggest a likelihood and a network."""
