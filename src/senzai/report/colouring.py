@@ -22,11 +22,11 @@ LEVELS = 200
 MISSING = 255
 
 
-class Texts(Sequence[str]):
+class WordsOf(Sequence[str]):
     """Values in words, each put into words when it is asked for: of many rows, few are.
 
     Example:
-        >>> Texts([1.0, 2.5], lambda v: f"{v:g} cm")[1]
+        >>> WordsOf([1.0, 2.5], lambda v: f"{v:g} cm")[1]
         '2.5 cm'
     """
 

@@ -13,7 +13,7 @@ from ..core.errors import SenzaiError
 from ..data import Dataset
 from ..evaluation.scores import p_values
 from ..models.base import latent_model
-from ..report.colouring import Texts, by_numbers
+from ..report.colouring import WordsOf, by_numbers
 from ..report.numbers import number
 from ..runs import Run
 from ..runs.verbs.registry import verb_named
@@ -56,7 +56,7 @@ class StrangeRows:
 
     def colouring(self) -> Any:
         """Return the scores as a colouring of the rows."""
-        return by_numbers("anomaly score", self.values, Texts(self.values.tolist(), lambda v: number(float(v), 4)))
+        return by_numbers("anomaly score", self.values, WordsOf(self.values.tolist(), lambda v: number(float(v), 4)))
 
 
 def make_scores(run: Run, dataset: Dataset, work: SlowWork[Any], *, method: str = "auto") -> StrangeRows:

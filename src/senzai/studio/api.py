@@ -21,7 +21,7 @@ from .gate import Gate, is_loopback
 from .library import KEPT
 from .routes_data import data_routes
 from .routes_explore import made_routes, map_routes, point_routes, strange_routes
-from .routes_runs import run_routes
+from .routes_runs import judge_routes, run_routes
 from .slow import Cancelled
 from .workspace import Workspace
 
@@ -73,7 +73,7 @@ def create_studio(
     behind = app.router.lifespan_context
     app.router.lifespan_context = life
     app.add_exception_handler(Cancelled, stopped)
-    for routes in (data_routes, run_routes, map_routes, point_routes, made_routes, strange_routes):
+    for routes in (data_routes, run_routes, judge_routes, map_routes, point_routes, made_routes, strange_routes):
         app.include_router(routes(desk))
     page_routes(app, desk)
     return Gate(app, token, host)

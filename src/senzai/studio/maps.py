@@ -16,7 +16,7 @@ from ..evaluation import elbo
 from ..models import verbs
 from ..models.base import latent_model
 from ..report.blocks import Colouring
-from ..report.colouring import Texts, by_label, by_numbers, offered
+from ..report.colouring import WordsOf, by_label, by_numbers, offered
 from ..report.findings import Findings, Held
 from ..report.numbers import number
 from ..report.views import view_of
@@ -133,8 +133,8 @@ def make_map(run: Run, dataset: Dataset, work: SlowWork[Any]) -> LatentMap:
     return replace(found, colourings=(*(offered(made, xy, None) if made else ()), *latents))
 
 
-def _texts(values: Floats) -> Texts:
-    return Texts(values.tolist(), lambda v: number(float(v), 3))
+def _texts(values: Floats) -> WordsOf:
+    return WordsOf(values.tolist(), lambda v: number(float(v), 3))
 
 
 def _held(dataset: Dataset, index: NDArray[np.int64]) -> Held:

@@ -22,7 +22,7 @@ from .shown import drawn, grid, originals
 PREVIEW = 12
 
 
-class Reading(BaseModel):
+class ReadingWish(BaseModel):
     """How data are read, where that is not to be detected."""
 
     kind: str | None = None
@@ -78,7 +78,7 @@ def data_routes(desk: Desk) -> APIRouter:
         return {"name": name}
 
     @router.post("/data/{name}/look")
-    def look(name: str, reading: Reading) -> dict[str, Any]:
+    def look(name: str, reading: ReadingWish) -> dict[str, Any]:
         """Say what data are."""
         source = desk.workspace.data(name)
         dataset = open_data(source, kind=reading.kind, options=reading.options)

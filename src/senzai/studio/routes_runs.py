@@ -29,7 +29,7 @@ SANDBOX = (
 IN_TURN = 60
 
 
-class Training(BaseModel):
+class TrainingWish(BaseModel):
     """A wish to train."""
 
     data: str
@@ -70,6 +70,20 @@ def summary(desk: Desk, name: str, jobs: list[dict[str, Any]]) -> dict[str, Any]
     }
 
 
+def in_full(desk: Desk, name: str, jobs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is known of one run, and what can be done with it where it is finished."""
+    found, folder = summary(desk, name, jobs), desk.workspace.run(name)
+    spec = bundle.read_spec(folder)
+    found |= {"settings": plain(spec.settings), "training": spec.training.model_dump(mode="json"),
+              "metrics": plain(bundle.read_metrics(folder)), "report": (folder / "report.html").is_file(),
+              "jobs": [j for j in jobs if name in (j["run"], j.get("makes"))][:8]}
+    if is_finished(folder):
+        run = desk.open(name).run
+        found |= {"verbs": fitting(run.schema, run.model), "infers": run.model.infers,
+                  "parameters": sum(p.numel() for p in run.model.parameters())}
+    return found
+
+
 def pending(desk: Desk, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return runs that are being made and have no folder yet."""
     known = set(desk.workspace.run_names())
@@ -78,7 +92,7 @@ def pending(desk: Desk, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def run_routes(desk: Desk) -> APIRouter:
-    """Return the routes."""
+    """Return the routes of runs: list, train, watch, go on."""
     router = APIRouter(prefix="/api")
 
     @router.get("/runs")
@@ -94,7 +108,7 @@ def run_routes(desk: Desk) -> APIRouter:
         return {"runs": [*pending(desk, jobs), *found]}
 
     @router.post("/runs", status_code=201)
-    def train(wish: Training) -> dict[str, Any]:
+    def train(wish: TrainingWish) -> dict[str, Any]:
         """Begin to train."""
         source, name = desk.workspace.data(wish.data), desk.workspace.free(wish.name)
         job = desk.jobs.start("fit", name, source=source, recipe=wish.recipe, kind=wish.kind,
@@ -109,22 +123,12 @@ def run_routes(desk: Desk) -> APIRouter:
         if waiting is not None:
             return waiting
         try:
-            found = summary(desk, name, jobs)
+            return in_full(desk, name, jobs)
         except RequestError:
             ended = next((j for j in jobs if j["run"] == name and j["what"] == "fit"), None)
             if ended is None:
                 raise
             return {"name": name, "state": "failed", "job": ended, "lede": "", "recipe": "", "fit": {}}
-        folder = desk.workspace.run(name)
-        spec = bundle.read_spec(folder)
-        found |= {"settings": plain(spec.settings), "training": spec.training.model_dump(mode="json"),
-                  "metrics": plain(bundle.read_metrics(folder)), "report": (folder / "report.html").is_file(),
-                  "jobs": [j for j in jobs if name in (j["run"], j.get("makes"))][:8]}
-        if is_finished(folder):
-            run = desk.open(name).run
-            found |= {"verbs": fitting(run.schema, run.model), "infers": run.model.infers,
-                      "parameters": sum(p.numel() for p in run.model.parameters()), "shows": run.kind.shows}
-        return found
 
     @router.get("/runs/{name}/history")
     def history(name: str, after: int = Query(0, ge=0)) -> dict[str, Any]:
@@ -138,6 +142,13 @@ def run_routes(desk: Desk) -> APIRouter:
         """Go on with training, perhaps to more steps."""
         desk.workspace.run(name)
         return {"run": name, "job": desk.jobs.start("resume", name, settings=asked.settings)}
+
+    return router
+
+
+def judge_routes(desk: Desk) -> APIRouter:
+    """Return the routes of what judges runs, and of all jobs."""
+    router = APIRouter(prefix="/api")
 
     @router.post("/runs/{name}/judge/{verb}", status_code=201)
     def judge(name: str, verb: str, asked: Asked) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import socket
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -57,10 +57,10 @@ def studio(
         serve(uvicorn, app, socket_)
 
 
-def serve(uvicorn: object, app: Gate, socket_: socket.socket) -> None:
+def serve(uvicorn: Any, app: Gate, socket_: socket.socket) -> None:
     """Answer requests until a signal comes."""
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)  # type: ignore[attr-defined]
-    uvicorn.Server(config).run(sockets=[socket_])  # type: ignore[attr-defined]
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    uvicorn.Server(config).run(sockets=[socket_])
 
 
 def workspace_of(given: Path) -> tuple[Path, str | None]:
