@@ -45,7 +45,7 @@ export function training(found, state, about, go) {
     try {
       const { run } = await post("/runs", { data: state.name, name: wish.name || "run", recipe: wish.recipe || null, kind: state.kind, options: state.options, settings });
       say(t("train.starting"));
-      go("run", run, "training");
+      if (start.isConnected) go("run", run, "training"); // not where somebody has gone on to look at something else
     } catch (error) {
       fill(words, h("span", { class: "warn", role: "alert" }, told(error)));
       start.disabled = false;
