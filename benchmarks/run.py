@@ -114,6 +114,13 @@ def wide_table(given: argparse.Namespace) -> dict[str, Result]:
     return {"wide_table": all_of_it(quick=given.quick)}
 
 
+def tuning(given: argparse.Namespace) -> dict[str, Result]:
+    """Tuning by two processes beside tuning by one."""
+    from .tuning import measure
+
+    return {"tuning": measure(given.rounds, quick=given.quick)}
+
+
 def zoo(given: argparse.Namespace) -> dict[str, Result]:
     """Every recipe on one small task."""
     from .zoo import measure
@@ -139,7 +146,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "studio": studio,
-    "mutants": mutants, "text": text,
+    "mutants": mutants, "text": text, "tuning": tuning,
 }
 
 

@@ -16,6 +16,15 @@ from .conftest import TOKEN
 BARE = {"authorization": ""}
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """A studio without runs: who is let in does not depend on them."""
+    gate = create_studio(tmp_path_factory.mktemp("bare"), token=TOKEN)
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    with TestClient(gate, base_url="http://127.0.0.1:8737", headers=headers) as found:
+        yield found
+
+
 def says(answer, status: int) -> str:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -23,52 +32,52 @@ def says(answer, status: int) -> str:
     return answer.json()["detail"]
 
 
-def test_without_the_token_nothing_is_told(client):
+def test_without_the_token_nothing_is_told(bare):
     for path in ("/api/runs", "/page/app.js", "/v1", "/exports/x.csv", "/health", "/api/about"):
-        assert says(client.get(path, headers=BARE), 401)
-    page = client.get("/", headers=BARE)
+        assert says(bare.get(path, headers=BARE), 401)
+    page = bare.get("/", headers=BARE)
     assert page.status_code == 401
     assert "senzai studio" in page.text
     assert "app.js" not in page.text
 
 
-def test_a_wrong_token_is_no_token(client):
-    assert client.get("/api/runs", headers={"authorization": f"Bearer {TOKEN[:-1]}"}).status_code == 401
-    assert client.get("/?token=nonsense", headers=BARE, follow_redirects=False).status_code == 401
+def test_a_wrong_token_is_no_token(bare):
+    assert bare.get("/api/runs", headers={"authorization": f"Bearer {TOKEN[:-1]}"}).status_code == 401
+    assert bare.get("/?token=nonsense", headers=BARE, follow_redirects=False).status_code == 401
 
 
-def test_the_token_in_the_address_becomes_a_cookie_that_scripts_do_not_see(client):
-    answer = client.get(f"/?token={TOKEN}", headers=BARE, follow_redirects=False)
+def test_the_token_in_the_address_becomes_a_cookie_that_scripts_do_not_see(bare):
+    answer = bare.get(f"/?token={TOKEN}", headers=BARE, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith("senzai-studio-8737=")
     assert {"HttpOnly", "SameSite=Strict"} <= {part.strip() for part in cookie.split(";")}
-    client.cookies.clear()
-    told = client.get("/api/runs", headers={**BARE, "cookie": cookie.split(";")[0]})
+    bare.cookies.clear()
+    told = bare.get("/api/runs", headers={**BARE, "cookie": cookie.split(";")[0]})
     assert told.status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8737", "127.0.0.1.evil.example", "", "localhost.evil"])
-def test_another_name_for_this_address_is_refused(client, host):
-    assert says(client.get("/api/runs", headers={"host": host}), 421)
+def test_another_name_for_this_address_is_refused(bare, host):
+    assert says(bare.get("/api/runs", headers={"host": host}), 421)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8737", "localhost:1", "[::1]:8737"])
-def test_names_of_this_machine_are_taken(client, host):
-    assert client.get("/api/runs", headers={"host": host}).status_code == 200
+def test_names_of_this_machine_are_taken(bare, host):
+    assert bare.get("/api/runs", headers={"host": host}).status_code == 200
 
 
-def test_pages_of_others_may_not_ask(client):
+def test_pages_of_others_may_not_ask(bare):
     for headers in ({"origin": "http://evil.example"}, {"origin": "http://127.0.0.1:9999"}, {"origin": "null"},
                     {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}):
-        assert says(client.post("/api/compare", json={"a": "x", "b": "y"}, headers=headers), 403)
+        assert says(bare.post("/api/compare", json={"a": "x", "b": "y"}, headers=headers), 403)
     own = {"origin": "http://127.0.0.1:8737", "sec-fetch-site": "same-origin"}
-    assert client.get("/api/runs", headers=own).status_code == 200
+    assert bare.get("/api/runs", headers=own).status_code == 200
 
 
-def test_every_answer_says_what_a_page_may_do(client):
+def test_every_answer_says_what_a_page_may_do(bare):
     for path in ("/", "/api/runs", "/api/runs/none", "/page/app.js"):
-        headers = client.get(path).headers
+        headers = bare.get(path).headers
         policy = headers["content-security-policy"]
         assert "script-src 'self'" in policy
         assert "default-src 'none'" in policy
@@ -76,14 +85,14 @@ def test_every_answer_says_what_a_page_may_do(client):
         assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
 
 
-def test_a_request_has_a_size(client):
-    assert says(client.post("/api/compare", content=b" " * (BODY + 1)), 413)
+def test_a_request_has_a_size(bare):
+    assert says(bare.post("/api/compare", content=b" " * (BODY + 1)), 413)
 
     def pieces():
         for _ in range(BODY // 2**20 + 2):
             yield b" " * 2**20
 
-    assert client.post("/api/compare", content=pieces()).status_code in (400, 413)
+    assert bare.post("/api/compare", content=pieces()).status_code in (400, 413)
 
 
 def test_a_studio_for_others_needs_a_token(tmp_path):
@@ -104,14 +113,14 @@ OUTSIDE = ["%2e%2e", "../x", "a/../../x", ".studio", ".senzai", "x\0y", "/etc", 
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_no_name_leads_out_of_the_folder(client, name):
+def test_no_name_leads_out_of_the_folder(bare, name):
     coded = quote(name, safe="%")
     gets = (f"/api/runs/{coded}/history", f"/api/runs/{coded}/report", f"/exports/{coded}", f"/api/jobs/{coded}")
     for method, path in (*(("GET", g) for g in gets), ("PUT", f"/api/data/{coded}"), ("DELETE", f"/api/data/{coded}"),
                          ("POST", f"/api/data/{coded}/look")):
-        answer = client.request(method, path, **({"json": {}} if method == "POST" else {}))
+        answer = bare.request(method, path, **({"json": {}} if method == "POST" else {}))
         assert 400 <= answer.status_code < 500, (method, path, answer.status_code)
-    answer = client.post("/api/runs", json={"data": name, "name": "ok"})
+    answer = bare.post("/api/runs", json={"data": name, "name": "ok"})
     assert 400 <= answer.status_code < 500
 
 

@@ -1,4 +1,4 @@
-"""One column to the model's numbers and exactly back."""
+"""Converts one column to the model's numbers and exactly back."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _beside_the_spike(x: Array, places: Array, column: Column) -> Array:
 def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, Array]:
     """A number that is none of the ordered values counts as the nearest of them."""
     known: list[Any] = list(column.levels)
-    first = known[0] if column.ticks else 0  # whole numbers of 64 bits are told apart so
+    first = known[0] if column.ticks else 0  # so that whole numbers of 64 bits stay distinct
     levels = np.array([v - first for v in known], dtype=np.float64)
     middles = (levels[1:] + levels[:-1]) / 2
     return np.where(seen, np.searchsorted(middles, x, side="right"), 0).astype(np.float64), seen

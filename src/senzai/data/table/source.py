@@ -1,4 +1,4 @@
-"""Any table, whatever holds it, as pandas frames: all at once where it fits memory, else piece by piece."""
+"""Any table as pandas frames: all at once where it fits memory, otherwise piece by piece."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def _from_text(path: Path, options: TableOptions, table: TableDetails | None, *,
 
     def narrow(rows: int, wanted: Collection[str]) -> Iterator[Any]:
         at = [i for i, n in enumerate(names) if str(n) in wanted]
-        if len(at) < len(wanted):  # whoever looks for a column that is not there, sees all that are
+        if len(at) < len(wanted):  # so that the error about a missing column can list all of them
             at = list(range(len(names)))
         return _typed_pieces(path, dialect, {names[i]: readings[names[i]] for i in at}, at, gone, form, rows)
 

@@ -1,4 +1,4 @@
-"""Warnings of other libraries that say nothing here: filtered while a block runs, whoever else runs one."""
+"""Filters for warnings of other libraries that do not matter here; safe to use in several threads at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from .renamed import old_attributes
+
 
 class _Filters:
-    """The filters of the process: changed by the first that comes, and put back by the last that leaves.
+    """The warning filters of the process: saved when the first block begins, restored when the last one ends.
 
-    Two threads that each put back what they found would leave the filters of the other one for ever.
+    If each thread restored what it had found, one of them would restore the filters that the other had set.
     """
 
     def __init__(self) -> None:
@@ -34,11 +36,11 @@ _FILTERS = _Filters()
 
 
 @contextmanager
-def quiet(category: type[Warning] = Warning, *, errors: type[Warning] | None = None) -> Iterator[None]:
+def ignore_warnings(category: type[Warning] = Warning, *, errors: type[Warning] | None = None) -> Iterator[None]:
     """Ignore warnings of a category inside the block; let another category be an error.
 
     Example:
-        >>> with quiet():
+        >>> with ignore_warnings():
         ...     warnings.warn("of no use here", stacklevel=1)
     """
     with _FILTERS.lock:
@@ -51,3 +53,6 @@ def quiet(category: type[Warning] = Warning, *, errors: type[Warning] | None = N
     finally:
         with _FILTERS.lock:
             _FILTERS.leave()
+
+
+__getattr__ = old_attributes(__name__, {"quiet": "ignore_warnings"})

@@ -11,11 +11,11 @@ from torch.distributions import Binomial, Gamma, Multinomial, VonMises
 from senzai.core.random import Noise
 from senzai.core.spec import registry
 from senzai.distributions import draw, point
+from senzai.distributions.copies import split_copies
 from senzai.distributions.counts import LogPoisson, NegativeBinomial
+from senzai.distributions.gamma_poisson import log_gamma_variate, poisson_variate
 from senzai.distributions.location import OpenBeta
 from senzai.distributions.ops import expected
-from senzai.distributions.unfold import unfold
-from senzai.distributions.variates import gamma_variate, poisson_variate
 from senzai.distributions.zero_inflated import ZeroInflatedNegativeBinomial
 from senzai.testing.looking import GlobalDraws
 
@@ -73,7 +73,7 @@ def test_poisson_variates_follow_the_poisson(rate):
 
 @pytest.mark.parametrize("shape", [0.05, 1.0, 300.0])
 def test_gamma_variates_follow_the_gamma(shape):
-    x = gamma_variate(torch.full((50_000,), shape, dtype=torch.float64), Noise.seeded(4), 0).numpy()
+    x = log_gamma_variate(torch.full((50_000,), shape, dtype=torch.float64), Noise.seeded(4), 0).exp().numpy()
     assert stats.kstest(x, stats.gamma(shape).cdf).pvalue > 1e-4
 
 
@@ -90,8 +90,8 @@ def test_a_slow_row_does_not_move_the_numbers_of_others():
 
 
 def test_copies_of_a_batch_draw_what_belongs_to_their_rows():
-    p = unfold(LogPoisson(torch.full((3 * 4,), 2.0)), 3)
-    part = unfold(LogPoisson(torch.full((3 * 2,), 2.0)), 3)
+    p = split_copies(LogPoisson(torch.full((3 * 4,), 2.0)), 3)
+    part = split_copies(LogPoisson(torch.full((3 * 2,), 2.0)), 3)
     whole = draw(p, grad=False, noise=Noise.seeded(1, total=4), lead=1)
     assert torch.equal(draw(part, grad=False, noise=Noise.seeded(1, offset=2, total=4), lead=1), whole[:, 2:])
 

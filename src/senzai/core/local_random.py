@@ -1,4 +1,4 @@
-"""Random operations of torch that take their numbers from a generator at hand instead of the global one."""
+"""Random operations of torch that take their numbers from a local generator instead of the global one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .random import Noise, derive, using
+from .renamed import old_attributes
 
 
-class Steered(TorchDispatchMode):
-    """Let every random operation of torch inside the block take its numbers from the generator of ``noise``.
+class LocalRandom(TorchDispatchMode):
+    """Make every random operation of torch inside the block use the generator of ``noise``.
 
-    For samplers that are not ours and know only the global generator, which stays as it is, in all threads.
+    For samplers of other libraries that only use the global generator. Its state does not change, in any thread.
 
     Example:
-        >>> with Steered(Noise.seeded(1)):
+        >>> with LocalRandom(Noise.seeded(1)):
         ...     a = torch.rand(1)
         >>> bool(a == torch.rand(1, generator=torch.Generator().manual_seed(1)))
         True
@@ -26,7 +27,7 @@ class Steered(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Leave the compiler alone: torch would load it, two seconds of work, to tell it to skip this."""
+        """Return False: otherwise torch would load its compiler, which takes two seconds, only to skip this mode."""
         return False
 
     def __init__(self, noise: Noise) -> None:
@@ -47,19 +48,22 @@ class Steered(TorchDispatchMode):
 
 
 @contextmanager
-def steered(seed: int) -> Iterator[None]:
-    """Draw the same numbers inside the block as under :func:`forked`, in this thread alone, with nothing global.
+def locally_seeded(seed: int) -> Iterator[None]:
+    """Draw the same numbers inside the block as :func:`forked` would, without touching the global generator.
 
-    For work of a verb that makes and fits something small; every operation takes a little longer.
+    For verbs that make and fit something small. Every operation takes a little longer.
 
     Example:
         >>> from senzai.core.random import forked
-        >>> with steered(1):
+        >>> with locally_seeded(1):
         ...     a = torch.nn.Linear(2, 3).weight
         >>> with forked(1):
         ...     b = torch.nn.Linear(2, 3).weight
         >>> bool((a == b).all())
         True
     """
-    with using(Noise.seeded(derive(seed, "noise"))), Steered(Noise.seeded(seed)):
+    with using(Noise.seeded(derive(seed, "noise"))), LocalRandom(Noise.seeded(seed)):
         yield
+
+
+__getattr__ = old_attributes(__name__, {"Steered": "LocalRandom", "steered": "locally_seeded"})

@@ -1,9 +1,8 @@
-"""Listeners: what consumes the events of a run."""
+"""What every run has listening: what may end it, saves it and writes its history."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,23 +10,22 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..core.extras import need
-from ..core.files import cannot_write, replacing
-from .checkpoint import save_checkpoint
-from .events import Event, Failed, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
-from .loop import Training
-from .places import FolderGone, Place
+from ...core.files import cannot_write, replacing
+from ..checkpoint import save_checkpoint
+from ..events import Event, Failed, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
+from ..loop import Training
+from ..places import FolderGone, Place
 
 
 class Listener(Protocol):
-    """Anything that wants to know what happens."""
+    """Base of what receives the events of a run."""
 
     def on(self, event: Event, training: Training) -> None:
         """Act on an event."""
 
 
 def drive(training: Training, listeners: list[Listener]) -> Finished | Interrupted:
-    """Run ``training`` to its end and tell every listener; return the last event."""
+    """Run ``training`` to its end, pass every event to all listeners, and return the last one."""
     last: Event | None = None
     try:
         for event in training.events():
@@ -56,7 +54,7 @@ class EarlyStopping:
 
 
 class Present:
-    """End the run when its folder was taken away, at the end of a step, so that its state is whole.
+    """End the run if its folder was removed, at the end of a step, so that the state is complete.
 
     Raises:
         FolderGone: It is not there any more.
@@ -187,21 +185,3 @@ def keep_until(path: Path, step: int, recoveries: int = 0) -> None:
             kept.append(line)
     with replacing(path) as tmp:
         tmp.write_text(as_text(kept), encoding="utf-8")
-
-
-class TensorBoard:
-    """Write progress and validations for TensorBoard (extra ``tensorboard``)."""
-
-    def __init__(self, folder: Path) -> None:
-        self.writer = need(
-            "torch.utils.tensorboard", extra="tensorboard", to="write TensorBoard logs"
-        ).SummaryWriter(os.fspath(folder))
-
-    def on(self, event: Event, training: Training) -> None:
-        """Write scalars."""
-        if isinstance(event, Progressed | Validated):
-            kind = "train" if isinstance(event, Progressed) else "validation"
-            for name, value in event.metrics.items():
-                self.writer.add_scalar(f"{kind}/{name}", value, event.step)
-        if isinstance(event, Finished | Interrupted | Failed):
-            self.writer.close()

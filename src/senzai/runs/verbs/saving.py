@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.files import replacing_folder, write_json, write_text
-from ..training import bundle
-from ..training.listeners import as_text
-from ..training.places import refuse_existing
-from ..training.samplers import save_samplers
-from .card import write_card
-from .verbs.score import kept_reference, write_reference
+from ...core.files import replacing_folder, write_json, write_text
+from ...training import bundle
+from ...training.listeners import as_text
+from ...training.places import refuse_existing
+from ...training.samplers import save_samplers
+from ..card import write_card
+from .score import kept_reference, write_reference
 
 if TYPE_CHECKING:
-    from ..training.trained import Trained
+    from ...training.trained import Trained
 
 
 def save(run: Trained, target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Gamma and Poisson variates made from standard noise, so that a row's draw is a row's alone and nothing is global."""
+"""Gamma and Poisson variates made from standard noise: a row's draw depends on no other row and no global state."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ LARGEST_RATE = 1e15
 """Rates are cut here: beyond it neighbouring whole numbers are one double."""
 
 
-def gamma_variate(alpha: Tensor, noise: Noise, row_dim: int) -> Tensor:
-    """Gamma variates of shape ``alpha`` and unit rate; axis ``row_dim`` counts rows."""
-    return log_gamma_variate(alpha, noise, row_dim).exp()
-
-
 def log_gamma_variate(alpha: Tensor, noise: Noise, row_dim: int) -> Tensor:
-    """Log of gamma variates by Marsaglia and Tsang's rejection, proposed for all until every one has been accepted.
+    """Log of gamma variates of shape ``alpha`` and unit rate, by Marsaglia and Tsang's rejection method.
+
+    All entries are proposed again until every one has been accepted. Axis ``row_dim`` counts rows.
 
     Reference:
         A Simple Method for Generating Gamma Variables (Marsaglia and Tsang, 2000).

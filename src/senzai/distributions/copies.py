@@ -1,4 +1,4 @@
-"""Distributions over copies of a batch, one copy after the other, seen with an axis for the copies."""
+"""Distributions over several copies of a batch, with the copies as an axis of their own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .ops import Shape, _draw
 from .wrapping import Around
 
 
-class Unfolded(Around):
-    """A distribution over ``k`` copies of a batch, one after the other, seen with batch shape ``(k, B, ...)``.
+class SplitCopies(Around):
+    """A distribution over ``k`` copies of a batch, one after the other, with batch shape ``(k, B, ...)``.
 
     Args:
         base: Distribution with batch shape ``(k * B, ...)``.
@@ -56,8 +56,8 @@ class Unfolded(Around):
         return _split(self.base.rsample(sample_shape), n, self.k)
 
 
-@_draw.register(Unfolded)
-def _(p: Unfolded, shape: Shape, noise: Noise) -> Tensor:
+@_draw.register(SplitCopies)
+def _(p: SplitCopies, shape: Shape, noise: Noise) -> Tensor:
     inner = noise.inner if isinstance(noise, LaterRows) else noise  # the axis of the copies leads no longer
     return _split(_draw(p.base, shape, CopiedRows.of(inner, draws=p.k)), len(shape), p.k)
 
@@ -67,35 +67,35 @@ def _split(values: Tensor, axis: int, k: int) -> Tensor:
     return values.reshape(*values.shape[:axis], k, rows // k, *values.shape[axis + 1 :])
 
 
-def unfold(p: Distribution, k: int) -> Distribution:
-    """Return a distribution over ``k`` copies of a batch, ``(k * B,)``, with batch shape ``(k, B)``.
+def split_copies(p: Distribution, k: int) -> Distribution:
+    """Return a distribution over ``k`` copies of a batch with its batch shape ``(k * B,)`` changed to ``(k, B)``.
 
-    One without a batch stays as it is.
+    A distribution without a batch is returned unchanged.
 
     Example:
         >>> import torch
-        >>> unfold(Independent(Normal(torch.zeros(6, 2), 1.0), 1), 3).batch_shape
+        >>> split_copies(Independent(Normal(torch.zeros(6, 2), 1.0), 1), 3).batch_shape
         torch.Size([3, 2])
     """
-    return _unfold(p, k) if p.batch_shape else p
+    return _split_copies(p, k) if p.batch_shape else p
 
 
 @singledispatch
-def _unfold(p: Distribution, k: int) -> Distribution:
-    return Unfolded(p, k)
+def _split_copies(p: Distribution, k: int) -> Distribution:
+    return SplitCopies(p, k)
 
 
-@_unfold.register(Independent)
+@_split_copies.register(Independent)
 def _(p: Independent[Any], k: int) -> Distribution:
-    return Independent(_unfold(p.base_dist, k), p.reinterpreted_batch_ndims, validate_args=False)
+    return Independent(_split_copies(p.base_dist, k), p.reinterpreted_batch_ndims, validate_args=False)
 
 
-@_unfold.register(Normal)
+@_split_copies.register(Normal)
 def _(p: Normal, k: int) -> Distribution:
     return Normal(p.loc.unflatten(0, (k, -1)), p.scale.unflatten(0, (k, -1)), validate_args=False)
 
 
-@_unfold.register(MultivariateNormal)
+@_split_copies.register(MultivariateNormal)
 def _(p: MultivariateNormal, k: int) -> Distribution:
     tril = p._unbroadcasted_scale_tril
     full = tril.expand(*p.batch_shape, *tril.shape[-2:]).unflatten(0, (k, -1))
