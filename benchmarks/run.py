@@ -67,6 +67,13 @@ def serve(given: argparse.Namespace) -> dict[str, Result]:
     return {"serve": measure(given.rounds, minutes=given.minutes, quick=given.quick)}
 
 
+def studio(given: argparse.Namespace) -> dict[str, Result]:
+    """First paint of the studio, and frames of a map of very many points in a browser."""
+    from .studio import measure
+
+    return {"studio": measure(given.rounds, quick=given.quick)}
+
+
 def papers(given: argparse.Namespace) -> dict[str, Result]:
     """Published numbers; each row is written as soon as it is there."""
     from .papers import rows
@@ -152,8 +159,8 @@ def mutants(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
-    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
-    "mutants": mutants, "export": export, "text": text, "tuning": tuning, "serve": serve,
+    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
+    "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio,
 }
 
 

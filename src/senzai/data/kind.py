@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
 from pydantic import BaseModel, JsonValue
 
 from senzai.core.batch import Batch, Data
@@ -22,7 +23,7 @@ from senzai.core.later import Tensor
 from senzai.core.registry import Registry
 
 from . import conditioning
-from .features import RowFeatures
+from .features import NamedEntry, RowFeatures
 from .options import Options
 from .plain import plain_rows
 from .proposal import Proposal
@@ -107,6 +108,8 @@ class Kind(ABC):
     """Suffixes of the files it reads."""
     suffix: ClassVar[str] = ".npy"
     """Suffix of new rows where nobody names another."""
+    folder: ClassVar[bool] = False
+    """Whether many rows are for people a folder of files, written under a name without a suffix."""
     options: ClassVar[type[Options]]
     """What a user may set."""
     details: ClassVar[type[BaseModel]] = NoDetails
@@ -238,6 +241,19 @@ class Kind(ABC):
                 "Exported models take rows of one length, but these have lengths of their own. Use the run itself."
             )
         return {"form": "array", "shape": list(schema.event_shape), "support": "real", "dtype": "float32"}
+
+    def entries(self, schema: Schema) -> tuple[NamedEntry, ...]:
+        """Return the named entries of a row whose types a user may correct; none where they all have one type."""
+        return ()
+
+    def originals(self, source: Any, index: Array) -> Any:
+        """Return rows as the user gave them, with what the model does not know; ``None`` where :meth:`decode` does.
+
+        Args:
+            source: What was read; see :attr:`Dataset.source`.
+            index: Numbers of the rows.
+        """
+        return source[index] if isinstance(source, np.ndarray) else None
 
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Whether a run keeps some training rows to compare others with.

@@ -111,7 +111,8 @@ def fit(
 
 
 def resume(
-    path: str | Path, *, data: object = None, progress: bool | None = None, track: str | Sequence[str] = (), **more: Any
+    path: str | Path, *, data: object = None, progress: bool | None = None, track: str | Sequence[str] = (),
+    listeners: Sequence[Listener] = (), **more: Any,
 ) -> Run:
     """Go on with a run that was stopped, to the same weights as if it had not been.
 
@@ -122,6 +123,7 @@ def resume(
         data: The same data, where they did not come from a path.
         progress: As in :func:`fit`.
         track: Likewise.
+        listeners: Likewise.
         **more: ``epochs`` or ``steps`` may be raised; every other setting is the run's own.
 
     Raises:
@@ -129,10 +131,13 @@ def resume(
         OutputError: Another process trains in the folder.
     """
     with reopened(user_path(path), main=is_main()) as place:
-        return _go_on(place, data, more, progress=_shown(progress), track=names_of(track))
+        return _go_on(place, data, more, progress=_shown(progress), track=names_of(track), listeners=listeners)
 
 
-def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: bool, track: Sequence[str]) -> Run:
+def _go_on(
+    place: Place, data: object, more: Mapping[str, Any], *, progress: bool, track: Sequence[str],
+    listeners: Sequence[Listener],
+) -> Run:
     folder = place.work
     assert folder is not None  # it was opened
     begun = (folder / bundle.CHECKPOINT).is_file()
@@ -160,7 +165,7 @@ def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: boo
     with process_group() as comms:
         if longer != spec and comms.is_main:
             bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
-        heard = listeners_of(longer, place, comms, progress=progress, track=track)
+        heard = [*listeners_of(longer, place, comms, progress=progress, track=track), *listeners]
         return train(dataset, model, objective, longer, place, comms, heard, fresh=False)
 
 

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ...core.errors import RunInterrupted, SenzaiError
-from . import complete, judge, look, new, output, serve, share, train, tuning, use
+from . import complete, judge, look, new, output, serve, share, studio, train, tuning, use
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
 WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[dim]. Each verb has[/] --help[dim].[/]"
@@ -153,6 +153,7 @@ _verb("Share", share.push, "senzai push runs/digits user/digits", "senzai sample
 _verb("Look", look.info, "senzai info runs/digits", "senzai info rows.csv")
 _verb("Look", look.recipes, "senzai recipes")
 _verb("Look", look.kinds, "senzai kinds --json")
+_verb("Look", studio.studio, "senzai studio", "senzai studio runs --port 9000")
 _verb("Extend", new.new, "senzai new part wide_normal", "senzai new kind spectra --out ../senzai-spectra")
 _verb("Look", look.verbs, "senzai verbs")
 

@@ -49,6 +49,7 @@ class ImageKind(Kind):
     details: ClassVar[type[NumberDetails]] = ImageDetails
     shows: ClassVar[Literal["draws", "mean"]] = "mean"
     suffix: ClassVar[str] = ".png"
+    folder: ClassVar[bool] = True
     unit: ClassVar[str] = "pixel"
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
