@@ -26,6 +26,7 @@ from .holes import filled
 from .likelihood import LikelihoodEstimate, log_likelihood
 from .results import Floats, Ints, plain
 from .statistics import random_rows
+from .users import Users
 
 
 # --- what is judged -------------------------------------------------------------------------------------------------
@@ -43,6 +44,7 @@ class Extras:
         noise: Whether samples are draws; else expected values, as pictures are shown.
         sampler: The model with the prior that samples are drawn from, where that is not its own.
         kind: Name of the kind of the rows.
+        users: Users to judge a recommender by, where rows are sets of items.
     """
 
     train: Batch | None = None
@@ -53,6 +55,7 @@ class Extras:
     noise: bool = True
     sampler: Generative | None = None
     kind: str = ""
+    users: Users | None = None
 
 
 @dataclass(frozen=True)
@@ -289,6 +292,10 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "train": (lambda c: c.extras.train is not None, "It needs training rows, which are not here."),
     "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
     "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),
+    "users": (
+        lambda c: c.extras.users is not None,
+        "It needs rows that are sets of items of which some are held out, and the training rows.",
+    ),
     "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
 }
 """What a measure may need: how to see whether it is there, and what to say if it is not."""

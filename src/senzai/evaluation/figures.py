@@ -18,6 +18,7 @@ from ..models.base import Classifies, LatentModel
 from ..models.generative import Generative, needs_density
 from ..models.verbs import classify
 from . import measures as _measures  # noqa: F401  fills the catalogue
+from . import recommending as _recommending  # noqa: F401  so does this
 from .bits import bits_per_dim, dimensions, log_volume
 from .bounds import DistortionAndRate, elbo
 from .catalogue import MEASURES, Case, Extras, Pace, chosen, estimated, take

@@ -14,8 +14,20 @@ from ..core.errors import ShapeError
 from ..core.random import current_noise
 from ..core.spec import part
 from .inputs import Encoder, as_float
-from .layers import ACTIVATIONS, check_dropout, hidden_layers, initialise_weights, size_of, with_condition
+from .layers import (
+    ACTIVATIONS,
+    NORMS,
+    check_dropout,
+    halves,
+    hidden_layers,
+    initialise_weights,
+    size_of,
+    with_condition,
+)
 from .products import Linear
+
+DENSITY = 0.05
+"""Share of inputs that are not zero up to which only their weights are read."""
 
 
 @part("encoder", "profile")
@@ -62,16 +74,16 @@ class ProfileEncoder(Encoder):
         super().__init__()
         at_least(0, n_condition=n_condition)
         check_dropout(input_dropout)
+        check_dropout(dropout)
         if dense and len(set(hidden)) > 1:
             raise ShapeError(f"Dense layers are added up, so their widths are equal, but got hidden={hidden}.")
         self.n_condition, self.input_dropout, self.log = n_condition, input_dropout, log
         n_in = size_of(event) + n_condition
         self.n_features = hidden[-1] if hidden else n_in
-        self.hidden: nn.Module = (
-            DenseLayers(n_in, tuple(hidden), activation=activation, dropout=dropout, norm=norm)
-            if dense and hidden else
-            hidden_layers(n_in, tuple(hidden), activation=activation, dropout=dropout, norm=norm)
-        )
+        layers = {"activation": activation, "dropout": dropout, "norm": norm}
+        self.hidden: nn.Module = nn.Identity()
+        if hidden:
+            self.hidden = DenseLayers(n_in, tuple(hidden), **layers) if dense else plain(n_in, tuple(hidden), **layers)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return features ``(B, n_features)``."""
@@ -92,15 +104,59 @@ class ProfileEncoder(Encoder):
         return torch.where(u < self.input_dropout, torch.zeros_like(x), x / (1 - self.input_dropout))
 
 
+class SparseInput(nn.Module):
+    """A linear layer of which most inputs are zero: it reads the weights of the others alone.
+
+    Args:
+        n_in: Inputs.
+        n_out: Outputs.
+
+    Example:
+        >>> layer, x = SparseInput(50, 3), torch.zeros(2, 50)
+        >>> x[0, 7] = 2.0
+        >>> bool(torch.allclose(layer(x), x @ layer.weight + layer.bias))
+        True
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_in, n_out))
+        self.bias = nn.Parameter(torch.zeros(n_out))
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(B, n_out)`` of ``(B, n_in)``."""
+        traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or x.requires_grad
+        if traced or x.ndim != 2 or torch.is_autocast_enabled(x.device.type):
+            return x @ self.weight + self.bias
+        row, column = x.nonzero(as_tuple=True)
+        if len(row) > DENSITY * x.numel():
+            return x @ self.weight + self.bias
+        counts = torch.bincount(row, minlength=len(x))
+        starts = counts.cumsum(0) - counts
+        total: Tensor = F.embedding_bag(
+            column, self.weight, starts, mode="sum", per_sample_weights=x[row, column].to(self.weight.dtype)
+        )
+        return total + self.bias
+
+
+def plain(n_in: int, hidden: tuple[int, ...], *, activation: str, dropout: float, norm: str) -> nn.Sequential:
+    """Return hidden layers of which the first reads sparse inputs."""
+    first = SparseInput(n_in, hidden[0] * halves(activation))
+    behind: list[nn.Module] = [NORMS[norm](hidden[0] * halves(activation)), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+    rest = hidden_layers(hidden[0], hidden[1:], activation=activation, dropout=dropout, norm=norm)
+    return nn.Sequential(first, *behind, *rest)
+
+
 class DenseLayers(nn.Module):
     """Hidden layers of one width of which each is given the sum of all before it."""
 
     def __init__(self, n_in: int, hidden: tuple[int, ...], *, activation: str, dropout: float, norm: str) -> None:
         super().__init__()
-        first = hidden_layers(n_in, hidden[:1], activation=activation)
+        first = nn.Sequential(SparseInput(n_in, hidden[0]), ACTIVATIONS[activation]())
         widths = zip(hidden[:-1], hidden[1:], strict=True)
         self.layers = nn.ModuleList([first, *(nn.Sequential(Linear(a, b), ACTIVATIONS[activation]()) for a, b in widths)])
-        initialise_weights(self.layers, activation)
+        initialise_weights(self.layers[1:], activation)
         self.norms = nn.ModuleList(nn.LayerNorm(w) if norm == "layer" else nn.Identity() for w in hidden)
         self.drop = nn.Dropout(dropout)
 

@@ -38,7 +38,7 @@ def mult_vae(frame: Frame) -> Made:
 )
 def mult_dae(frame: Frame) -> Made:
     """Nearly deterministic codes."""
-    frame.prefer(encoder="profile", hidden=(), n_latent=200, activation="tanh")
+    frame.prefer(encoder="profile", hidden=(200,), n_latent=200, activation="tanh")
     return Flat(frame.prior(), frame.posterior("normal_fixed", scale=0.01), _items(frame)), frame.elbo(beta=0.0)
 
 
