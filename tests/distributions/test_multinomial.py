@@ -9,7 +9,7 @@ from scipy import stats
 
 from senzai.core.errors import SettingError
 from senzai.core.random import Noise
-from senzai.distributions import MultinomialFamily, MultinomialGivenTotal, draw, expected
+from senzai.distributions import MultinomialFamily, MultinomialGivenTotal, draw, elementwise, expected
 
 
 @pytest.mark.parametrize("top", [2, 9])
@@ -84,3 +84,8 @@ def test_rows_go_through_vmap():
 def test_a_total_below_one_is_refused():
     with pytest.raises(SettingError, match="`total >= 1`"):
         MultinomialFamily(total=0)
+
+
+def test_entries_add_up_to_the_row():
+    p, x = MultinomialGivenTotal(torch.randn(5, 6), 3), torch.randint(4, (5, 6)).float()
+    assert torch.allclose(elementwise(p, x).sum(-1), p.log_prob(x), atol=1e-5)

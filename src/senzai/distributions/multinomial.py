@@ -15,7 +15,7 @@ from senzai.core.spec import part
 
 from .bases import as_real
 from .family import Family, Support, Unit, split_raw, weighted_mean
-from .ops import Shape, stand_in
+from .ops import Shape, elementwise, stand_in
 from .vectors import Vector
 
 LEAST_SHARE = 1e-3
@@ -104,6 +104,14 @@ def log_arrangements(x: Tensor) -> Tensor:
 @stand_in.register(MultinomialGivenTotal)
 def _(p: MultinomialGivenTotal) -> Tensor:
     return torch.zeros_like(p.log_share)
+
+
+@elementwise.register(MultinomialGivenTotal)
+def _(p: MultinomialGivenTotal, x: Tensor) -> Tensor:
+    """Return what each entry adds to the log probability: the arrangements of a row are shared by what is in it."""
+    n = x.sum(-1, keepdim=True)
+    shared = x / n.clamp_min(1) * torch.lgamma(n + 1)
+    return shared - torch.lgamma(x + 1) + x * p.log_share
 
 
 @part("family", "multinomial")

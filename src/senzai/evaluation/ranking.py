@@ -50,9 +50,28 @@ def unseen(scores: Tensor, seen: Sparse) -> Tensor:
     return left
 
 
-def order_of(scores: Tensor) -> Tensor:
-    """Return items from best to worst for each user; of equal scores the first item goes first."""
-    return torch.argsort(scores, dim=1, descending=True, stable=True)
+def best_of(scores: Tensor, k: int) -> Ints:
+    """Return the k best items of each user, ``(n_users, k)``, from the best on; of equal ones the first goes first.
+
+    Example:
+        >>> best_of(torch.tensor([[1.0, 3.0, 1.0, 2.0]]), 3).tolist()
+        [[1, 3, 0]]
+    """
+    k = min(k, scores.shape[1])
+    least = scores.topk(k, dim=1).values[:, -1:]
+    row, item = (v.numpy() for v in (scores >= least).nonzero(as_tuple=True))
+    order = np.lexsort((item, -scores[row, item].numpy(), row))
+    starts = np.searchsorted(row, np.arange(len(scores)))
+    return np.asarray(item[order][starts[:, None] + np.arange(k)])
+
+
+def ranks_of(scores: Tensor, held: Sparse) -> Ints:
+    """Return how many items go before each held-out one: those with a better score, and equal ones that come first."""
+    row, item = torch.from_numpy(held.row), torch.from_numpy(np.asarray(held.indices, np.int64))
+    own = scores[row, item].unsqueeze(1)
+    theirs, number = scores[row], torch.arange(scores.shape[1])
+    before = (theirs > own) | ((theirs == own) & (number < item.unsqueeze(1)))
+    return np.asarray(before.sum(1).numpy())
 
 
 def rank(scores: Tensor, seen: Sparse, held: Sparse) -> Ranked:
@@ -73,11 +92,8 @@ def rank(scores: Tensor, seen: Sparse, held: Sparse) -> Ranked:
         >>> float(found["mrr"][0]), float(found["recall_at_20"][0])
         (0.5, 1.0)
     """
-    order = order_of(unseen(scores, seen))
-    place = torch.empty_like(order)
-    place.scatter_(1, order, torch.arange(order.shape[1]).expand_as(order))
-    row, n = held.row, held.counts
-    ranks = place[torch.from_numpy(row), torch.from_numpy(np.asarray(held.indices, np.int64))].numpy()
+    left = unseen(scores, seen)
+    row, n, ranks = held.row, held.counts, ranks_of(left, held)
     found = {
         f"recall_at_{k}": np.bincount(row, weights=ranks < k, minlength=len(n)) / np.minimum(k, n) for k in RECALLS
     }
@@ -85,11 +101,11 @@ def rank(scores: Tensor, seen: Sparse, held: Sparse) -> Ranked:
     gain = np.where(ranks < GAINS, 1 / np.log2(ranks + 2.0), 0.0)
     ideal = np.cumsum(discount)[np.minimum(n, GAINS) - 1]
     found[f"ndcg_at_{GAINS}"] = np.bincount(row, weights=gain, minlength=len(n)) / ideal
-    first = np.full(len(n), order.shape[1], np.int64)
+    first = np.full(len(n), left.shape[1], np.int64)
     np.minimum.at(first, row, ranks)
     found["mrr"] = 1 / (first + 1.0)
-    lists = order[:, :LIST].numpy().copy()
-    lists[np.arange(lists.shape[1]) >= (order.shape[1] - seen.counts)[:, None]] = -1
+    lists = best_of(left, LIST)
+    lists[np.arange(lists.shape[1]) >= (left.shape[1] - seen.counts)[:, None]] = -1
     return Ranked({k: np.asarray(v, np.float64) for k, v in found.items()}, lists)
 
 
