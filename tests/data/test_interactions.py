@@ -66,8 +66,8 @@ def test_typed_headers_are_read(tmp_path):
 def test_a_sparse_matrix_is_users_by_items(tmp_path):
     matrix = sparse.csr_array(np.array([[0, 2, 0], [1, 0, 1], [0, 0, 0]]))
     sparse.save_npz(tmp_path / "x.npz", matrix)
+    assert detect_kind(tmp_path / "x.npz") == "interactions"
     for source in (matrix, tmp_path / "x.npz"):
-        assert detect_kind(source) == "interactions"
         assert contents(opened(source)) == {0: [1], 1: [0, 2]}
 
 
@@ -237,7 +237,8 @@ def test_without_times_one_item_is_held_out_at_random():
 
 def test_held_out_users_are_shown_a_part():
     rng = np.random.default_rng(0)
-    log = pd.DataFrame({"user": np.repeat(np.arange(40), 10), "item": np.tile(np.arange(10), 40) + rng.integers(5, size=400)})
+    items = np.tile(np.arange(10), 40) + rng.integers(5, size=400)
+    log = pd.DataFrame({"user": np.repeat(np.arange(40), 10), "item": items})
     data = open_data(log)
     test = data.split_indices()["test"]
     found = data.kind.histories(data.rows, data.schema, test)
@@ -251,10 +252,10 @@ def test_held_out_users_are_shown_a_part():
 @pytest.mark.parametrize(("log", "said"), [
     (LOG.iloc[:0], "at least one line"),
     (LOG.assign(user=[None, *LOG.user[1:]]), "needs a user"),
-    (LOG.assign(item=["", *LOG.item[1:]]), "needs a item"),
+    (LOG.assign(item=["", *LOG.item[1:]]), "needs an item"),
     (LOG.assign(rating=[np.nan, 2, 4, 3, 5, 1]), "A rating is a number"),
     (LOG.assign(count=[-1, 2, 4, 3, 5, 1]), "from 0 up"),
-    (LOG.assign(timestamp=["now", *map(str, range(5))]), "Times must have an order"),
+    (LOG.assign(timestamp=["soon", *map(str, range(5))]), "Times must have an order"),
     (LOG.assign(user=[1, "b", 2, 3, 4, 5]), "all of one sort"),
     (pd.DataFrame({"user": [1], "item": [2], "count": [0]}), "interactions to learn from"),
     (pd.DataFrame({"user": [1], "item": [2]}), None),

@@ -59,7 +59,7 @@ def test_files_of_scipy_are_read(tmp_path, matrix, layout):
 @pytest.mark.parametrize("damage", ["pointer", "column", "shape"])
 def test_a_damaged_file_is_refused(tmp_path, matrix, damage):
     parts = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr.copy(), "shape": matrix.shape}
-    parts |= {"format": np.array("csr".encode())}
+    parts |= {"format": np.array(b"csr")}
     if damage == "pointer":
         parts["indptr"][3] = 10**6
     if damage == "column":

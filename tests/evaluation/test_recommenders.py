@@ -11,7 +11,7 @@ from senzai.core.errors import MissingExtraError
 from senzai.data.histories import Histories
 from senzai.data.sparse import Sparse
 from senzai.evaluation.recommenders import EASE, RECOMMENDERS, ItemNeighbours, Popularity
-from senzai.evaluation.recommending import best, beside, judged
+from senzai.evaluation.recommending import beside, best, judged
 from senzai.evaluation.users import Users
 
 
@@ -80,9 +80,11 @@ def test_the_setting_is_chosen_on_validation_users():
     train, held = (users_by_items(80, 20, seed)[1] for seed in (0, 1))
     keep = np.flatnonzero(held.counts > 1)
     users = Users(histories(held.rows_of(keep)), train, histories(held.rows_of(keep)))
-    made, setting = best(EASE, users)
-    gains = {s: judged(lambda seen, _, s=s: EASE(train, s).scores(seen), users.validation).per_user["ndcg_at_100"].mean()
-             for s in EASE.settings}
+    _, setting = best(EASE, users)
+    gains = {}
+    for s in EASE.settings:
+        found = judged(lambda seen, _, s=s: EASE(train, s).scores(seen), users.validation)
+        gains[s] = found.per_user["ndcg_at_100"].mean()
     assert gains[setting] == max(gains.values())
     assert best(EASE, Users(users.judged, train))[1] == EASE.usual
 
@@ -108,7 +110,7 @@ def test_a_missing_package_is_named():
 
 @pytest.mark.skipif(importlib.util.find_spec("implicit") is None, reason="implicit is not installed")
 def test_als_finds_the_tastes():
-    x, train = users_by_items(60, 12)
+    _, train = users_by_items(60, 12)
     scores = RECOMMENDERS["als"](train, 4).scores(train).numpy()
     own = np.arange(60)[:, None] % 2 == np.arange(12) % 2
     assert scores[own].mean() > scores[~own].mean() + 0.1

@@ -1,4 +1,4 @@
-"""Sparse rows: the entries that are not zero, in memory or in mapped files; dense only for the rows that are asked for."""
+"""Sparse rows: the entries that are not zero, in memory or in mapped files; dense only where rows are asked for."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Sparse:
 
     @classmethod
     def of(cls, row: Array, column: Array, value: Array | None = None, *, shape: tuple[int, int]) -> Sparse:
-        """Return the matrix with these entries; several at one place are added, or are one where there are no values."""
+        """Return the matrix with these entries; several at one place are added, or one where there are no values."""
         place, first, back = np.unique(row.astype(np.int64) * shape[1] + column, return_index=True, return_inverse=True)
         indptr = np.zeros(shape[0] + 1, np.int64)
         np.cumsum(np.bincount(place // shape[1], minlength=shape[0]), out=indptr[1:])
@@ -145,7 +145,7 @@ def checked(found: Sparse, n_rows: int, origin: str) -> Sparse:
     n, pointer = len(found.indices), found.indptr
     whole = len(pointer) == n_rows + 1 and n_rows >= 0 and int(pointer[0]) == 0 and int(pointer[-1]) == n
     rising = whole and bool((np.diff(pointer) >= 0).all())
-    inside = n == 0 or (0 <= int(found.indices.min()) and int(found.indices.max()) < found.n_columns)
+    inside = n == 0 or (int(found.indices.min()) >= 0 and int(found.indices.max()) < found.n_columns)
     if not (rising and inside and (found.values is None or len(found.values) == n)):
         raise InputError(
             f"A sparse matrix has ascending row pointers and columns within its shape, but {origin} announces "
@@ -195,8 +195,6 @@ def read_sparse(path: Path) -> Sparse:
     Raises:
         InputError: It is damaged, announces more than it holds, or has another layout.
     """
-    import zipfile
-
     from scipy.sparse import csc_array, csr_array
 
     with guarded(path), np.load(path, allow_pickle=False) as archive:

@@ -62,7 +62,7 @@ class MultinomialGivenTotal(Vector):
 
     @property
     def mode(self) -> Tensor:
-        """The total divided as the shares are, the largest remainders rounded up: a likely row, if not the likeliest."""
+        """The total divided as the shares are, the largest remainders rounded up: likely, if not the likeliest."""
         low = self.mean.floor()
         left = (self.total - low.sum(-1, keepdim=True)).round()
         rank = (self.mean - low).argsort(-1, descending=True).argsort(-1)
@@ -118,7 +118,7 @@ def _(p: MultinomialGivenTotal, x: Tensor) -> Tensor:
 @final
 @dataclass(frozen=True, kw_only=True)
 class MultinomialFamily(Family):
-    """Counts of a row that share what there is: items of a user, words of a text. Given their sum, which is not modelled.
+    """Counts of a row that share what there is: items of a user, words of a text; given their sum.
 
     Reference:
         Variational Autoencoders for Collaborative Filtering (Liang et al., 2018). https://arxiv.org/abs/1802.05814

@@ -1,9 +1,8 @@
-"""What a recommender is measured beside: popularity, neighbours of items, EASE in closed form, and ALS where there is one."""
+"""What a recommender is measured beside: popularity, neighbours of items, EASE in closed form, ALS."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
 import numpy as np

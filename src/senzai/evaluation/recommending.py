@@ -68,7 +68,8 @@ def beside(users: Users, own: Ranked, *, seed: int) -> dict[str, dict[str, Any]]
             continue
         ranked = judged(lambda seen, _, m=made: m.scores(seen), users.judged)
         told = {} if setting is None else {kind.setting_name: setting}
-        found[name] = {**figures(ranked, users.train, seed=seed), **told, "model_is_better_by": differences(own, ranked)}
+        better = differences(own, ranked)
+        found[name] = {**figures(ranked, users.train, seed=seed), **told, "model_is_better_by": better}
     return found
 
 

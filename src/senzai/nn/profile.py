@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import final
 
 import torch
@@ -143,7 +144,7 @@ class SparseInput(nn.Module):
 def plain(n_in: int, hidden: tuple[int, ...], *, activation: str, dropout: float, norm: str) -> nn.Sequential:
     """Return hidden layers of which the first reads sparse inputs."""
     first = SparseInput(n_in, hidden[0] * halves(activation))
-    behind: list[nn.Module] = [NORMS[norm](hidden[0] * halves(activation)), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+    behind: list[nn.Module] = [NORMS[norm](first.bias.numel()), ACTIVATIONS[activation](), nn.Dropout(dropout)]
     rest = hidden_layers(hidden[0], hidden[1:], activation=activation, dropout=dropout, norm=norm)
     return nn.Sequential(first, *behind, *rest)
 
@@ -154,8 +155,8 @@ class DenseLayers(nn.Module):
     def __init__(self, n_in: int, hidden: tuple[int, ...], *, activation: str, dropout: float, norm: str) -> None:
         super().__init__()
         first = nn.Sequential(SparseInput(n_in, hidden[0]), ACTIVATIONS[activation]())
-        widths = zip(hidden[:-1], hidden[1:], strict=True)
-        self.layers = nn.ModuleList([first, *(nn.Sequential(Linear(a, b), ACTIVATIONS[activation]()) for a, b in widths)])
+        more = (nn.Sequential(Linear(a, b), ACTIVATIONS[activation]()) for a, b in pairwise(hidden))
+        self.layers = nn.ModuleList([first, *more])
         initialise_weights(self.layers[1:], activation)
         self.norms = nn.ModuleList(nn.LayerNorm(w) if norm == "layer" else nn.Identity() for w in hidden)
         self.drop = nn.Dropout(dropout)

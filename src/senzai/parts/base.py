@@ -73,7 +73,7 @@ class Prior(nn.Module, ABC):
         p: Distribution = self(batch.c)
         return p
 
-    def after_step(self, total: Callable[[Tensor], Tensor]) -> None:  # noqa: B027 - most priors follow by gradients
+    def after_step(self, total: Callable[[Tensor], Tensor]) -> None:
         """Follow a training step otherwise than by gradients; see ``Generative.after_step``."""
 
 

@@ -66,7 +66,6 @@ def write_codes(codes: Any, path: Path, names: list[str] | None = None) -> None:
         OutputError: The file cannot be written.
     """
     import pandas as pd
-
     from pandas.api.types import is_numeric_dtype
 
     from ...core.files import replacing

@@ -22,7 +22,7 @@ from ..proposal import Choice, Proposal
 from ..rows import Array, Rows
 from ..schema import Axis, Field, Schema
 from ..sparse import SparseRows, entries
-from .log import SUFFIXES, TEXTS, column_for, has_names, header_of, read_log
+from .log import SUFFIXES, TEXTS, column_for, first_line, has_names, header_of, read_log
 from .options import InteractionDetails, InteractionOptions, details_of
 from .prepared import Prepared, prepared_to_fit, prepared_to_use
 
@@ -53,9 +53,10 @@ class InteractionKind(Kind):
 
     # --- in ---------------------------------------------------------------------------------------------------------
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
-        """Claim sparse matrices, and tables that name a user and an item."""
-        if sparse.is_sparse(source):
-            return Claim(0.7, "it is a sparse matrix")
+        """Claim files of sparse matrices, and tables that name a user and an item.
+
+        A sparse matrix in memory may be anything: it is read where this kind is named.
+        """
         if sources.is_frame(source):
             names: list[str] = [str(n) for n in getattr(source, "columns", ())]
             return _claim(names, options)
@@ -66,14 +67,15 @@ class InteractionKind(Kind):
             return Claim(0.9, "it holds a sparse matrix") if (path / "indptr.npy").is_file() else None
         if sparse.is_sparse_file(path):
             return Claim(0.7, "it is a sparse matrix")
-        if path.suffix.lower() in (".inter", ".dat", ".data"):
+        text = path.suffix.lower() in TEXTS
+        if path.suffix.lower() == ".inter" or path.name == "u.data" or (text and "::" in first_line(path)):
             return Claim(0.9, "it is named as logs of ratings are")
         if path.suffix.lower() == ".parquet":
             from pyarrow import parquet
 
             with sources.readers.guarded(path):
                 return _claim(list(parquet.read_schema(path).names), options)
-        return _claim(header_of(path), options) if path.suffix.lower() in TEXTS else None
+        return _claim(header_of(path), options) if text else None
 
     def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
         """Read the source, and leave out what does not count; data of a model keep all users."""
@@ -175,7 +177,7 @@ class InteractionKind(Kind):
         return Proposal(
             likelihood=Choice("multinomial", {"total": details_of(schema).usual}), encoder=Choice("profile"),
             decoder=Choice("mlp"), recipe="mult-vae", training={"batch_size": 200, "schedule": "constant"},
-            reason="The items of a user share what time and money the user has: a multinomial given how many there are.",
+            reason="The items of a user share the time and money there is: a multinomial given how many there are.",
         )
 
     def histories(self, rows: Rows, schema: Schema, index: Array) -> Histories | None:
@@ -236,8 +238,8 @@ def _judged(how: InteractionDetails, validation: float, test: float) -> str:
     if how.hold != "users":
         return "Every user trains (hold=last and hold=time hold out items, not users); none validates."
     return (
-        f"{validation:.0%} of the users validate and {test:.0%} are the test: whole users that training does not see, of "
-        f"whom {how.fold_in:.0%} of the items are shown."
+        f"{validation:.0%} of the users validate and {test:.0%} are the test: whole users that training does not see. "
+        f"Of their items {how.fold_in:.0%} are shown."
     )
 
 

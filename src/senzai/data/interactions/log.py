@@ -88,14 +88,19 @@ def column_for(role: str, names: Iterable[str]) -> str | None:
 # --- sources --------------------------------------------------------------------------------------------------------
 def header_of(path: Path, delimiter: str | None = None) -> list[str]:
     """Return the cells of the first line of a text file."""
-    with guarded(path), path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        first = file.readline(LOOKED_AT).rstrip("\r\n")
+    first = first_line(path)
     mark = delimiter or mark_of(first)
     return [cell.strip().strip('"') for cell in first.split(mark)]
 
 
+def first_line(path: Path) -> str:
+    """Return the first line of a text file without its end."""
+    with guarded(path), path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        return file.readline(LOOKED_AT).rstrip("\r\n")
+
+
 def mark_of(line: str) -> str:
-    """Return what separates the cells of a line.
+    r"""Return what separates the cells of a line.
 
     Example:
         >>> mark_of("1::2::5"), mark_of("196\t242\t3")
@@ -164,16 +169,13 @@ def _frame(path: Path, options: InteractionOptions) -> Any:
     need_room(path.stat().st_size, path, "interactions as text")
     cells = header_of(path, options.delimiter)
     named = options.header if options.header is not None else has_names(cells) or options.user in cells
-    mark = options.delimiter or ("::" if "::" in path.open(encoding="utf-8", errors="replace").readline() else None)
+    mark = options.delimiter or mark_of(first_line(path))
     try:
         text: Any = path
         if mark == "::":  # read by another parser, it would take a minute for a million lines
-            text = StringIO(path.read_text(encoding="utf-8").replace("::", "\t"))
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            found = mark_of(file.readline(LOOKED_AT)) if mark is None else mark
+            text, mark = StringIO(path.read_text(encoding="utf-8").replace("::", "\t")), "\t"
         return pd.read_csv(
-            text, sep="\t" if found == "::" else found, header=0 if named else None, dtype=str, na_filter=False,
-            encoding="utf-8-sig",
+            text, sep=mark, header=0 if named else None, dtype=str, na_filter=False, encoding="utf-8-sig"
         )
     except Exception as err:  # pandas raises a dozen types for a damaged file
         raise InputError(
@@ -231,7 +233,7 @@ def _numbered(column: Any, role: str, origin: str) -> tuple[Array, tuple[Any, ..
     bad = (codes < 0) | np.isin(codes, [i for i, v in enumerate(found) if isinstance(v, str) and not v.strip()])
     if bad.any():
         raise InputError(
-            f"Every line needs a {role}, but {int(bad.sum())} of {origin} have none, the first is line "
+            f"Every line needs a{'n' * (role == 'item')} {role}, but {int(bad.sum())} of {origin} have none, the first is line "
             f"{int(np.flatnonzero(bad)[0]) + 1}. Remove them."
         )
     return codes.astype(np.int64), identifiers(found.tolist(), role, origin)
@@ -278,7 +280,8 @@ def _times(column: Any, origin: str) -> Array:
 
     plain = pd.to_numeric(column, errors="coerce") if not hasattr(column, "dt") else column
     try:
-        times = pd.to_datetime(column, utc=True) if hasattr(column, "dt") or plain.isna().any() else plain
+        dated = hasattr(column, "dt") or plain.isna().any()
+        times = pd.to_datetime(column, utc=True, format="mixed") if dated else plain
     except (ValueError, TypeError) as err:
         raise InputError(f"Times must have an order, but those of {origin} have none: {err}. Mend them.") from err
     if times.isna().any():
@@ -287,7 +290,7 @@ def _times(column: Any, origin: str) -> Array:
 
 
 def of_lists(rows: Iterable[Any], users: list[Any] | None, origin: str) -> Log:
-    """Return the log of users who are given as lists of their items; an empty one is a user of whom nothing is known."""
+    """Return the log of users given as lists of their items; of a user with an empty one nothing is known."""
     import pandas as pd
 
     lists = list(rows)

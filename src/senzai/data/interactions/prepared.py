@@ -158,7 +158,7 @@ def held_out(log: Log, how: InteractionDetails, *, seed: int, test: float) -> tu
     if how.hold == "time":
         if log.time is None:
             raise InputError(
-                f"`hold=time` needs the time of every line, but {log.origin} has none. Name its column with time=COLUMN."
+                f"`hold=time` needs the time of every line, but {log.origin} has none. Name it with time=COLUMN."
             )
         cut = np.sort(log.time)[max(0, len(log.time) - max(1, round(test * len(log.time))))]
         return log.time >= cut, (f"The latest {np.mean(log.time >= cut):.1%} of the interactions are held out.",)

@@ -28,7 +28,8 @@ MAPPED = 400
 TENTHS = 10
 FIGURES: Mapping[str, str] = {
     "recall_at_20": "Recall@20", "recall_at_50": "Recall@50", "ndcg_at_100": "NDCG@100", "mrr": "MRR",
-    "coverage_at_20": "coverage", "novelty_at_20": "novelty, bits", "diversity_at_20": "diversity", "gini_at_20": "Gini",
+    "coverage_at_20": "coverage", "novelty_at_20": "novelty, bits", "diversity_at_20": "diversity",
+    "gini_at_20": "Gini",
 }
 
 
@@ -94,12 +95,13 @@ def _popularity(found: Findings) -> list[Section]:
         go.Bar(x=names, y=s.tolist(), name=n, marker={"color": c}, hovertemplate="%{y:.1%}<extra></extra>")
         for s, (n, c) in zip(shares, looks, strict=True)
     ]
-    made = figure(bars, x={"title": "tenth of the items, the most popular first"}, y={"title": "share"}, barmode="group")
+    made = figure(bars, x={"title": "tenth of the items, the most popular first"}, y={"title": "share"},
+                  barmode="group")
     chart = Chart(made, height=260, keys=looks, says="Popularity of what users have and of what they are recommended")
     words = [
-        f"{plural(LIST, 'item')} for each of {plural(len(lists), 'user')} ({found.held.name}): {count((told > 0).sum())} "
-        f"of {count(len(have))} items are recommended to anybody. Where the second bar is higher at the left, the model "
-        "recommends what is popular already.",
+        f"{plural(LIST, 'item')} for each of {plural(len(lists), 'user')} ({found.held.name}): "
+        f"{count(int((told > 0).sum()))} of {count(len(have))} items are recommended to anybody. "
+        "Where the second bar is higher at the left, the model recommends what is popular already.",
     ]
     return [Section("popularity", "Popularity", words, [Charts([chart], 400)])]
 
@@ -120,7 +122,7 @@ def _map(found: Findings) -> list[Section]:
     made = figure([points(xy, np.arange(len(xy)), size)], x={"title": "first component", "showgrid": True},
                   y={"title": "second component"}, hovermode="closest", dragmode="pan")
     words = [
-        f"The {plural(len(items), 'item')} that most users have, each where the code of a user lies who has it alone; "
+        f"The {plural(len(items), 'item')} that most users have, at the code of a user who has it alone; "
         f"two principal components ({number(100 * float(np.nansum(shares)), 2)} % of the variance). Larger: more users.",
     ]
     chart = Chart(made, height=520, says=f"Map of {len(items)} items", points=names)

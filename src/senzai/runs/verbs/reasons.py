@@ -25,6 +25,8 @@ def reasons(
     """Say why an item is recommended to a user: what each item that the user has adds to its score, in nats.
 
     Args:
+        run: The run.
+        data: Users; by default those it was trained on.
         item: The item whose score is explained.
         user: A user of the data.
         items: Items of a new user, instead.

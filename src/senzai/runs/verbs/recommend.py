@@ -44,6 +44,8 @@ def recommend(
     """Name the likeliest items that each user does not have yet, of known users or of new ones.
 
     Args:
+        run: The run.
+        data: Users; by default those it was trained on.
         k: Items for each user.
         user: One user of the data, instead of all.
         items: Items of a new user, instead of data.

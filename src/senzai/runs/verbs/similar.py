@@ -20,6 +20,7 @@ def similar(run: Trained, *, item: str, k: int = 10) -> dict[str, Any]:
     """Name the items that are most alike: by the cosine between the codes of users who have one item alone.
 
     Args:
+        run: The run.
         item: The item, as the data have it.
         k: How many.
     """
