@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.batch import Batch, only
+from ..core.batch import Batch, Data, only
 from ..core.errors import SettingError, UserError
 from ..core.random import Noise, derive, using
 from ..core.registry import Registry
@@ -45,6 +45,7 @@ class Extras:
         sampler: The model with the prior that samples are drawn from, where that is not its own.
         kind: Name of the kind of the rows.
         users: Users to judge a recommender by, where rows are sets of items.
+        figures: What that kind says of new rows beside training rows, where it says anything.
     """
 
     train: Batch | None = None
@@ -56,6 +57,7 @@ class Extras:
     sampler: Generative | None = None
     kind: str = ""
     users: Users | None = None
+    figures: Callable[[Data, Data], Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -296,6 +298,7 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda c: c.extras.users is not None,
         "It needs rows that are sets of items of which some are held out, and the training rows.",
     ),
+    "figures": (lambda c: c.extras.figures is not None, "The kind of these data has no figures of its own."),
     "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
 }
 """What a measure may need: how to see whether it is there, and what to say if it is not."""

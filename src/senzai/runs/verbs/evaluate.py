@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...core.batch import Batch
+from ...core.batch import Batch, Data
 from ...core.errors import InputError, SettingError
 from ...core.files import user_path
 from ...core.random import derive
 from ...core.registry import suggestion
-from ...data import KINDS, Dataset, Schema
+from ...data import KINDS, Dataset, Kind, Schema
 from ...data.histories import items_of
 from ...data.limits import guarded, need_no_holes, need_regular, need_sound_archive
 from ...data.sparse import entries
@@ -107,9 +107,21 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         factors=None if factors is None else read_factors(factors, len(dataset))[index],
         anomaly=None if anomaly is None else class_number(anomaly, schema),
         features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
-        sampler=run.samplers.under(run.model), kind=schema.kind,
+        sampler=run.samplers.under(run.model), kind=schema.kind, figures=figures_of(schema, seed),
         users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
     )
+
+
+def figures_of(schema: Schema, seed: int) -> Callable[[Data, Data], Mapping[str, float]] | None:
+    """Return what the kind of the data says of new rows beside training rows; ``None`` where it says nothing."""
+    kind = KINDS[schema.kind]
+    if type(kind).sample_figures is Kind.sample_figures:
+        return None
+
+    def figures(made: Data, known: Data) -> Mapping[str, float]:
+        return kind.sample_figures(kind.decode(made, schema), kind.decode(known, schema), schema, seed=seed)
+
+    return figures
 
 
 def users_of(schema: Schema, dataset: Dataset, index: Numbers, source: Callable[[], Dataset]) -> Users | None:
