@@ -65,6 +65,13 @@ def best_of(scores: Tensor, k: int) -> Ints:
     return np.asarray(item[order][starts[:, None] + np.arange(k)])
 
 
+def recommended(scores: Tensor, seen: Sparse, k: int) -> Ints:
+    """Return the k best items that users do not have, ``(n_users, k)``; -1 where they have nearly everything."""
+    lists = best_of(unseen(scores, seen), k)
+    lists[np.arange(lists.shape[1]) >= (scores.shape[1] - seen.counts)[:, None]] = -1
+    return lists
+
+
 def ranks_of(scores: Tensor, held: Sparse) -> Ints:
     """Return how many items go before each held-out one: those with a better score, and equal ones that come first."""
     row, item = torch.from_numpy(held.row), torch.from_numpy(np.asarray(held.indices, np.int64))
@@ -104,9 +111,7 @@ def rank(scores: Tensor, seen: Sparse, held: Sparse) -> Ranked:
     first = np.full(len(n), left.shape[1], np.int64)
     np.minimum.at(first, row, ranks)
     found["mrr"] = 1 / (first + 1.0)
-    lists = best_of(left, LIST)
-    lists[np.arange(lists.shape[1]) >= (left.shape[1] - seen.counts)[:, None]] = -1
-    return Ranked({k: np.asarray(v, np.float64) for k, v in found.items()}, lists)
+    return Ranked({k: np.asarray(v, np.float64) for k, v in found.items()}, recommended(scores, seen, LIST))
 
 
 # --- lists ----------------------------------------------------------------------------------------------------------

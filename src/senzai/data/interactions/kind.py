@@ -67,8 +67,8 @@ class InteractionKind(Kind):
             return Claim(0.9, "it holds a sparse matrix") if (path / "indptr.npy").is_file() else None
         if sparse.is_sparse_file(path):
             return Claim(0.7, "it is a sparse matrix")
-        text = path.suffix.lower() in TEXTS
-        if path.suffix.lower() == ".inter" or path.name == "u.data" or (text and "::" in first_line(path)):
+        suffix, text = path.suffix.lower(), path.suffix.lower() in TEXTS
+        if suffix == ".inter" or path.name == "u.data" or (suffix in (".dat", ".data") and "::" in first_line(path)):
             return Claim(0.9, "it is named as logs of ratings are")
         if path.suffix.lower() == ".parquet":
             from pyarrow import parquet

@@ -21,7 +21,7 @@ from ..limits import guarded, need_no_holes, need_room
 from ..rows import Array
 from .options import InteractionOptions
 
-TEXTS = (".csv", ".tsv", ".inter", ".dat", ".data", ".txt")
+TEXTS = (".csv", ".tsv", ".inter", ".dat", ".data")
 SUFFIXES = (*TEXTS, ".parquet", ".npz")
 NAMES: Mapping[str, tuple[str, ...]] = {
     "user": ("user", "userid", "uid", "users", "customer", "customerid", "member", "memberid", "reviewerid",
@@ -232,9 +232,10 @@ def _numbered(column: Any, role: str, origin: str) -> tuple[Array, tuple[Any, ..
     codes, found = pd.factorize(column)
     bad = (codes < 0) | np.isin(codes, [i for i, v in enumerate(found) if isinstance(v, str) and not v.strip()])
     if bad.any():
+        first = int(np.flatnonzero(bad)[0]) + 1
         raise InputError(
-            f"Every line needs a{'n' * (role == 'item')} {role}, but {int(bad.sum())} of {origin} have none, the first is line "
-            f"{int(np.flatnonzero(bad)[0]) + 1}. Remove them."
+            f"Every line needs a{'n' * (role == 'item')} {role}, but {int(bad.sum())} of {origin} have none, the first "
+            f"of them line {first}. Remove them."
         )
     return codes.astype(np.int64), identifiers(found.tolist(), role, origin)
 

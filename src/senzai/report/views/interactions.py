@@ -12,7 +12,7 @@ from torch import Tensor
 from ...core.batch import Data
 from ...data import Schema
 from ...data.sparse import Sparse, entries
-from ...evaluation.ranking import LIST, best_of, unseen
+from ...evaluation.ranking import LIST, best_of, recommended
 from ...evaluation.reasons import item_codes
 from ...evaluation.recommending import expected_items
 from ..blocks import Block, Cell, Chart, Charts, Listing, Section, Way, Ways
@@ -83,9 +83,9 @@ def _popularity(found: Findings) -> list[Section]:
     """Return which share of what users have, and of what they are recommended, is in each tenth of the items."""
     rows = found.dataset.rows
     given = entries(rows, found.held.index)
-    lists = best_of(unseen(expected_items(found.model, given).double().cpu(), given), LIST)
+    lists = recommended(expected_items(found.model, given).double().cpu(), given, LIST)
     have = np.bincount(np.asarray(entries(rows, np.arange(len(rows))).indices), minlength=given.n_columns)
-    told = np.bincount(lists.ravel(), minlength=given.n_columns)
+    told = np.bincount(lists[lists >= 0], minlength=given.n_columns)
     order = np.argsort(-have, kind="stable")
     parts = [np.array_split(v[order], min(TENTHS, len(order))) for v in (have, told)]
     shares = [np.array([p.sum() for p in part]) / max(1, sum(p.sum() for p in part)) for part in parts]
@@ -123,7 +123,8 @@ def _map(found: Findings) -> list[Section]:
                   y={"title": "second component"}, hovermode="closest", dragmode="pan")
     words = [
         f"The {plural(len(items), 'item')} that most users have, at the code of a user who has it alone; "
-        f"two principal components ({number(100 * float(np.nansum(shares)), 2)} % of the variance). Larger: more users.",
+        f"two principal components ({number(100 * float(np.nansum(shares)), 2)} % of the variance). Larger points have "
+        "more users.",
     ]
     chart = Chart(made, height=520, says=f"Map of {len(items)} items", points=names)
     return [Section("items", "Items", words, [Charts([chart], 500)])]

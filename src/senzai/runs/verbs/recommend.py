@@ -14,7 +14,7 @@ from ...core.registry import suggestion
 from ...data import Dataset, Schema
 from ...data.histories import items_of
 from ...data.sparse import Sparse, entries
-from ...evaluation.ranking import best_of, pieces, unseen
+from ...evaluation.ranking import pieces, recommended
 from ...evaluation.reasons import log_shares, reasons
 from ...evaluation.recommending import expected_items
 from .fitness import needs_latents
@@ -63,9 +63,9 @@ def recommend(
         seen = entries(dataset.rows, chosen[some])
         c = dataset.batch(chosen[some]).c if dataset.rows.targets.c is not None else None
         shares = log_shares(expected_items(run.model, seen, c)).cpu()
-        order = best_of(unseen(shares, seen), k)
+        order = recommended(shares, seen, k)
         for i, best in enumerate(order):
-            best = best[: max(0, len(names) - int(seen.counts[i]))]
+            best = best[best >= 0]
             found["user"] += [users[chosen[some][i]]] * len(best)
             found["rank"] += range(1, len(best) + 1)
             found["item"] += [names[j] for j in best]
