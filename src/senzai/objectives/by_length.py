@@ -8,9 +8,10 @@ from typing import final
 from torch import Tensor
 
 from ..core.batch import Batch
-from ..core.errors import SettingError
+from ..core.errors import CombinationError, SettingError
 from ..core.spec import part
 from ..models.base import LatentModel
+from ..models.flat import Flat
 from ..models.modes import without_dropout
 from .base import Objective, Player, Terms
 from .regularised import distortion_and_rate, need_counts, need_weights, raw, total
@@ -61,7 +62,7 @@ class ByLength(Objective):
 
     def decoding(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the terms of a batch of which the encoder drops nothing."""
-        with without_dropout(model.posterior):  # type: ignore[arg-type]  # `check` has seen it
+        with without_dropout(one_group(model).posterior):
             return self(model, batch, step)
 
     def turn(self, step: int) -> bool:
@@ -84,14 +85,8 @@ class ByLength(Objective):
         )
 
     def check(self, model: LatentModel) -> None:
-        """Refuse a model without a posterior of its own to play against the rest."""
-        from ..core.errors import CombinationError
-
-        if not hasattr(model, "posterior"):
-            raise CombinationError(
-                f"Encoder and decoder play in turns, but {type(model).__name__} has no posterior of its own. "
-                "Use a recipe with one group of latents."
-            )
+        """Refuse a model without one posterior that plays against the rest."""
+        one_group(model)
 
     @property
     def comparable(self) -> bool:
@@ -102,6 +97,20 @@ class ByLength(Objective):
     def settled_after(self) -> int:
         """End of the warm-up."""
         return self.warmup.end
+
+
+def one_group(model: LatentModel) -> Flat:
+    """Return a model with one group of latents.
+
+    Raises:
+        CombinationError: It has others.
+    """
+    if not isinstance(model, Flat):
+        raise CombinationError(
+            f"Encoder and decoder play in turns, but {type(model).__name__} has no posterior of its own. "
+            "Use a recipe with one group of latents."
+        )
+    return model
 
 
 def entries_of(batch: Batch) -> Tensor:
