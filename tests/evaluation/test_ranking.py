@@ -116,8 +116,8 @@ def test_diversity_is_one_less_the_mean_cosine():
 
 def test_figures_are_means_with_errors_over_users():
     rng = np.random.default_rng(0)
-    held = users(*[[int(i)] for i in rng.integers(30, size=50)], n_items=30)
-    found = rank(torch.from_numpy(rng.normal(size=(50, 30))), users(*[[]] * 50, n_items=30), held)
+    held = users(*[[int(i)] for i in rng.integers(300, size=50)], n_items=300)
+    found = rank(torch.from_numpy(rng.normal(size=(50, 300))), users(*[[]] * 50, n_items=300), held)
     told = figures(found, held, seed=0)
     mrr = found.per_user["mrr"]
     assert told["mrr"] == pytest.approx(mrr.mean())

@@ -65,7 +65,7 @@ def test_a_new_user_is_a_list_of_items(run):
 def test_one_user_of_the_data_is_asked_for_by_name(run, log):
     whole = run.recommend(log, k=3)
     assert run.recommend(log, user="u007", k=3).item.tolist() == whole[whole.user == "u007"].item.tolist()
-    with pytest.raises(SettingError, match="u007"):
+    with pytest.raises(SettingError, match="one of the data, but got 'u07'"):
         run.recommend(log, user="u07")
     with pytest.raises(SettingError, match="k >= 1"):
         run.recommend(log, k=0)
@@ -153,19 +153,23 @@ def test_codes_have_the_names_of_users_and_samples_are_a_log(run, log):
     assert set(made.item) <= set(ITEMS)
 
 
-def test_the_command_line_recommends(run, log, tmp_path, capsys):
-    from senzai.apps.cli import main
+def test_the_command_line_recommends(run, log, tmp_path):
+    from typer.testing import CliRunner
+
+    from senzai.apps.cli import app
 
     log.to_csv(tmp_path / "log.csv", index=False)
     run.save(tmp_path / "run")
     run.folder = None
-    for words in (["recommend", "run", "log.csv", "--user", "u003", "-k", "2"],
-                  ["recommend", "run", "log.csv", "-k", "2", "-o", "out.csv"]):
-        with pytest.raises(SystemExit) as code:
-            main([str(tmp_path / w) if w in ("run", "log.csv", "out.csv") else w for w in words])
-        assert code.value.code == 0
-    assert "film" in capsys.readouterr().out
+    at = {w: str(tmp_path / w) for w in ("run", "log.csv", "out.csv")}
+    shown = CliRunner().invoke(app, ["recommend", at["run"], at["log.csv"], "--user", "u003", "-k", "2"])
+    assert shown.exit_code == 0
+    assert shown.stdout.count("film") == 2
+    told = CliRunner().invoke(app, ["recommend", at["run"], at["log.csv"], "-k", "2", "-o", at["out.csv"]])
+    assert told.exit_code == 0
     assert len(pd.read_csv(tmp_path / "out.csv")) == 240
+    wrong = CliRunner().invoke(app, ["similar", at["run"], "--item", "vinyl"])
+    assert wrong.exit_code == 2
 
 
 def test_other_runs_are_refused_with_the_way_out():
