@@ -1,4 +1,4 @@
-"""The catalogue of what can be measured: names, what each needs, what each costs, and what a missing need is called."""
+"""The catalogue of measures: their names, needs and costs, and the messages about missing needs."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from .users import Users
 # --- what is judged -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Extras:
-    """What may be known beside model and rows; everything is optional.
+    """Optional knowledge beside model and rows.
 
     Args:
         train: Training rows, for features, floors and nearest neighbours.
-        other: Rows of another data set that should look strange.
+        other: Rows of another data set, which the model should find anomalous.
         factors: Known factors of the judged rows, ``(N, F)``, whole numbers.
         anomaly: Number of the class whose rows are anomalies.
         features: Names of the features that samples are compared in (``pca``, ``random``, ``entries``, ``classifier``,
@@ -62,7 +62,7 @@ class Extras:
 
 @dataclass(frozen=True)
 class Case:
-    """A model, rows and everything that several measures share, computed when first asked for.
+    """A model, rows and everything that several measures share, computed on first use.
 
     Args:
         model: What is judged.
@@ -203,7 +203,7 @@ def make_features(name: str, train: Batch | None, event: tuple[int, ...], *, see
 # --- what it costs --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Pace:
-    """How fast this model is judged here, from a short pilot.
+    """Speed of evaluation of this model on this machine, from a short pilot.
 
     Args:
         draw: Seconds to infer and score one draw of one row.
@@ -258,7 +258,7 @@ class Measure:
         run: Measures it; gives figures, numbers or nested mappings of them.
         cost: Seconds it will take, from the case and the pace.
         needs: What must be there; names of :data:`NEEDS`.
-        usual: Whether it is taken without being asked for.
+        usual: Whether it is taken by default.
         kinds: Names of the kinds whose rows it can judge; those of all kinds where none is named.
     """
 

@@ -62,8 +62,8 @@ def evaluate(
         base: Whether to take the figures of every model: bound, log-likelihood, units, information.
         measures: Names from the catalogue (``senzai.evaluation.MEASURES``) to take besides; see ``chosen``.
         extras: What may be known beside model and rows: training rows, factors, another data set.
-        budget: Seconds there are for the measures; what would not fit is left out, and said.
-        announce: Told the seconds that each part is expected to take, before they are spent.
+        budget: Seconds available for the measures; measures that would not fit are left out and named.
+        announce: Called beforehand with the seconds that each part is expected to take.
 
     Returns:
         Numbers that JSON can hold (``None`` where there is none), all in nats per row unless the name says otherwise.

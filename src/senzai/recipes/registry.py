@@ -40,7 +40,7 @@ RECIPES: Registry[Recipe] = Registry("recipe")
 def recipe(
     name: str, *, title: str, paper: str, settings: tuple[str, ...] = ()
 ) -> Callable[[Callable[[Frame], Made]], Callable[[Frame], Made]]:
-    """Register a function as a recipe; ``settings`` are the names of its own that it asks the frame for."""
+    """Register a function as a recipe; ``settings`` names what it reads with ``frame.get``."""
 
     def keep(make: Callable[[Frame], Made]) -> Callable[[Frame], Made]:
         RECIPES.add(name)(Recipe(name, title, paper, make, settings))

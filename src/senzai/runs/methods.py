@@ -18,7 +18,7 @@ class Methods(ABC):
     """Verbs as methods."""
 
     @abstractmethod
-    def do(self, name: str, *inputs: Any, **settings: Any) -> Any:
+    def do(self, name: str, /, *inputs: Any, **settings: Any) -> Any:
         """Do a verb by its name."""
 
     def encode(self, data: object, *, seed: int | None = None) -> Any:
@@ -173,6 +173,40 @@ class Methods(ABC):
     def info(self) -> dict[str, Any]:
         """Return what the run is, as plain values: recipe, data, settings, training and the numbers measured so far."""
         found: dict[str, Any] = self.do("info")
+        return found
+
+    def pack(self, path: str | Path | None = None, *, rows: bool = True, checkpoint: bool = False) -> Path:
+        """Write the run into one file, which :func:`senzai.load` takes in place of a folder.
+
+        Args:
+            path: A file ``*.zip``; by default called like the run's folder, beside it.
+            rows: Also the training rows that the run keeps to compare others with, where it keeps some.
+            checkpoint: Also the state of training, to resume the run where it is unzipped.
+
+        Raises:
+            OutputError: The file cannot be written, or there is neither a path nor a folder.
+        """
+        found: Path = self.do("pack", path=path, rows=rows, checkpoint=checkpoint)
+        return found
+
+    def push(self, name: str, *, public: bool = False, rows: bool = False) -> dict[str, Any]:
+        """Put the run on the Hugging Face hub as ``user/name``, with a card that has its measured numbers.
+
+        The token is the one that ``hf auth login`` keeps, or that ``HF_TOKEN`` holds.
+
+        Args:
+            name: ``user/name``.
+            public: A new repository can be read by everybody; one that is there stays as it is.
+            rows: Also the training rows that the run keeps to compare others with, where it keeps some.
+
+        Returns:
+            ``url``, ``commit`` and ``files`` with their sizes.
+
+        Raises:
+            OutputError: The hub does not let this user write there.
+            SenzaiError: The hub cannot be reached.
+        """
+        found: dict[str, Any] = self.do("push", name=name, public=public, rows=rows)
         return found
 
     def impute(self, data: object, *, draws: int | None = None, k: int = 100, seed: int = 0) -> Any:

@@ -16,7 +16,7 @@ def place(value: Path | None) -> Path | None:
 
 
 RunFolder: TypeAlias = Annotated[
-    Path, Argument(metavar="RUN", help="Folder of a run, as given to `fit --out`.", callback=place)
+    Path, Argument(metavar="RUN", help="Folder of a run, a packed run (run.zip), or hf://user/name.", callback=place)
 ]
 Data: TypeAlias = Annotated[
     str, Argument(metavar="DATA", help="File, folder or built-in name (`digits`).", show_default=False)
@@ -42,6 +42,10 @@ NoReport: TypeAlias = Annotated[bool, Option("--no-report", help="Do not write r
 Set: TypeAlias = Annotated[
     list[str] | None,
     Option("--set", metavar="KEY=VALUE", help="A setting, such as lr=0.01 or hidden=300,300; repeat for more."),
+]
+Track: TypeAlias = Annotated[
+    list[str] | None,
+    Option("--track", metavar="NAME", help="Also write for tensorboard, mlflow or wandb; repeat for more."),
 ]
 Reading: TypeAlias = Annotated[
     list[str] | None,

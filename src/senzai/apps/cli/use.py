@@ -54,7 +54,7 @@ def sample(
     writer = model.kind.writer(output, model.schema)
     if writer is not None:
         with_noise = model.kind.shows == "draws" if noise is None else noise
-        under = model.samplers.under(model.model, sampler)
+        under = model.samplers.apply_to(model.model, sampler)
         pieces = streams.samples(
             under, model.schema, n, wanted, seed=chosen, noise=with_noise, temperature=temperature
         )

@@ -82,7 +82,7 @@ def evaluate(run: Trained, data: object, asked: EvaluateSettings) -> dict[str, A
         extras=extras_of(run, dataset, index, asked), budget=asked.budget, announce=asked.announce,
     )
     if base and run.samplers.chosen != PRIOR:
-        figures = likelihood_figures(run.samplers.under(run.model), batch, k=k, seed=seed, discrete_step=step)
+        figures = likelihood_figures(run.samplers.apply_to(run.model), batch, k=k, seed=seed, discrete_step=step)
         found["sampler"] = {"name": run.samplers.chosen, **figures}
     found["split"] = asked.split or ("test" if len(whole) < len(dataset) else "all")
     found |= {"rows_available": len(whole), "data": dataset.schema.fingerprint}
@@ -107,7 +107,7 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         factors=None if factors is None else read_factors(factors, len(dataset))[index],
         anomaly=None if anomaly is None else class_number(anomaly, schema),
         features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
-        sampler=run.samplers.under(run.model), kind=schema.kind, figures=figures_of(schema, seed),
+        sampler=run.samplers.apply_to(run.model), kind=schema.kind, figures=figures_of(schema, seed),
         users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
     )
 

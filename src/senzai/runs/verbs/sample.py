@@ -28,7 +28,7 @@ def sample(
     """Make new rows in the form of the training data."""
     with_noise = KINDS[run.schema.kind].shows == "draws" if noise is None else noise
     chosen = secrets.randbits(62) if seed is None else seed
-    model, schema = run.samplers.under(run.model, sampler), with_label_as_condition(run.schema, run.model, given)
+    model, schema = run.samplers.apply_to(run.model, sampler), with_label_as_condition(run.schema, run.model, given)
     with choosing(model, decoding):
         return conditional.sample(model, schema, n, given or {}, seed=chosen, noise=with_noise, temperature=temperature)
 
