@@ -243,7 +243,7 @@ class SparseRows(Rows):
     def take(self, index: Array) -> Batch:
         """Return the rows at ``index``, dense."""
         x = torch.from_numpy(self.matrix.dense(index, self.dtype))
-        return Batch(x, **self.targets.at(torch.from_numpy(as_index(index))))
+        return Batch(x, **self.targets.for_rows(torch.from_numpy(as_index(index))))
 
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return what was given for the rows at ``index``."""

@@ -56,7 +56,7 @@ class ByLength(Objective):
         """Return the terms of a batch."""
         seen = model.infer(batch)
         watch = distortion_and_rate(seen)
-        weight = self.gamma * self.warmup.at(step) * entries_of(batch).to(watch["rate"].dtype)
+        weight = self.gamma * self.warmup.factor(step) * entries_of(batch).to(watch["rate"].dtype)
         parts = {"distortion": watch["distortion"], "rate": weight * watch["rate"], **seen.extras}
         return Terms(total(parts), parts, raw(watch))
 
