@@ -149,6 +149,13 @@ def text(given: argparse.Namespace) -> dict[str, Result]:
     return {"text": measure(given.rounds, quick=given.quick)}
 
 
+def recommend(given: argparse.Namespace) -> dict[str, Result]:
+    """Recommendation on Last.fm, beside simple methods."""
+    from .recommend import measure
+
+    return {"recommend": measure(given.rounds, quick=given.quick)}
+
+
 def mutants(given: argparse.Namespace) -> dict[str, Result]:
     """Changes made in the code by a tool, and whether the tests notice."""
     from .mutants import measure
@@ -160,7 +167,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
-    "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio,
+    "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
 }
 
 

@@ -20,15 +20,18 @@ from pydantic import BaseModel, JsonValue
 from senzai.core.batch import Batch, Data
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.later import Tensor
+from senzai.core.random import derive
 from senzai.core.registry import Registry
 
 from . import conditioning
 from .features import NamedEntry, RowFeatures
+from .histories import FOLD_IN, Histories, folded, histories_of, items_of
 from .options import Options
 from .plain import plain_rows
 from .proposal import Proposal
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
+from .sparse import entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +266,17 @@ class Kind(ABC):
             in_memory: Whether they were given in memory, and cannot be read again.
         """
         return False
+
+    def histories(self, rows: Rows, schema: Schema, index: Array) -> Histories | None:
+        """Return what a model that recommends is shown of some rows, and what it is to find.
+
+        By default four fifths of the items of each row are shown; ``None`` where rows are not sets of items.
+        """
+        if items_of(schema) is None:
+            return None
+        matrix = entries(rows, index)
+        shown = folded(matrix, FOLD_IN, derive(schema.split.seed, "fold in"))
+        return histories_of(matrix, shown, f"{FOLD_IN:.0%} of the items of each row are shown")
 
     def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
         """Return what this kind says of new rows beside training rows, both in the user's form; nothing by default."""

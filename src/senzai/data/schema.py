@@ -39,7 +39,8 @@ class Split(Frozen):
         seed: Seed of the permutation.
         validation: Fraction of rows held out for validation.
         test: Fraction of rows held out for the test.
-        by: ``rows`` one by one; ``groups`` that stay together; ``time``, the latest rows being the test.
+        by: ``rows`` one by one; ``groups`` that stay together; ``time``, the latest rows being the test; ``entries``
+            where a part of what is in a row is held out, so that every row trains, and every row is the test.
         column: What says which group or time a row is of.
         gap: With ``by="time"``, rows that are left out between two parts, so that windows do not overlap.
 
@@ -51,7 +52,7 @@ class Split(Frozen):
     seed: int = 0
     validation: float = limited(default=0.1, ge=0, lt=1)
     test: float = limited(default=0.1, ge=0, lt=1)
-    by: Literal["rows", "groups", "time"] = "rows"
+    by: Literal["rows", "groups", "time", "entries"] = "rows"
     column: str | None = None
     gap: int = limited(default=0, ge=0)
 
@@ -66,6 +67,8 @@ class Split(Frozen):
     @property
     def needs(self) -> int:
         """The least number of rows for which no part is empty."""
+        if self.by == "entries":
+            return 1
         return 1 + (self.validation > 0) + (self.test > 0)
 
 

@@ -1,4 +1,4 @@
-"""Which rows train, which validate and which are kept for the test: by rows, by groups, or by time."""
+"""Which rows train, which validate and which are kept for the test: by rows, by groups, by time, or by entries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def split_indices(
     """Divide ``n`` rows into train, validation and test: disjoint, each part in ascending order.
 
     A part whose fraction is above 0 gets at least one row (or group); a fraction of 0 gives an empty part. All rows
-    are in one part, but for those in the gaps of a split by time.
+    are in one part, but for those in the gaps of a split by time. Where entries of rows are held out, every row trains
+    and every row is the test, and none validates.
 
     Args:
         n: Number of rows.
@@ -51,6 +52,8 @@ def split_indices(
         >>> {name: index.tolist() for name, index in parts.items()}
         {'train': [2, 3, 4, 5], 'validation': [0, 1], 'test': []}
     """
+    if split.by == "entries":
+        return {"train": np.arange(n), "validation": np.empty(0, np.int64), "test": np.arange(n)}
     if split.by == "rows":
         found = _by_rows(n, split)
     elif split.by == "groups":

@@ -22,6 +22,7 @@ from .modalities import ModalEncoder as ModalEncoder
 from .precision import native_bf16 as native_bf16
 from .precision import using_precision as using_precision
 from .products import Linear as Linear
+from .profile import ProfileEncoder as ProfileEncoder
 from .recurrent import Recurrent as Recurrent
 from .spatial import MapEncoder as MapEncoder
 from .spatial import SpatialDecoder as SpatialDecoder

@@ -73,6 +73,9 @@ class Prior(nn.Module, ABC):
         p: Distribution = self(batch.c)
         return p
 
+    def after_step(self, total: Callable[[Tensor], Tensor]) -> None:
+        """Follow a training step otherwise than by gradients; see ``Generative.after_step``."""
+
 
 Joint: TypeAlias = Callable[[Tensor], Tensor]
 """log p(x, z) of the rows that are encoded: latents ``(K, B, *event)`` to ``(K, B)``, differentiable."""
