@@ -42,6 +42,8 @@ class Split(Frozen):
         by: ``rows`` one by one; ``groups`` that stay together; ``time``, the latest rows being the test.
         column: What says which group or time a row is of.
         gap: With ``by="time"``, rows that are left out between two parts, so that windows do not overlap.
+        span: With ``by="time"``, how many units of time each row covers from its own on (the steps of a window): no
+            unit is covered by two parts.
 
     Example:
         >>> Split(validation=0.2).needs
@@ -54,6 +56,7 @@ class Split(Frozen):
     by: Literal["rows", "groups", "time"] = "rows"
     column: str | None = None
     gap: int = limited(default=0, ge=0)
+    span: int = limited(default=1, ge=1)
 
     @model_validator(mode="after")
     def _something_is_left(self) -> Split:
@@ -61,6 +64,8 @@ class Split(Frozen):
             raise ValueError("validation + test must be below 1, so that something is left to train on")
         if self.gap and self.by != "time":
             raise ValueError("a gap lies between parts of time, so it needs a split by time")
+        if self.span > 1 and self.by != "time":
+            raise ValueError("rows that cover several units of time are divided by time")
         return self
 
     @property
