@@ -231,6 +231,20 @@ class Kind(ABC):
         """
         raise SettingError(f"Rows of the kind {self.name!r} have no time to go on in. Fit on dated series.")
 
+    def along(self, values: Array, schema: Schema, source: Any, *, name: str) -> Any:
+        """Return numbers of the steps of all rows, ``(N, T)``, along time: means over the rows that share a step.
+
+        Args:
+            values: The numbers, NaN where there is none.
+            schema: What the rows are.
+            source: What was read, as the kind keeps it.
+            name: What the numbers are called.
+
+        Raises:
+            SettingError: Rows of the kind have no steps in time.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no steps in time. Fit on dated series.")
+
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Whether a run keeps some training rows to compare others with.
 

@@ -41,7 +41,7 @@ def as_were(frame: Any, told: SeriesDetails, schema: Schema) -> Any:
     """Return a frame whose whole numbers are whole again, as far as none is missing, with times where they were."""
     import pandas as pd
 
-    for name, dtype in zip(schema.columns or (), told.dtypes, strict=False):
+    for name, dtype in zip(schema.columns or (), told.dtypes, strict=True) if len(told.dtypes) == len(schema.columns or ()) else ():
         kind = pd.api.types.pandas_dtype(dtype) if dtype in ("int64", "int32", "float32", "Int64") else None
         if kind is not None and str(name) in frame and not (frame[str(name)].isna().any() and dtype.startswith("int")):
             frame[str(name)] = frame[str(name)].astype(kind)
@@ -72,6 +72,16 @@ def best_windows(windows: Windows, among: Array | None = None) -> tuple[Array, A
     first = np.concatenate([[True], np.diff(line[order]) > 0]) if len(order) else np.empty(0, bool)
     at = order[first]
     return line[at], window[at], step[at]
+
+
+def means_of_lines(windows: Windows, values: Array) -> Array:
+    """Return for each line the mean of the numbers ``(N, L)`` that windows have for it; NaN where none has one."""
+    lengths = np.full(len(windows), windows.length) if windows.lengths is None else windows.lengths
+    there = (np.arange(windows.length) < lengths[:, None]) & ~np.isnan(values)
+    lines = (windows.starts[:, None] + np.arange(windows.length))[there]
+    n = len(windows.panel.times)
+    total, count = np.bincount(lines, values[there], n), np.bincount(lines, minlength=n)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def series_frame(windows: Windows, values: Array, schema: Schema, lines: Array | None = None) -> Any:

@@ -257,6 +257,14 @@ class SeriesKind(Kind):
         """Return one window for each series that ends ``horizon`` steps after it."""
         return WindowRows(beyond(source, series_of(schema), horizon), series_of(schema), Targets())
 
+    def along(self, values: Array, schema: Schema, source: Any, *, name: str) -> Any:
+        """Return a frame of series, time and number; of arrays the numbers of each series."""
+        means = frames.means_of_lines(source, values)
+        if schema.form in ("numpy", "torch"):
+            return _as_array(source, means[:, None])[..., 0]
+        only = schema.but(columns=(name,), fields={"x": Field.of((schema.event_shape[0], 1), "real")})
+        return _in_form(frames.series_frame(source, means[:, None], only), schema)
+
     def propose(self, schema: Schema) -> Proposal:
         """Suggest convolutions along time, with level, trend and season in the decoder."""
         told, (length, _) = series_of(schema), schema.event_shape
