@@ -46,6 +46,13 @@ def tables(given: argparse.Namespace) -> dict[str, Result]:
     return {"tables": measure(given.rounds, quick=given.quick)}
 
 
+def series(given: argparse.Namespace) -> dict[str, Result]:
+    """Windows of the TimeGAN stock series by that paper's protocol."""
+    from .series import measure
+
+    return {"series": measure(given.rounds, quick=given.quick)}
+
+
 def startup(given: argparse.Namespace) -> dict[str, Result]:
     """Processor seconds of each verb as a whole process, here and in another checkout."""
     from .startup import measure
@@ -124,7 +131,7 @@ def mutants(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
-    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
+    "series": series, "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
     "mutants": mutants,
 }
 

@@ -48,7 +48,7 @@ def seasonal_naive(past: Floats, horizon: int, season: int) -> Floats:
         >>> seasonal_naive(np.arange(4.0).reshape(1, 4, 1), 3, 2).ravel().tolist()
         [2.0, 3.0, 2.0]
     """
-    n, steps, d = past.shape
+    steps = past.shape[1]
     there = ~np.isnan(past)
     last = np.where(there, np.arange(steps)[None, :, None], -1).max(1)
     value = np.take_along_axis(past, np.maximum(last, 0)[:, None], 1)

@@ -153,7 +153,8 @@ def discriminative_score(real: Tensor, made: Tensor, course: Course | None = Non
 
         _learn(judge, loss, course, course.steps)
         with torch.no_grad():
-            right = [float(((judge(x) > 0) == sort).float().mean()) for x, sort in zip(test, (True, False), strict=True)]
+            said = [judge(x) > 0 for x in test]
+    right = [float(said[0].float().mean()), float((~said[1]).float().mean())]
     counts = [len(x) for x in test]
     accuracy = float(np.average(right, weights=counts))
     se = float(np.sqrt(accuracy * (1 - accuracy) / sum(counts)))

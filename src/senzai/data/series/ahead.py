@@ -18,8 +18,8 @@ def beyond(source: Windows, told: SeriesDetails, horizon: int) -> Windows:
     """
     if not 1 <= horizon < told.window:
         raise SettingError(
-            f"A forecast is part of a window whose other steps are the past: `1 <= horizon < window` must hold, but got "
-            f"horizon={horizon} and window={told.window}. Fit with a longer window."
+            "A forecast is part of a window whose other steps are the past: `1 <= horizon < window` must hold, but "
+            f"got horizon={horizon} and window={told.window}. Fit with a longer window."
         )
     panel, past = source.panel, told.window - horizon
     begin, behind = panel.bounds
@@ -30,7 +30,9 @@ def beyond(source: Windows, told: SeriesDetails, horizon: int) -> Windows:
     new = np.full((horizon, panel.values.shape[1]), np.nan)
     made = Panel(
         panel.names, np.concatenate([np.full(len(lines) + horizon, i) for i, lines in parts]),
-        np.concatenate([np.append(panel.times[r], told.calendar.after(int(panel.times[r[-1]]), horizon)) for _, r in parts]),
+        np.concatenate([
+            np.append(panel.times[r], told.calendar.after(int(panel.times[r[-1]]), horizon)) for _, r in parts
+        ]),
         np.concatenate([np.append(panel.places[r], panel.places[r[-1]] + 1 + np.arange(horizon)) for _, r in parts]),
         np.concatenate([np.concatenate([panel.values[r], new]) for _, r in parts]),
     )

@@ -157,7 +157,9 @@ def _span(step: int) -> str:
 
 
 # --- what the times of series say -------------------------------------------------------------------------------------
-def detect(series: Sequence[Array], names: Sequence[Any], unit: Literal["time", "number"], zone: str | None) -> Calendar:
+def detect(
+    series: Sequence[Array], names: Sequence[Any], unit: Literal["time", "number"], zone: str | None
+) -> Calendar:
     """Return the calendar of series from their ascending times.
 
     Raises:
@@ -180,7 +182,8 @@ def detect(series: Sequence[Array], names: Sequence[Any], unit: Literal["time", 
         found = Calendar(unit=unit, rule="fixed" if fixed else "stamps", step=step, zone=zone)
     counted = local if found.rule == "wall" else every
     lost = int((counted // found.step - 1).sum())
-    if found.rule == "stamps" or (lost > SESSIONS * (lost + len(counted)) and int((counted > found.step).sum()) >= GAPS):
+    often = lost > SESSIONS * (lost + len(counted)) and int((counted > found.step).sum()) >= GAPS
+    if found.rule == "stamps" or often:
         return _of_stamps(series, unit, zone, found.step)
     return found
 

@@ -80,8 +80,8 @@ def _window(read: Read, options: SeriesOptions, season: int | None, longest: int
     if options.window is not None:
         if options.window > longest:
             raise SettingError(
-                f"A window lies within a series, but got window={options.window} and series of {longest} steps at most. "
-                f"Take {longest} at most."
+                f"A window lies within a series, but got window={options.window} and series of {longest} steps at "
+                f"most. Take {longest} or fewer."
             )
         return options.window, "as asked for"
     if not read.dated:
@@ -98,7 +98,8 @@ def told_of(read: Read, season: int | None) -> list[str]:
     begin, behind = panel.bounds
     n, what = len(begin), "column" if panel.values.shape[1] == 1 else "columns"
     lengths = behind - begin
-    steps = f"{lengths[0]:,} steps" if lengths.min() == lengths.max() else f"{lengths.min():,} to {lengths.max():,} steps"
+    least, most = int(lengths.min()), int(lengths.max())
+    steps = f"{most:,} steps" if least == most else f"{least:,} to {most:,} steps"
     some = "One series" if n == 1 else f"{n:,} series"
     said = [f"{some} of {steps} {read.calendar.words} and {panel.values.shape[1]} {what}."]
     if read.time is not None:

@@ -41,7 +41,8 @@ def as_were(frame: Any, told: SeriesDetails, schema: Schema) -> Any:
     """Return a frame whose whole numbers are whole again, as far as none is missing, with times where they were."""
     import pandas as pd
 
-    for name, dtype in zip(schema.columns or (), told.dtypes, strict=True) if len(told.dtypes) == len(schema.columns or ()) else ():
+    names = schema.columns or ()
+    for name, dtype in zip(names, told.dtypes, strict=True) if len(told.dtypes) == len(names) else ():
         kind = pd.api.types.pandas_dtype(dtype) if dtype in ("int64", "int32", "float32", "Int64") else None
         if kind is not None and str(name) in frame and not (frame[str(name)].isna().any() and dtype.startswith("int")):
             frame[str(name)] = frame[str(name)].astype(kind)

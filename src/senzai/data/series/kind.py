@@ -29,7 +29,7 @@ from .ahead import beyond
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
 from .reading import ARRAYS, FRAMES, NAMES, TEXTS, Read, read_series
-from .windows import RATIO, Windows, WindowRows, cut, levels, moments, rounded, stamps, units
+from .windows import RATIO, WindowRows, Windows, cut, levels, moments, rounded, stamps, units
 
 MARKS = ("window", "stride", "horizon", "level")
 """Options that only series have: who sets one means series."""
@@ -133,8 +133,9 @@ class SeriesKind(Kind):
         )
         return Schema(
             kind=self.name, fields={"x": _field(windows, read)}, dtype="float64", columns=opened.columns,
-            form=opened.form, label=label, condition=conditioning.of_label(asked.condition, label, targets, opened.origin),
-            details=details, n_rows=len(windows), split=split, fingerprint=windows.fingerprint,
+            form=opened.form, label=label, details=details,
+            condition=conditioning.of_label(asked.condition, label, targets, opened.origin),
+            n_rows=len(windows), split=split, fingerprint=windows.fingerprint,
             reasons=(*opened.notes, *constant, _said_of(split), *about_label),
         )
 
@@ -144,8 +145,9 @@ class SeriesKind(Kind):
         _refuse_no_ratio(opened.data.panel.values, told.level, opened)
         read: Read = opened.facts["read"]
         details = told.model_copy(update={
-            "hidden": 0, "in_index": read.in_index, "time": read.time, "id": read.id, "end": int(read.panel.times.max()),
-            "last": _last(opened.data), "calendar": read.calendar, "dtypes": read.dtypes,
+            "hidden": 0, "in_index": read.in_index, "time": read.time, "id": read.id,
+            "end": int(read.panel.times.max()), "last": _last(opened.data),
+            "calendar": read.calendar, "dtypes": read.dtypes,
         })
         return schema.model_copy(update={
             "form": opened.form, "n_rows": opened.n_rows, "fingerprint": opened.data.fingerprint, "details": details,
@@ -272,8 +274,8 @@ class SeriesKind(Kind):
         network = {"season": season} if season else {}
         return Proposal(
             likelihood=Choice("normal"), encoder=Choice("temporal"), decoder=Choice("temporal", network),
-            shared=("scale",), training={"batch_size": 128, "schedule": "follow", "steps": 3000, "lr": 2e-3},
-            reason="Proposed because rows are windows of series.",
+            training={"batch_size": 128, "schedule": "follow", "steps": 3000, "lr": 2e-3},
+            reason="Proposed because rows are windows of series, some calm and some wild: the scale is the window's.",
         )
 
 
@@ -303,8 +305,8 @@ def _refuse_no_ratio(values: Array, level: str, opened: Opened) -> None:
         j = int(np.argmax((np.nan_to_num(values, nan=1.0) <= 0).any(0)))
         name = opened.columns[j] if opened.columns else j
         raise InputError(
-            f"Logarithms of ratios need values above 0, but {name!r} of {opened.origin} has {np.nanmin(values[:, j]):g}. "
-            "Leave that column out, or fit with level=start."
+            f"Logarithms of ratios need values above 0, but {name!r} of {opened.origin} has "
+            f"{np.nanmin(values[:, j]):g}. Leave that column out, or fit with level=start."
         )
 
 
@@ -318,7 +320,8 @@ def _names(read: Read, windows: Windows) -> Any:
     times = stamps(panel.times[windows.starts], read.calendar).rename(read.time or "step")
     if read.id is None:
         return times
-    return pd.MultiIndex.from_arrays([[panel.names[o] for o in panel.owner[windows.starts]], times], names=[read.id, times.name])
+    names = panel.called(panel.owner[windows.starts])
+    return pd.MultiIndex.from_arrays([names, times], names=[read.id, times.name])
 
 
 def _last(windows: Windows) -> tuple[float, ...]:

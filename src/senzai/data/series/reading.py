@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,13 @@ from ..schema import Schema
 from .calendar import Calendar, detect
 from .details import SeriesDetails
 from .options import SeriesOptions
+from .times import times_of, when
 from .windows import Panel
 
 TEXTS, FRAMES = (".csv", ".tsv"), (".csv", ".tsv", ".parquet", ".pq")
 ARRAYS = (".npz", ".npy")
 NAMES = ("time", "timestamp", "date", "datetime", "ds", "day", "hour", "month")
 """Names of columns that are looked at first for times."""
-FORMATS = ("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M")
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,13 +186,18 @@ def _values(
     wanted = [str(c) for c in known.columns] if known is not None and known.columns else list(options.columns)
     if lost := [c for c in wanted if c not in frame.columns]:
         hint = suggestion(lost[0], list(frame.columns))
-        raise ShapeError(f"The model was fitted on the columns {', '.join(wanted[:5])}, but {origin} lacks {lost[0]}.{hint}")
+        known_by = ", ".join(wanted[:5])
+        raise ShapeError(f"The model was fitted on the columns {known_by}, but {origin} lacks {lost[0]}.{hint}")
     others = [c for c in frame.columns if c not in taken]
     columns = wanted or [c for c in others if not _no_number(frame[c])]
     if bad := [c for c in columns if _no_number(frame[c])]:
-        raise InputError(f"Values of series are numbers, but {bad[0]!r} of {origin} holds {frame[bad[0]].dtype}. Convert it.")
+        raise InputError(
+            f"Values of series are numbers, but {bad[0]!r} of {origin} holds {frame[bad[0]].dtype}. Convert it."
+        )
     if not columns:
-        raise InputError(f"Series need a column of numbers, but {origin} has the columns {others}. Name one: columns=...")
+        raise InputError(
+            f"Series need a column of numbers, but {origin} has the columns {others[:5]}. Name one: columns=..."
+        )
     left = [c for c in others if c not in columns]
     if left and known is None:
         notes.append(f"Columns that hold no numbers, or were not asked for, were left out: {', '.join(left[:5])}.")
@@ -217,80 +221,7 @@ def _owners(column: Any) -> tuple[Array, tuple[Any, ...]]:
     return codes.astype(np.int64), tuple(n.item() if hasattr(n, "item") else n for n in names)
 
 
-# --- times ------------------------------------------------------------------------------------------------------------
-def times_of(
-    column: Any, options: SeriesOptions, told: SeriesDetails | None, origin: str
-) -> tuple[Array, Any, str | None]:
-    """Return times as whole numbers, their unit, and their zone.
-
-    Raises:
-        InputError: A time is missing, or cannot be read.
-    """
-    import pandas as pd
-
-    if int(gone := column.isna().sum()):
-        raise InputError(f"Every line needs its time, but {gone} lines of {origin} have no {column.name!r}. Drop them.")
-    if pd.api.types.is_numeric_dtype(column):
-        numbers = column.to_numpy()
-        if not bool((numbers == np.rint(numbers)).all()):
-            raise InputError(f"Times are dates or whole numbers, but {column.name!r} has fractions. Multiply them.")
-        return numbers.astype(np.int64), "number", None
-    found = column if pd.api.types.is_datetime64_any_dtype(column) else _parsed(column, options, origin)
-    zone = options.timezone or (told.calendar.zone if told else None)
-    aware = found.dt.tz is not None
-    if aware and zone is None:
-        zone = str(found.dt.tz)
-    if zone is not None and not aware:
-        found = _located(found, zone, origin)
-    utc = found.dt.tz_convert("UTC").dt.tz_localize(None) if zone is not None else found
-    return utc.dt.as_unit("ns").astype(np.int64).to_numpy(), "time", zone
-
-
-def _located(found: Any, zone: str, origin: str) -> Any:
-    """Return local times with their zone; of an hour that comes twice, the first lines are the first one."""
-    try:
-        return found.dt.tz_localize(zone, ambiguous="infer")
-    except ValueError:
-        pass
-    except Exception as err:
-        raise InputError(f"A zone has a name like Europe/Berlin, but got timezone={zone!r}: {err}.") from err
-    try:
-        return found.dt.tz_localize(zone, ambiguous=np.ones(len(found), dtype=bool))
-    except ValueError as err:
-        raise InputError(
-            f"Times of {origin} must exist in {zone}, but: {str(err)[:120]}. Give them in UTC, or without timezone."
-        ) from err
-
-
-def _parsed(column: Any, options: SeriesOptions, origin: str) -> Any:
-    import pandas as pd
-
-    text = column.astype(str)
-    shifted = bool(text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True).all())
-    wanted = [options.time_format] if options.time_format else ["ISO8601", *FORMATS]
-    found = {}
-    for how in wanted:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found[how] = pd.to_datetime(text, format=how, utc=shifted)
-        except (ValueError, TypeError):
-            continue
-        if how == "ISO8601":
-            break
-    if len(found) == 1:
-        return next(iter(found.values()))
-    if found:
-        raise InputError(
-            f"Times must be plain, but those of {column.name!r} in {origin}, such as {text.iloc[0]!r}, can be read as "
-            f"{' or '.join(found)}. Choose one with time_format=..."
-        )
-    raise InputError(
-        f"Times are dates or whole numbers, but {column.name!r} of {origin} holds {text.iloc[0]!r}. Say how they are "
-        "written, such as time_format=%d.%m.%Y, or name another column with time=..."
-    )
-
-
+# --- order ------------------------------------------------------------------------------------------------------------
 def _sorted(panel: Panel, options: SeriesOptions, notes: list[str], origin: str) -> Panel:
     """Return lines in the order of series and time, one for each time.
 
@@ -307,10 +238,9 @@ def _sorted(panel: Panel, options: SeriesOptions, notes: list[str], origin: str)
         return panel
     n, first = int(same.sum()), int(np.argmax(same))
     if options.duplicates == "error":
-        when = str(panel.times[first]) if panel.times[first] < 10**12 else str(np.datetime64(int(panel.times[first]), "ns"))
         name = panel.names[panel.owner[first]]
         raise InputError(
-            f"A series has one line for each time, but {origin} has {n} more, the first at {when[:19]}"
+            f"A series has one line for each time, but {origin} has {n} more, the first at {when(panel.times[first])}"
             f"{'' if name is None else f' in {name!r}'}. Say what becomes of them with duplicates=first, last or mean, "
             "or which column tells series apart with id=..."
         )
@@ -388,7 +318,8 @@ def of_arrays(source: object, options: SeriesOptions, known: Schema | None) -> R
         raise InputError(f"Series are arrays (series, steps, columns), but {opened.origin} has the shape {x.shape}.")
     if known is not None and x.shape[2] != known.event_shape[1]:
         raise ShapeError(
-            f"The model was fitted on {known.event_shape[1]} columns, but {opened.origin} has {x.shape[2]}. Give the same."
+            f"The model was fitted on {known.event_shape[1]} columns, but {opened.origin} has {x.shape[2]}. "
+            "Give the same columns."
         )
     _refuse_endless(x.reshape(-1, x.shape[2]), range(x.shape[2]), opened.origin)
     n, steps, width = x.shape
