@@ -20,7 +20,7 @@ import senzai
 from senzai.core.batch import only
 from senzai.data import open_data
 from senzai.evaluation.temporal import (
-    Course,
+    JudgeSettings,
     autocorrelation_distance,
     discriminative_score,
     in_range,
@@ -51,8 +51,8 @@ def measure(rounds: int = 3, *, steps: int = STEPS, quick: bool = False) -> dict
         x = data.batch().tensor
         made = only(verbs.sample(run.samplers.under(run.model), len(x), seed=seed)).float()
         real, new = in_range(x, made)
-        judged = discriminative_score(real, new, Course(seed=seed, **course))
-        taught = predictive_score(real, new, Course(seed=seed, **course))
+        judged = discriminative_score(real, new, JudgeSettings(seed=seed, **course))
+        taught = predictive_score(real, new, JudgeSettings(seed=seed, **course))
         found.append({
             "seed": seed, "fit_seconds": fitted, "discriminative": judged.document(), "predictive": taught.document(),
             "autocorrelation_distance": autocorrelation_distance(x.double().numpy(), made.double().numpy(), LAGS),

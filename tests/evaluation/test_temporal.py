@@ -12,7 +12,7 @@ from senzai.evaluation.detection import average_precision
 from senzai.evaluation.forecasts import covered, crps, seasonal_naive
 from senzai.evaluation.ranges import range_average_precision, segments, sloped, volume_under_pr
 from senzai.evaluation.temporal import (
-    Course,
+    JudgeSettings,
     autocorrelation,
     autocorrelation_distance,
     discriminative_score,
@@ -64,7 +64,7 @@ def test_what_is_missing_counts_nothing():
 
 
 # --- judge and pupil --------------------------------------------------------------------------------------------------
-COURSE = Course(steps=150, width=4, lr=2e-2)
+COURSE = JudgeSettings(steps=150, width=4, lr=2e-2)
 
 
 def test_a_judge_cannot_tell_windows_from_windows_but_from_noise():
@@ -93,7 +93,7 @@ def test_a_pupil_of_noise_predicts_worse_than_one_of_windows():
 
 def test_scores_follow_from_the_seed_and_ask_for_windows():
     x = torch.rand(40, 5, 2)
-    quick = Course(steps=5, seed=3)
+    quick = JudgeSettings(steps=5, seed=3)
     assert discriminative_score(x, x, quick) == discriminative_score(x, x, quick)
     with pytest.raises(InputError, match="ten at least"):
         predictive_score(x[:5], x, quick)

@@ -17,7 +17,7 @@ from .measures import rows_of
 from .results import Floats
 from .statistics import random_rows
 from .temporal import (
-    Course,
+    JudgeSettings,
     autocorrelation,
     autocorrelation_distance,
     discriminative_score,
@@ -78,7 +78,7 @@ def discriminative(case: Case) -> Mapping[str, Any]:
     """The discriminative score on held-out rows."""
     rows, made = both(case, WINDOWS)
     real, new = in_range(torch.from_numpy(np.nan_to_num(holed(rows))).float(), made.float().cpu())
-    return {"score": discriminative_score(real, new, Course(seed=derive(case.seed, "judge")))}
+    return {"score": discriminative_score(real, new, JudgeSettings(seed=derive(case.seed, "judge")))}
 
 
 @measure(
@@ -89,4 +89,4 @@ def predictive(case: Case) -> Mapping[str, Any]:
     """The predictive score on held-out rows."""
     rows, made = both(case, WINDOWS)
     real, new = in_range(torch.from_numpy(np.nan_to_num(holed(rows))).float(), made.float().cpu())
-    return {"score": predictive_score(real, new, Course(seed=derive(case.seed, "pupil")))}
+    return {"score": predictive_score(real, new, JudgeSettings(seed=derive(case.seed, "pupil")))}

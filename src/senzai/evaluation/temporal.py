@@ -71,7 +71,7 @@ def spectrum_distance(a: Floats, b: Floats) -> float:
 
 # --- judge and pupil --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class JudgeSettings:
     """How judge and pupil learn; the defaults are those of TimeGAN's evaluation.
 
     Args:
@@ -104,7 +104,7 @@ class _Recurrent(nn.Module):
         return found
 
 
-def _learn(model: nn.Module, loss: Callable[[], Tensor], course: Course, steps: int) -> None:
+def _learn(model: nn.Module, loss: Callable[[], Tensor], course: JudgeSettings, steps: int) -> None:
     optimiser = torch.optim.Adam(model.parameters(), course.lr)
     with torch.enable_grad():
         for _ in range(steps):
@@ -122,7 +122,7 @@ def _windows(real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
     return real.float(), made.float()
 
 
-def discriminative_score(real: Tensor, made: Tensor, course: Course | None = None) -> Figure:
+def discriminative_score(real: Tensor, made: Tensor, course: JudgeSettings | None = None) -> Figure:
     r"""Return how far above chance a recurrent judge tells windows from samples: :math:`|\mathrm{accuracy} - 1/2|`.
 
     0 is best, 0.5 worst. Four fifths of either sort train the judge, the rest are the test, as TimeGAN's evaluation
@@ -139,7 +139,7 @@ def discriminative_score(real: Tensor, made: Tensor, course: Course | None = Non
     Reference:
         Time-series Generative Adversarial Networks (Yoon, Jarrett and van der Schaar, 2019), section 5.
     """
-    course, (real, made) = course or Course(), _windows(real, made)
+    course, (real, made) = course or JudgeSettings(), _windows(real, made)
     with steered(derive(course.seed, "discriminative score")):
         parts = [x[torch.randperm(len(x))] for x in (real, made)]
         train, test = zip(*(x.split([(cut := int(0.8 * len(x))), len(x) - cut]) for x in parts), strict=True)
@@ -162,7 +162,7 @@ def discriminative_score(real: Tensor, made: Tensor, course: Course | None = Non
                   {"accuracy_real": right[0], "accuracy_made": right[1]})
 
 
-def predictive_score(real: Tensor, made: Tensor, course: Course | None = None) -> Figure:
+def predictive_score(real: Tensor, made: Tensor, course: JudgeSettings | None = None) -> Figure:
     """Return how well a pupil that learned from samples alone predicts windows: the mean absolute error.
 
     The pupil sees all columns but the last up to a step and says the last one at the next step, as in TimeGAN's
@@ -176,7 +176,7 @@ def predictive_score(real: Tensor, made: Tensor, course: Course | None = None) -
     Returns:
         The error, its standard error over windows, and the error of a pupil that learned from the windows themselves.
     """
-    course, (real, made) = course or Course(), _windows(real, made)
+    course, (real, made) = course or JudgeSettings(), _windows(real, made)
     seen = slice(0, max(1, real.shape[2] - 1))
 
     def error(source: Tensor) -> Floats:

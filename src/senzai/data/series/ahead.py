@@ -7,7 +7,7 @@ import numpy as np
 from senzai.core.errors import SettingError
 
 from .details import SeriesDetails
-from .windows import Panel, Windows
+from .windows import SeriesPanel, Windows
 
 
 def beyond(source: Windows, told: SeriesDetails, horizon: int) -> Windows:
@@ -28,7 +28,7 @@ def beyond(source: Windows, told: SeriesDetails, horizon: int) -> Windows:
     if not parts:
         raise SettingError(f"A forecast sees {past} steps of the past, but no series is as long. Give longer series.")
     new = np.full((horizon, panel.values.shape[1]), np.nan)
-    made = Panel(
+    made = SeriesPanel(
         panel.names, np.concatenate([np.full(len(lines) + horizon, i) for i, lines in parts]),
         np.concatenate([
             np.append(panel.times[r], told.calendar.after(int(panel.times[r[-1]]), horizon)) for _, r in parts

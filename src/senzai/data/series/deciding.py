@@ -10,7 +10,7 @@ from ..facts import survey
 from ..rows import Array
 from .options import SeriesOptions
 from .reading import Read
-from .windows import Panel, Windows, cut, stamps
+from .windows import SeriesPanel, Windows, cut, stamps
 
 USUAL, LEAST, MOST = 24, 8, 512
 REPEATS = 0.3
@@ -29,7 +29,7 @@ def season_of(read: Read) -> int | None:
     return min(s for s, r in strong.items() if r > best - 0.1)
 
 
-def _repeats(panel: Panel, lag: int) -> float:
+def _repeats(panel: SeriesPanel, lag: int) -> float:
     """Return the autocorrelation of changes from step to step, over the columns and series that are long enough."""
     begin, behind = panel.bounds
     found = []
@@ -110,7 +110,7 @@ def told_of(read: Read, season: int | None) -> list[str]:
     return said
 
 
-def looked_at(panel: Panel, columns: tuple[str | int, ...] | None) -> tuple[tuple[int | None, ...], list[str]]:
+def looked_at(panel: SeriesPanel, columns: tuple[str | int, ...] | None) -> tuple[tuple[int | None, ...], list[str]]:
     """Return the decimals of each column, and what is said of those that are constant.
 
     Raises:

@@ -57,9 +57,9 @@ def best_windows(windows: Windows, among: Array | None = None) -> tuple[Array, A
         among: Which of them to take; all by default.
 
     Example:
-        >>> from senzai.data.series.windows import Panel, cut
+        >>> from senzai.data.series.windows import SeriesPanel, cut
         >>> place = np.arange(5)
-        >>> panel = Panel((None,), np.zeros(5, int), place, place, np.ones((5, 1)))
+        >>> panel = SeriesPanel((None,), np.zeros(5, int), place, place, np.ones((5, 1)))
         >>> [v.tolist() for v in best_windows(cut(panel, 3, 2))]
         [[0, 1, 2, 3, 4], [0, 0, 0, 1, 1], [0, 1, 2, 1, 2]]
     """

@@ -20,7 +20,7 @@ from .calendar import Calendar, detect
 from .details import SeriesDetails
 from .options import SeriesOptions
 from .times import times_of, when
-from .windows import Panel
+from .windows import SeriesPanel
 
 TEXTS, FRAMES = (".csv", ".tsv"), (".csv", ".tsv", ".parquet", ".pq")
 ARRAYS = (".npz", ".npy")
@@ -47,7 +47,7 @@ class Read:
         notes: What was chosen and found, one sentence each.
     """
 
-    panel: Panel
+    panel: SeriesPanel
     calendar: Calendar
     columns: tuple[str | int, ...] | None
     dtypes: tuple[str, ...]
@@ -130,7 +130,7 @@ def of_frame(
     values, columns = _values(frame, options, known, (time, who, label), notes, origin)
     owner, names = (np.zeros(len(frame), np.int64), (None,)) if who is None else _owners(frame[who])
     labels = None if label is None else frame[label].to_numpy(dtype=object)
-    panel = Panel(names, owner, times, times, values, labels)
+    panel = SeriesPanel(names, owner, times, times, values, labels)
     panel = _sorted(panel, options, notes, origin)
     calendar = _calendar(panel, told, calendar_unit, zone)
     panel = on_calendar(panel, calendar, notes)
@@ -222,7 +222,7 @@ def _owners(column: Any) -> tuple[Array, tuple[Any, ...]]:
 
 
 # --- order ------------------------------------------------------------------------------------------------------------
-def _sorted(panel: Panel, options: SeriesOptions, notes: list[str], origin: str) -> Panel:
+def _sorted(panel: SeriesPanel, options: SeriesOptions, notes: list[str], origin: str) -> SeriesPanel:
     """Return lines in the order of series and time, one for each time.
 
     Raises:
@@ -254,12 +254,12 @@ def _sorted(panel: Panel, options: SeriesOptions, notes: list[str], origin: str)
     return replace(_lines(panel, begins), values=np.where(there > 0, total / np.maximum(there, 1), np.nan))
 
 
-def _lines(panel: Panel, at: Array) -> Panel:
+def _lines(panel: SeriesPanel, at: Array) -> SeriesPanel:
     labels = None if panel.labels is None else panel.labels[at]
-    return Panel(panel.names, panel.owner[at], panel.times[at], panel.places[at], panel.values[at], labels)
+    return SeriesPanel(panel.names, panel.owner[at], panel.times[at], panel.places[at], panel.values[at], labels)
 
 
-def _calendar(panel: Panel, told: SeriesDetails | None, unit: Any, zone: str | None) -> Calendar:
+def _calendar(panel: SeriesPanel, told: SeriesDetails | None, unit: Any, zone: str | None) -> Calendar:
     begin, behind = panel.bounds
     series = [panel.times[a:b] for a, b in zip(begin, behind, strict=True)]
     if told is None or max(map(len, series)) > 2:
@@ -274,7 +274,7 @@ def _calendar(panel: Panel, told: SeriesDetails | None, unit: Any, zone: str | N
     return told.calendar
 
 
-def on_calendar(panel: Panel, calendar: Calendar, notes: list[str]) -> Panel:
+def on_calendar(panel: SeriesPanel, calendar: Calendar, notes: list[str]) -> SeriesPanel:
     """Return series with a line for every step between their first and their last; new ones have no values."""
     union, first = np.unique(panel.times), int(panel.times.min())
     places = calendar.places(panel.times, first, union)
@@ -298,7 +298,7 @@ def on_calendar(panel: Panel, calendar: Calendar, notes: list[str]) -> Panel:
         labels[at] = panel.labels
     lost = len(every) - len(places)
     notes.append(f"{lost:,} of {len(every):,} steps are missing; they are masked, and nothing depends on them.")
-    return Panel(panel.names, owner, times, every, values, labels)
+    return SeriesPanel(panel.names, owner, times, every, values, labels)
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def of_arrays(source: object, options: SeriesOptions, known: Schema | None) -> R
     owner, place = np.nonzero(keep)
     names = (None,) if n == 1 else tuple(range(n))
     lines = None if labels is None else np.asarray(labels, dtype=object)[owner]
-    panel = Panel(names, owner, place, place, x[keep], lines)
+    panel = SeriesPanel(names, owner, place, place, x[keep], lines)
     return Read(
         panel, Calendar(unit="number", rule="fixed", step=1), None, (opened.dtype,) * width, opened.form, opened.origin,
         label=opened.label_name if labels is not None else None, dated=n == 1, notes=tuple(notes),

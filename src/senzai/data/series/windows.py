@@ -22,7 +22,7 @@ RATIO = "log"
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class SeriesPanel:
     """Series one after the other, each with every step of the calendar from its first to its last.
 
     Args:
@@ -67,7 +67,7 @@ class Windows:
         lengths: Steps of each window, where some series are shorter.
     """
 
-    panel: Panel
+    panel: SeriesPanel
     starts: Array
     length: int
     lengths: Array | None = None
@@ -121,7 +121,7 @@ def levels(values: Array) -> Array:
     return np.take_along_axis(values, first[:, None], axis=1)[:, 0]
 
 
-def cut(panel: Panel, window: int, stride: int) -> Windows:
+def cut(panel: SeriesPanel, window: int, stride: int) -> Windows:
     """Cut windows: one every ``stride`` steps, and one that ends with the series; none that has no value at all.
 
     A series that is shorter than the window is one window of its own length.

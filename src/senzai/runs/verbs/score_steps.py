@@ -34,7 +34,7 @@ def cannot_score_steps(schema: Schema, model: nn.Module) -> str | None:
 
 @verb("score_steps", group="Use", takes="rows", answers="scores", unfit=cannot_score_steps, steered=False)
 def score_steps(run: Trained, data: object, *, k: int = 4, seed: int = 0) -> Any:
-    """Give the anomaly score of each step of series: -log p(x_t | z) in nats, the mean over its windows."""
+    """Give the anomaly score of each step of series: nats, the mean over the windows that have it."""
     dataset, keys = run.dataset(data), RowKeys()
     model = latent_model(run.model)
     parts = [
