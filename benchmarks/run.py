@@ -121,6 +121,13 @@ def zoo(given: argparse.Namespace) -> dict[str, Result]:
     return {"zoo": measure(tuple(given.rows), quick=given.quick)}
 
 
+def text(given: argparse.Namespace) -> dict[str, Result]:
+    """Sentences, with a code and without."""
+    from .text import measure
+
+    return {"text": measure(given.rounds, quick=given.quick)}
+
+
 def mutants(given: argparse.Namespace) -> dict[str, Result]:
     """Changes made in the code by a tool, and whether the tests notice."""
     from .mutants import measure
@@ -132,7 +139,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "series": series, "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
-    "mutants": mutants,
+    "mutants": mutants, "text": text,
 }
 
 

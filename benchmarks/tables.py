@@ -66,5 +66,5 @@ def measure(rounds: int, *, quick: bool = False) -> dict[str, Any]:
         "batch_size": runs[0].metrics["fit"]["batch_size"],
         "validation_elbo": [run.metrics["fit"]["validation_elbo"] for run in runs],
         "against_bare": against_bare(runs[0], frame, 2 if quick else 20 * rounds),
-        "types": pd.Series([c.type for c in runs[0].schema.table.columns]).value_counts().to_dict(),
+        "types": pd.Series([c.type for c in runs[0].schema.details.columns]).value_counts().to_dict(),
     }

@@ -45,7 +45,10 @@ def record(folder: str, rooms: Iterable[str], keep: Path) -> None:
     clock = Clock()
     asked = [f"--cov=src/senzai/{room}" for room in rooms]
     asked += [f"--cov-config={keep / 'coveragerc'}", "--cov-context=test", "--cov-report="]
-    pytest.main(["-q", "-pno:cacheprovider", "-pno:xdist", *asked, folder], plugins=[clock])
+    plugins = ["-pno:cacheprovider", "-pno:xdist", "-ppytest_cov"]  # by name: none is loaded by itself here
+    code = pytest.main(["-q", *plugins, *asked, folder], plugins=[clock])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise SystemExit(f"pytest could not run {folder}: {code!r}")
     seconds = {test: round(s, 4) for test, s in clock.took.items() if test not in clock.not_passed}
     (keep / f"{name}.json").write_text(json.dumps(seconds), encoding="utf-8")
 

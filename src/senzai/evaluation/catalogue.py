@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.batch import Batch, only
+from ..core.batch import Batch, Data, only
 from ..core.errors import SettingError, UserError
 from ..core.random import Noise, derive, using
 from ..core.registry import Registry
@@ -43,6 +43,7 @@ class Extras:
         noise: Whether samples are draws; else expected values, as pictures are shown.
         sampler: The model with the prior that samples are drawn from, where that is not its own.
         kind: Name of the kind of the rows.
+        figures: What that kind says of new rows beside training rows, where it says anything.
     """
 
     train: Batch | None = None
@@ -53,6 +54,7 @@ class Extras:
     noise: bool = True
     sampler: Generative | None = None
     kind: str = ""
+    figures: Callable[[Data, Data], Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -293,6 +295,7 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "train": (lambda c: c.extras.train is not None, "It needs training rows, which are not here."),
     "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
     "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),
+    "figures": (lambda c: c.extras.figures is not None, "The kind of these data has no figures of its own."),
     "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
 }
 """What a measure may need: how to see whether it is there, and what to say if it is not."""

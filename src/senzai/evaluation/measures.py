@@ -256,6 +256,18 @@ def compared(held: Floats, made: Floats, train: Floats, *, name: str, seed: int)
 
 # --- uncertainty ----------------------------------------------------------------------------------------------------
 @measure(
+    "new_rows", "what the kind of the data says of new rows beside training rows", usual=True,
+    needs=("figures", "train"), cost=lambda c, p: 3 * p.row * SAMPLES + 5.0,
+)
+def new_rows(case: Case) -> Found:
+    """Figures of the kind's own: of molecules, say, how many are valid, different and new."""
+    train, figures = there(case.extras.train), case.extras.figures
+    assert figures is not None  # the catalogue has seen to it
+    found = figures(case.samples(SAMPLES), train.x)
+    return {name: Figure(value, n=SAMPLES, seed=case.seed, name=name) for name, value in found.items()}
+
+
+@measure(
     "imputation", "hidden entries: error and calibration", needs=("inference", "tensor", "rows"),
     cost=lambda c, p: p.draw * rows_of(c, HIDDEN_ROWS) * HIDDEN_K * 2,
 )

@@ -7,7 +7,7 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 
-from ..distributions import Family, MixedFamily
+from ..distributions import CategoricalFamily, Family, MixedFamily
 
 MOST_CODES = 64
 """Categories beyond this many share the last place: they would be at equal distances anyway."""
@@ -28,6 +28,22 @@ def vectors(family: Family, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Ten
     return flat, torch.arange(flat.shape[1])
 
 
+@vectors.register(CategoricalFamily)
+def _(family: CategoricalFamily, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    codes = x.flatten(1)
+    n, width = min(family.n, MOST_CODES), codes.shape[1]
+    made = one_hot_codes(codes, n)
+    if mask is not None:
+        made = torch.where(mask.expand_as(x).flatten(1).unsqueeze(-1), made, torch.nan)
+    return made.flatten(1), torch.arange(width).repeat_interleave(n)
+
+
+def one_hot_codes(codes: Tensor, n: int) -> Tensor:
+    """Return classes as one-hot codes of half their length, ``(..., n)``; the last place is for all beyond ``n``."""
+    made: Tensor = torch.nn.functional.one_hot(codes.nan_to_num().long().clamp(0, n - 1), n).float() * 0.5**0.5
+    return made
+
+
 @vectors.register(MixedFamily)
 def _(family: MixedFamily, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     parts, owner = [], []
@@ -35,8 +51,7 @@ def _(family: MixedFamily, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tens
     for j, (sort, size) in enumerate(zip(family.sorts, family.sizes, strict=True)):
         v = x[:, j].float()
         if sort == "category":
-            n = min(size, MOST_CODES)
-            part = torch.nn.functional.one_hot(v.long().clamp(0, n - 1), n).float() * 0.5**0.5
+            part = one_hot_codes(v, min(size, MOST_CODES))
         elif sort == "steps":
             part = middles(next(cuts))[v.long().clamp(0, size - 1)][:, None]
         else:

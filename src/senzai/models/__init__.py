@@ -8,6 +8,7 @@ from .explicit import Explicit as Explicit
 from .flat import Flat as Flat
 from .generative import Generative as Generative
 from .implicit import Implicit as Implicit
+from .language import LanguageModel as LanguageModel
 from .probed import Probed as Probed
 from .quantised import Quantised as Quantised
 from .semi_supervised import SemiSupervised as SemiSupervised

@@ -25,9 +25,15 @@ class Methods(ABC):
         """Return latent codes, ``(N, n_latent)``: posterior means, or draws if seeded. DataFrame in, DataFrame out."""
         return self.do("encode", data, seed=seed)
 
-    def reconstruct(self, data: object, *, seed: int | None = None) -> Any:
-        """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``."""
-        return self.do("reconstruct", data, seed=seed)
+    def reconstruct(
+        self, data: object, *, seed: int | None = None, decoding: Mapping[str, float] | None = None
+    ) -> Any:
+        """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``.
+
+        Rows of symbols are made of the likeliest symbol at each step; ``decoding={"beam": 5}`` looks for the likeliest
+        row among more.
+        """
+        return self.do("reconstruct", data, seed=seed, decoding=decoding)
 
     def predict(self, data: object, *, seed: int | None = None) -> Any:
         """Return predictions: of classes, or of a part of each row.
@@ -44,6 +50,7 @@ class Methods(ABC):
     def sample(
         self, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
         given: Mapping[str, object] | None = None, sampler: str = "auto",
+        decoding: Mapping[str, float] | None = None,
     ) -> Any:
         """Return ``n`` new rows in the form of the training data.
 
@@ -58,22 +65,26 @@ class Methods(ABC):
             given: Values to condition on, by name: one for all rows, or ``n`` of them.
             sampler: What latents are drawn from: ``prior``, the name of one that was fitted to them after training, or
                 ``auto``, the one that held-out rows chose (``run.samplers.chosen``).
+            decoding: How rows of symbols are made: ``temperature`` and ``top_p`` of each symbol's draw.
 
         Raises:
             SettingError: The model was not fitted to be conditioned on a name, or has not seen a value.
             UnknownNameError: The run has no such sampler.
         """
         return self.do(
-            "sample", n, seed=seed, noise=noise, temperature=temperature, given=given, sampler=sampler
+            "sample", n, seed=seed, noise=noise, temperature=temperature, given=given, sampler=sampler,
+            decoding=decoding,
         )
 
-    def interpolate(self, a: object, b: object, *, steps: int = 8) -> Any:
+    def interpolate(
+        self, a: object, b: object, *, steps: int = 8, decoding: Mapping[str, float] | None = None
+    ) -> Any:
         """Return the path from ``a`` to ``b`` (one row each) through the latent space, ``steps`` rows.
 
         For a table, ``attrs["changes"]`` of the frame lists the columns that change, the largest change first: from
         which value to which, and how likely these are where the column has categories.
         """
-        return self.do("interpolate", a, b, steps=steps)
+        return self.do("interpolate", a, b, steps=steps, decoding=decoding)
 
     def traverse(self, data: object, *, dim: int, values: tuple[float, ...] | None = None) -> Any:
         """Return the first row of ``data`` with one latent dimension set to each of ``values``.

@@ -50,6 +50,10 @@ Reading: TypeAlias = Annotated[
 Given: TypeAlias = Annotated[
     list[str] | None, Option("--given", metavar="NAME=VALUE", help="A value to condition on; repeat for more.")
 ]
+Decoding: TypeAlias = Annotated[
+    list[str] | None,
+    Option("--decoding", metavar="NAME=VALUE", help="How symbols are chosen: temperature, top_p, beam; repeatable."),
+]
 PointSeed: TypeAlias = Annotated[
     int | None, Option("--seed", min=0, help="Draw with this seed instead of giving the model's best single answer.")
 ]

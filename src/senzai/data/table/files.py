@@ -12,9 +12,10 @@ from typing import Any
 from senzai.core.errors import InputError, UnknownNameError
 from senzai.core.extras import need
 
+from .. import encodings
 from ..limits import guarded, need_sound_archive
 from ..options import TableOptions
-from . import encodings, exact, texts
+from . import exact, texts
 
 EXCEL_ROWS = 2**20
 """Rows that a sheet can have."""

@@ -10,12 +10,12 @@ from typing import Any
 
 from senzai.core.errors import InputError
 
-from .. import sources
+from .. import encodings, sources
 from ..addresses import without_password
 from ..frame_files import of_polars
 from ..limits import need_no_holes, need_regular, need_room
 from ..options import TableOptions
-from . import amounts, csvs, databases, encodings, exact, files, texts
+from . import amounts, csvs, databases, exact, files, texts
 from .column import Column, TableDetails
 
 TEXTS = (".csv", ".tsv", ".psv", ".data", ".dat")

@@ -12,6 +12,7 @@ from ...models.base import Classifies
 from ...models.generative import Generative
 from ...models.probed import Probed
 from . import given as conditional
+from .decoding import choosing
 from .registry import verb
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 def sample(
     run: Trained, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
     given: Mapping[str, object] | None = None, sampler: str = "auto",
+    decoding: Mapping[str, float] | None = None,
 ) -> Any:
     """Make new rows in the form of the training data."""
     with_noise = KINDS[run.schema.kind].shows == "draws" if noise is None else noise
     chosen = secrets.randbits(62) if seed is None else seed
     model, schema = run.samplers.under(run.model, sampler), with_label_as_condition(run.schema, run.model, given)
-    return conditional.sample(model, schema, n, given or {}, seed=chosen, noise=with_noise, temperature=temperature)
+    with choosing(model, decoding):
+        return conditional.sample(model, schema, n, given or {}, seed=chosen, noise=with_noise, temperature=temperature)
 
 
 def with_label_as_condition(schema: Schema, model: Generative, given: Mapping[str, object] | None) -> Schema:

@@ -13,7 +13,7 @@ from typing import Any
 
 from senzai.core.errors import InputError, SettingError
 
-from ..limits import need_archive, told
+from .limits import need_archive, told
 
 BLOCK = 1 << 22
 """Bytes that are read at once."""
