@@ -27,8 +27,8 @@ def frame(n=N, seed=0):
 @pytest.fixture(scope="module")
 def run():
     return senzai.fit(
-        frame(), kind="series", window=L, horizon=2, width=4, n_latent=3, sampler="none", lr=1e-2, steps=150,
-        batch_size=32, validate_every=150, schedule="constant",
+        frame(), kind="series", window=L, horizon=2, width=4, n_latent=3, sampler="none", lr=1e-2, steps=60,
+        batch_size=32, validate_every=60, schedule="constant",
     )
 
 

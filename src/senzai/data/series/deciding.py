@@ -9,7 +9,7 @@ from senzai.core.errors import InputError, SettingError
 from ..facts import survey
 from ..rows import Array
 from .options import SeriesOptions
-from .reading import Read
+from .reading import ReadSeries
 from .windows import SeriesPanel, Windows, cut, stamps
 
 USUAL, LEAST, MOST = 24, 8, 512
@@ -19,7 +19,7 @@ DENSE = 200_000
 """Windows from which they are not cut at every step."""
 
 
-def season_of(read: Read) -> int | None:
+def season_of(read: ReadSeries) -> int | None:
     """Return the steps of the strongest season that the calendar suggests; found in the first half of each series."""
     found = {s: _repeats(read.panel, s) for s in read.calendar.seasons}
     strong = {s: r for s, r in found.items() if r > REPEATS}
@@ -47,7 +47,7 @@ def _repeats(panel: SeriesPanel, lag: int) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
-def windows_of(read: Read, options: SeriesOptions, season: int | None) -> tuple[Windows, int, list[str]]:
+def windows_of(read: ReadSeries, options: SeriesOptions, season: int | None) -> tuple[Windows, int, list[str]]:
     """Cut the windows of a fit; also the stride, and what was chosen.
 
     Raises:
@@ -76,7 +76,7 @@ def windows_of(read: Read, options: SeriesOptions, season: int | None) -> tuple[
     return found, stride, said
 
 
-def _window(read: Read, options: SeriesOptions, season: int | None, longest: int) -> tuple[int, str]:
+def _window(read: ReadSeries, options: SeriesOptions, season: int | None, longest: int) -> tuple[int, str]:
     if options.window is not None:
         if options.window > longest:
             raise SettingError(
@@ -92,7 +92,7 @@ def _window(read: Read, options: SeriesOptions, season: int | None, longest: int
     return chosen, "as the season has" if season and chosen == usual and usual == season else "by default"
 
 
-def told_of(read: Read, season: int | None) -> list[str]:
+def told_of(read: ReadSeries, season: int | None) -> list[str]:
     """Return what was found: how many series, of which frequency, from when to when, and which are constant."""
     panel = read.panel
     begin, behind = panel.bounds

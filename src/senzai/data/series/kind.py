@@ -28,7 +28,7 @@ from . import deciding, frames
 from .ahead import beyond
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
-from .reading import ARRAYS, FRAMES, NAMES, TEXTS, Read, read_series
+from .reading import ARRAYS, FRAMES, NAMES, TEXTS, ReadSeries, read_series
 from .windows import RATIO, WindowRows, Windows, cut, levels, moments, rounded, stamps, units
 
 MARKS = ("window", "stride", "horizon", "level")
@@ -115,7 +115,7 @@ class SeriesKind(Kind):
     def infer(self, opened: Opened, options: Options) -> Schema:
         """Decide the split, and standardise by the training windows alone."""
         asked, windows = series_options(options), opened.data
-        read: Read = opened.facts["read"]
+        read: ReadSeries = opened.facts["read"]
         decimals, constant = deciding.looked_at(windows.panel, opened.columns)
         by_time = asked.divide == "time" or (asked.divide == "auto" and read.dated)
         split = asked.divided(by_time=by_time, span=windows.length, column=read.time if by_time else read.id)
@@ -143,7 +143,7 @@ class SeriesKind(Kind):
         """Take the model's window, calendar and scaling for other series; nothing is hidden in them."""
         told = series_of(schema)
         _refuse_no_ratio(opened.data.panel.values, told.level, opened)
-        read: Read = opened.facts["read"]
+        read: ReadSeries = opened.facts["read"]
         details = told.model_copy(update={
             "hidden": 0, "in_index": read.in_index, "time": read.time, "id": read.id,
             "end": int(read.panel.times.max()), "last": _last(opened.data),
@@ -310,7 +310,7 @@ def _refuse_no_ratio(values: Array, level: str, opened: Opened) -> None:
         )
 
 
-def _names(read: Read, windows: Windows) -> Any:
+def _names(read: ReadSeries, windows: Windows) -> Any:
     """Return what rows are called: the time that a window begins with, and its series where there are several."""
     import pandas as pd
 
@@ -331,7 +331,7 @@ def _last(windows: Windows) -> tuple[float, ...]:
     return tuple(float(v) for v in np.where(np.isnan(last), every, last))
 
 
-def _field(windows: Windows, read: Read) -> Field:
+def _field(windows: Windows, read: ReadSeries) -> Field:
     step = read.calendar.step / 1e9 if read.calendar.unit == "time" and read.calendar.rule != "months" else None
     axes = (
         Axis(name="step", size=windows.length, ragged=windows.lengths is not None, spacing=step),

@@ -29,7 +29,7 @@ NAMES = ("time", "timestamp", "date", "datetime", "ds", "day", "hour", "month")
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
+class ReadSeries:
     """What was read.
 
     Args:
@@ -61,7 +61,7 @@ class Read:
     notes: tuple[str, ...] = ()
 
 
-def read_series(source: object, options: SeriesOptions, known: Schema | None, told: SeriesDetails | None) -> Read:
+def read_series(source: object, options: SeriesOptions, known: Schema | None, told: SeriesDetails | None) -> ReadSeries:
     """Read a source.
 
     Raises:
@@ -99,7 +99,7 @@ def frame_file(path: Path) -> Any:
 # --- frames -----------------------------------------------------------------------------------------------------------
 def of_frame(
     frame: Any, options: SeriesOptions, known: Schema | None, told: SeriesDetails | None, form: str, origin: str
-) -> Read:
+) -> ReadSeries:
     """Take times, series and values out of a frame."""
     import pandas as pd
 
@@ -134,7 +134,7 @@ def of_frame(
     panel = _sorted(panel, options, notes, origin)
     calendar = _calendar(panel, told, calendar_unit, zone)
     panel = on_calendar(panel, calendar, notes)
-    return Read(
+    return ReadSeries(
         panel, calendar, columns, tuple(str(frame[c].dtype) for c in columns), form, origin, time=time,
         in_index=in_index, id=who, label=label, dated=time is not None or who is None, notes=tuple(notes),
     )
@@ -302,7 +302,7 @@ def on_calendar(panel: SeriesPanel, calendar: Calendar, notes: list[str]) -> Ser
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
-def of_arrays(source: object, options: SeriesOptions, known: Schema | None) -> Read:
+def of_arrays(source: object, options: SeriesOptions, known: Schema | None) -> ReadSeries:
     """Take series out of arrays: ``(N, T, d)``, ``(N, T)`` with a label for each, or one series ``(T, d)``."""
     plain = Options(key=options.key, label=options.label, missing="keep", in_memory=True)
     opened = sources.read_arrays(source, plain, None)
@@ -334,7 +334,7 @@ def of_arrays(source: object, options: SeriesOptions, known: Schema | None) -> R
     names = (None,) if n == 1 else tuple(range(n))
     lines = None if labels is None else np.asarray(labels, dtype=object)[owner]
     panel = SeriesPanel(names, owner, place, place, x[keep], lines)
-    return Read(
+    return ReadSeries(
         panel, Calendar(unit="number", rule="fixed", step=1), None, (opened.dtype,) * width, opened.form, opened.origin,
         label=opened.label_name if labels is not None else None, dated=n == 1, notes=tuple(notes),
     )
