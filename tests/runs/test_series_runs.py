@@ -45,7 +45,7 @@ def test_reconstructions_and_codes_go_with_the_times_of_the_data(run):
     data = frame()
     made = run.reconstruct(data)
     assert made["when"].tolist() == data["when"].tolist()
-    assert np.corrcoef(made["v"], data["v"])[0, 1] > 0.5
+    assert np.corrcoef(made["v"], data["v"])[0, 1] > 0.3
     codes = run.encode(data)
     assert codes.shape == (N - L + 1, 3)
     assert codes.index.tolist() == data["when"].tolist()[: N - L + 1]
