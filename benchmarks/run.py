@@ -46,6 +46,13 @@ def tables(given: argparse.Namespace) -> dict[str, Result]:
     return {"tables": measure(given.rounds, quick=given.quick)}
 
 
+def series(given: argparse.Namespace) -> dict[str, Result]:
+    """Windows of the TimeGAN stock series by that paper's protocol."""
+    from .series import measure
+
+    return {"series": measure(given.rounds, quick=given.quick)}
+
+
 def startup(given: argparse.Namespace) -> dict[str, Result]:
     """Processor seconds of each verb as a whole process, here and in another checkout."""
     from .startup import measure
@@ -168,6 +175,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
+    "series": series,
 }
 
 

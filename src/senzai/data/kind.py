@@ -176,6 +176,20 @@ class Kind(ABC):
             about: What travels with these rows and is no model value, rows first; see :meth:`Rows.about`.
         """
 
+    def joined(
+        self, x: Data, schema: Schema, source: Any, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the rows of a whole data set as what the user had: by default row by row, as :meth:`decode` does.
+
+        Args:
+            x: Model values of all rows.
+            schema: What they are.
+            source: What was read, as the kind keeps it; see :class:`Opened`. ``None`` where it is not kept.
+            soft: Keep means unrounded.
+            about: What travels with the rows.
+        """
+        return self.decode(x, schema, soft=soft, about=about)
+
     @abstractmethod
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
         """Write what :meth:`decode` gave, in the format that the suffix of ``path`` names, atomically."""
@@ -257,6 +271,38 @@ class Kind(ABC):
             index: Numbers of the rows.
         """
         return source[index] if isinstance(source, np.ndarray) else None
+
+    # --- time --------------------------------------------------------------------------------------------------------
+    def season(self, schema: Schema) -> int | None:
+        """Return the steps after which rows along time repeat; ``None`` where there is no time, or no season."""
+        return None
+
+    def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
+        """Return rows whose last ``horizon`` steps lie behind the data, and are not observed.
+
+        Args:
+            source: What was read, as the kind keeps it.
+            schema: What the data are.
+            horizon: Steps.
+
+        Raises:
+            SettingError: Rows of the kind have no time to go on in, or no row is long enough.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no time to go on in. Fit on dated series.")
+
+    def along(self, values: Array, schema: Schema, source: Any, *, name: str) -> Any:
+        """Return numbers of the steps of all rows, ``(N, T)``, along time: means over the rows that share a step.
+
+        Args:
+            values: The numbers, NaN where there is none.
+            schema: What the rows are.
+            source: What was read, as the kind keeps it.
+            name: What the numbers are called.
+
+        Raises:
+            SettingError: Rows of the kind have no steps in time.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no steps in time. Fit on dated series.")
 
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Whether a run keeps some training rows to compare others with.

@@ -43,6 +43,8 @@ class Split(Frozen):
             where a part of what is in a row is held out, so that every row trains, and every row is the test.
         column: What says which group or time a row is of.
         gap: With ``by="time"``, rows that are left out between two parts, so that windows do not overlap.
+        span: With ``by="time"``, how many units of time each row covers from its own on (the steps of a window): no
+            unit is covered by two parts.
 
     Example:
         >>> Split(validation=0.2).needs
@@ -55,6 +57,7 @@ class Split(Frozen):
     by: Literal["rows", "groups", "time", "entries"] = "rows"
     column: str | None = None
     gap: int = limited(default=0, ge=0)
+    span: int = limited(default=1, ge=1)
 
     @model_validator(mode="after")
     def _something_is_left(self) -> Split:
@@ -62,6 +65,8 @@ class Split(Frozen):
             raise ValueError("validation + test must be below 1, so that something is left to train on")
         if self.gap and self.by != "time":
             raise ValueError("a gap lies between parts of time, so it needs a split by time")
+        if self.span > 1 and self.by != "time":
+            raise ValueError("rows that cover several units of time are divided by time")
         return self
 
     @property

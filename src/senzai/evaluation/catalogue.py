@@ -282,6 +282,10 @@ class Measure:
 
 NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "tensor": (lambda c: isinstance(c.rows.x, Tensor), "It needs data of one modality."),
+    "steps": (
+        lambda c: isinstance(c.rows.x, Tensor) and c.rows.x.ndim == 3,
+        "It is about rows along time (steps, columns); these have another form.",
+    ),
     "inference": (lambda c: c.model.infers, "It needs an inference of latents; this model draws rows without one."),
     "density": (lambda c: needs_density(c.model) is None, "It needs a density of the data; this model has none."),
     "samples": (

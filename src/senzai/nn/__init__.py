@@ -28,5 +28,7 @@ from .spatial import MapEncoder as MapEncoder
 from .spatial import SpatialDecoder as SpatialDecoder
 from .statistics import Statistics as Statistics
 from .table import TableEncoder as TableEncoder
+from .temporal import TemporalDecoder as TemporalDecoder
+from .temporal import TemporalEncoder as TemporalEncoder
 
 __getattr__ = _old_attributes(__name__, {"Levels": "LevelFeatures"})

@@ -181,7 +181,9 @@ def _carry_out(
     write_answer(answer, output_, verb, model)
     n = len(answer)
     document = {"out": str(output_), "n": n, **{k: v for k, v in settings.items() if _is_shown(v)}}
-    reply(as_json_, document, f"{n:,} {verb.answers} are in {plain(output_)}")
+    said = as_document(dict(getattr(answer, "attrs", {})), verb)
+    lines = (f"[dim]  {plain(k)}  [/]{plain(v)}" for k, v in said.items())
+    reply(as_json_, document | said, f"{n:,} {verb.answers} are in {plain(output_)}", *lines)
 
 
 def plain_lines(text: str) -> str:
