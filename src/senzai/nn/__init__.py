@@ -25,7 +25,10 @@ from .products import Linear as Linear
 from .recurrent import Recurrent as Recurrent
 from .spatial import MapEncoder as MapEncoder
 from .spatial import SpatialDecoder as SpatialDecoder
+from .spatial import SpatialEncoder as SpatialEncoder
 from .statistics import Statistics as Statistics
 from .table import TableEncoder as TableEncoder
+from .unet import UNetField as UNetField
+from .unet import VelocityNet as VelocityNet
 
 __getattr__ = _old_attributes(__name__, {"Levels": "LevelFeatures"})

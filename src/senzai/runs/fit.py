@@ -20,7 +20,7 @@ from ..data.addresses import without_password
 from ..data.sources import is_at_hand
 from ..models.generative import Generative
 from ..objectives.base import Objective
-from ..recipes import Frame, Settings, build
+from ..recipes import RECIPES, Frame, Settings, build
 from ..training import bundle
 from ..training.comms import is_main, process_group
 from ..training.listeners import Listener
@@ -86,7 +86,8 @@ def fit(
     with reserved(out, overwrite=overwrite, main=is_main()) as place:
         dataset = open_data(data, kind=request.kind, options=request.data)
         proposal = dataset.propose()
-        recipe, wanted = recipe or proposal.recipe, request.training.proposed(proposal.training)
+        recipe = recipe or proposal.recipe
+        wanted = request.training.proposed({**proposal.training, **RECIPES[recipe].training})
         model, objective = make(recipe, dataset, request.model, wanted.seed)
         refuse_sampler(model, dataset, wanted)
         spec = bundle.new_spec(
