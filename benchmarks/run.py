@@ -114,6 +114,13 @@ def zoo(given: argparse.Namespace) -> dict[str, Result]:
     return {"zoo": measure(tuple(given.rows), quick=given.quick)}
 
 
+def pictures(given: argparse.Namespace) -> dict[str, Result]:
+    """Pictures at equal seconds, beside a hand-written loop and another library's network."""
+    from .pictures import measure
+
+    return {"pictures": measure(tuple(given.rows), quick=given.quick)}
+
+
 def mutants(given: argparse.Namespace) -> dict[str, Result]:
     """Changes made in the code by a tool, and whether the tests notice."""
     from .mutants import measure
@@ -125,7 +132,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
-    "mutants": mutants,
+    "mutants": mutants, "pictures": pictures,
 }
 
 
@@ -133,7 +140,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=sorted(JOBS))
-    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation, or recipes of zoo")
+    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation or pictures, or recipes of zoo")
     parser.add_argument("--rounds", type=int, default=3, help="runs, or seeds, of each")
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with ctgan and pyod")
     parser.add_argument("--peer-rows", type=Path, help="rows that others.py made with TVAE before, instead")

@@ -24,6 +24,20 @@ def digits() -> Raw:
     return Raw(x=bunch.images.astype(np.uint8), y=bunch.target, label_name="digit", label_asked=True)
 
 
+@BUILT_IN.add("ring")
+def ring() -> Raw:
+    """5,000 points of 25 normals on a ring, with the number of the normal as the label.
+
+    Example:
+        >>> ring().x.shape
+        (5000, 2)
+    """
+    from .ring import draw
+
+    x, mode = draw(5000)
+    return Raw(x=x, y=mode, label_name="mode", label_asked=True)
+
+
 N_FACES = 4_000
 """Faces in the built-in sets; :func:`senzai.data.faces.render` draws as many as are asked for."""
 
@@ -37,7 +51,7 @@ def faces(size: int = 32) -> Raw:
     Example:
         >>> from senzai.data import BUILT_IN
         >>> sorted(BUILT_IN)
-        ['digits', 'faces', 'faces-128', 'faces-64']
+        ['digits', 'faces', 'faces-128', 'faces-64', 'ring']
     """
     from .faces import factors_of, labels_of, render  # they need Pillow
 

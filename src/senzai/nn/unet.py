@@ -135,6 +135,9 @@ class TimedBlock(nn.Module):
 class UNetField(VelocityNet):
     """A velocity field over maps: a small U-Net of two sizes with attention at the smaller one.
 
+    A factor on the map itself, by time and condition, is added to what the network says: that alone carries noise to
+    any normal of independent channels, and lengths do not have to pass the normalisation of layers.
+
     Args:
         n_latent: Numbers in a map, one vector after the other for each place.
         grid: Height and width of the map.
@@ -170,7 +173,9 @@ class UNetField(VelocityNet):
         self.inner = nn.ModuleList(TimedBlock(2 * width, n_told) for _ in range(2))
         self.attention = SelfAttention(2 * width)
         self.out = nn.Sequential(group_norm(width), nn.SiLU(), nn.Conv2d(width, self.channels, 3, padding=1))
+        self.pull = nn.Linear(n_told, self.channels)
         initialise_weights(self, "silu")
+        nn.init.zeros_(self.pull.weight)
         for last in (self.out[-1], self.attention.say, *(b.last for b in (*self.outer, *self.inner))):
             assert isinstance(last, nn.Conv2d)
             nn.init.zeros_(last.weight)
@@ -183,14 +188,15 @@ class UNetField(VelocityNet):
     def forward(self, z: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the velocity, shaped like ``z``."""
         lead = z.shape[:-1]
-        h = self.start(to_map(z.reshape(-1, self.n_latent).unflatten(1, (-1, self.channels)), self.grid))
+        places = to_map(z.reshape(-1, self.n_latent).unflatten(1, (-1, self.channels)), self.grid)
+        h = self.start(places)
         said = self._said(t, c, lead).to(h.dtype)
         outside: Tensor = self.outer[0](h, said)
         h = self.inner[0](self.down(outside), said)
         h = self.inner[1](self.attention(h), said)
         h = self.join(torch.cat([self.up(F.interpolate(h, size=self.grid, mode="nearest")), outside], 1))
-        v = to_positions(self.out(self.outer[1](h, said)))
-        return v.reshape(z.shape)
+        v = self.out(self.outer[1](h, said)) + self.pull(said)[..., None, None] * places
+        return to_positions(v).reshape(z.shape)
 
     def _said(self, t: Tensor, c: Tensor | None, lead: torch.Size) -> Tensor:
         """Return what is said of time and condition, ``(rows, n_told)``."""

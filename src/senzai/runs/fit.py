@@ -31,7 +31,8 @@ from .training.launch import launch
 from .training.requests import lengthened, sort_settings
 from .training.train import IN_MEMORY, listeners_of, train
 
-ROWS_TO_INITIALISE = 10_000
+ROWS_TO_INITIALISE, NUMBERS_TO_INITIALISE, LEAST_TO_INITIALISE = 10_000, 10_000_000, 1_000
+"""Rows that a model looks at before training: fewer where they are large, for their numbers share a unit."""
 
 
 def fit(
@@ -175,7 +176,8 @@ def make(
 ) -> tuple[Generative, Objective]:
     """Return a recipe's model, initialised from training rows, and its objective."""
     rows = dataset.split_indices()["train"]
-    some, most = rows, dataset.rows.at_once(ROWS_TO_INITIALISE)
+    wanted = min(ROWS_TO_INITIALISE, max(LEAST_TO_INITIALISE, NUMBERS_TO_INITIALISE // dataset.schema.size))
+    some, most = rows, dataset.rows.at_once(wanted)
     if len(rows) > most:  # at random: data are often sorted
         rng = np.random.default_rng(derive(seed, "rows to initialise"))
         some = np.sort(rng.choice(rows, most, replace=False))
