@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 Found = Mapping[str, Any]
-HOLDS, DOES_NOT = "holds on these data", "does not hold on these data"
 
 
 def words_about(families: Found, floor: Found) -> list[dict[str, Any]]:
@@ -17,11 +16,12 @@ def words_about(families: Found, floor: Found) -> list[dict[str, Any]]:
         floor: What training rows get in place of samples.
     """
     told = {name: one["summary"] for name, one in families.items() if "frechet" in one["summary"]}
+    several = all(s["runs"] > 1 for s in told.values())  # one run has no spread
     claims = [
-        _extreme(told, "A GAN is the least stable to train.", "gan", _instability, most=True),
+        _extreme(told, "A GAN is the least stable to train.", "gan", _instability, most=True) if several else None,
         _extreme(told, "A GAN leaves most of the data uncovered.", "gan", lambda s: s["recall"]["mean"], most=False),
-        _extreme(told, "A VAE's samples are the farthest from the data.", "vae", lambda s: s["frechet"]["mean"], most=True),
-        _extreme(told, "Diffusion is the closest to the data.", "flow matching", lambda s: s["frechet"]["mean"], most=False),
+        _extreme(told, "A VAE's samples are the farthest from the data.", "vae", _distance, most=True),
+        _extreme(told, "Diffusion is the closest to the data.", "flow matching", _distance, most=False),
         _extreme(told, "Diffusion is the slowest to sample from.", "flow matching",
                  lambda s: s["seconds_per_1000_samples"]["mean"], most=True),
         _likelihoods(told, floor),
@@ -32,6 +32,10 @@ def words_about(families: Found, floor: Found) -> list[dict[str, Any]]:
 def _instability(s: Found) -> float:
     """Failed runs first, then the spread of the distance over seeds beside its mean."""
     return float(s["failed"]) * 1000 + s["frechet"]["spread"] / max(s["frechet"]["mean"], 1e-12)
+
+
+def _distance(s: Found) -> float:
+    return float(s["frechet"]["mean"])
 
 
 def _extreme(told: Found, claim: str, who: str, value: Any, *, most: bool) -> dict[str, Any] | None:
