@@ -121,6 +121,13 @@ def pictures(given: argparse.Namespace) -> dict[str, Result]:
     return {"pictures": measure(tuple(given.rows), quick=given.quick)}
 
 
+def faces(given: argparse.Namespace) -> dict[str, Result]:
+    """Drawn faces through codes on a grid, and samples from their codes."""
+    from .faces import measure
+
+    return {"faces": measure(quick=given.quick)}
+
+
 def mutants(given: argparse.Namespace) -> dict[str, Result]:
     """Changes made in the code by a tool, and whether the tests notice."""
     from .mutants import measure
@@ -132,7 +139,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
-    "mutants": mutants, "pictures": pictures,
+    "mutants": mutants, "pictures": pictures, "faces": faces,
 }
 
 
