@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
-import numpy as np
 from pydantic import BaseModel, JsonValue
 
 from senzai.core.batch import Batch, Data
@@ -24,6 +23,7 @@ from senzai.core.registry import Registry
 from . import conditioning
 from .features import RowFeatures
 from .options import Options
+from .plain import plain_rows
 from .proposal import Proposal
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
@@ -187,8 +187,29 @@ class Kind(ABC):
         return plain
 
     def from_json(self, value: JsonValue, schema: Schema) -> object:
-        """Return a source that this kind reads from what :meth:`to_json` gave."""
-        return np.asarray(value)
+        """Return a source that this kind reads from what :meth:`to_json` gave; ``null`` is a missing entry.
+
+        Rows of named features may come as records, or as columns by name.
+
+        Raises:
+            InputError: These are no rows.
+        """
+        return plain_rows(value, schema)
+
+    def need_small(  # noqa: B027 - most kinds can read whatever fits a request
+        self, source: object, schema: Schema, *, rows: int, pixels: int
+    ) -> None:
+        """Refuse what a stranger sent where it announces more than is wanted, before it is read.
+
+        Args:
+            source: A file or folder, or plain values as of :meth:`to_json`.
+            schema: What the data of the model are.
+            rows: Rows at most.
+            pixels: Pixels of a picture at most, and numbers of a row.
+
+        Raises:
+            InputError: It announces more.
+        """
 
     # --- about ------------------------------------------------------------------------------------------------------
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from .kind import KINDS, Kind, Opened
 from .limits import whole_text
 from .options import Options, names_of, parse
 from .proposal import Proposal
-from .rows import ChosenRows, Rows, as_index
+from .rows import BatchRows, ChosenRows, Rows, as_index
 from .schema import Schema
 from .split import split_indices
 
@@ -86,6 +86,27 @@ class Dataset:
     def propose(self) -> Proposal:
         """Suggest a likelihood and a network."""
         return self.kind.propose(self.schema)
+
+
+def joined(datasets: Sequence[Dataset]) -> Dataset:
+    """Return the rows of several data sets, read with one schema, as one; it is nobody's training data.
+
+    Raises:
+        ShapeError: Some lack a condition or a label that others have.
+
+    Example:
+        >>> a, b = (open_data([[0.0, 1.0], [float(i), 1.0]]) for i in (2, 3))
+        >>> joined([a, b]).batch([1, 3]).tensor[:, 0].tolist()
+        [2.0, 3.0]
+    """
+    first = datasets[0]
+    if len(datasets) == 1:
+        return first
+    n = sum(len(d) for d in datasets)
+    return replace(
+        first, schema=first.schema.model_copy(update={"n_rows": n, "fingerprint": ""}),
+        rows=BatchRows([d.batch() for d in datasets]), index=None, source=None,
+    )
 
 
 def detect_kind(source: object, options: Mapping[str, Any] | None = None) -> str:

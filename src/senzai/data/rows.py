@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from senzai.core.batch import Batch, Data
+from senzai.core.batch import Batch, Data, concatenate, tensors
 from senzai.core.errors import ShapeError
 from senzai.core.later import Tensor, torch
 
@@ -294,6 +294,48 @@ class ChosenRows(Rows):
     def nbytes(self) -> int:
         """The share of all rows."""
         return self._inner.nbytes * len(self) // max(1, len(self._inner))
+
+
+@final
+class BatchRows(Rows):
+    """Rows of several batches, one after the other, in memory.
+
+    Example:
+        >>> rows = BatchRows([Batch(torch.zeros(1, 2)), Batch(torch.ones(1, 2), mask=torch.tensor([[True, False]]))])
+        >>> rows.take(np.array([1, 0])).mask.tolist()
+        [[True, False], [True, True]]
+    """
+
+    in_memory = True
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        masked = any(b.mask is not None for b in batches)
+        self._whole = concatenate([_with_mask(b) for b in batches] if masked else list(batches))
+        self.targets, self.lengths = Targets(self._whole.y, self._whole.y_known, 0, self._whole.c), self._whole.lengths
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    def take(self, index: Array) -> Batch:
+        """Return the rows at ``index``."""
+        return self._whole.take(torch.from_numpy(as_index(index)))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return sum(int(t.nbytes) for t in tensors(self._whole.x))
+
+
+def _with_mask(batch: Batch) -> Batch:
+    """Return a batch that says of every entry whether it was seen."""
+    if batch.mask is not None:
+        return batch
+    seen = {name: torch.ones_like(x, dtype=torch.bool) for name, x in _named(batch.x).items()}
+    return batch.with_x(batch.x, seen if isinstance(batch.x, dict) else seen[""])
+
+
+def _named(data: Data) -> dict[str, Tensor]:
+    return data if isinstance(data, dict) else {"": data}
 
 
 def mapped(array: Array) -> Callable[[Array], Array]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import typer
 from typer import Argument, Option
 
+from ...core.docstrings import argument_help
 from ...core.errors import SettingError, UnknownNameError
 from .files import refuse_existing, write_codes, write_rows
 from .loading import run_for
@@ -154,26 +154,6 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
         kinds = [a for a in get_args(annotation) if a is not type(None)]
         return (kinds[0] if len(kinds) == 1 else Any), True
     return annotation, False
-
-
-def argument_help(function: Any) -> dict[str, str]:
-    """Return what the docstring says of each argument.
-
-    Example:
-        >>> argument_help(parse_given), sorted(argument_help(write_rows))
-        ({}, [])
-    """
-    lines = (inspect.getdoc(function) or "").partition("Args:\n")[2].splitlines()
-    found: dict[str, str] = {}
-    name = ""
-    for line in lines:
-        if not line.startswith("    "):
-            break
-        if begun := re.fullmatch(r" {4}(\w+): (.*)", line):
-            name, found[begun[1]] = begun[1], begun[2]
-        elif name:
-            found[name] += f" {line.strip()}"
-    return {name: re.sub(r":\w+:`([^`]+)`|``([^`]+)``", r"\1\2", text) for name, text in found.items()}
 
 
 # --- doing ----------------------------------------------------------------------------------------------------------

@@ -20,9 +20,11 @@ from ..facts import ValueFacts, bytes_facts
 from ..kind import KINDS, Claim, Kind, Opened
 from ..labels import encode_labels
 from ..options import ImageOptions, Options, parse
+from ..plain import plain_rows
 from ..proposal import Choice, Proposal
-from ..rows import Rows, StreamedRows
+from ..rows import Array, Rows, StreamedRows
 from ..schema import Schema
+from ..values import user_dtype
 from . import layout, pictures, sheets
 from .details import ImageDetails, details_of
 from .folder import Pictures, read_folder
@@ -151,10 +153,15 @@ class ImageKind(Kind):
         """Return the pixels of image files that came as base64, or an array of nested lists."""
         first = value[0] if isinstance(value, list) and value else value
         if not isinstance(first, str):
-            return np.asarray(value, dtype=values.user_dtype(schema.dtype))
+            return _in_dtype(plain_rows(value, schema), user_dtype(schema.dtype))
         with tempfile.TemporaryDirectory() as tmp:
             sheets.write_texts(value, Path(tmp))
-            return self.read(Path(tmp), parse(self.name, ImageOptions, {"in_memory": True}), schema).data
+            found = self.read(Path(tmp), parse(self.name, ImageOptions, {"in_memory": True}), schema).data
+        return found if schema.form == "folder" else _as_given(found, schema)
+
+    def need_small(self, source: object, schema: Schema, *, rows: int, pixels: int) -> None:
+        """Refuse pictures whose headers announce more pixels."""
+        sheets.need_few_pixels(source, pixels)
 
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a convolutional network, or an MLP for tiny images."""
@@ -168,6 +175,23 @@ class ImageKind(Kind):
 
 def _image_options(options: Options) -> ImageOptions:
     return options if isinstance(options, ImageOptions) else ImageOptions(**options.model_dump())
+
+
+def _in_dtype(pixels: Array, dtype: np.dtype[Any]) -> Array:
+    """Return pixels in the dtype of the data; whole numbers that it cannot hold stay what they are, to be refused."""
+    if dtype.kind == "f":
+        return pixels.astype(dtype)
+    with np.errstate(invalid="ignore"):
+        same = pixels.astype(dtype)
+    return same if np.array_equal(same, pixels) else pixels
+
+
+def _as_given(pixels: Array, schema: Schema) -> Array:
+    """Return pixels of files ``(N, C, H, W)`` as the user had the data in memory: their layout, units and dtype."""
+    top, dtype = _white(schema), user_dtype(schema.dtype)
+    scaled = pixels if top > 255 else pixels * (top / 255)
+    back = layout.from_model(np.rint(scaled) if dtype.kind in "iub" else scaled, details_of(schema).layout)
+    return back.astype(dtype)
 
 
 def _arranged(opened: Opened, options: ImageOptions, schema: Schema | None) -> Opened:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +67,36 @@ def write_texts(texts: Any, folder: Path) -> None:
             Path(folder, f"{i:08d}.png").write_bytes(base64.b64decode(str(text), validate=True))
         except ValueError as err:
             raise InputError(f"Pictures come as base64 text of image files, but picture {i} does not: {err}.") from err
+
+
+def need_few_pixels(source: Any, most: int) -> None:
+    """Refuse pictures that have more pixels than wanted, by their headers: files, or base64 text of files.
+
+    Raises:
+        InputError: One has more.
+    """
+    from PIL import Image
+
+    if isinstance(source, Path):
+        files = sorted(source.iterdir()) if source.is_dir() else [source]
+        given: Any = [p for p in files if p.suffix.lower() not in (".npy", ".npz")]
+    else:
+        given = (io.BytesIO(_bytes(t)) for t in (source if isinstance(source, list) else []) if isinstance(t, str))
+    for i, file in enumerate(given):
+        try:
+            with warnings.catch_warnings(), Image.open(file) as picture:
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                width, height = picture.size
+        except (OSError, SyntaxError, ValueError):
+            continue  # whoever reads it says what it is
+        except Image.DecompressionBombError:
+            width, height = most + 1, 1
+        if width * height > most:
+            raise InputError(f"A picture has at most {most:,} pixels, but picture {i} has more. Make it smaller.")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""

@@ -26,7 +26,7 @@ from ..rows import Array, Rows
 from ..schema import Schema
 from ..sources import existing
 from ..split import numbered_groups, numbered_times
-from . import codec, filling
+from . import codec, filling, plain
 from . import labels as columns
 from .column import TableDetails
 from .features import TableFeatures
@@ -170,12 +170,17 @@ class TableKind(Kind):
         return [json.loads(line) for line in frame_files.json_lines(frame_files.to_pandas(decoded))]
 
     def from_json(self, value: JsonValue, schema: Schema) -> object:
-        """Return a frame of records; columns that none of them has are missing throughout."""
-        import pandas as pd
+        """Return a frame of records or of columns; what is not given is missing.
 
-        names = [c.name for c in details_of(schema).columns if c.type != "dropped"]
-        records: Any = value
-        return pd.DataFrame(records, columns=[str(n) for n in names], dtype=object)
+        Raises:
+            InputError: They are neither, or a name is none of the table's.
+        """
+        return plain.frame_of(value, [str(c.name) for c in details_of(schema).columns])
+
+    def need_small(self, source: object, schema: Schema, *, rows: int, pixels: int) -> None:
+        """Refuse files of Arrow that announce more rows, however few bytes they have."""
+        if isinstance(source, Path):
+            plain.need_few_rows(source, rows)
 
     def features(self, schema: Schema) -> RowFeatures:
         """Return the modelled columns."""

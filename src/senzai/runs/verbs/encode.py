@@ -9,14 +9,14 @@ import torch
 from ...core.row_noise import RowKeys
 from ...models import verbs
 from .fitness import needs_latents
-from .registry import verb
+from .registry import unless_seeded, verb
 from .rows import in_form_of
 
 if TYPE_CHECKING:
     from ...training.trained import Trained
 
 
-@verb("encode", group="Use", takes="rows", answers="codes", unfit=needs_latents, steered=False)
+@verb("encode", group="Use", takes="rows", answers="codes", unfit=needs_latents, steered=False, by_row=unless_seeded)
 def encode(run: Trained, data: object, *, seed: int | None = None) -> Any:
     """Give the latent code of each row: the posterior's mean, or a draw if seeded."""
     dataset, keys = run.dataset(data), RowKeys()

@@ -29,6 +29,8 @@ Takes: TypeAlias = Literal["nothing", "number", "rows", "own rows", "one row", "
 """What a verb is given first; ``own rows`` are those the run was trained on where no others are given."""
 Answers: TypeAlias = Literal["rows", "codes", "scores", "document", "file"]
 Unfit: TypeAlias = Callable[[Schema, nn.Module], str | None]
+ByRow: TypeAlias = Callable[[Schema, nn.Module, Mapping[str, Any]], bool]
+"""Whether, with these settings, what is said of a row depends on the row alone."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 PACKAGE = __name__.rpartition(".")[0]
@@ -54,6 +56,11 @@ def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]
     return tuple(p.replace(annotation=looked_up(p.annotation)) for p in found)
 
 
+def unless_seeded(schema: Schema, model: nn.Module, settings: Mapping[str, Any]) -> bool:
+    """Say that a row's answer depends on the row alone, but with a seed: rows that are alike get draws of their own."""
+    return settings.get("seed") is None
+
+
 def fits_every_run(schema: Schema, model: nn.Module) -> None:
     """Accept every run."""
 
@@ -75,6 +82,8 @@ class Verb:
             plain keywords of ``run``.
         steered: Whether draws from torch's global generator are given numbers of a generator of the verb's own, which
             its setting ``seed`` seeds; a verb that has generators of its own does without.
+        by_row: Whether the numbers that it answers for a row depend on that row alone, with settings that were given;
+            rows of several who ask may then be answered by one call. ``None`` says never.
     """
 
     name: str
@@ -86,6 +95,7 @@ class Verb:
     summary: str = ""
     settings: type[Any] | None = None
     steered: bool = True
+    by_row: ByRow | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or self.name.startswith("_"):
@@ -148,7 +158,7 @@ VERBS: Registry[Verb] = Registry("verb")
 
 def verb(
     name: str, *, group: str, takes: Takes, answers: Answers, unfit: Unfit = fits_every_run, summary: str = "",
-    settings: type[Any] | None = None, steered: bool = True,
+    settings: type[Any] | None = None, steered: bool = True, by_row: ByRow | None = None,
 ) -> Callable[[Function], Function]:
     """Return a decorator that registers a function as a verb; see :class:`Verb`.
 
@@ -169,7 +179,7 @@ def verb(
         first = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
         VERBS.add(name)(Verb(
             name=name, group=group, run=function, takes=takes, answers=answers, unfit=unfit,
-            summary=summary or first, settings=settings, steered=steered,
+            summary=summary or first, settings=settings, steered=steered, by_row=by_row,
         ))
         return function
 

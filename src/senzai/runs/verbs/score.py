@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,8 +184,14 @@ def _need_share(alpha: float, n: int) -> None:
         )
 
 
+def by_row(schema: Schema, model: Any, settings: Mapping[str, Any]) -> bool:
+    """Say that a row's score depends on the row alone: rows share their draws, and all have one reference."""
+    return settings.get("reference") is None
+
+
 @verb(
-    "score", group="Use", takes="rows", answers="scores", unfit=needs_latents, settings=ScoreSettings, steered=False
+    "score", group="Use", takes="rows", answers="scores", unfit=needs_latents, settings=ScoreSettings, steered=False,
+    by_row=by_row,
 )
 def scores(run: Trained, data: object, asked: ScoreSettings) -> Any:
     """Give the anomaly score of each row; higher is more anomalous."""
