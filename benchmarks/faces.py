@@ -2,7 +2,7 @@
 
 A network that reads the named factors of faces (a small convolutional one, trained on 5,000 faces that no model here
 saw) judges: how many factors it reads right in held-out faces and in their reconstructions, and Fréchet distances in
-its last hidden layer. The distances are no FID and compare only within this file; the floor is that of other real faces.
+its last hidden layer. The distances are no FID and compare only within this file; the floor is that of other faces.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ def measure(*, steps: int = 600, quick: bool = False) -> dict[str, Any]:
         one |= {
             "numbers": run.encode(rows).shape[1], "psnr": -10 * math.log10(error), "squared_error": error,
             "bits_per_dim": -bound / (math.log(2) * held[0].size),
-            "reconstructions": read(net, again, y[n : n + HELD]), "frechet_of_reconstructions": distance(net, again, held),
+            "reconstructions": read(net, again, y[n : n + HELD]),
+            "frechet_of_reconstructions": distance(net, again, held),
             "samples": {"prior": {"frechet": distance(net, run.sample(HELD, seed=1), held)}},
         }
         print(name, {k: v for k, v in one.items() if k != "reconstructions"}, one["reconstructions"], flush=True)

@@ -113,7 +113,7 @@ def ours(train: Pixels, held: Pixels, budgets: tuple[float, ...]) -> dict[str, A
 
 
 class Plain(nn.Module):
-    """senzai's default network in plain layers, as people write it: a space-to-depth stem, strides, nearest upsampling."""
+    """A network like senzai's in plain layers, as people write it: space-to-depth stem, strides, nearest upsampling."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -129,8 +129,8 @@ class Plain(nn.Module):
         up = nn.Upsample(scale_factor=2)
         self.decode = nn.Sequential(
             nn.Linear(N_LATENT, 2048), nn.SiLU(), nn.Unflatten(1, (128, 4, 4)), *block(128, 128), up, *block(128, 64),
-            *block(64, 64), up, *block(64, 32), *block(32, 32), nn.Conv2d(32, 4 * channels, 3, 1, 1), nn.PixelShuffle(2),
-            nn.Sigmoid(),
+            *block(64, 64), up, *block(64, 32), *block(32, 32), nn.Conv2d(32, 4 * channels, 3, 1, 1),
+            nn.PixelShuffle(2), nn.Sigmoid(),
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

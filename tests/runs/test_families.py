@@ -81,7 +81,8 @@ def test_a_likelihood_is_never_a_number_under_another_name(found):
 def test_an_exact_likelihood_is_that_of_the_rows_in_their_own_units():
     """A flow that is a normal at the start: its log density is the normal's with the moments of the training rows."""
     task = task_of("ring")
-    run = senzai.fit(task.x, recipe="flow", kind="array", settings={"steps": 1, "lr": 1e-9, "values": "real", "test": 0.2})
+    still = {"steps": 1, "lr": 1e-9, "values": "real", "test": 0.2}
+    run = senzai.fit(task.x, recipe="flow", kind="array", settings=still)
     judge = Judge.of(task, run)
     said = judge.likelihood(run, FAMILIES["flow"])
     train, test = task.x[judge.train], task.x[judge.test]
@@ -100,18 +101,20 @@ def test_only_models_with_codes_have_latent_structure(found):
 
 
 def run_of(frechet, faster=False, failed=None):
-    return {"faster": faster, "failed": failed, "frechet": frechet, "recall": 0.5, "likelihood": {"is": "exact", "value": 1.0},
-            "latents": {"is": "none"}}
+    return {"faster": faster, "failed": failed, "frechet": frechet, "recall": 0.5, "latents": {"is": "none"},
+            "likelihood": {"is": "exact", "value": 1.0}}
 
 
 def test_failed_and_diverged_runs_are_counted_and_kept_out_of_means():
-    runs = [run_of(0.2), run_of(0.4), run_of(500.0), run_of(0.0, failed="the loss was not finite"), run_of(0.9, faster=True)]
+    failed = run_of(0.0, failed="the loss was not finite")
+    runs = [run_of(0.2), run_of(0.4), run_of(500.0), failed, run_of(0.9, faster=True)]
     told = summary(runs, {"frechet": 0.01, "variance": 2.0})
     assert (told["runs"], told["failed"]) == (4, 2)
     assert told["frechet"] == {"mean": pytest.approx(0.3), "spread": pytest.approx(0.1)}
     assert told["at_ten_times_the_rate"] == {"diverged": 0, "frechet_ratio": pytest.approx(3.0)}
     assert summary([run_of(float("nan"))], {"variance": 2.0})["failed"] == 1
-    assert summary([run_of(0.1), run_of(99.0, faster=True)], {"variance": 2.0})["at_ten_times_the_rate"]["diverged"] == 1
+    wild = summary([run_of(0.1), run_of(99.0, faster=True)], {"variance": 2.0})
+    assert wild["at_ten_times_the_rate"]["diverged"] == 1
 
 
 def test_a_run_that_fails_is_told_and_others_go_on(monkeypatch):
@@ -179,7 +182,8 @@ def test_tables_give_their_numbers_and_levels_become_continuous():
 
 
 @pytest.mark.parametrize(
-    ("how", "what"), [({"minutes": 0}, "minutes > 0"), ({"seeds": 0}, "seeds >= 1"), ({"only": ("vea",)}, "Unknown family")]
+    ("how", "what"),
+    [({"minutes": 0}, "minutes > 0"), ({"seeds": 0}, "seeds >= 1"), ({"only": ("vea",)}, "Unknown family")],
 )
 def test_settings_are_checked(how, what):
     with pytest.raises(SettingError, match=what):

@@ -165,8 +165,9 @@ def test_an_edit_towards_a_class_needs_labels_and_one_of_codes_real_ones(digits)
     with pytest.raises(InputError, match="not here"):
         labelled.edit(rows, towards=1)
     assert np.asarray(labelled.edit(rows[:2], like=rows[:9], unlike=rows[9:])).shape == (2, 5)
+    round_ = senzai.fit(rows, recipe="spherical-vae", settings={"steps": 1, "hidden": (8,)})
     with pytest.raises(CombinationError, match="real latents"):
-        senzai.fit(rows, recipe="spherical-vae", settings={"steps": 1, "hidden": (8,)}).edit(rows, like=rows, unlike=rows)
+        round_.edit(rows, like=rows, unlike=rows)
 
 
 def test_an_edit_towards_the_light_lights_faces_that_nobody_has_seen():

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from .face_pen import Pen, Points, arc, loop, mixed
-
-if TYPE_CHECKING:
-    from .face_drawing import Face
+from .face_plan import Face
 
 BALD, SHORT, PARTED, CURLY, BOB, LONG, BUN, AFRO = range(8)
 DARK = (30, 22, 30)

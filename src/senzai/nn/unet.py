@@ -44,10 +44,10 @@ class VelocityNet(nn.Module, ABC):
 
 
 def divergence(field: VelocityNet, z: Tensor, t: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return a velocity and its divergence, by automatic differentiation.
+    r"""Return a velocity and its divergence, by automatic differentiation.
 
-    Up to ``EXACT_UP_TO`` latents it is exact. Of more it is :math:`\\epsilon^\\top J \\epsilon` with random signs
-    :math:`\\epsilon` (Hutchinson's estimate): right on average, and so is the log density that is made of it.
+    Up to ``EXACT_UP_TO`` latents it is exact. Of more it is :math:`\epsilon^\top J \epsilon` with random signs
+    :math:`\epsilon` (Hutchinson's estimate): right on average, and so is the log density that is made of it.
 
     Reference:
         FFJORD (Grathwohl et al., 2018). https://arxiv.org/abs/1810.01367
@@ -164,7 +164,8 @@ class UNetField(VelocityNet):
             )
         self.n_latent, self.n_condition, n_told = n_latent, n_condition, 4 * width
         self.channels = n_latent // places
-        self.told = nn.Sequential(nn.Linear(2 * FREQUENCIES + n_condition, n_told), nn.SiLU(), nn.Linear(n_told, n_told))
+        hears = nn.Linear(2 * FREQUENCIES + n_condition, n_told)
+        self.told = nn.Sequential(hears, nn.SiLU(), nn.Linear(n_told, n_told))
         self.start = nn.Conv2d(self.channels, width, 3, padding=1)
         self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
         self.up = nn.Conv2d(2 * width, width, 3, padding=1)
@@ -203,14 +204,11 @@ class UNetField(VelocityNet):
         waves = torch.pi * 2.0 ** torch.arange(FREQUENCIES, device=t.device, dtype=t.dtype) / 8
         angle = t.unsqueeze(-1) * waves
         clock = torch.cat([angle.sin(), angle.cos()], -1).expand(*lead, 2 * FREQUENCIES).reshape(-1, 2 * FREQUENCIES)
-        if not self.n_condition:
-            found: Tensor = self.told(clock)
-            return found
-        given = clock.new_zeros(len(clock), self.n_condition) if c is None else (
-            c.to(clock.dtype).expand(*lead, self.n_condition).reshape(-1, self.n_condition)
-        )
-        found = self.told(torch.cat([clock, given], -1))
-        return found
+        given = clock.new_zeros(len(clock), self.n_condition)
+        if self.n_condition and c is not None:
+            given = c.to(clock.dtype).expand(*lead, self.n_condition).reshape(-1, self.n_condition)
+        said: Tensor = self.told(torch.cat([clock, given], -1))
+        return said
 
     def with_divergence(self, z: Tensor, t: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the velocity and its divergence; see :func:`divergence`."""

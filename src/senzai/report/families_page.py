@@ -13,7 +13,8 @@ from .numbers import number
 
 Found = Mapping[str, Any]
 STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;margin:2.5rem auto;max-width:68rem;padding:0 1.2rem;color:#1c2330;background:#fbfbfd}
+body{font:16px/1.5 system-ui,sans-serif;margin:2.5rem auto;max-width:68rem;padding:0 1.2rem}
+body{color:#1c2330;background:#fbfbfd}
 h1{font-size:1.7rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2.2rem 0 .6rem}p{max-width:46rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;background:#fff}
 th,td{padding:.45rem .6rem;border-bottom:1px solid #e3e6ee;text-align:right;vertical-align:top}
@@ -22,9 +23,11 @@ small{color:#5c6577}.yes{color:#0a6b4a}.no{color:#a03a1d}li{margin:.35rem 0}.scr
 """
 ROWS = (
     ("Training stability", (("failed or diverged", "failed"), ("Fréchet at ten times the rate", "ratio"))),
-    ("Quality", (("Fréchet distance", "frechet"), ("precision", "precision"), ("told apart by a forest", "told_apart"))),
+    ("Quality", (("Fréchet distance", "frechet"), ("precision", "precision"),
+                 ("told apart by a forest", "told_apart"))),
     ("Likelihood, nats a row", (("log p(x)", "likelihood"),)),
-    ("Latent structure", (("classes by a linear probe", "probe"), ("round trip, share of variance lost", "round_trip_error"),
+    ("Latent structure", (("classes by a linear probe", "probe"),
+                          ("round trip, share of variance lost", "round_trip_error"),
                           ("unevenness between rows", "unevenness"))),
     ("Cost", (("seconds to train", "seconds"), ("seconds per 1,000 samples", "seconds_per_1000_samples"),
               ("parameters", "parameters"))),
@@ -68,8 +71,9 @@ def write_families(found: Found, source: str, path: str | Path) -> Path:
 def _lead(found: Found) -> str:
     return (
         f"{found['rows']:,} rows of {found['numbers']} numbers; {found['seeds']} runs of each family, "
-        f"{number(found['seconds_a_run'], 3)} seconds of training each; means over runs, ± their spread. Distances are in "
-        f"the features {found['floor'].get('features', '?')} of standardised rows; the last column is what real rows get."
+        f"{number(found['seconds_a_run'], 3)} seconds of training each; means over runs, ± their spread. Distances are "
+        f"in the features {found['floor'].get('features', '?')} of standardised rows; the last column is what real "
+        "rows get."
     )
 
 
@@ -79,7 +83,8 @@ def _claim(one: Found) -> Markup:
 
 
 def _shown(found: Found, key: str) -> bool:
-    return key in ("failed", "ratio", "likelihood") or any(_value(o["summary"], key) for o in found["families"].values())
+    summaries = [one["summary"] for one in found["families"].values()]
+    return key in ("failed", "ratio", "likelihood") or any(_value(one, key) is not None for one in summaries)
 
 
 def _row(found: Found, label: str, key: str) -> Markup:

@@ -61,7 +61,7 @@ FAMILIES: Mapping[str, GeneratorFamily] = {
     ),
     "flow": GeneratorFamily("normalising flow", "flow", "exact"),
     "flow matching": GeneratorFamily(
-        "diffusion, as flow matching", "flow-matching", "none: the path is followed in steps, its density is no exact one"
+        "diffusion, as flow matching", "flow-matching", "none: the path is followed in steps, its density is not exact"
     ),
 }
 

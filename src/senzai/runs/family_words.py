@@ -55,6 +55,6 @@ def _likelihoods(told: Found, floor: Found) -> dict[str, Any] | None:
     if floor.get("log_likelihood") is not None:
         because += f", known truth {floor['log_likelihood']:.3f}"
     return {
-        "claim": "A flow's exact likelihood is higher than the bound of a VAE.", "holds": exact["value"] > bound["value"],
-        "because": because,
+        "claim": "A flow's exact likelihood is higher than the bound of a VAE.",
+        "holds": exact["value"] > bound["value"], "because": because,
     }

@@ -31,8 +31,9 @@ def families(
 
     for name in (PAGE, NUMBERS) if out.is_dir() else ():
         refuse_existing(out / name, overwrite)
+    names = tuple(part.strip() for part in (only or "").split(",") if part.strip())
     found = compare_families(
-        data, minutes=minutes, seeds=seeds, only=tuple(part.strip() for part in (only or "").split(",") if part.strip()),
+        data, minutes=minutes, seeds=seeds, only=names,
         announce=lambda said: None if quiet or as_json else say(plain(said)),
     )
     out.mkdir(parents=True, exist_ok=True)

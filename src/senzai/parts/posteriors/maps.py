@@ -46,8 +46,8 @@ class MapPosterior(AnyPosterior):
         super().__init__()
         if not isinstance(encoder, SpatialEncoder):
             raise CombinationError(
-                f"Latents on a grid need an encoder that gives a map, but got {type(encoder).__name__}. Use images, with "
-                "encoder=spatial."
+                f"Latents on a grid need an encoder that gives a map, but got {type(encoder).__name__}. Use images, "
+                "with encoder=spatial."
             )
         self.encoder, self.channels = encoder, check_width(channels)
         self.grid: Grid = encoder.grid

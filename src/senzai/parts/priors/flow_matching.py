@@ -27,7 +27,6 @@ from ...nn.spatial import Grid
 from ...nn.unet import Guided, UNetField, VelocityNet
 from ..base import Prior, check_width, condition_of
 
-
 UNTOLD = 0.1
 """Share of rows whose condition is kept from a field that is to be guided."""
 
@@ -202,9 +201,10 @@ class FlowMatchingPrior(Prior):
         """
         need_guidance(weight)
         if not self.n_condition or (self.guidance == 1.0 and weight != 1.0):
+            why = "was not" if self.n_condition else "has no condition"
             raise CombinationError(
-                "Guidance needs a prior with a condition that was trained to be guided, but this one "
-                f"{'was not' if self.n_condition else 'has no condition'}. Fit with condition=label, recipe=latent-image."
+                f"Guidance needs a prior with a condition that was trained to be guided, but this one {why}. "
+                "Fit recipe=latent-image with condition=label."
             )
         found = copy(self)
         found.guidance = weight

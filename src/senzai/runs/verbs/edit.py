@@ -12,7 +12,7 @@ from ...core.registry import suggestion
 from ...data import KINDS, Dataset, Schema
 from ...data.schema import ClassName
 from ...models import verbs
-from ...models.base import Latents, LatentModel
+from ...models.base import LatentModel, Latents
 from .fitness import needs_latents
 from .registry import verb
 
@@ -40,6 +40,8 @@ def edit(
     """Give rows moved along an attribute: a class of the label, or what one group of rows has and another has not.
 
     Args:
+        run: A trained run.
+        data: Rows to change.
         towards: Class of the label to go to.
         away: Class to come from; by default all others.
         by: How far: 1 is the way from the mean code of those without to that of those with it; below 0 the other way.

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...core.errors import CombinationError
 from ...data import KINDS, Schema
 from ...data.schema import Condition
-from ...core.errors import CombinationError
 from ...models.base import Classifies, latent_model
 from ...models.generative import Generative
 from ...models.probed import Probed
@@ -24,11 +24,7 @@ def sample(
     run: Trained, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
     given: Mapping[str, object] | None = None, sampler: str = "auto", guidance: float | None = None,
 ) -> Any:
-    """Make new rows in the form of the training data.
-
-    Args:
-        guidance: Weight of what is given, for a sampler that can be guided: 1 as learned, more for more typical rows.
-    """
+    """Make new rows in the form of the training data."""
     with_noise = KINDS[run.schema.kind].shows == "draws" if noise is None else noise
     chosen = secrets.randbits(62) if seed is None else seed
     model, schema = drawing(run, sampler, guidance), with_label_as_condition(run.schema, run.model, given)
