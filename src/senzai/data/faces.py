@@ -24,7 +24,7 @@ TAG = 9_051
 
 
 @dataclass(frozen=True, slots=True)
-class Factor:
+class FaceFactor:
     """One thing that varies.
 
     Args:
@@ -43,40 +43,40 @@ class Factor:
 
 
 FACTORS = (
-    Factor("skin", ("porcelain", "light", "tan", "olive", "brown", "dark")),
-    Factor("hair", ("bald", "short", "parted", "curly", "bob", "long", "bun", "afro")),
-    Factor("hair_colour", ("black", "brown", "auburn", "blonde", "grey", "blue")),
-    Factor("eye_colour", ("brown", "green", "blue", "grey")),
-    Factor("glasses", ("none", "round", "square"), (2, 1, 1)),
-    Factor("beard", ("none", "moustache", "full"), (3, 1, 1)),
-    Factor("earrings", ("no", "yes"), (2, 1)),
-    Factor("freckles", ("no", "yes"), (2, 1)),
-    Factor("background", ("sky", "mint", "peach", "lilac", "lemon", "slate")),
-    Factor("shirt", ("red", "navy", "white", "green", "mustard")),
-    Factor("smile", low=-1.0),
-    Factor("mouth_open"),
-    Factor("mouth_width"),
-    Factor("lips"),
-    Factor("face_width"),
-    Factor("face_height"),
-    Factor("jaw"),
-    Factor("eye_size"),
-    Factor("eye_spacing"),
-    Factor("eyes_open"),
-    Factor("gaze_x", low=-1.0),
-    Factor("gaze_y", low=-1.0),
-    Factor("brow_height"),
-    Factor("brow_tilt", low=-1.0),
-    Factor("brow_weight"),
-    Factor("nose_length"),
-    Factor("nose_width"),
-    Factor("ears"),
-    Factor("hair_volume"),
-    Factor("blush"),
-    Factor("turn", low=-1.0),
-    Factor("nod", low=-1.0),
-    Factor("tilt", low=-1.0),
-    Factor("light", low=-1.0),
+    FaceFactor("skin", ("porcelain", "light", "tan", "olive", "brown", "dark")),
+    FaceFactor("hair", ("bald", "short", "parted", "curly", "bob", "long", "bun", "afro")),
+    FaceFactor("hair_colour", ("black", "brown", "auburn", "blonde", "grey", "blue")),
+    FaceFactor("eye_colour", ("brown", "green", "blue", "grey")),
+    FaceFactor("glasses", ("none", "round", "square"), (2, 1, 1)),
+    FaceFactor("beard", ("none", "moustache", "full"), (3, 1, 1)),
+    FaceFactor("earrings", ("no", "yes"), (2, 1)),
+    FaceFactor("freckles", ("no", "yes"), (2, 1)),
+    FaceFactor("background", ("sky", "mint", "peach", "lilac", "lemon", "slate")),
+    FaceFactor("shirt", ("red", "navy", "white", "green", "mustard")),
+    FaceFactor("smile", low=-1.0),
+    FaceFactor("mouth_open"),
+    FaceFactor("mouth_width"),
+    FaceFactor("lips"),
+    FaceFactor("face_width"),
+    FaceFactor("face_height"),
+    FaceFactor("jaw"),
+    FaceFactor("eye_size"),
+    FaceFactor("eye_spacing"),
+    FaceFactor("eyes_open"),
+    FaceFactor("gaze_x", low=-1.0),
+    FaceFactor("gaze_y", low=-1.0),
+    FaceFactor("brow_height"),
+    FaceFactor("brow_tilt", low=-1.0),
+    FaceFactor("brow_weight"),
+    FaceFactor("nose_length"),
+    FaceFactor("nose_width"),
+    FaceFactor("ears"),
+    FaceFactor("hair_volume"),
+    FaceFactor("blush"),
+    FaceFactor("turn", low=-1.0),
+    FaceFactor("nod", low=-1.0),
+    FaceFactor("tilt", low=-1.0),
+    FaceFactor("light", low=-1.0),
 )
 """What varies, in the order of the columns of :func:`factors_of`: first the named values, then the numbers."""
 NAMES = tuple(factor.name for factor in FACTORS)
@@ -151,7 +151,7 @@ def labels_of(factors: Floats) -> dict[str, NDArray[np.str_]]:
     return {"expression": np.array(("frowning", "neutral", "smiling"))[place], **found}
 
 
-def _value(factor: Factor, share: float) -> float:
+def _value(factor: FaceFactor, share: float) -> float:
     if factor.values:
         odds = np.cumsum(factor.odds or (1,) * len(factor.values))
         return float(np.searchsorted(odds / odds[-1], share, side="right"))

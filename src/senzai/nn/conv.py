@@ -59,7 +59,9 @@ class ConvBlock(nn.Module):
         self.body = nn.Sequential(*conv(), *drop, *(conv() if residual else []))
         self.residual = residual
         if residual:
-            nn.init.zeros_(self.body[-2].weight)  # a pair starts as nothing, so that depth does not add up
+            last = self.body[-2]
+            assert isinstance(last, nn.GroupNorm)
+            nn.init.zeros_(last.weight)  # a pair starts as nothing, so that depth does not add up
 
     def forward(self, h: Tensor) -> Tensor:
         """Return a map of the same shape."""

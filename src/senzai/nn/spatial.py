@@ -41,8 +41,8 @@ class SelfAttention(nn.Module):
         self.norm = group_norm(channels)
         self.look = nn.Conv2d(channels, 3 * channels, 1)
         self.say = nn.Conv2d(channels, channels, 1)
-        nn.init.zeros_(self.say.weight)
-        nn.init.zeros_(self.say.bias)
+        for tensor in self.say.parameters():
+            nn.init.zeros_(tensor)
 
     def forward(self, h: Tensor) -> Tensor:
         """Return a map of the same shape."""

@@ -98,7 +98,8 @@ class Guided(VelocityNet):
             told: Tensor = self.field(z, t, c)
             return told
         free: Tensor = self.field(z, t, torch.zeros_like(c))
-        return free + self.weight * (self.field(z, t, c) - free)
+        told = self.field(z, t, c)
+        return free + self.weight * (told - free)
 
     def with_divergence(self, z: Tensor, t: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the guided velocity and its divergence."""

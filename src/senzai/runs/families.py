@@ -310,12 +310,11 @@ class Judge:
             return {"is": family.likelihood, "value": None}
         rows = self.task.x[self.test]
         values = run.log_likelihood(rows, k=K, sampler="auto")
-        found = {"is": family.likelihood, "value": float(values.mean()),
-                 "se": float(values.std(ddof=1) / math.sqrt(len(values)))}
+        se = float(values.std(ddof=1) / math.sqrt(len(values)))
+        found = {"is": family.likelihood, "value": float(values.mean()), "se": se}
         if family.likelihood == "bound":
-            found["draws"], found["gap_to_one_draw"] = K, found["value"] - float(
-                run.log_likelihood(rows, k=1, sampler="auto").mean()
-            )
+            one_draw = float(run.log_likelihood(rows, k=1, sampler="auto").mean())
+            found |= {"draws": K, "gap_to_one_draw": float(values.mean()) - one_draw}
         return found
 
     def latents(self, run: Run) -> dict[str, Any]:

@@ -31,7 +31,8 @@ def words_about(families: Found, floor: Found) -> list[dict[str, Any]]:
 
 def _instability(s: Found) -> float:
     """Failed runs first, then the spread of the distance over seeds beside its mean."""
-    return float(s["failed"]) * 1000 + s["frechet"]["spread"] / max(s["frechet"]["mean"], 1e-12)
+    frechet = s["frechet"]
+    return 1000.0 * s["failed"] + float(frechet["spread"] / max(frechet["mean"], 1e-12))
 
 
 def _distance(s: Found) -> float:

@@ -55,6 +55,7 @@ class MapPosterior(AnyPosterior):
         self.family = NormalFamily()
         self.head = nn.Conv2d(encoder.channels, 2 * channels, 1)
         nn.init.xavier_uniform_(self.head.weight)
+        assert self.head.bias is not None  # a convolution has one unless it is told not to
         nn.init.zeros_(self.head.bias)
 
     def forward(self, batch: Batch) -> Distribution:
