@@ -20,7 +20,9 @@ from ..base import AnyPosterior, check_width, full_precision
 
 
 @part("posterior", "maps")
-@example(data="pictures", settings={"encoder": "spatial", "width": 4})
+@example(
+    recipe="kl-autoencoder", data="pictures", settings={"width": 4, "factor": 2, "posterior.channels": 2}
+)
 @final
 class MapPosterior(AnyPosterior):
     """Independent normals on a grid: the latents are the vectors of all places, one after the other.

@@ -134,7 +134,9 @@ class Carried(Vector):
 
 @part("prior", "flow_matching")
 @example(settings={"prior": "flow_matching", "prior.hidden": (8,), "prior.n_steps": 2})
-@example(make=lambda frame: FlowMatchingPrior(frame.n_latent, grid=(1, frame.n_latent), width=8, n_steps=2))
+@example(
+    settings={"prior": "flow_matching", "prior.grid": (1, 2), "prior.width": 8, "prior.n_steps": 2, "n_latent": 2}
+)
 @final
 class FlowMatchingPrior(Prior):
     r"""Noise carried to latents by a learned velocity field: latent diffusion in its deterministic form.
