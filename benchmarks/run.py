@@ -53,6 +53,13 @@ def startup(given: argparse.Namespace) -> dict[str, Result]:
     return {"startup": measure(given.rounds, against=given.against, quick=given.quick)}
 
 
+def serve(given: argparse.Namespace) -> dict[str, Result]:
+    """The server beside a naive one, one row's latency, and memory over some minutes."""
+    from .serve import measure
+
+    return {"serve": measure(given.rounds, minutes=given.minutes, quick=given.quick)}
+
+
 def papers(given: argparse.Namespace) -> dict[str, Result]:
     """Published numbers; each row is written as soon as it is there."""
     from .papers import rows
@@ -107,6 +114,13 @@ def wide_table(given: argparse.Namespace) -> dict[str, Result]:
     return {"wide_table": all_of_it(quick=given.quick)}
 
 
+def tuning(given: argparse.Namespace) -> dict[str, Result]:
+    """Tuning by two processes beside tuning by one."""
+    from .tuning import measure
+
+    return {"tuning": measure(given.rounds, quick=given.quick)}
+
+
 def zoo(given: argparse.Namespace) -> dict[str, Result]:
     """Every recipe on one small task."""
     from .zoo import measure
@@ -128,6 +142,13 @@ def faces(given: argparse.Namespace) -> dict[str, Result]:
     return {"faces": measure(quick=given.quick)}
 
 
+def text(given: argparse.Namespace) -> dict[str, Result]:
+    """Sentences, with a code and without."""
+    from .text import measure
+
+    return {"text": measure(given.rounds, quick=given.quick)}
+
+
 def mutants(given: argparse.Namespace) -> dict[str, Result]:
     """Changes made in the code by a tool, and whether the tests notice."""
     from .mutants import measure
@@ -139,7 +160,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
-    "mutants": mutants, "pictures": pictures, "faces": faces,
+    "mutants": mutants, "text": text, "tuning": tuning, "serve": serve, "pictures": pictures, "faces": faces,
 }
 
 
@@ -154,6 +175,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=1.0, help="share of the default epochs, or bytes")
     parser.add_argument("--against", type=Path, help="another checkout whose start-up is measured in the same rounds")
     parser.add_argument("--mutants", type=int, default=500, help="changes that mutants draws")
+    parser.add_argument("--minutes", type=float, default=3.0, help="how long serve asks at a steady rate")
     parser.add_argument("--seed", type=int, default=0, help="of what mutants draws")
     parser.add_argument("--quick", action="store_true", help="tiny budgets, to see that it works; writes nothing")
     given = parser.parse_args()

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from .runs import load as load
     from .runs.fit import fit as fit
     from .runs.fit import resume as resume
+    from .serving import connect as connect
+    from .tuning import tune as tune
 
 __version__ = "0.2.0"
 
@@ -69,16 +71,21 @@ __all__ = [
     "UnknownNameError",
     "UserError",
     "__version__",
+    "connect",
     "fit",
     "load",
     "resume",
+    "tune",
 ]
+
+_ROOMS = {"connect": "serving", "tune": "tuning"}
+"""Functions that are not in ``runs``."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    room = "runs" if name.islower() else "core.errors"
+    room = _ROOMS.get(name, "runs" if name.islower() else "core.errors")
     value = getattr(importlib.import_module(f"{__name__}.{room}"), name)
     globals()[name] = value
     return value

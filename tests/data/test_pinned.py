@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from senzai.data import fingerprint, open_data
+from senzai.data import encodings, fingerprint, open_data
 from senzai.data.frame_files import excel_cell
 from senzai.data.sources import is_pair
-from senzai.data.table import encodings, exact
+from senzai.data.table import exact
 from senzai.data.table.column import Column, TableDetails
 from senzai.data.table.inference import cuts_of
 from senzai.data.table.series import as_numbers
@@ -101,7 +101,7 @@ def test_excel_has_milliseconds_and_no_more(micro, kept):
 
 
 def test_words_are_collected_until_there_are_enough(tmp_path, monkeypatch):
-    monkeypatch.setattr("senzai.data.table.encodings.SAMPLE", 20)
+    monkeypatch.setattr("senzai.data.encodings.SAMPLE", 20)
     words = [f"caf\u00e9{i}" for i in range(10)]
     (tmp_path / "t.csv").write_text("\n".join(["a", *words, *words]), encoding="utf-8")
     found, mixture = encodings._words(tmp_path / "t.csv")

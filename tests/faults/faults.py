@@ -174,7 +174,7 @@ LIST = (
     ),
     Fault(
         "a warm-up that is ignored", RATE,
-        edit("objectives.elbo:ELBO.__call__", "self.beta * self.warmup.at(step)", "self.beta"),
+        edit("objectives.elbo:ELBO.__call__", "self.beta * self.warmup.factor(step)", "self.beta"),
         (f"{OBJECTIVE}test_a_warm_up_is_a_weight[diagonal]",),
     ),
     Fault(

@@ -67,7 +67,7 @@ LIST = (
     ),
     Fault(
         "a saved run without its history", VERBS,
-        edit("runs.saving:save", "if run.heard:", "if False:"),
+        edit("runs.verbs.saving:save", "if run.heard:", "if False:"),
         (f"{SAVING}test_a_run_from_a_folder_is_saved_elsewhere_with_all_it_has",),
     ),
     Fault(

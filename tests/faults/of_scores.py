@@ -22,17 +22,17 @@ LIST = (
     ),
     Fault(
         "a rarity that stops at the largest held-out score", VERBS,
-        edit("evaluation.rarity:rarity_among", "start + (v - a) / scale", "start + (v.clamp(max=h[-1]) - a) / scale"),
+        edit("evaluation.rarity:Rarity.__call__", "(v - self.edge)", "(v.clamp(max=self.ends[-1]) - self.edge)"),
         (f"{UNITS}test_of_an_exponential_score_the_rarity_is_known_also_far_beyond_the_largest[2000]",),
     ),
     Fault(
         "a tail half as long as it is", VERBS,
-        edit("evaluation.rarity:rarity_among", "_quantile(beyond, 0.5) / log(2)", "_quantile(beyond, 0.5) * log(2)"),
+        edit("evaluation.rarity:Rarity.of", "_quantile(beyond, 0.5) / log(2)", "_quantile(beyond, 0.5) * log(2)"),
         (f"{UNITS}test_of_an_exponential_score_the_rarity_is_known_also_far_beyond_the_largest[2000]",),
     ),
     Fault(
         "anomalies that stretch the scale they are measured with", VERBS,
-        edit("evaluation.rarity:rarity_among", "_quantile(beyond, 0.5) / log(2)", "float(beyond.mean())"),
+        edit("evaluation.rarity:Rarity.of", "_quantile(beyond, 0.5) / log(2)", "float(beyond.mean())"),
         (f"{UNITS}test_anomalies_among_held_out_rows_do_not_stretch_the_scale",),
     ),
     Fault(
@@ -42,8 +42,7 @@ LIST = (
     ),
     Fault(
         "copies of an anomaly that vouch for each other", VERBS,
-        edit("evaluation.scores:_compared", "nearest_rows(residuals, reference.residuals[first], ",
-             "nearest(residuals, reference.residuals, "),
+        edit("evaluation.scores:Reference.near_residuals", "self.residuals[self.known.first]", "self.residuals"),
         (f"{SCORES}test_copies_of_an_anomaly_do_not_vouch_for_each_other",),
     ),
     Fault(

@@ -37,12 +37,12 @@ LIST = (
     ),
     Fault(
         "every language a western one", SCHEMA,
-        edit("data.table.encodings:encoding_of", "enumerate(ranked)", "enumerate(ranked[:0])"),
+        edit("data.encodings:encoding_of", "enumerate(ranked)", "enumerate(ranked[:0])"),
         (f"{TEXTS}test_the_encoding_is_found_and_said",),
     ),
     Fault(
         "an encoding guessed from two words", SCHEMA,
-        edit("data.table.encodings:_refuse_as_likely", "if ahead or", "if True or"),
+        edit("data.encodings:_refuse_as_likely", "if ahead or", "if True or"),
         (f"{TEXTS}test_an_encoding_that_is_not_clear_is_refused_and_can_be_named",),
     ),
     Fault(

@@ -121,7 +121,8 @@ LIST = (
     ),
     Fault(
         "ranks where logarithms of p-values are meant", VERBS,
-        edit("evaluation.rarity:rarity_among", "-torch.log1p(-_rank(v, h) * n / (n + 1))", "_rank(v, h)"),
+        edit("evaluation.rarity:Rarity.__call__", "-torch.log1p(-_rank(v, self.ends) * n / (n + 1))",
+             "_rank(v, self.ends)"),
         (f"{UNITS}test_a_rarity_is_the_logarithm_of_a_p_value_and_has_no_jumps",),
     ),
     Fault(

@@ -79,7 +79,7 @@ def test_an_unknown_verb_is_neither_attribute_nor_verb(array):
         array.encoed  # noqa: B018
     with pytest.raises(UnknownNameError, match="Did you mean 'encode'"):
         array.do("encoed")
-    assert not hasattr(array, "_repr_html_")
+    assert not hasattr(array, "_repr_latex_")
     assert not hasattr(array, "__array__")
 
 

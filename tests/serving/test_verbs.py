@@ -13,7 +13,7 @@ import pytest
 from pyarrow import ipc
 
 import senzai
-from senzai.runs.verbs.registry import every_verb
+from senzai.runs.verbs.registry import every_verb, served_verbs
 
 from .conftest import records, serving
 
@@ -22,12 +22,19 @@ ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.
 
 def test_every_verb_has_an_endpoint_and_an_example_of_every_run(client):
     told = client.get("/openapi.json").json()
-    for name, verb in every_verb().items():
+    for name, verb in served_verbs().items():
         post = told["paths"][f"/v1/{{run}}/{name}"]["post"]
         assert post["summary"] == verb.summary
         examples = post["requestBody"]["content"]["application/json"]["examples"]
         assert set(examples) == {"people", "numbers", "digits"}
         assert post["responses"]["422"]["content"]["application/problem+json"]
+
+
+def test_no_verb_that_acts_in_the_users_name_is_done_for_whoever_asks(client):
+    assert set(every_verb()) - set(served_verbs()) == {"pack", "push"}
+    for name in ("pack", "push"):
+        assert client.post(f"/v1/people/{name}", json={}).status_code in (404, 405)
+        assert name not in client.get("/v1/people").json()["verbs"]
 
 
 @pytest.mark.parametrize("run", ["people", "numbers", "digits"])

@@ -84,7 +84,8 @@ def test_a_listener_that_raises_ends_the_run_and_the_others_hear_of_it(make, tra
 
 def test_a_checkpointer_keeps_its_interval(make, train, tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr("senzai.training.listeners.save_checkpoint", lambda t, path: saved.append(t.progress.step))
+    place = "senzai.training.listeners.basic.save_checkpoint"
+    monkeypatch.setattr(place, lambda t, path: saved.append(t.progress.step))
     train(make(log_every=5), Checkpointer(tmp_path / "a", 1000))
     assert saved == [0, 20]
     saved.clear()

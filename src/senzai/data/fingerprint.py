@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .facts import blocks
@@ -43,3 +43,16 @@ def of_files(paths: Sequence[Path], root: Path) -> str:
                 digest.update(block)
                 left -= len(block)
     return f"{'sha256' if whole else 'sha256-sample'}:{digest.hexdigest()}"
+
+
+def of_texts(texts: Iterable[str]) -> str:
+    """Hash texts in their order.
+
+    Example:
+        >>> of_texts(["a", "b"]) == of_texts(["ab"])
+        False
+    """
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(f"{len(text)}\0{text}".encode(errors="surrogatepass"))
+    return f"sha256:{digest.hexdigest()}"

@@ -1,8 +1,9 @@
 """The contract of a kind, and the registry of all kinds.
 
 A kind is a stateless object. Its methods are called in this order: ``claims``, ``read``, then ``infer`` (to fit) or
-``check`` (to use a model), then ``rows``; and on the way back ``decode`` and ``write``. Everything else asks a kind
-questions, and never its name: how rows are shown, which features can be named, how missing cells are filled.
+``check`` (to use a model), then ``rows``; and on the way back ``decode`` and ``write``. Other code calls the methods of
+a kind and never compares its name: they say how rows are shown, which features can be named, how missing cells are
+filled.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Claim:
 
     Args:
         confidence: 0 to 1. A name that only this kind has is about 0.9, a form that several could have 0.5.
-        why: What speaks for it, to follow "because".
+        why: The reason, as a clause that follows "because".
     """
 
     confidence: float
@@ -82,11 +83,11 @@ class Claim:
 
 
 class NoDetails(Frozen):
-    """What a kind knows beside the fields, where that is nothing."""
+    """Details of a kind that has none beside the fields."""
 
 
 class Writer(Protocol):
-    """A file that rows are written to piece by piece; whole when the block ends without an error, else not there."""
+    """A file that rows are written to piece by piece; it appears when the block ends without an error."""
 
     def __enter__(self) -> Writer: ...
 
@@ -97,7 +98,7 @@ class Writer(Protocol):
 
 
 class Kind(ABC):
-    """What a user's file becomes, and the exact way back."""
+    """Converts a user's data to model values and exactly back."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -118,7 +119,7 @@ class Kind(ABC):
     """Whether a missing entry is best answered by an average over draws that :meth:`fill` makes, and not by a mean."""
 
     def __init_subclass__(cls, **more: Any) -> None:
-        """Let schemas know what this kind's details are."""
+        """Register the type of this kind's details for schemas."""
         super().__init_subclass__(**more)
         if isinstance(vars(cls).get("name"), str):
             DETAILS[cls.name] = cls.details
@@ -228,6 +229,10 @@ class Kind(ABC):
             in_memory: Whether they were given in memory, and cannot be read again.
         """
         return False
+
+    def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
+        """Return what this kind says of new rows beside training rows, both in the user's form; nothing by default."""
+        return {}
 
     # --- rows that are given in part, and missing cells -------------------------------------------------------------
     def evidence(self, given: Mapping[str, object], schema: Schema) -> Batch:

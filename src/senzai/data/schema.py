@@ -27,7 +27,7 @@ AXES: dict[int, tuple[str, ...]] = {1: ("feature",), 2: ("step", "feature"), 3: 
 
 
 class Frozen(BaseModel):
-    """Plain values that do not change and have no others beside them."""
+    """Base of frozen models that accept no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

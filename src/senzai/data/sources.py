@@ -47,6 +47,12 @@ def is_frame(source: object) -> bool:
     return pandas is not None and isinstance(source, pandas.DataFrame)
 
 
+def is_series(source: object) -> bool:
+    """Whether a source is a pandas Series: one value a row."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(source, pandas.Series)
+
+
 def is_built_in(source: object) -> bool:
     """Whether a source is the name of a built-in data set and of no file."""
     return isinstance(source, str) and source in BUILT_IN and not Path(source).exists()
@@ -131,7 +137,7 @@ def header(source: object, options: Mapping[str, Any]) -> Header | None:
 
 def _is_dataset(source: object) -> bool:
     has = all(callable(getattr(type(source), name, None)) for name in ("__len__", "__getitem__"))
-    return has and not isinstance(source, str | bytes | list | tuple | Mapping | Path)
+    return has and not is_series(source) and not isinstance(source, str | bytes | list | tuple | Mapping | Path)
 
 
 def _dataset_header(source: Any) -> Header | None:

@@ -30,6 +30,7 @@ from .continuous import NormalFamily as NormalFamily
 from .continuous import NormalFixedFamily as NormalFixedFamily
 from .continuous import NormalOptimalFamily as NormalOptimalFamily
 from .continuous import StudentTFamily as StudentTFamily
+from .copies import split_copies as split_copies
 from .counts import LogPoisson as LogPoisson
 from .counts import NegativeBinomial as NegativeBinomial
 from .counts import NegativeBinomialFamily as NegativeBinomialFamily
@@ -75,10 +76,9 @@ from .sphere import UniformSphere as UniformSphere
 from .sphere import VonMisesFisher as VonMisesFisher
 from .sphere import VonMisesFisherFamily as VonMisesFisherFamily
 from .steps import Steps as Steps
-from .unfold import unfold as unfold
 from .unscored import Unscored as Unscored
 from .within import within as within
 from .zero_inflated import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from .zero_inflated import ZeroInflatedNegativeBinomialFamily as ZeroInflatedNegativeBinomialFamily
 
-__getattr__ = _old_attributes(__name__, {"Mixed": "MixedColumns"})
+__getattr__ = _old_attributes(__name__, {"Mixed": "MixedColumns", "unfold": "split_copies"})

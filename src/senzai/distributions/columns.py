@@ -41,7 +41,7 @@ class MixedColumns(Distribution):
         groups: Columns of each group, ``(d_g,)``, with their elementwise distribution of shape ``(*lead, d_g)``.
         back: For each column, its place when the groups stand one after the other, ``(d,)``.
 
-    What a family makes from raw numbers (:meth:`made`) is scored without its groups, which are made when asked for.
+    What a family makes from raw numbers (:meth:`made`) is scored without its groups, which are made on demand.
 
     Example:
         >>> from torch.distributions import Bernoulli, Normal

@@ -1,4 +1,4 @@
-"""Evaluation: figures about a trained model and data, with standard errors; what is judged is read, never trained."""
+"""Evaluation: figures about a trained model and data, with standard errors; models are read, never trained."""
 
 from ..core.row_noise import RowNoise as RowNoise
 from ..distributions.mixtures import pairwise_log_prob as pairwise_log_prob

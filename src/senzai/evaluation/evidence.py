@@ -1,4 +1,4 @@
-"""What every score of strangeness is made from: costs under draws of the latents, and rows and residuals as vectors."""
+"""What anomaly scores are made from: costs under draws of the latents, and rows and residuals as vectors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import Noise, using
-from ..distributions import elementwise
+from ..distributions import Autoregressive, elementwise
 from ..distributions.ops import expected
+from ..distributions.tokens import TokenPrefix, TokenSequence
 from ..models.base import LatentModel
 from ..models.modes import judging
 from ..nn.inputs import as_float
@@ -38,7 +40,7 @@ def rows_at_once(width: int) -> int:
 
 @dataclass(frozen=True)
 class SameForAll(Noise):
-    """Noise that is the same for every row, so that what is said of a row does not depend on its place."""
+    """Noise that is the same for every row, so that the result for a row does not depend on its position."""
 
     def normal(self, shape: tuple[int, ...], *, row_dim: int = 1, **like: Any) -> Tensor:
         """Standard normal numbers, equal along the rows."""
@@ -52,6 +54,13 @@ class SameForAll(Noise):
         one = (*shape[:row_dim], 1, *shape[row_dim + 1 :]) if len(shape) > row_dim else shape
         numbers: Tensor = make(one, generator=self.generator, **like)
         return numbers.expand(shape)
+
+
+def by_entry(p: Distribution, x: Tensor) -> Tensor:
+    """Return terms of log p(x), one for each entry, that add up to it; of a chain, each given those before it."""
+    if isinstance(p, Autoregressive | TokenSequence | TokenPrefix):
+        return p.terms(x)
+    return elementwise(p, x)
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ class RowVectors:
 
 
 class Evidence:
-    """What is known of some rows; each half is computed when it is asked for.
+    """Bounds and likelihoods of some rows; each half is computed on demand.
 
     Args:
         model: Trained model.
@@ -123,7 +132,7 @@ class Evidence:
     def _draw(self, batch: Batch) -> tuple[Tensor, ...]:
         with using(SameForAll.seeded(self.seed, device=batch.device)):
             seen = self.model.infer(batch, self.k)
-        costs = -elementwise(seen.likelihood, as_float(batch.tensor)).flatten(2)
+        costs = -by_entry(seen.likelihood, as_float(batch.tensor)).flatten(2)
         weight = torch.softmax(seen.log_w, 0)
         rate = sum((seen.average(g.rate()) for g in seen.groups), torch.zeros(len(batch)))
         return costs.mean(0), rate, -seen.bound(), (weight.unsqueeze(-1) * costs).sum(0)

@@ -17,7 +17,8 @@ from ..core.random import derive
 from ..models.base import Classifies, LatentModel
 from ..models.generative import Generative, needs_density
 from ..models.verbs import classify
-from . import measures as _measures  # noqa: F401  fills the catalogue
+from . import code_use as _code_use  # noqa: F401  fills the catalogue
+from . import measures as _measures  # noqa: F401  likewise
 from .bits import bits_per_dim, dimensions, log_volume
 from .bounds import DistortionAndRate, elbo
 from .catalogue import MEASURES, Case, Extras, Pace, chosen, estimated, take
@@ -60,8 +61,8 @@ def evaluate(
         base: Whether to take the figures of every model: bound, log-likelihood, units, information.
         measures: Names from the catalogue (``senzai.evaluation.MEASURES``) to take besides; see ``chosen``.
         extras: What may be known beside model and rows: training rows, factors, another data set.
-        budget: Seconds there are for the measures; what would not fit is left out, and said.
-        announce: Told the seconds that each part is expected to take, before they are spent.
+        budget: Seconds available for the measures; measures that would not fit are left out and named.
+        announce: Called beforehand with the seconds that each part is expected to take.
 
     Returns:
         Numbers that JSON can hold (``None`` where there is none), all in nats per row unless the name says otherwise.
@@ -144,6 +145,7 @@ def _without_latents(figures: dict[str, Any], case: Case) -> list[str]:
         return ["The model has no density: there is no log-likelihood, and what is judged is its samples."]
     volume = 0.0 if case.step is None else log_volume(case.scored, case.step)
     figures |= _likelihood_figures(case.estimate, volume, dimensions(case.scored)) | {"exact": case.step is None}
+    figures |= _step_figures(case.scored, None, case.estimate, volume)
     return _density_notes(figures, discrete=False, step=case.step)
 
 
@@ -230,17 +232,15 @@ def _class_figures(model: Generative, batch: Batch) -> dict[str, Any]:
     return {"accuracy": float(right.mean()), "accuracy_se": mean_se(right), "n_labelled": len(right)}
 
 
-def _step_figures(batch: Batch, split: DistortionAndRate, estimate: LikelihoodEstimate,
+def _step_figures(batch: Batch, split: DistortionAndRate | None, estimate: LikelihoodEstimate,
                   volume: Tensor | float) -> dict[str, Any]:
-    """Nats per step of sequences: all nats over all steps, as sequence models are compared."""
+    """Nats per step of sequences: all nats over all steps, as such models are compared; without latents no bound."""
     if batch.lengths is None or isinstance(batch.lengths, dict):  # steps of several modalities do not add up
         return {}
     steps = batch.lengths.double()
     nats, se = ratio_of_means(-(estimate.per_row + volume), steps)
-    return {
-        "steps": int(steps.sum()), "elbo_per_step": -ratio_of_means(-(split.elbo + volume), steps)[0],
-        "nats_per_step": nats, "nats_per_step_se": se,
-    }
+    bound = {} if split is None else {"elbo_per_step": -ratio_of_means(-(split.elbo + volume), steps)[0]}
+    return {"steps": int(steps.sum()), **bound, "nats_per_step": nats, "nats_per_step_se": se}
 
 
 def _information(case: Case) -> tuple[Information | None, str]:

@@ -210,7 +210,7 @@ def disentangled(case: Case) -> Found:
     cost=lambda c, p: 2 * p.row * SAMPLES + 6.0 * len(c.extras.features) * (rows_of(c, SAMPLES) / SAMPLES) ** 2 + 0.3,
 )
 def generation(case: Case) -> Found:
-    """Distances, fidelity, variety and copies, in every kind of features asked for."""
+    """Distances, fidelity, diversity and copies, in each of the chosen feature spaces."""
     train, n = there(case.extras.train), rows_of(case, SAMPLES)
     held, made, known, missing = with_same_holes(
         at_random(case.rows, n, seed=case.seed), case.samples(n), at_random(train, TRAIN_ROWS, seed=case.seed),
@@ -255,6 +255,18 @@ def compared(held: Floats, made: Floats, train: Floats, *, name: str, seed: int)
 
 
 # --- uncertainty ----------------------------------------------------------------------------------------------------
+@measure(
+    "new_rows", "what the kind of the data says of new rows beside training rows", usual=True,
+    needs=("figures", "train"), cost=lambda c, p: 3 * p.row * SAMPLES + 5.0,
+)
+def new_rows(case: Case) -> Found:
+    """Figures of the kind's own: of molecules, say, how many are valid, different and new."""
+    train, figures = there(case.extras.train), case.extras.figures
+    assert figures is not None  # the catalogue has seen to it
+    found = figures(case.samples(SAMPLES), train.x)
+    return {name: Figure(value, n=SAMPLES, seed=case.seed, name=name) for name, value in found.items()}
+
+
 @measure(
     "imputation", "hidden entries: error and calibration", needs=("inference", "tensor", "rows"),
     cost=lambda c, p: p.draw * rows_of(c, HIDDEN_ROWS) * HIDDEN_K * 2,

@@ -49,6 +49,11 @@ def _bytes(x: Tensor) -> Any:
     return array.view(np.dtype((np.void, array.dtype.itemsize * array.shape[1]))).ravel().tolist()
 
 
+def in_spreads(rows: Tensor, spread: Tensor) -> Tensor:
+    """Return rows in units of each place's spread; missing entries add nothing to a distance and are 0."""
+    return (rows / spread).nan_to_num()
+
+
 def nearest_rows(x: Tensor, known: Tensor, spread: Tensor, own: Tensor, ranks: range) -> tuple[Tensor, Tensor]:
     r"""Return the mean distance :math:`\sum_j |x_j - b_j| / s_j` to some of the nearest rows, and each place's share.
 
@@ -63,8 +68,12 @@ def nearest_rows(x: Tensor, known: Tensor, spread: Tensor, own: Tensor, ranks: r
         On the Surprising Behavior of Distance Metrics in High Dimensional Space (Aggarwal et al., 2001), for sums of
         absolute differences. https://doi.org/10.1007/3-540-44503-X_27
     """
-    there = ~x.isnan()
-    a, b = (x / spread).nan_to_num(), (known / spread).nan_to_num()
+    return nearest_among(x, in_spreads(known, spread), spread, own, ranks)
+
+
+def nearest_among(x: Tensor, b: Tensor, spread: Tensor, own: Tensor, ranks: range) -> tuple[Tensor, Tensor]:
+    """As :func:`nearest_rows`, of known rows ``b`` that :func:`in_spreads` has been through, which many ask for."""
+    there, a = ~x.isnan(), in_spreads(x, spread)
     last = min(ranks.stop, max(1, len(b) - 1))
     first = min(ranks.start, last - 1)
     rows = max(1, min(ROWS, MOST // ((last - first) * a.shape[1])))

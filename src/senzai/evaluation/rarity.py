@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import log
 
 import torch
@@ -33,14 +34,42 @@ def rarity_among(values: Tensor, held: Tensor) -> Tensor:
         >>> rarity_among(torch.tensor([-9.0, 2.0, 4.0, 8.0]), torch.tensor([1.0, 2.0, 3.0, 4.0]))
         tensor([0.0000, 0.5108, 1.6094, 5.3062])
     """
-    h, v = held.double().sort().values, values.double().contiguous()
-    n = len(h)
-    a = _quantile(h, BODY)
-    beyond = h[h > a] - a
-    start = log((n + 1) / (1 + len(beyond)))
-    scale = _quantile(beyond, 0.5) / log(2) if len(beyond) else float(h.std(correction=0)) or 1.0
-    body = -torch.log1p(-_rank(v, h) * n / (n + 1))
-    return torch.where(v > a, start + (v - a) / scale, body.clamp(max=start)).to(values.dtype)
+    return Rarity.of(held)(values)
+
+
+@dataclass(frozen=True)
+class Rarity:
+    """Held-out scores, sorted once for all who are compared with them; see :func:`rarity_among`.
+
+    Args:
+        ends: What lies below all scores, and the scores, ascending.
+        edge: Their upper quartile.
+        start: Rarity there.
+        scale: Distance on which it grows by one beyond.
+    """
+
+    ends: Tensor
+    edge: float
+    start: float
+    scale: float
+
+    @classmethod
+    def of(cls, held: Tensor) -> Rarity:
+        """Sort held-out scores, ``(n,)``."""
+        h = held.double().sort().values
+        a = _quantile(h, BODY)
+        beyond = h[h > a] - a
+        start = log((len(h) + 1) / (1 + len(beyond)))
+        scale = _quantile(beyond, 0.5) / log(2) if len(beyond) else float(h.std(correction=0)) or 1.0
+        below = h[0] - (h[-1] - h[max(0, len(h) // 2 - 1)]).clamp_min(1e-9)
+        return cls(torch.cat([below.unsqueeze(0), h]), a, start, scale)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Return how rare each value is, ``(N,)``."""
+        v, n = values.double().contiguous(), len(self.ends) - 1
+        body = -torch.log1p(-_rank(v, self.ends) * n / (n + 1))
+        tail = self.start + (v - self.edge) / self.scale
+        return torch.where(v > self.edge, tail, body.clamp(max=self.start)).to(values.dtype)
 
 
 def _quantile(ascending: Tensor, share: float) -> float:
@@ -49,11 +78,9 @@ def _quantile(ascending: Tensor, share: float) -> float:
     return some[0] + rest * (some[-1] - some[0])
 
 
-def _rank(values: Tensor, held: Tensor) -> Tensor:
-    """Return the share of held-out scores, which ascend, up to each value, without jumps."""
-    n = len(held)
-    below = held[0] - (held[-1] - held[max(0, n // 2 - 1)]).clamp_min(1e-9)
-    ends = torch.cat([below.unsqueeze(0), held])
+def _rank(values: Tensor, ends: Tensor) -> Tensor:
+    """Return the share of held-out scores, ascending behind what lies below them, up to each value, without jumps."""
+    n = len(ends) - 1
     at = torch.searchsorted(ends, values).clamp(1, n)
     gap = (ends[at] - ends[at - 1]).clamp_min(1e-12)
     return (at - 1 + ((values - ends[at - 1]) / gap).clamp(0, 1)) / n

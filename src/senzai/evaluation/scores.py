@@ -18,8 +18,8 @@ from ..core.registry import suggestion
 from ..models.base import LatentModel
 from .evidence import Evidence
 from .marginals import Marginals, middle_and_spread, spread_of
-from .neighbours import NeighbourIndex, nearest_rows
-from .rarity import crossed, joined, rarity_among
+from .neighbours import NeighbourIndex, in_spreads, nearest_among
+from .rarity import Rarity, crossed, joined
 from .rarity import p_values as p_values
 from .rarity import threshold as threshold
 from .units import Units
@@ -71,6 +71,7 @@ class Reference:
     units: Units | None = None
     held: dict[str, Tensor] = field(default_factory=dict)
     _others: dict[tuple[str, int, int], Tensor] = field(default_factory=dict, repr=False)
+    _rarities: dict[tuple[str, int, int], tuple[Tensor, Rarity]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def centre(self) -> Tensor:
@@ -91,6 +92,24 @@ class Reference:
     def known(self) -> NeighbourIndex:
         """The training rows by their content."""
         return NeighbourIndex(self.inputs)
+
+    @cached_property
+    def near_residuals(self) -> Tensor:
+        """Residuals of the different training rows, in spreads, ``(M, D)``."""
+        return in_spreads(self.residuals[self.known.first], self.spread[1])
+
+    @cached_property
+    def near_inputs(self) -> Tensor:
+        """Training rows about their centre, in spreads, ``(M, D)``."""
+        return in_spreads(self.inputs - self.centre, self.spread[0])
+
+    def rarity(self, model: LatentModel, method: str, *, k: int, seed: int) -> Rarity:
+        """Return how rare scores of a method are among those of the held-out rows; see :meth:`held_scores`."""
+        held = self.held_scores(model, method, k=k, seed=seed)
+        known = self._rarities.get((method, k, seed))
+        if known is None or known[0] is not held:
+            known = self._rarities[method, k, seed] = held, Rarity.of(held)
+        return known[1]
 
     def held_scores(self, model: LatentModel, method: str, *, k: int, seed: int) -> Tensor:
         """Return scores of the held-out rows, ``(n,)``, by a method, made as other rows are with ``k`` and ``seed``.
@@ -228,11 +247,10 @@ def _compared(known: Evidence, method: str, reference: Reference) -> tuple[Tenso
     if method in ("knn", "input_knn"):
         own, first = reference.known.find(inputs), reference.known.first
         if method == "knn":
-            return nearest_rows(residuals, reference.residuals[first], spread[1], own, range(NEIGHBOURS))
+            return nearest_among(residuals, reference.near_residuals, spread[1], own, range(NEIGHBOURS))
         n = max(NEIGHBOURS, len(reference.inputs) // SHARE)
         own = torch.where(own < 0, own, first[own])
-        return nearest_rows(inputs - reference.centre, reference.inputs - reference.centre, spread[0], own,
-                            range(n - 1, n))
+        return nearest_among(inputs - reference.centre, reference.near_inputs, spread[0], own, range(n - 1, n))
     if method == "marginal":
         shares = reference.marginals(inputs)
     elif method == "middle":
@@ -250,8 +268,8 @@ def _complete(values: Tensor, shares: Tensor) -> Scores:
 
 def _auto(known: Evidence, reference: Reference) -> Scores:
     found = [_one(known, method, reference) for method in MEMBERS]
-    held = [reference.held_scores(known.model, m, k=known.k, seed=known.seed) for m in MEMBERS]
-    rarities = torch.stack([rarity_among(f.values, h) for f, h in zip(found, held, strict=True)])
+    among = [reference.rarity(known.model, m, k=known.k, seed=known.seed) for m in MEMBERS]
+    rarities = torch.stack([rare(f.values) for f, rare in zip(found, among, strict=True)])
     values = joined(rarities)
     weights = rarities.square() / (len(MEMBERS) * values.clamp_min(1e-12))  # they add up to the score
     blame = torch.stack([_blame(f.shares) for f in found])

@@ -1,4 +1,4 @@
-"""Generative models, most of them a joint with an inference; few classes, told apart by structure, not by a paper."""
+"""Generative models, most of them with latents and an inference; a class for each structure, not for each paper."""
 
 from .base import Classifies as Classifies
 from .base import Group as Group
@@ -8,6 +8,7 @@ from .explicit import Explicit as Explicit
 from .flat import Flat as Flat
 from .generative import Generative as Generative
 from .implicit import Implicit as Implicit
+from .language import LanguageModel as LanguageModel
 from .probed import Probed as Probed
 from .quantised import Quantised as Quantised
 from .semi_supervised import SemiSupervised as SemiSupervised

@@ -1,4 +1,4 @@
-"""What a latent-variable model is, and what one inference about a batch contains.
+"""The base of latent-variable models, and the result of an inference about a batch.
 
 The sample axis K always leads: latents are ``(K, B, *event)``, log densities ``(K, B)``. Log densities are computed
 when first read, so that an objective pays only for what it uses.
@@ -128,7 +128,7 @@ class Group:
 
 @dataclass
 class Inference:
-    """What one pass says about a batch.
+    """The result of one pass over a batch.
 
     ``log_w = log_lik + sum(log_p - log_q)`` is the log importance weight; with ``log_mix`` (normalised over K) the
     evidence lower bound is ``sum_k exp(log_mix) log_w`` and the importance-weighted bound is

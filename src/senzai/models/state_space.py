@@ -1,4 +1,4 @@
-"""Sequences from a latent that moves: a state-space model with nonlinear steps."""
+"""A nonlinear state-space model of sequences."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class StateSpace(LatentModel):
 
     with a learned :math:`z_0`. With features :math:`h_t` from the rest of the sequence, :math:`x_t, \dots, x_T`, the
     inference has the form of the true posterior ("DKS", or "ST-R"). Given the draw of the step before, both densities
-    of a step are diagonal normals; the rate is closed conditional on it. Steps behind the end of a row count nothing.
+    of a step are diagonal normals; the rate is closed conditional on it. Steps behind the end of a row do not count.
 
     Reference:
         Structured Inference Networks for Nonlinear State Space Models (Krishnan et al., 2017).

@@ -39,7 +39,7 @@ class VRNN(LatentModel):
         q(z | x) = \prod_t q(z_t | x_t, h_{t-1})
 
     Given the state, both densities of a step are diagonal normals; the rate is closed conditional on it. Steps behind
-    the end of a row count nothing.
+    the end of a row do not count.
 
     Reference:
         A Recurrent Latent Variable Model for Sequential Data (Chung et al., 2015). https://arxiv.org/abs/1506.02216

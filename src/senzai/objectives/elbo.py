@@ -56,13 +56,15 @@ class ELBO(Objective):
     def __call__(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the terms of a batch."""
         seen = model.infer(batch, self.n_samples)
-        weight = self.beta * self.warmup.at(step)
+        weight = self.beta * self.warmup.factor(step)
         distortion = seen.average(-seen.log_lik)
         rates = {g.name: seen.average(g.rate()) for g in seen.groups}
         rate = _total(rates)
         floored = rate
         if self.free_bits > 0:
-            floored = _total({g.name: self._floored(g, rates[g.name], seen.log_mix) for g in seen.groups})
+            floored = _total({
+                g.name: floored_rate(g, rates[g.name], self.free_bits, seen.log_mix) for g in seen.groups
+            })
         weighted = weight * floored
         parts = {"distortion": distortion, "rate": weighted, **seen.extras}
         loss = distortion + weighted
@@ -71,16 +73,18 @@ class ELBO(Objective):
         watch = {"distortion": distortion, "rate": rate, **per_group(rates)}
         return Terms(loss, parts, {name: values.detach() for name, values in watch.items()})
 
-    def _floored(self, group: Group, rate: Tensor, log_mix: Tensor | None) -> Tensor:
-        per_dimension = group.rate_per_dimension(log_mix)
-        if per_dimension is None:
-            return rate.clamp_min(self.free_bits * group.z[0, 0].numel())
-        return per_dimension.clamp_min(self.free_bits).sum(-1)
-
     @property
     def settled_after(self) -> int:
         """End of the warm-up."""
         return self.warmup.end
+
+
+def floored_rate(group: Group, rate: Tensor, free_bits: float, log_mix: Tensor | None = None) -> Tensor:
+    """Return the rate of a group, ``(B,)``, of which every dimension counts as at least ``free_bits`` nats."""
+    per_dimension = group.rate_per_dimension(log_mix)
+    if per_dimension is None:
+        return rate.clamp_min(free_bits * group.z[0, 0].numel())
+    return per_dimension.clamp_min(free_bits).sum(-1)
 
 
 def per_group(rates: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What every prior, posterior and likelihood is, and the few helpers that all of them share."""
+"""Base classes of priors, posteriors and likelihoods, and helpers that they share."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ Joint: TypeAlias = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class LatentDraws:
-    """Latents of a batch and what is known about how they came about.
+    """Latents of a batch, with their distribution and densities.
 
     A posterior that draws further variables a with its latents (momenta) bounds the evidence on the pair:
     ``log p(x) >= E[log p(x, z) + log r(a | z) - log q(z, a | x)]``. Then ``log_q`` is that of the pair, ``log_r`` is
@@ -116,7 +116,7 @@ class LatentDraws:
 
 
 class AnyPosterior(nn.Module, ABC):
-    """What every posterior is: from a batch to a distribution over latents."""
+    """Base of all posteriors: from a batch to a distribution over latents."""
 
     event: tuple[int, ...]
     """Shape of one latent."""
@@ -158,7 +158,7 @@ class AnyPosterior(nn.Module, ABC):
 
         Args:
             batch: What is encoded.
-            joint: The log joint density of these rows, for inferences that climb it; asked only by those.
+            joint: The log joint density of these rows, for inferences that use its gradient.
             n_samples: Draws per row, K.
             z: Latents to score instead of drawing, ``(K, B, *event)``.
 
@@ -177,7 +177,7 @@ def latent_draws(q: Distribution, n_samples: int, z: Tensor | None = None) -> La
 
 
 class AnyLikelihood(nn.Module, ABC):
-    """What every likelihood is: from latents ``(*lead, B, n_latent)`` to a distribution over data.
+    """Base of all likelihoods: from latents ``(*lead, B, n_latent)`` to a distribution over data.
 
     A decoder whose entries depend on each other is one too: its distribution teacher-forces in ``log_prob`` and decodes
     entry by entry in ``sample``.
@@ -196,4 +196,4 @@ class AnyLikelihood(nn.Module, ABC):
         return False
 
     def observe(self, p: Distribution, x: Data) -> None:
-        """In training, see what was predicted and what was there."""
+        """In training, observe predictions and data (to update a running scale, say)."""

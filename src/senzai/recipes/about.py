@@ -23,10 +23,14 @@ _SHAPES = (
     ((16,), "normal", "mlp"), ((8, 4), "normal", "mlp"), ((1, 16, 16), "normal", "conv"), ((16,), "bernoulli", "mlp"),
     ((1, 16, 16), "bernoulli", "conv"), ((1, 64, 64), "continuous_bernoulli", "conv"),
 )
-PROBES: tuple[Mapping[str, Any], ...] = tuple(
-    {"event": event, "proposal": Proposal(likelihood=Choice(family), encoder=Choice(network)), **given}
-    for given in ({}, _LABELS, {"n_condition": 3}, {**_LABELS, "n_condition": 3})
-    for event, family, network in _SHAPES
+_SYMBOLS = Choice("recurrent_tokens", {"n": 8})
+PROBES: tuple[Mapping[str, Any], ...] = (
+    *(
+        {"event": event, "proposal": Proposal(likelihood=Choice(family), encoder=Choice(network)), **given}
+        for given in ({}, _LABELS, {"n_condition": 3}, {**_LABELS, "n_condition": 3})
+        for event, family, network in _SHAPES
+    ),
+    {"event": (8,), "ragged": True, "proposal": Proposal(likelihood=_SYMBOLS, encoder=_SYMBOLS)},
 )
 """Data that a recipe may be made for, in the order of trying."""
 

@@ -43,7 +43,7 @@ RECIPES: Registry[Recipe] = Registry("recipe")
 def recipe(
     name: str, *, title: str, paper: str, settings: tuple[str, ...] = (), training: Mapping[str, Any] = NONE
 ) -> Callable[[Callable[[Frame], Made]], Callable[[Frame], Made]]:
-    """Register a function as a recipe; ``settings`` are the names of its own that it asks the frame for.
+    """Register a function as a recipe; ``settings`` names what it reads with ``frame.get``.
 
     ``training`` are settings of training that it asks for.
     """

@@ -219,6 +219,14 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Prose:
+    """A text as somebody would read it."""
+
+    text: str
+    kind: str = "prose"
+
+
+@dataclass(frozen=True, slots=True)
 class Empty:
     """Why there is nothing here, and what to do about it."""
 
@@ -226,7 +234,7 @@ class Empty:
     kind: str = "empty"
 
 
-Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Code | Empty
+Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,18 @@ def write_card(folder: Path, title: str, spec: Spec, schema: Schema, metrics: di
     write_text(folder / "README.md", card(title, spec, schema, metrics))
 
 
-def card(title: str, spec: Spec, schema: Schema, metrics: dict[str, Any]) -> str:
-    """Return the card as Markdown: what it is, what it was trained on, how good it is, how to use it."""
+def card(
+    title: str, spec: Spec, schema: Schema, metrics: dict[str, Any], *, place: str = "path/to/this/folder"
+) -> str:
+    """Return the card as Markdown: what it is, what it was trained on, how good it is, how to use it.
+
+    Args:
+        title: What the run is called.
+        spec: What was trained.
+        schema: What the data are.
+        metrics: What was measured.
+        place: Where the run is loaded from.
+    """
     recipe = RECIPES[spec.recipe]
     fit = dict(metrics.get("fit", {}))
     sampling = fit.pop("sampler", {}).get("why", "Samples come from the trained prior.")
@@ -60,9 +70,9 @@ Fingerprint `{schema.fingerprint}`.
 ```python
 import senzai
 
-run = senzai.load("path/to/this/folder")
+run = senzai.load("{place}")
 new = run.sample(10, seed=0)
 ```
-`senzai info path/to/this/folder` lists what else the run can do.
+`senzai info {place}` lists what else the run can do.
 The folder holds JSON and safetensors only; loading it runs no code from it.
 """

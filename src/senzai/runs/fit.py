@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.batch import Batch
 from ..core.errors import BundleError
 from ..core.files import user_path
+from ..core.local_random import locally_seeded
+from ..core.notebook import notebook
 from ..core.random import derive
-from ..core.steering import steered
 from ..data import Dataset, Schema, open_data
 from ..data.addresses import without_password
 from ..data.sources import is_at_hand
@@ -24,6 +26,7 @@ from ..recipes import RECIPES, Frame, Settings, build
 from ..training import bundle
 from ..training.comms import is_main, process_group
 from ..training.listeners import Listener
+from ..training.listeners.trackers import names_of
 from ..training.places import Place, reopened, reserved
 from .run import Run
 from .training.after_fit import refuse_sampler
@@ -45,6 +48,7 @@ def fit(
     overwrite: bool = False,
     progress: bool | None = None,
     tensorboard: bool = False,
+    track: str | Sequence[str] = (),
     devices: int = 1,
     listeners: Sequence[Listener] = (),
     announce: Callable[[Dataset, bundle.Spec], None] | None = None,
@@ -60,8 +64,10 @@ def fit(
         settings: Settings by name: of training (``lr``), of the model (``n_latent``), of the kind (``size``).
         overwrite: Replace the run in ``out``, if there is one, once the new one is finished; other files in the folder
             stay.
-        progress: Show a progress bar on stderr; by default when stderr is a terminal.
-        tensorboard: Also write TensorBoard logs into the run.
+        progress: Show a progress bar on stderr, in a notebook live curves; by default in a terminal and in a notebook.
+        tensorboard: The same as ``track="tensorboard"``.
+        track: Also write parameters and curves for other tools: ``tensorboard``, ``mlflow``, ``wandb``, or what a
+            package registered; one name or several.
         devices: Processes to train with (needs ``out``).
         listeners: Told of every event of training (in one process only), after the run's own.
         announce: Called before training with the data as they were understood and the spec (in one process only).
@@ -80,10 +86,11 @@ def fit(
         >>> run.encode(run.dataset("digits")).shape
         (1797, 2)
     """
-    given = {**(settings or {}), **more}
+    given, trackers = {**(settings or {}), **more}, names_of(track, tensorboard=tensorboard)
     request = sort_settings(data, kind, given)
     if devices > 1 and "RANK" not in os.environ:
-        return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices)
+        return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices,
+                      track=trackers)
     with reserved(out, overwrite=overwrite, main=is_main()) as place:
         dataset = open_data(data, kind=request.kind, options=request.data)
         proposal = dataset.propose()
@@ -100,11 +107,14 @@ def fit(
             if announce is not None:
                 announce(dataset, spec)
             comms.barrier()
-            heard = [*listeners_of(wanted, place, comms, _shown(progress), tensorboard), *listeners]
+            own = listeners_of(spec, place, comms, progress=_shown(progress), track=trackers)
+            heard = [*own, *listeners]
             return train(dataset, model, objective, spec, place, comms, heard, fresh=True)
 
 
-def resume(path: str | Path, *, data: object = None, progress: bool | None = None, **more: Any) -> Run:
+def resume(
+    path: str | Path, *, data: object = None, progress: bool | None = None, track: str | Sequence[str] = (), **more: Any
+) -> Run:
     """Go on with a run that was stopped, to the same weights as if it had not been.
 
     Where a run was being trained to replace the one in the folder, it is that one which goes on.
@@ -113,6 +123,7 @@ def resume(path: str | Path, *, data: object = None, progress: bool | None = Non
         path: Folder of the run.
         data: The same data, where they did not come from a path.
         progress: As in :func:`fit`.
+        track: Likewise.
         **more: ``epochs`` or ``steps`` may be raised; every other setting is the run's own.
 
     Raises:
@@ -120,10 +131,10 @@ def resume(path: str | Path, *, data: object = None, progress: bool | None = Non
         OutputError: Another process trains in the folder.
     """
     with reopened(user_path(path), main=is_main()) as place:
-        return _go_on(place, data, more, progress=_shown(progress))
+        return _go_on(place, data, more, progress=_shown(progress), track=names_of(track))
 
 
-def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: bool) -> Run:
+def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: bool, track: Sequence[str]) -> Run:
     folder = place.work
     assert folder is not None  # it was opened
     begun = (folder / bundle.CHECKPOINT).is_file()
@@ -144,14 +155,14 @@ def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: boo
             f"{dataset.schema.n_rows} rows, {dataset.schema.fingerprint}. Give the same data, or train a new run."
         )
     if begun:
-        with steered(0):
+        with locally_seeded(0):
             model, objective = spec.make_model(), spec.make_objective()
     else:  # killed before the first checkpoint: start again, from the same weights
         model, objective = make(spec.recipe, dataset, request.model, spec.training.seed)
     with process_group() as comms:
         if longer != spec and comms.is_main:
             bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
-        heard = listeners_of(longer.training, place, comms, progress, tensorboard=False)
+        heard = listeners_of(longer, place, comms, progress=progress, track=track)
         return train(dataset, model, objective, longer, place, comms, heard, fresh=False)
 
 
@@ -181,18 +192,28 @@ def make(
     if len(rows) > most:  # at random: data are often sorted
         rng = np.random.default_rng(derive(seed, "rows to initialise"))
         some = np.sort(rng.choice(rows, most, replace=False))
-    with steered(derive(seed, "weights")):
+    with locally_seeded(derive(seed, "weights")):
         first = dataset.batch(some)
-        frame = Frame(
-            dataset.schema.flat_shape, dataset.propose(), masked=first.mask is not None,
-            ragged=first.lengths is not None,
-            n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
-            n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),
-            settings=Settings(settings),
-        )
-        model, objective = build(recipe, frame)
+        model, objective = build(recipe, frame_of(dataset, first, settings))
         model.initialise(first)
     return model, objective
+
+
+def frame_of(dataset: Dataset, first: Batch, settings: Mapping[str, Any]) -> Frame:
+    """Return where a recipe's parts meet the data and the settings.
+
+    Args:
+        dataset: The data.
+        first: Some training rows.
+        settings: What the user set about the model.
+    """
+    rows = dataset.split_indices()["train"]
+    return Frame(
+        dataset.schema.flat_shape, dataset.propose(), masked=first.mask is not None, ragged=first.lengths is not None,
+        n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
+        n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),
+        settings=Settings(settings),
+    )
 
 
 def n_labelled(dataset: Dataset, rows: np.ndarray[Any, Any]) -> int:
@@ -215,4 +236,4 @@ def name_of(data: object) -> str:
 
 
 def _shown(progress: bool | None) -> bool:
-    return sys.stderr.isatty() if progress is None else progress
+    return sys.stderr.isatty() or notebook() is not None if progress is None else progress

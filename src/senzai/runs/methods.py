@@ -18,16 +18,22 @@ class Methods(ABC):
     """Verbs as methods."""
 
     @abstractmethod
-    def do(self, name: str, *inputs: Any, **settings: Any) -> Any:
+    def do(self, name: str, /, *inputs: Any, **settings: Any) -> Any:
         """Do a verb by its name."""
 
     def encode(self, data: object, *, seed: int | None = None) -> Any:
         """Return latent codes, ``(N, n_latent)``: posterior means, or draws if seeded. DataFrame in, DataFrame out."""
         return self.do("encode", data, seed=seed)
 
-    def reconstruct(self, data: object, *, seed: int | None = None) -> Any:
-        """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``."""
-        return self.do("reconstruct", data, seed=seed)
+    def reconstruct(
+        self, data: object, *, seed: int | None = None, decoding: Mapping[str, float] | None = None
+    ) -> Any:
+        """Return each row as the model sees it: the expected value, or a draw if seeded, in the form of ``data``.
+
+        Rows of symbols are made of the likeliest symbol at each step; ``decoding={"beam": 5}`` looks for the likeliest
+        row among more.
+        """
+        return self.do("reconstruct", data, seed=seed, decoding=decoding)
 
     def predict(self, data: object, *, seed: int | None = None) -> Any:
         """Return predictions: of classes, or of a part of each row.
@@ -44,6 +50,7 @@ class Methods(ABC):
     def sample(
         self, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
         given: Mapping[str, object] | None = None, sampler: str = "auto", guidance: float | None = None,
+        decoding: Mapping[str, float] | None = None,
     ) -> Any:
         """Return ``n`` new rows in the form of the training data.
 
@@ -60,6 +67,7 @@ class Methods(ABC):
                 ``auto``, the one that held-out rows chose (``run.samplers.chosen``).
             guidance: Weight of what is given, for a sampler that learned to be guided (``latent-image`` with
                 ``condition=label``): 1 as it was learned, more for rows that are more typical and less varied.
+            decoding: How rows of symbols are made: ``temperature`` and ``top_p`` of each symbol's draw.
 
         Raises:
             SettingError: The model was not fitted to be conditioned on a name, or has not seen a value.
@@ -68,16 +76,18 @@ class Methods(ABC):
         """
         return self.do(
             "sample", n, seed=seed, noise=noise, temperature=temperature, given=given, sampler=sampler,
-            guidance=guidance,
+            guidance=guidance, decoding=decoding,
         )
 
-    def interpolate(self, a: object, b: object, *, steps: int = 8) -> Any:
+    def interpolate(
+        self, a: object, b: object, *, steps: int = 8, decoding: Mapping[str, float] | None = None
+    ) -> Any:
         """Return the path from ``a`` to ``b`` (one row each) through the latent space, ``steps`` rows.
 
         For a table, ``attrs["changes"]`` of the frame lists the columns that change, the largest change first: from
         which value to which, and how likely these are where the column has categories.
         """
-        return self.do("interpolate", a, b, steps=steps)
+        return self.do("interpolate", a, b, steps=steps, decoding=decoding)
 
     def traverse(self, data: object, *, dim: int, values: tuple[float, ...] | None = None) -> Any:
         """Return the first row of ``data`` with one latent dimension set to each of ``values``.
@@ -185,6 +195,40 @@ class Methods(ABC):
     def info(self) -> dict[str, Any]:
         """Return what the run is, as plain values: recipe, data, settings, training and the numbers measured so far."""
         found: dict[str, Any] = self.do("info")
+        return found
+
+    def pack(self, path: str | Path | None = None, *, rows: bool = True, checkpoint: bool = False) -> Path:
+        """Write the run into one file, which :func:`senzai.load` takes in place of a folder.
+
+        Args:
+            path: A file ``*.zip``; by default called like the run's folder, beside it.
+            rows: Also the training rows that the run keeps to compare others with, where it keeps some.
+            checkpoint: Also the state of training, to resume the run where it is unzipped.
+
+        Raises:
+            OutputError: The file cannot be written, or there is neither a path nor a folder.
+        """
+        found: Path = self.do("pack", path=path, rows=rows, checkpoint=checkpoint)
+        return found
+
+    def push(self, name: str, *, public: bool = False, rows: bool = False) -> dict[str, Any]:
+        """Put the run on the Hugging Face hub as ``user/name``, with a card that has its measured numbers.
+
+        The token is the one that ``hf auth login`` keeps, or that ``HF_TOKEN`` holds.
+
+        Args:
+            name: ``user/name``.
+            public: A new repository can be read by everybody; one that is there stays as it is.
+            rows: Also the training rows that the run keeps to compare others with, where it keeps some.
+
+        Returns:
+            ``url``, ``commit`` and ``files`` with their sizes.
+
+        Raises:
+            OutputError: The hub does not let this user write there.
+            SenzaiError: The hub cannot be reached.
+        """
+        found: dict[str, Any] = self.do("push", name=name, public=public, rows=rows)
         return found
 
     def impute(self, data: object, *, draws: int | None = None, k: int = 100, seed: int = 0) -> Any:

@@ -61,6 +61,12 @@ class Run(Methods):
     def __repr__(self) -> str:
         return f"Run(recipe={self.spec.recipe!r}, kind={self.schema.kind!r}, shape={self.schema.shape_words!r})"
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: what the run is, its numbers and curves, and which verbs fit it."""
+        from .shown import as_html
+
+        return as_html(self)
+
     @cached_property
     def samplers(self) -> Samplers:
         """What samples are drawn from, read from the run's folder when it is first asked for.
@@ -138,7 +144,7 @@ class Run(Methods):
         return self.spec.source if data is None else data
 
     # --- verbs -------------------------------------------------------------------------------------------------------
-    def do(self, name: str, *inputs: Any, **settings: Any) -> Any:
+    def do(self, name: str, /, *inputs: Any, **settings: Any) -> Any:
         """Do a verb by its name, whoever registered it; one verb at a time uses a run.
 
         Raises:
@@ -185,7 +191,7 @@ class Run(Methods):
         Raises:
             OutputError: The folder exists or cannot be written.
         """
-        from .saving import save
+        from .verbs.saving import save
 
         with self.lock:
             self.folder = save(self, user_path(path, output=True))
@@ -195,11 +201,30 @@ class Run(Methods):
 def load(path: str | Path) -> Run:
     """Return a saved run.
 
+    A packed run and one on a hub are read and not written to: what is measured stays in memory until ``run.save``.
+
+    Args:
+        path: Its folder, a packed run (``run.zip``), or ``hf://user/name`` (``hf://user/name@revision``).
+
     Raises:
-        BundleError: The folder is no run, is damaged, unfinished, or of a newer version.
+        BundleError: It is no run, is damaged, unfinished, of a newer version, or comes with what is no part of a run.
+        InputError: There is no such run on the hub, or it may not be read.
     """
-    folder = user_path(path)
-    spec = bundle.read_spec(folder)
-    run = Run(spec, bundle.load_model(folder, spec), folder=folder)
-    run.metrics = bundle.read_metrics(folder)
+    from ..sharing import at_hand
+
+    with at_hand(path) as (folder, stays):
+        spec = bundle.read_spec(folder)
+        run = Run(spec, bundle.load_model(folder, spec), folder=folder)
+        run.metrics = bundle.read_metrics(folder)
+        if not stays:
+            _detach(run)
     return run
+
+
+def _detach(run: Run) -> None:
+    """Read all that is left of a run whose folder goes or is not to be written to, and forget the folder."""
+    from .verbs.score import kept_reference
+
+    run.heard, run.reference = run.history, kept_reference(run)
+    _ = run.samplers  # read now, and kept
+    run.folder = None

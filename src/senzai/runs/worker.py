@@ -19,7 +19,7 @@ def main(request: Path) -> int:
     try:
         fit(
             unpack(facts["data"]), recipe=facts["recipe"], out=facts["out"], kind=facts["kind"],
-            settings=facts["settings"], overwrite=facts["overwrite"],
+            settings=facts["settings"], overwrite=facts["overwrite"], track=facts["track"],
         )
     except (SenzaiError, RunInterrupted) as err:
         told = request.with_suffix(".error")

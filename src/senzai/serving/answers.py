@@ -24,7 +24,6 @@ LINES, CSV, NPY, PNG, HTML = "application/x-ndjson", "text/csv", "application/x-
 FORMS = (JSON, ARROW, PARQUET, LINES, CSV, NPY, PNG, HTML)
 """Forms of an answer, the first where nobody asks for another."""
 SUFFIXES: Mapping[str, str] = {PARQUET: ".parquet", CSV: ".csv", LINES: ".jsonl", NPY: ".npy", PNG: ".png"}
-NAMES: Mapping[str, str] = {"rows": "rows", "codes": "codes", "scores": "scores"}
 ORIENTS = ("records", "columns")
 ATTRS = b"senzai"
 """Key of what goes with a frame (``attrs``) in the metadata of Arrow."""
@@ -90,13 +89,13 @@ def _in_form(run: Run, verb: Verb, found: Any, form: str, orient: str) -> Answer
     if form == JSON:
         each = [plain_rows(run, verb, one, orient) for one in (found if several else [found])]
         rows = each if several else each[0]
-        return Answer(JSON, dumped({NAMES[verb.answers]: rows, **_beside(found, verb)}))
+        return Answer(JSON, dumped({verb.answers: rows, **beside(found, verb)}))
     if several:
         raise RequestError(f"Several answers at once come as {JSON}, but got accept={form}. Ask for one.", 406)
     return bulk_answer(run, verb, found, form)
 
 
-def _beside(found: Any, verb: Verb) -> dict[str, Any]:
+def beside(found: Any, verb: Verb) -> dict[str, Any]:
     """Return what goes with rows: names of numbers, and what changes along rows of a table."""
     made: dict[str, Any] = {}
     if verb.answers != "rows" and hasattr(found, "columns"):

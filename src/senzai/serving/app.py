@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from .. import __version__
 from ..core.errors import SenzaiError
-from ..runs.verbs.registry import every_verb, fitting
+from ..runs.verbs.registry import fitting, served_verbs
 from .endpoints import verb_router
 from .guard import LOGGER, Guard
 from .meters import Meters
@@ -45,7 +45,7 @@ def create_app(shelf: Shelf, settings: ServeSettings | None = None) -> FastAPI:
         {'runs': []}
     """
     given = settings or ServeSettings()
-    work, meters, verbs = Work(given), Meters(), dict(every_verb())
+    work, meters, verbs = Work(given), Meters(), dict(served_verbs())
     work.joined = meters.joined.observe
     app = FastAPI(
         title="senzai", version=__version__, description=ABOUT, docs_url=None, redoc_url=None, lifespan=_lifespan,
@@ -111,13 +111,14 @@ def about_run(shelf: Shelf, name: str) -> dict[str, Any]:
     """
     run = shelf.run(name)
     schema = run.schema
+    whys = fitting(schema, run.model)
     return {
         "name": name, "recipe": run.spec.recipe, "kind": schema.kind, "shape": schema.shape_words,
         "columns": None if schema.columns is None else list(schema.columns), "example": example_rows(schema),
         "verbs": {
             name: {"takes": verb.takes, "inputs": [p.name for p in verb.inputs], "answers": verb.answers,
-                   "summary": verb.summary, "why_not": why}
-            for (name, verb), why in zip(every_verb().items(), fitting(schema, run.model).values(), strict=True)
+                   "summary": verb.summary, "why_not": whys[name]}
+            for name, verb in served_verbs().items()
         },
     }
 

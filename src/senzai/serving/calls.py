@@ -37,10 +37,10 @@ class Call:
 
 
 @dataclass
-class Read:
-    """A call that was read: rows as data sets under the names of the verb's inputs, and settings."""
+class Asked:
+    """A call that was parsed and checked: what the verb takes, as it came, and settings."""
 
-    inputs: list[Any]
+    given: list[Any]
     settings: dict[str, Any]
     orient: str = ORIENTS[0]
     forms: Sequence[str] = (JSON,)

@@ -96,6 +96,9 @@ class RemoteRun:
         method.__doc__ = self.about["verbs"][name]["summary"]
         return method
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.about["verbs"]})
+
     def __enter__(self) -> RemoteRun:
         return self
 

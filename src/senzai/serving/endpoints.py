@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 from starlette.responses import StreamingResponse
 
 from ..core.errors import SettingError
 from . import bodies, words
 from .answers import ORIENTS, Answer, answered
-from .calls import Call, Read, call_of
+from .calls import Asked, Call, call_of
 from .joining import answer_several
+from .openapi import operation
 from .problems import RequestError
 from .settings import ServeSettings
 from .shelf import Shelf
@@ -41,8 +45,9 @@ class Endpoint:
     def __init__(self, verb: Verb, shelf: Shelf, work: Work, settings: ServeSettings) -> None:
         self.verb, self.shelf, self.work, self.limits = verb, shelf, work, settings
 
-    async def __call__(self, run: str, request: Request) -> Response:
+    async def __call__(self, request: Request) -> Response:
         """Answer a request."""
+        run = str(request.path_params["run"])
         call = await call_of(run, request)
         if self.verb.by_row is not None and call.media in ("", *bodies.JSON) and len(call.body) <= SMALL:
             answer = await self.work.together((run, self.verb.name), call, self.several)
@@ -56,50 +61,47 @@ class Endpoint:
         """Answer a call by itself."""
         run = self.shelf.run(call.run)
         self.verb.need(run.schema, run.model)
+        asked = self.asked(call)
+        if not call.files:
+            return self.done(run, asked)
         with bodies.stored([(called, content) for _, called, content in call.files]) as uploads:
-            read = self.read(run, call, uploads)
-            return self.done(run, read)
+            return self.done(run, asked, self._of_files(run, call, uploads))
 
     def several(self, calls: Sequence[Call]) -> Sequence[Answer | BaseException]:
         """Answer calls of one run, those that can be joined by one call of the verb."""
-        return answer_several(self.verb, self.shelf, calls, read=self.read, done=self.done, most=self.limits.join_rows)
+        return answer_several(self.verb, self.shelf, calls, asked=self.asked, done=self.done, limits=self.limits)
 
-    def done(self, run: Run, read: Read) -> Answer:
-        """Do the verb, and return its answer."""
+    def done(self, run: Run, asked: Asked, inputs: list[Any] | None = None) -> Answer:
+        """Do the verb, and return its answer; with inputs that were read from files."""
+        names = words.inputs_of(self.verb)
+        if inputs is None:
+            inputs = [self._input(run, name, value) for name, value in zip(names, asked.given, strict=True)]
         if self.verb.answers == "file":
-            return self._page(run, read)
-        found = run.do(self.verb.name, *read.inputs, **read.settings)
-        return answered(run, self.verb, found, read.forms, read.orient)
+            return self._page(run, asked, inputs)
+        found = run.do(self.verb.name, *inputs, **asked.settings)
+        return answered(run, self.verb, found, asked.forms, asked.orient)
 
-    def _page(self, run: Run, read: Read) -> Answer:
-        from pathlib import Path
-        from tempfile import TemporaryDirectory
-
+    def _page(self, run: Run, asked: Asked, inputs: list[Any]) -> Answer:
         with TemporaryDirectory(prefix="senzai-") as folder:
-            found = run.do(self.verb.name, *read.inputs, **read.settings, path=Path(folder, "page.html"))
-            return answered(run, self.verb, found, read.forms)
+            found = run.do(self.verb.name, *inputs, **asked.settings, path=Path(folder, "page.html"))
+            return answered(run, self.verb, found, asked.forms)
 
     # --- reading ----------------------------------------------------------------------------------------------------
-    def read(self, run: Run, call: Call, uploads: Sequence[bodies.Upload] = ()) -> Read:
-        """Return a call with its rows as the run reads them.
+    def asked(self, call: Call) -> Asked:
+        """Return a call that was parsed and checked; its rows are not read yet.
 
         Raises:
             RequestError: Something is unknown, lacking, too much, or of another form.
         """
-        values = bodies.query_values(call.query)
+        values = bodies.query_values(call.query) if call.query else {}
         orient = str(values.pop(ORIENT, ORIENTS[0]))
         if orient not in ORIENTS:
             raise RequestError(f"`orient` is {' or '.join(ORIENTS)}, but got {orient[:40]!r}. Choose one.")
         values |= bodies.query_values(call.fields)
         if call.media in ("", *bodies.JSON):
             values |= bodies.parse_json(call.body)
-        checked = words.settings_of(self.verb, values, self.limits.rows, rows_sent=bool(uploads))
-        names = words.inputs_of(self.verb)
-        given = {name: checked.pop(name, None) for name in names}
-        inputs = self._of_files(run, names, call, uploads) if uploads else [
-            self._input(run, name, given[name]) for name in names
-        ]
-        return Read(inputs, checked, orient, call.forms)
+        checked = words.settings_of(self.verb, values, self.limits.rows, rows_sent=bool(call.files))
+        return Asked([checked.pop(n, None) for n in words.inputs_of(self.verb)], checked, orient, call.forms)
 
     def _input(self, run: Run, name: str, value: Any) -> Any:
         if self.verb.takes == "number":
@@ -113,9 +115,8 @@ class Endpoint:
         one = value if isinstance(value, list) and _is_list_of_rows(value) else [value]
         return bodies.dataset_of(run, one, self.limits, name)
 
-    def _of_files(
-        self, run: Run, names: Sequence[str], call: Call, uploads: Sequence[bodies.Upload]
-    ) -> list[Dataset]:
+    def _of_files(self, run: Run, call: Call, uploads: Sequence[bodies.Upload]) -> list[Dataset]:
+        names = words.inputs_of(self.verb)
         sent: dict[str, list[bodies.Upload]] = {}
         for (name, _, _), upload in zip(call.files, uploads, strict=True):
             sent.setdefault(name, []).append(upload)
@@ -134,12 +135,19 @@ def _is_list_of_rows(value: list[Any]) -> bool:
     return len(value) == 1 and isinstance(value[0], dict | str)
 
 
+class VerbRoute(APIRoute):
+    """The route of a verb: FastAPI describes it, and the request goes to the endpoint as it is."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint; it reads and checks the request itself."""
+        found: Callable[[Request], Coroutine[Any, Any, Response]] = vars(self.endpoint)["asks"]
+        return found
+
+
 def verb_router(shelf: Shelf, work: Work, settings: ServeSettings, verbs: Mapping[str, Verb]) -> APIRouter:
     """Return the endpoints of verbs; one whose settings no request can give is left out."""
-    from .openapi import operation
-
-    router = APIRouter()
-    for name, verb in verbs.items():
+    router = APIRouter(route_class=VerbRoute)
+    for name, verb in sorted(verbs.items(), key=lambda item: item[1].by_row is None):  # those often asked come first
         try:
             words.request_model(verb, settings.rows)
         except SettingError:
@@ -147,9 +155,18 @@ def verb_router(shelf: Shelf, work: Work, settings: ServeSettings, verbs: Mappin
         methods = ["GET", "POST"] if verb.takes == "nothing" else ["POST"]
         for method in methods:
             router.add_api_route(
-                f"/v1/{{run}}/{name}", Endpoint(verb, shelf, work, settings).__call__, methods=[method],
+                f"/v1/{{run}}/{name}", _described(Endpoint(verb, shelf, work, settings)), methods=[method],
                 name=name, operation_id=name if method == methods[-1] else f"{name}_get", summary=verb.summary,
                 tags=[verb.group], response_class=Response, openapi_extra=operation(verb, settings, method),
-                response_model=None, include_in_schema=True,
+                response_model=None,
             )
     return router
+
+
+def _described(endpoint: Endpoint) -> Any:
+    """Return a function whose signature FastAPI describes, and that knows the endpoint that answers."""
+
+    async def described(run: str) -> None: ...
+
+    described.asks = endpoint.__call__  # type: ignore[attr-defined]  # where VerbRoute finds it
+    return described

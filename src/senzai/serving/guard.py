@@ -6,9 +6,10 @@ import asyncio
 import json
 import logging
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from itertools import count
 from typing import Any, TypeAlias
 
 from .meters import LOG, Meters
@@ -40,6 +41,7 @@ class Guard:
 
     def __init__(self, app: Any, settings: ServeSettings, meters: Meters) -> None:
         self.app, self.settings, self.meters = app, settings, meters
+        self._process, self._numbers = secrets.token_hex(6), count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with a problem."""
@@ -48,7 +50,8 @@ class Guard:
             return
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         sent = headers.get("x-request-id", "")
-        seen = _Seen(scope, sent if REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex, send)
+        own = f"{self._process}-{next(self._numbers)}"
+        seen = _Seen(scope, sent if sent and REQUEST_ID.fullmatch(sent) else own, send)
         scope.setdefault("state", {})["request_id"] = seen.request_id
         self.meters.held.inc()
         try:
@@ -83,8 +86,7 @@ class Guard:
         path = str(getattr(route, "path", "(none)"))
         run = str(seen.scope.get("path_params", {}).get("run", "")) if seen.status not in (401, 403, 404) else ""
         took = time.perf_counter() - seen.began
-        self.meters.requests.labels(path, run, str(seen.status)).inc()
-        self.meters.seconds.labels(path).observe(took)
+        self.meters.saw(path, run, seen.status, took)
         if LOGGER.isEnabledFor(logging.INFO):
             told = {
                 "request_id": seen.request_id, "method": seen.scope["method"], "path": path, "run": run,

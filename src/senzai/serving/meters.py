@@ -32,7 +32,17 @@ class Meters:
         sizes = (1, 2, 4, 8, 16, 32, 64, 128, 256)
         self.joined = p.Histogram("senzai_joined_requests", "Requests that one call answered.", buckets=sizes, **made)
         self.runs = p.Gauge("senzai_runs_loaded", "Runs in memory.", **made)
+        self._known: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         p.ProcessCollector(registry=self.registry)
+
+    def saw(self, path: str, run: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        known = self._known.get((path, run, status))
+        if known is None:
+            known = self.requests.labels(path, run, str(status)), self.seconds.labels(path)
+            self._known[path, run, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
     def text(self) -> bytes:
         """Return everything as Prometheus reads it."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SEED = "seed"
 MOST_SEED = 2**63 - 1
+MOST_FLOAT = 1000.0
+"""Numbers of settings lie within this of zero: far beyond, models compute nothing that is finite."""
 PLAIN = (bool, int, float, str)
 LISTS = (tuple, list, Sequence)
 MAPPINGS = (dict, Mapping)
@@ -27,6 +29,7 @@ OPTIONAL = ("own rows",)
 """What a verb takes where it may be left out."""
 
 
+@lru_cache(maxsize=256)
 def inputs_of(verb: Verb) -> tuple[str, ...]:
     """Return what a request calls what a verb takes: the names of its arguments."""
     return tuple(p.name for p in verb.inputs)
@@ -124,8 +127,11 @@ def _bounded(kind: Any, name: str, most: int) -> Any:
         return Annotated[int, Field(ge=0, le=top)]
     if kind == int | None:
         return Annotated[int, Field(ge=0, le=top)] | None
+    near = Annotated[float, Field(ge=-MOST_FLOAT, le=MOST_FLOAT)]
+    if kind in (float, float | None):
+        return near if kind is float else near | None
     if get_origin(kind) is list:
-        return Annotated[kind, Field(max_length=1000)]
+        return Annotated[list[near] if kind == list[float] else kind, Field(max_length=1000)]
     return kind
 
 

@@ -114,6 +114,12 @@ def _mixed(n: int, event: tuple[int, ...]) -> Tensor:
     return torch.stack([numbers, codes[0], codes[1], _count(n, ()), codes[2]], 1)
 
 
+def _symbols(n: int, event: tuple[int, ...]) -> Tensor:
+    """Return symbols of which row ``i`` ends after ``1 + i % T`` steps."""
+    end = torch.arange(n).unsqueeze(1) % event[0]
+    return torch.where(torch.arange(event[0]) < end, 1 + _whole(4)(n, event), 0.0)
+
+
 DATA: Registry[Data] = Registry("small data")
 """Small data by name; the kinds of values of ``senzai.distributions.Support``, and pictures."""
 
@@ -132,6 +138,9 @@ for _name, _data in {
     "category": Data((3,), "categorical", _whole(4), settings={"n": 4}),
     "mixed": Data(
         (5,), "mixed", _mixed, settings=MIXED | SPIKES, encoder=Choice("table", MIXED)
+    ),
+    "symbols": Data(
+        (5,), "recurrent_tokens", _symbols, settings={"n": 5}, encoder=Choice("recurrent_tokens", {"n": 5}), ragged=True
     ),
     "ordinal": Data((3,), "ordinal", _whole(4), settings={"n": 4}),
 }.items():

@@ -14,7 +14,7 @@ from ..core.random import Noise, forked
 from ..objectives.base import Player
 from .exam import NotAsked, exam
 from .looking import differ, first_step, terms_of
-from .subject import Subject
+from .subject import LENGTH, Subject
 
 B = 6
 
@@ -138,6 +138,7 @@ def _passed(subject: Subject, batch: Batch) -> dict[str, Tensor]:
         model, objective = subject.build()
         model.initialise(batch)
         objective.equip(model)
+        objective = objective.over(LENGTH)
     found = {f"the initial {k}": v.clone() for k, v in model.state_dict().items()}
     for player in objective.players(model.train()):
         model.zero_grad(set_to_none=True)

@@ -14,9 +14,9 @@ from torch.distributions import Independent, Normal
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError
-from ..core.quiet import quiet
 from ..core.random import GLOBAL, Noise, derive, forked, using
 from ..core.registry import Registry
+from ..core.warning_filters import ignore_warnings
 from ..distributions.numeric import positive_raw
 from ..models.base import LatentModel
 from ..models.modes import judging
@@ -117,7 +117,7 @@ def em(z: Any, n: int, form: str, seed: int, start: Any = None) -> Any:
         weights_init=getattr(start, "weights_", None), means_init=getattr(start, "means_", None),
         precisions_init=getattr(start, "precisions_", None),
     )
-    with quiet(ConvergenceWarning):  # a held-out score judges it
+    with ignore_warnings(ConvergenceWarning):  # the result is judged on held-out rows
         return model.fit(z)
 
 
@@ -259,7 +259,7 @@ for _name, _fit in (
 
 def fitted(name: str, codes: PosteriorDraws, seed: int, **how: Any) -> Prior:
     """Return the density of a name, fitted to codes, with random numbers of its own; ``how`` goes to its fit."""
-    with GLOBAL, forked(derive(seed, "sampler", name)):  # half the time of one that is steered
+    with GLOBAL, forked(derive(seed, "sampler", name)):  # half the time of drawing from a local generator
         return SAMPLERS[name](codes, derive(seed, "sampler", name), **how).eval()
 
 

@@ -1,4 +1,4 @@
-"""What a finished run draws samples from: priors fitted to its latents, chosen on held-out rows, saved beside it."""
+"""Samplers of a finished run: priors fitted to its latents, chosen on held-out rows and saved with the run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..core.batch import Batch
 from ..core.errors import BundleError, CombinationError, SenzaiError, UnknownNameError
 from ..core.random import Noise, derive, using
 from ..core.registry import suggestion
+from ..core.renamed import old_method
 from ..core.spec import from_spec, to_spec
 from ..models.base import LatentModel, latent_model
 from ..models.generative import Generative
@@ -64,7 +65,7 @@ class Samplers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What may be asked for."""
+        """Names that :meth:`apply_to` takes, besides ``auto``."""
         return (PRIOR, *self.fitted)
 
     def resolve(self, name: str) -> str:
@@ -83,10 +84,12 @@ class Samplers:
             )
         return name
 
-    def under(self, model: AModel, name: str = "auto") -> AModel:
-        """Return the model with the prior of this name."""
+    def apply_to(self, model: AModel, name: str = "auto") -> AModel:
+        """Return the model with its prior replaced by the sampler of this name."""
         chosen = self.resolve(name)
         return model if chosen == PRIOR else cast(AModel, latent_model(model).with_prior(self.fitted[chosen]))
+
+    under = old_method("under", "apply_to")
 
     def facts(self) -> dict[str, Any]:
         """Return what was chosen and why, as plain values."""

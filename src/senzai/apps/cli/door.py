@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ...core.errors import RunInterrupted, SenzaiError
-from . import comparing, complete, judge, look, new, output, train, use
+from . import comparing, complete, judge, look, new, output, serve, share, train, tuning, use
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
 WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[dim]. Each verb has[/] --help[dim].[/]"
@@ -100,7 +100,7 @@ def _usage(err: BaseException) -> str:
 
 
 app = typer.Typer(
-    cls=Door, help=ABOUT, epilog=WHERE, no_args_is_help=True, rich_markup_mode="rich", add_completion=False,
+    cls=Door, help=ABOUT, epilog=WHERE, no_args_is_help=True, rich_markup_mode="rich",
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["--help", "-h"]},
 )
 
@@ -130,6 +130,8 @@ def _verb(panel: str, function: Callable[..., None], *examples: str) -> None:
 _verb("Train", train.demo, "senzai demo")
 _verb("Train", train.fit, "senzai fit digits --out runs/digits", "senzai fit rows.csv --out runs/rows --set n_latent=8")
 _verb("Train", train.resume, "senzai resume runs/digits --set epochs=200")
+_verb("Train", tuning.tune, "senzai tune people.csv --out tuned --trials 50 --processes 2",
+      "senzai tune digits --out tuned --space n_latent=2..32 --space lr=1e-4..1e-2:log --set epochs=20")
 _verb("Judge", judge.evaluate, "senzai evaluate runs/digits digits --k 500")
 _verb("Judge", judge.diagnose, "senzai diagnose runs/digits", "senzai diagnose runs/digits --cure --out runs/better")
 _verb("Judge", judge.compare, "senzai compare runs/digits runs/better")
@@ -145,6 +147,10 @@ _verb("Use", complete.score, "senzai score runs/people people.csv --shares --fal
 _verb("Use", complete.impute, "senzai impute runs/people people.csv -o whole.csv",
       "senzai impute runs/people people.csv --draws 5 -o five.csv")
 _verb("Use", complete.augment, 'senzai augment runs/people --column income --value ">50K" -n 500 -o more.csv')
+_verb("Share", serve.serve, "senzai serve runs/people --port 8000",
+      "senzai serve runs --host 0.0.0.0 --token-file token")
+_verb("Share", share.pack, "senzai pack runs/digits -o digits.zip", "senzai sample digits.zip -o new.npy")
+_verb("Share", share.push, "senzai push runs/digits user/digits", "senzai sample hf://user/digits -o new.npy")
 _verb("Look", look.info, "senzai info runs/digits", "senzai info rows.csv")
 _verb("Look", look.recipes, "senzai recipes")
 _verb("Look", look.kinds, "senzai kinds --json")

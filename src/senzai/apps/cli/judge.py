@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from ...sharing.opening import need_folder
 from .files import refuse_existing
 from .loading import run_for
 from .options import Factors, Json, Overwrite, OwnData, Reading, RunFolder, Seed, place
@@ -59,7 +60,7 @@ def evaluate(
         only=None if only is None else names(only), also=names(also), features=names(features), against=against,
         factors=factors, anomaly=anomaly, budget=budget, announce=_announce,
     )
-    reply(as_json, found, *_measured(found, run))
+    reply(as_json, found, *_measured(found, None if model.folder is None else run / "metrics.json"))
 
 
 def names(text: str | None) -> tuple[str, ...]:
@@ -103,7 +104,7 @@ def _latents(found: Document) -> dict[str, str]:
     }
 
 
-def _measured(found: Document, run: Path) -> list[str]:
+def _measured(found: Document, kept: Path | None) -> list[str]:
     from .describing import number
 
     facts: dict[str, object] = {"rows": f"{found['n']:,} ({found.get('split', 'all')})"}
@@ -114,8 +115,9 @@ def _measured(found: Document, run: Path) -> list[str]:
     lines = [f"  {plain(n)}" for n in ([notes] if isinstance(notes, str) else notes)]
     left_out = (found.get("not_measured") or {}).items()
     missed = [f"[dim]  not measured: {plain(name)}. {plain(why)}[/]" for name, why in left_out]
+    where = "Not kept, because the run is no folder" if kept is None else f"Kept in {plain(kept)}"
     return ["[bold]Measured[/], nats a row; a log density is better when higher", table(facts), *lines, *missed,
-            f"[dim]{number(found['seconds'], 3)} s. Kept in {plain(run / 'metrics.json')}[/]"]
+            f"[dim]{number(found['seconds'], 3)} s. {where}[/]"]
 
 
 def _base(found: Document) -> dict[str, object]:
@@ -174,6 +176,8 @@ def report(
     """Write a report that opens in any browser: how training went, what the model learned, how good it is."""
     if output is not None:
         refuse_existing(output, overwrite)
+    else:
+        need_folder(run, to="keep a report in; name a file with -o, or make one")
     model = run_for("report", run)
     dataset = data_of(model, data, settings)
     from ...report import write_report
@@ -215,7 +219,7 @@ def diagnose(
         return
     from ...runs import cure as again
 
-    target = out or run.with_name(f"{run.name}-cured")
+    target = out or need_folder(run, to="write another beside it; name one with --out").with_name(f"{run.name}-cured")
     refuse_existing(target, False)
     second = again(model, source, out=target, before=found, reading=reading, **options)
     document = {"run": str(run), "cured": str(target), **second.document()}
@@ -223,7 +227,7 @@ def diagnose(
 
 
 def compare(
-    runs: Annotated[list[Path], Argument(metavar="RUN RUN...", help="Folders of runs on one data set.")],
+    runs: Annotated[list[Path], Argument(metavar="RUN RUN...", help="Runs on one data set.")],
     data: Annotated[
         str | None, Option("--data", metavar="DATA", help="Other data; by default held-out rows of their own.")
     ] = None,

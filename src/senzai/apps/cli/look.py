@@ -23,7 +23,7 @@ def info(
 ) -> None:
     """Say what a run is, or what `fit` would make of data."""
     path = Path(os.path.expanduser(target))
-    if any(os.path.exists(path / name) for name in ("spec.json", "weights.safetensors")):
+    if any(os.path.exists(path / name) for name in ("spec.json", "weights.safetensors")) or _is_shared(target):
         document, lines = _about_run(path)
     else:
         document, lines = _about_data(target, settings or [])
@@ -41,7 +41,33 @@ def _about_data(source: str, settings: list[str]) -> tuple[Document, list[str]]:
     return about, [*recognised(dataset), *named, "[bold]Next[/]", f"  senzai fit {plain(source)} --out runs/NAME"]
 
 
-def _about_run(folder: Path) -> tuple[Document, list[str]]:
+def _is_shared(target: str) -> bool:
+    """Whether a run is meant that is in an archive or on a hub; data may be in an archive too."""
+    from ...sharing import hub_address
+
+    return hub_address(target) is not None or _has_spec(target)
+
+
+def _has_spec(target: str) -> bool:
+    import zipfile
+
+    if not target.lower().endswith(".zip") or not zipfile.is_zipfile(target):
+        return False
+    try:
+        with zipfile.ZipFile(target) as archive:
+            return any(name.rpartition("/")[2] == "spec.json" for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
+def _about_run(place: Path) -> tuple[Document, list[str]]:
+    from ...sharing import at_hand
+
+    with at_hand(place) as (folder, _):
+        return _about_folder(folder, str(place))
+
+
+def _about_folder(folder: Path, place: str) -> tuple[Document, list[str]]:
     from ...recipes import RECIPES
     from ...training import bundle
     from ...training.places import unfinished
@@ -49,7 +75,7 @@ def _about_run(folder: Path) -> tuple[Document, list[str]]:
     spec = bundle.read_spec(folder)
     finished = (folder / bundle.WEIGHTS).exists()
     document: Document = {
-        "what": "run", "path": str(folder), "state": "finished" if finished else "unfinished",
+        "what": "run", "path": place, "state": "finished" if finished else "unfinished",
         "recipe": spec.recipe, "title": RECIPES[spec.recipe].title if spec.recipe in RECIPES else None,
         "settings": spec.settings, "training": spec.training.model_dump(mode="json"), "source": spec.source,
         "data": spec.data_schema, **(_loaded(folder) if finished else {"n_parameters": None, "verbs": None}),

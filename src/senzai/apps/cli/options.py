@@ -16,7 +16,7 @@ def place(value: Path | None) -> Path | None:
 
 
 RunFolder: TypeAlias = Annotated[
-    Path, Argument(metavar="RUN", help="Folder of a run, as given to `fit --out`.", callback=place)
+    Path, Argument(metavar="RUN", help="Folder of a run, a packed run (run.zip), or hf://user/name.", callback=place)
 ]
 Data: TypeAlias = Annotated[
     str, Argument(metavar="DATA", help="File, folder or built-in name (`digits`).", show_default=False)
@@ -43,12 +43,20 @@ Set: TypeAlias = Annotated[
     list[str] | None,
     Option("--set", metavar="KEY=VALUE", help="A setting, such as lr=0.01 or hidden=300,300; repeat for more."),
 ]
+Track: TypeAlias = Annotated[
+    list[str] | None,
+    Option("--track", metavar="NAME", help="Also write for tensorboard, mlflow or wandb; repeat for more."),
+]
 Reading: TypeAlias = Annotated[
     list[str] | None,
     Option("--set", metavar="KEY=VALUE", help="How the data are read, such as sheet=2020; else as `fit` read."),
 ]
 Given: TypeAlias = Annotated[
     list[str] | None, Option("--given", metavar="NAME=VALUE", help="A value to condition on; repeat for more.")
+]
+Decoding: TypeAlias = Annotated[
+    list[str] | None,
+    Option("--decoding", metavar="NAME=VALUE", help="How symbols are chosen: temperature, top_p, beam; repeatable."),
 ]
 PointSeed: TypeAlias = Annotated[
     int | None, Option("--seed", min=0, help="Draw with this seed instead of giving the model's best single answer.")

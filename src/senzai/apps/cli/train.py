@@ -9,7 +9,7 @@ from typer import Option
 
 from ...core.errors import SettingError
 from ...core.files import user_path
-from .options import Data, Json, NewRun, NoReport, Overwrite, Quiet, RunFolder, Set, place
+from .options import Data, Json, NewRun, NoReport, Overwrite, Quiet, RunFolder, Set, Track, place
 from .output import Document, console, plain, reply, say, table, warn
 from .settings import parse_set, read_config
 
@@ -34,7 +34,8 @@ def fit(
     devices: Annotated[int, Option("--devices", min=1, help="Processes to train with, one per device.")] = 1,
     skip_bad: Annotated[bool, Option("--skip-bad", help="Leave out, and count, unreadable files.")] = False,
     overwrite: Overwrite = False,
-    tensorboard: Annotated[bool, Option("--tensorboard", help="Also write TensorBoard logs into the run.")] = False,
+    tensorboard: Annotated[bool, Option("--tensorboard", help="The same as --track tensorboard.")] = False,
+    track: Track = None,
     no_report: NoReport = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -54,7 +55,8 @@ def fit(
 
     run = runs.fit(
         data, recipe=recipe or top.get("recipe"), out=folder, kind=kind or top.get("kind"), settings=chosen,
-        overwrite=overwrite, progress=False if quiet else None, tensorboard=tensorboard, devices=devices,
+        overwrite=overwrite, progress=False if quiet else None, tensorboard=tensorboard,
+        track=track or (), devices=devices,
         announce=teller.hear,
     )
     if teller.dataset is None:  # other processes trained
@@ -85,6 +87,7 @@ def resume(
     run: RunFolder,
     data: Annotated[str | None, Option("--data", help="The same data, where they are somewhere else now.")] = None,
     settings: Set = None,
+    track: Track = None,
     no_report: NoReport = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -97,8 +100,10 @@ def resume(
             "Train a new run for other settings: senzai fit"
         )
     from ... import runs
+    from ...sharing.opening import need_folder
 
-    done = runs.resume(run, data=data, progress=False if quiet else None, **more)
+    need_folder(run, to="train in")
+    done = runs.resume(run, data=data, progress=False if quiet else None, track=track or (), **more)
     source = data or done.spec.source
     report = None if no_report else write_report(done, done.dataset(source), run / "report.html")
     document = {**done.metrics["fit"], "report": report}

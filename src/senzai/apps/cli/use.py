@@ -11,7 +11,7 @@ from ...core.errors import InputError, SettingError
 from .describing import changed
 from .files import refuse_existing, write_codes, write_rows
 from .loading import run_for
-from .options import Data, File, Given, Json, Overwrite, PointSeed, Reading, RunFolder
+from .options import Data, Decoding, File, Given, Json, Overwrite, PointSeed, Reading, RunFolder
 from .output import plain, reply
 from .settings import parse_given, parse_set
 
@@ -40,6 +40,7 @@ def sample(
     guidance: Annotated[
         float | None, Option("--guidance", min=0, help="Weight of what is given, for samplers that can be guided.")
     ] = None,
+    decoding: Decoding = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -64,7 +65,8 @@ def sample(
         shape, about = _write_frames(pieces, writer)
     else:
         new = model.sample(
-            n, seed=chosen, noise=noise, temperature=temperature, given=wanted, sampler=sampler, guidance=guidance
+            n, seed=chosen, noise=noise, temperature=temperature, given=wanted, sampler=sampler, guidance=guidance,
+            decoding=parse_set(decoding or []),
         )
         write_rows(new, output, model.schema)
         shape = _shape(new)
@@ -100,7 +102,7 @@ def encode(
 
 def reconstruct(
     run: RunFolder, data: Data, output: File, settings: Reading = None, seed: PointSeed = None,
-    overwrite: Overwrite = False, as_json: Json = False,
+    decoding: Decoding = None, overwrite: Overwrite = False, as_json: Json = False,
 ) -> None:
     """Write each row as the model sees it, after its way through the latent code."""
     from ...runs.verbs import stream as streams
@@ -112,7 +114,7 @@ def reconstruct(
     if writer is not None:
         shape, _ = _write_frames(streams.reconstructions(model, dataset, seed=seed), writer)
     else:
-        again = model.reconstruct(dataset, seed=seed)
+        again = model.reconstruct(dataset, seed=seed, decoding=parse_set(decoding or []))
         write_rows(again, output, dataset.schema)
         shape = _shape(again)
     document = {"out": str(output), "n": len(dataset), "shape": shape, "seed": seed}
@@ -148,6 +150,7 @@ def interpolate(
     output: File,
     settings: Reading = None,
     steps: Annotated[int, Option("--steps", min=2, help="Rows on the way, both ends included.")] = 8,
+    decoding: Decoding = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -155,7 +158,7 @@ def interpolate(
     refuse_existing(output, overwrite)
     model = run_for("interpolate", run)
     first, last = (row_of(model, end, parse_set(settings or [])) for end in (a, b))
-    way = model.interpolate(first, last, steps=steps)
+    way = model.interpolate(first, last, steps=steps, decoding=parse_set(decoding or []))
     write_rows(way, output, model.schema)
     found, lines = changed(way)
     document = {"out": str(output), "a": a, "b": b, "steps": steps, "shape": _shape(way), **found}

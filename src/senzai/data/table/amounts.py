@@ -1,4 +1,4 @@
-"""Numbers as people write them: decimal commas, marks between thousands, signs of currency; read, and written alike."""
+"""Numbers as people write them, with decimal commas, thousands separators and currency signs."""
 
 from __future__ import annotations
 

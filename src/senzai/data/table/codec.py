@@ -1,4 +1,4 @@
-"""One column to the model's numbers and exactly back."""
+"""Converts one column to the model's numbers and exactly back."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from .column import Column, TableDetails
 from .series import as_labels, as_numbers, normal_quantiles, observed, unwritten
 
 OTHER = "(other)"
+LARGE = 1e18
+"""Numbers of the model are smaller than this, so that their squares are finite in single precision."""
 NEAR = 1e-6
 """Numbers of the model so near to that of a spike are the spike."""
 
@@ -29,7 +31,7 @@ def encode(series: Any, column: Column, table: TableDetails) -> tuple[Array, Arr
         InputError: A value is not one that the column can have.
     """
     series = unwritten(series, column)
-    if column.sort in ("category", "binary") or (column.sort == "steps" and not _numeric(column)):
+    if column.sort in ("category", "binary") or (column.sort == "steps" and not is_numeric(column)):
         return _codes(series, column, table)
     counted = column.sort == "steps" and bool(column.ticks)
     x = as_numbers(series, column.model_copy(update={"origin": column.levels[0]}) if counted else column)
@@ -37,14 +39,15 @@ def encode(series: Any, column: Column, table: TableDetails) -> tuple[Array, Arr
     x = np.where(seen, x, column.low if column.low is not None else 0.0)
     if column.sort == "steps":
         return _steps(series, x, seen, column)
-    return np.where(seen, _forward(x, seen, column, series), 0.0), seen
+    return np.where(seen, forward(x, seen, column, series), 0.0), seen
 
 
-def _numeric(column: Column) -> bool:
+def is_numeric(column: Column) -> bool:
+    """Whether the levels of a column are numbers."""
     return not any(isinstance(v, str | bool) for v in column.levels)
 
 
-def _beside_the_spike(x: Array, places: Array, column: Column) -> Array:
+def beside_the_spike(x: Array, places: Array, column: Column) -> Array:
     """Return the spike's number for its value, and for no other value however near it lies."""
     assert column.spike is not None
     assert column.spike_value is not None
@@ -55,17 +58,33 @@ def _beside_the_spike(x: Array, places: Array, column: Column) -> Array:
 
 def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, Array]:
     """A number that is none of the ordered values counts as the nearest of them."""
+    return np.where(seen, np.searchsorted(middles_of(column), x, side="right"), 0).astype(np.float64), seen
+
+
+def middles_of(column: Column) -> Array:
+    """Return the numbers half-way between the ordered values of a column, counted from the first where it counts."""
     known: list[Any] = list(column.levels)
-    first = known[0] if column.ticks else 0  # whole numbers of 64 bits are told apart so
+    first = known[0] if column.ticks else 0  # so that whole numbers of 64 bits stay distinct
     levels = np.array([v - first for v in known], dtype=np.float64)
-    middles = (levels[1:] + levels[:-1]) / 2
-    return np.where(seen, np.searchsorted(middles, x, side="right"), 0).astype(np.float64), seen
+    return np.asarray((levels[1:] + levels[:-1]) / 2)
 
 
-def _forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
+def forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
+    """Return numbers of a column as the model has them.
+
+    Raises:
+        InputError: One is not in the range of the column, or so large that nothing can be computed with it.
+    """
+    with np.errstate(over="ignore"):
+        found = _transformed(x, seen, column, series)
+    _refuse(seen & ~(np.abs(found) < LARGE), series, column, "numbers that single precision can hold")
+    return found
+
+
+def _transformed(x: Array, seen: Array, column: Column, series: Any) -> Array:
     if column.transform == "quantile":
         places = to_places(x, np.array(column.knots), np.array(column.places))
-        return places if column.spike is None else _beside_the_spike(x, places, column)
+        return places if column.spike is None else beside_the_spike(x, places, column)
     if column.sort == "count":
         _refuse(seen & ((x < 0) | (x != np.rint(x))), series, column, "whole numbers from 0 up")
         return x
@@ -99,15 +118,20 @@ def to_places(x: Array, knots: Array, places: Array) -> Array:
         array([-1. ,  0.5,  1.5,  6. ])
     """
     z = np.interp(x, knots, places)
-    repeated = np.unique(knots[:-1][knots[1:] == knots[:-1]])
-    if len(repeated):
-        first, last = np.searchsorted(knots, repeated, "left"), np.searchsorted(knots, repeated, "right") - 1
-        middle = (places[first] + places[last]) / 2
-        at = np.clip(np.searchsorted(repeated, x), 0, len(repeated) - 1)
-        z = np.where(repeated[at] == x, middle[at], z)
+    values, middle = repeated(knots, places)
+    if len(values):
+        at = np.clip(np.searchsorted(values, x), 0, len(values) - 1)
+        z = np.where(values[at] == x, middle[at], z)
     slope = (places[-1] - places[0]) / (knots[-1] - knots[0])
     z = np.where(x < knots[0], places[0] + (x - knots[0]) * slope, z)
     return np.asarray(np.where(x > knots[-1], places[-1] + (x - knots[-1]) * slope, z))
+
+
+def repeated(knots: Array, places: Array) -> tuple[Array, Array]:
+    """Return the values that stand several times among the knots, and the middle of the places of each."""
+    values = np.unique(knots[:-1][knots[1:] == knots[:-1]])
+    first, last = np.searchsorted(knots, values, "left"), np.searchsorted(knots, values, "right") - 1
+    return values, (places[first] + places[last]) / 2
 
 
 def _codes(series: Any, column: Column, table: TableDetails) -> tuple[Array, Array]:
@@ -118,7 +142,7 @@ def _codes(series: Any, column: Column, table: TableDetails) -> tuple[Array, Arr
     found = pd.Index(list(column.levels), dtype=object).get_indexer(pd.Index(labels, dtype=object))
     if (found[seen] < 0).any():  # the same values in another type: 1 and "1", 1 and 1.0
         names = pd.Index([_name(v) for v in column.levels], dtype=object)
-        texts = np.array([_name(v, number=_numeric(column)) for v in labels], dtype=object)
+        texts = np.array([_name(v, number=is_numeric(column)) for v in labels], dtype=object)
         found = np.where(found < 0, names.get_indexer(pd.Index(texts, dtype=object)) if names.is_unique else -1, found)
     unknown = seen & (found < 0)
     if unknown.any():

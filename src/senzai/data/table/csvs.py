@@ -12,8 +12,8 @@ from typing import Any
 
 from senzai.core.errors import InputError
 
+from .. import encodings
 from ..limits import guarded
-from . import encodings
 
 DELIMITERS = (",", "\t", ";", "|")
 BLOCK, WIDE_BLOCK = 1 << 22, 1 << 24

@@ -101,15 +101,16 @@ def framed(table: Any) -> Any:
 
 def without_nested(frame: Any) -> tuple[Any, list[str]]:
     """Return a frame without columns of lists, structures or bytes, and the names of those."""
-    bad = [i for i, kind in enumerate(frame.dtypes.tolist()) if _is_nested(frame, i, kind)]
-    names = [str(frame.columns[i]) for i in bad]
-    return (frame.iloc[:, [i for i in range(len(frame.columns)) if i not in set(bad)]] if bad else frame), names
-
-
-def _is_nested(frame: Any, i: int, kind: Any) -> bool:
-    if hasattr(kind, "pyarrow_dtype"):
-        return cannot_hold(kind.pyarrow_dtype)
-    return str(kind) == "object" and any(isinstance(v, NESTED) for v in frame.iloc[:, i])
+    kinds = frame.dtypes.tolist()
+    objects = [i for i, kind in enumerate(kinds) if kind == np.dtype(object)]
+    some = frame.iloc[:, objects] if 0 < len(objects) < len(kinds) else frame
+    held = some.to_numpy(dtype=object).T if objects else ()
+    bad = {i for i, column in zip(objects, held, strict=True) if any(isinstance(v, NESTED) for v in column)}
+    bad |= {i for i, kind in enumerate(kinds) if hasattr(kind, "pyarrow_dtype") and cannot_hold(kind.pyarrow_dtype)}
+    if not bad:
+        return frame, []
+    names = [str(frame.columns[i]) for i in sorted(bad)]
+    return frame.iloc[:, [i for i in range(len(kinds)) if i not in bad]], names
 
 
 def said(names: Iterable[str]) -> tuple[str, ...]:

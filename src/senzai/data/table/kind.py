@@ -26,7 +26,7 @@ from ..rows import Array, Rows
 from ..schema import Schema
 from ..sources import existing
 from ..split import numbered_groups, numbered_times
-from . import codec, filling, plain
+from . import codec, filling, plain, quick
 from . import labels as columns
 from .column import TableDetails
 from .features import TableFeatures
@@ -77,7 +77,10 @@ class TableKind(Kind):
         )
         if found.whole is not None:
             names, notes = named(columns.names_of(found.whole.columns), found.origin)
-            found = _replaced(found, found.whole.set_axis(list(names), axis=1), notes, found.whole.columns)
+            called = found.whole.columns
+            same = type(called).__name__ == "Index" and called.name is None and called.tolist() == list(names)
+            whole = found.whole if same else found.whole.set_axis(list(names), axis=1)
+            found = _replaced(found, whole, notes, called)
             n = len(found.whole)
         else:
             n = found.count()
@@ -126,7 +129,7 @@ class TableKind(Kind):
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
         """Take the model's decisions for other data."""
         return schema.model_copy(
-            update={"form": opened.form, "n_rows": opened.n_rows, "fingerprint": fingerprint_of(opened),
+            update={"form": opened.form, "n_rows": opened.n_rows, "fingerprint": _fingerprint(opened, schema),
                     "reasons": tuple(dict.fromkeys((*schema.reasons, *opened.notes)))}
         )
 
@@ -284,6 +287,14 @@ def _replaced(source: Source, whole: Any, notes: tuple[str, ...], called: Any) -
             yield whole.iloc[start : start + rows]
 
     return replace(source, whole=whole, notes=(*source.notes, *notes), pieces=pieces, labels=called)
+
+
+def _fingerprint(opened: Opened, schema: Schema) -> str:
+    """Return the fingerprint of other data; of a few rows in memory, which cannot be the model's own, a quick one."""
+    source: Source = opened.data
+    if source.cells is None or opened.n_rows == schema.n_rows or opened.facts.get("path") is not None:
+        return fingerprint_of(opened)
+    return quick.fingerprint(source.whole.columns.tolist(), source.cells, source.part)
 
 
 def _refuse_nothing(source: Source, n: int) -> None:

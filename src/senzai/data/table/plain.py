@@ -34,14 +34,14 @@ def frame_of(value: Any, names: list[str]) -> Any:
             f"The table has the columns {', '.join(names[:20])}, but a row has {unknown[0][:80]!r}."
             f"{suggestion(unknown[0], names)} Leave it out."
         )
-    n = max((len(c) for c in columns.values()), default=0)
+    n = len(value) if isinstance(value, list) else max((len(c) for c in columns.values()), default=0)
     made = np.empty((n, len(names)), dtype=object)
     for j, name in enumerate(names):
         for cell in columns.get(name, ()):
             if not isinstance(cell, PLAIN):
                 raise InputError(f"A cell is a number, text, true, false or null, but one in {name!r} is not.")
         made[:, j] = columns.get(name) or [None] * n
-    return pd.DataFrame(made, columns=names)
+    return pd.DataFrame(made, columns=names, dtype=object)
 
 
 def _of_columns(value: dict[str, Any]) -> dict[str, list[Any]]:

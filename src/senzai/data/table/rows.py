@@ -16,18 +16,18 @@ from senzai.core.later import Tensor, torch
 from senzai.core.registry import suggestion
 
 from ..rows import Array, MemoryRows, Rows, Targets, as_index
-from . import codec, labels
+from . import codec, labels, quick
 from .column import Column, TableDetails
 from .source import ROWS, Source
 
 
-def chosen(frame: Any, table: TableDetails, origin: str) -> dict[str, Any]:
-    """Return the modelled columns of a frame by name.
+def chosen(frame: Any, table: TableDetails, origin: str) -> list[int]:
+    """Return where in a frame the modelled columns are.
 
     Raises:
         ShapeError: One is not there.
     """
-    names = [str(c) for c in frame.columns]
+    names = [str(c) for c in frame.columns.tolist()]
     at = {n: i for i, n in enumerate(names)}
     lacking = [str(c.name) for c in table.modelled if str(c.name) not in at]
     if lacking:
@@ -36,25 +36,30 @@ def chosen(frame: Any, table: TableDetails, origin: str) -> dict[str, Any]:
             f"The model was fitted on {len(table.modelled)} columns, but {origin} lacks {', '.join(lacking[:5])}"
             f"{' ...' if len(lacking) > 5 else ''}.{hint} Add them (they may be empty), or fit again without them."
         )
-    return {str(c.name): frame.iloc[:, at[str(c.name)]].rename(c.name) for c in table.modelled}
+    return [at[str(c.name)] for c in table.modelled]
 
 
 def encode_frame(
-    frame: Any, table: TableDetails, condition: tuple[str, ...], origin: str
+    frame: Any, table: TableDetails, condition: tuple[str, ...], origin: str, cells: list[list[Any]] | None = None
 ) -> tuple[Array, Array, Array | None]:
-    """Return model values ``(N, d)``, where they are observed, and the condition ``(N, n_condition)``."""
-    columns = chosen(frame, table, origin)
+    """Return model values ``(N, d)``, where they are observed, and the condition ``(N, n_condition)``.
+
+    Of a few rows, ``cells`` are what is in them, column by column.
+    """
+    modelled, at = table.modelled, chosen(frame, table, origin)
     d = len(table.sorts)
     x, seen = np.zeros((len(frame), d)), np.ones((len(frame), d), dtype=bool)
     codes: list[Array] = []
-    places = {str(c.name): i for i, c in enumerate(table.modelled)}
-    for i, column in enumerate(table.modelled):
-        x[:, i], seen[:, i] = codec.encode(columns[str(column.name)], column, table)
-    for j, column in enumerate(table.missingness, len(table.modelled)):
+    places = {str(c.name): i for i, c in enumerate(modelled)}
+    plans = [None] * len(modelled) if cells is None else quick.plans_of(table)
+    for i, (column, plan) in enumerate(zip(modelled, plans, strict=True)):
+        found = None if plan is None or cells is None else plan(cells[at[i]])
+        x[:, i], seen[:, i] = found or codec.encode(frame.iloc[:, at[i]].rename(column.name), column, table)
+    for j, column in enumerate(table.missingness, len(modelled)):
         x[:, j] = ~seen[:, places[str(column.name)]]
     for name in condition:
         i = places[name]
-        codes.append(codec.condition_code(x[:, i], seen[:, i], table.modelled[i]))
+        codes.append(codec.condition_code(x[:, i], seen[:, i], modelled[i]))
     return x, seen, np.concatenate(codes, 1) if codes else None
 
 
@@ -66,7 +71,7 @@ def needs_double(table: TableDetails) -> bool:
 def rows_of(source: Source, table: TableDetails, condition: tuple[str, ...], targets: Targets | None = None) -> Rows:
     """Return all rows of a source as model values."""
     if source.whole is not None:
-        x, seen, c = encode_frame(source.whole, table, condition, source.origin)
+        x, seen, c = encode_frame(source.whole, table, condition, source.origin, source.cells)
         values = x if needs_double(table) else x.astype(np.float32)
         known = targets or Targets()
         given = None if c is None else torch.from_numpy(c)
@@ -106,7 +111,7 @@ def _give_back() -> None:
 
 @final
 class SpooledRows(Rows):
-    """Rows in a temporary file of model values, read when they are asked for; NaN where nothing was observed.
+    """Rows in a temporary file of model values, read on demand; NaN where nothing was observed.
 
     Args:
         file: The file; it is deleted when it is closed.
@@ -143,7 +148,7 @@ class SpooledRows(Rows):
         whole = torch.from_numpy(out[back])
         x = whole[:, : self._d]
         c = whole[:, self._d :].to(torch.float32) if self._c else None
-        known = self.targets.at(torch.from_numpy(at))
+        known = self.targets.for_rows(torch.from_numpy(at))
         known["c"] = c
         if not self._masked:
             return Batch(x.contiguous(), **known)

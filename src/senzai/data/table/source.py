@@ -1,21 +1,22 @@
-"""Any table, whatever holds it, as pandas frames: all at once where it fits memory, else piece by piece."""
+"""Any table as pandas frames: all at once where it fits memory, otherwise piece by piece."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from senzai.core.errors import InputError
 
-from .. import sources
+from .. import encodings, sources
 from ..addresses import without_password
 from ..frame_files import of_polars
 from ..limits import need_no_holes, need_regular, need_room
 from ..options import TableOptions
-from . import amounts, csvs, databases, encodings, exact, files, texts
+from . import amounts, csvs, databases, exact, files, texts
 from .column import Column, TableDetails
 
 TEXTS = (".csv", ".tsv", ".psv", ".data", ".dat")
@@ -25,6 +26,8 @@ SUFFIXES = (*TEXTS, ".parquet", ".pq", ".arrow", ".feather", ".ipc", *JSON, ".xl
 IN_MEMORY_BYTES = 2**28
 """Files larger than this are streamed, unless `in_memory` says otherwise."""
 ROWS = 50_000
+FEW = 64
+"""Rows up to which cells are looked at one by one, which is quicker than pandas."""
 NUMBERS = ("real", "positive", "bounded", "count", "ordinal")
 
 
@@ -58,6 +61,12 @@ class Source:
     counted: Callable[[], int] | None = None
     narrow: Callable[[int, Collection[str]], Iterator[Any]] | None = None
     part: str = ""
+
+    @cached_property
+    def cells(self) -> list[list[Any]] | None:
+        """Cells of a few rows in memory as Python objects, column by column; ``None`` of more rows."""
+        few = self.whole is not None and len(self.whole) <= FEW
+        return self.whole.to_numpy(dtype=object).T.tolist() if few else None
 
     def count(self) -> int:
         """Return the number of rows."""
@@ -232,7 +241,7 @@ def _from_text(path: Path, options: TableOptions, table: TableDetails | None, *,
 
     def narrow(rows: int, wanted: Collection[str]) -> Iterator[Any]:
         at = [i for i, n in enumerate(names) if str(n) in wanted]
-        if len(at) < len(wanted):  # whoever looks for a column that is not there, sees all that are
+        if len(at) < len(wanted):  # so that the error about a missing column can list all of them
             at = list(range(len(names)))
         return _typed_pieces(path, dialect, {names[i]: readings[names[i]] for i in at}, at, gone, form, rows)
 

@@ -1,4 +1,4 @@
-"""Columns whose values are exact counts: whole numbers, decimals, dates, durations and times of day, and exactly back.
+"""Columns whose values are exact counts: whole numbers, decimals, dates, durations and times of day.
 
 A count ("tick") is a whole number of any size: a number itself, the last digit of a decimal, so many units since 1970
 or since midnight. The model has ``(tick - origin) / step``, a small number that floating point holds exactly.

@@ -2,10 +2,12 @@
 
 from . import array as _array
 from . import images as _images
+from . import molecules as _molecules
 from . import table as _table
+from . import text as _text
 from .base import DEFAULT as DEFAULT
 from .base import VIEWS as VIEWS
 from .base import View as View
 from .base import view_of as view_of
 
-del _array, _images, _table
+del _array, _images, _molecules, _table, _text

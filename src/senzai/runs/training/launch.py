@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def launch(
     data: object, *, recipe: str | None, out: str | Path | None, kind: str | None, settings: Mapping[str, Any],
-    overwrite: bool, devices: int,
+    overwrite: bool, devices: int, track: Sequence[str] = (),
 ) -> Run:
     """Train with ``devices`` processes and return the run.
 
@@ -45,7 +45,7 @@ def launch(
         request = tmp / "request.json"
         facts = {
             "data": pack(data, tmp), "recipe": recipe, "out": str(out), "kind": kind, "settings": dict(settings),
-            "overwrite": overwrite,
+            "overwrite": overwrite, "track": list(track),
         }
         request.write_text(json.dumps(facts), encoding="utf-8")
         code = _torchrun(request, devices, passed, held)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from math import isfinite
@@ -13,6 +13,7 @@ import torch
 
 from ...core.errors import BundleError, CombinationError, OutputError, RunInterrupted, SenzaiError, TrainingError
 from ...core.files import replacing_folder, write_json, write_text
+from ...core.notebook import place as place_to_show
 from ...core.random import forked
 from ...data import Dataset
 from ...models.generative import Generative
@@ -21,7 +22,18 @@ from ...training import bundle
 from ...training.checkpoint import load_checkpoint, peek, save_checkpoint
 from ...training.comms import Comms
 from ...training.events import Finished, Interrupted
-from ...training.listeners import Checkpointer, EarlyStopping, History, Listener, Present, TensorBoard, as_text, drive
+from ...training.listeners import (
+    Checkpointer,
+    EarlyStopping,
+    History,
+    Listener,
+    Present,
+    TrackedRun,
+    as_text,
+    drive,
+    tracked_by,
+)
+from ...training.live import LiveCurves
 from ...training.loop import Training
 from ...training.places import Place
 from ...training.progress_bar import ProgressBar
@@ -153,9 +165,10 @@ def _continue(training: Training, folder: Path) -> None:
 
 
 def listeners_of(
-    settings: TrainSettings, place: Place, comms: Comms, progress: bool, tensorboard: bool
+    spec: bundle.Spec, place: Place, comms: Comms, *, progress: bool, track: Sequence[str] = ()
 ) -> list[Listener]:
     """Return the listeners of a run: first those that may end it, then those that write, then those that show."""
+    settings = spec.training
     found: list[Listener] = []
     if settings.patience is not None:
         found.append(EarlyStopping(settings.patience))
@@ -169,11 +182,19 @@ def listeners_of(
     from ..watching import Watch
 
     found.append(Watch(history))
-    if tensorboard and place.work is not None:
-        found.append(TensorBoard(place.work / "tensorboard"))
+    found += tracked_by(track, tracked_run(spec, place))
     if progress:
-        found.append(ProgressBar())
+        show = place_to_show()
+        found.append(ProgressBar() if show is None else LiveCurves(show))
     return found
+
+
+def tracked_run(spec: bundle.Spec, place: Place) -> TrackedRun:
+    """Return what trackers are told about a run; where its data lie on this machine is not part of it."""
+    model = {k: v for k, v in spec.settings.items() if k not in TrainSettings.model_fields}
+    facts = {"recipe": spec.recipe, "kind": spec.data_schema["kind"], "rows": spec.data_schema["n_rows"]}
+    name = "in memory" if place.folder is None else place.folder.name
+    return TrackedRun(name, place.folder, place.work, {**facts, **model, **spec.training.model_dump(mode="json")})
 
 
 def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path | None) -> dict[str, Any]:

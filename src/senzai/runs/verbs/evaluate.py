@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...core.batch import Batch
+from ...core.batch import Batch, Data
 from ...core.errors import InputError, SettingError
 from ...core.files import user_path
 from ...core.random import derive
 from ...core.registry import suggestion
-from ...data import KINDS, Dataset, Schema
+from ...data import KINDS, Dataset, Kind, Schema
 from ...data.limits import guarded, need_no_holes, need_regular, need_sound_archive
 from ...evaluation import Extras, chosen, likelihood_figures
 from ...evaluation import evaluate as measured
@@ -79,7 +79,7 @@ def evaluate(run: Trained, data: object, asked: EvaluateSettings) -> dict[str, A
         extras=extras_of(run, dataset, index, asked), budget=asked.budget, announce=asked.announce,
     )
     if base and run.samplers.chosen != PRIOR:
-        figures = likelihood_figures(run.samplers.under(run.model), batch, k=k, seed=seed, discrete_step=step)
+        figures = likelihood_figures(run.samplers.apply_to(run.model), batch, k=k, seed=seed, discrete_step=step)
         found["sampler"] = {"name": run.samplers.chosen, **figures}
     found["split"] = asked.split or ("test" if len(whole) < len(dataset) else "all")
     found |= {"rows_available": len(whole), "data": dataset.schema.fingerprint}
@@ -104,8 +104,20 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         factors=None if factors is None else read_factors(factors, len(dataset))[index],
         anomaly=None if anomaly is None else class_number(anomaly, schema),
         features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
-        sampler=run.samplers.under(run.model), kind=schema.kind,
+        sampler=run.samplers.apply_to(run.model), kind=schema.kind, figures=figures_of(schema, seed),
     )
+
+
+def figures_of(schema: Schema, seed: int) -> Callable[[Data, Data], Mapping[str, float]] | None:
+    """Return what the kind of the data says of new rows beside training rows; ``None`` where it says nothing."""
+    kind = KINDS[schema.kind]
+    if type(kind).sample_figures is Kind.sample_figures:
+        return None
+
+    def figures(made: Data, known: Data) -> Mapping[str, float]:
+        return kind.sample_figures(kind.decode(made, schema), kind.decode(known, schema), schema, seed=seed)
+
+    return figures
 
 
 def joined(before: Mapping[str, Any], found: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:

@@ -84,6 +84,8 @@ class Verb:
             its setting ``seed`` seeds; a verb that has generators of its own does without.
         by_row: Whether the numbers that it answers for a row depend on that row alone, with settings that were given;
             rows of several who ask may then be answered by one call. ``None`` says never.
+        own_hand: Whether it acts in the user's name beyond the run (a file somewhere, an upload), so that no server
+            does it for whoever asks.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Verb:
     settings: type[Any] | None = None
     steered: bool = True
     by_row: ByRow | None = None
+    own_hand: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or self.name.startswith("_"):
@@ -148,9 +151,9 @@ class Verb:
     def _drawing(self, seed: object) -> Any:
         if not self.steered:
             return nullcontext()
-        from ...core.steering import steered
+        from ...core.local_random import locally_seeded
 
-        return steered(derive(seed if isinstance(seed, int) else secrets.randbits(62), "verb", self.name))
+        return locally_seeded(derive(seed if isinstance(seed, int) else secrets.randbits(62), "verb", self.name))
 
 
 VERBS: Registry[Verb] = Registry("verb")
@@ -158,7 +161,7 @@ VERBS: Registry[Verb] = Registry("verb")
 
 def verb(
     name: str, *, group: str, takes: Takes, answers: Answers, unfit: Unfit = fits_every_run, summary: str = "",
-    settings: type[Any] | None = None, steered: bool = True, by_row: ByRow | None = None,
+    settings: type[Any] | None = None, steered: bool = True, by_row: ByRow | None = None, own_hand: bool = False,
 ) -> Callable[[Function], Function]:
     """Return a decorator that registers a function as a verb; see :class:`Verb`.
 
@@ -179,7 +182,7 @@ def verb(
         first = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
         VERBS.add(name)(Verb(
             name=name, group=group, run=function, takes=takes, answers=answers, unfit=unfit,
-            summary=summary or first, settings=settings, steered=steered, by_row=by_row,
+            summary=summary or first, settings=settings, steered=steered, by_row=by_row, own_hand=own_hand,
         ))
         return function
 
@@ -220,13 +223,18 @@ def _load_all() -> None:
         importlib.import_module(f"{PACKAGE.rpartition('.')[0]}.{name}")
 
 
+def served_verbs() -> Mapping[str, Verb]:
+    """Return the verbs that a server may do for whoever asks: all but those that act in the user's name."""
+    return {name: found for name, found in every_verb().items() if not found.own_hand}
+
+
 def fitting(schema: Schema, model: nn.Module) -> dict[str, str | None]:
     """Return for each verb ``None`` where it fits a run, else why it does not."""
     return {name: found.unfit(schema, model) for name, found in every_verb().items()}
 
 
 # --- doing ----------------------------------------------------------------------------------------------------------
-def do(run: Trained, name: str, *inputs: Any, **settings: Any) -> Any:
+def do(run: Trained, name: str, /, *inputs: Any, **settings: Any) -> Any:
     """Do a verb with a run that is not held yet.
 
     Raises:

@@ -13,6 +13,7 @@ from ...models.base import Classifies, latent_model
 from ...models.generative import Generative
 from ...models.probed import Probed
 from . import given as conditional
+from .decoding import choosing
 from .registry import verb
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 def sample(
     run: Trained, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
     given: Mapping[str, object] | None = None, sampler: str = "auto", guidance: float | None = None,
+    decoding: Mapping[str, float] | None = None,
 ) -> Any:
     """Make new rows in the form of the training data."""
     with_noise = KINDS[run.schema.kind].shows == "draws" if noise is None else noise
     chosen = secrets.randbits(62) if seed is None else seed
     model, schema = drawing(run, sampler, guidance), with_label_as_condition(run.schema, run.model, given)
-    return conditional.sample(model, schema, n, given or {}, seed=chosen, noise=with_noise, temperature=temperature)
+    with choosing(model, decoding):
+        return conditional.sample(model, schema, n, given or {}, seed=chosen, noise=with_noise, temperature=temperature)
 
 
 def drawing(run: Trained, sampler: str = "auto", guidance: float | None = None) -> Generative:
@@ -38,7 +41,7 @@ def drawing(run: Trained, sampler: str = "auto", guidance: float | None = None) 
         UnknownNameError: The run has no such sampler.
         CombinationError: The prior cannot be guided.
     """
-    model = run.samplers.under(run.model, sampler)
+    model = run.samplers.apply_to(run.model, sampler)
     if guidance is None:
         return model
     latent = latent_model(model)

@@ -1,0 +1,271 @@
+"""The kind `molecules`: a molecule a row, as SMILES in a file or list, or as structures in SDF."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+from pydantic import Field as limited
+from pydantic import JsonValue
+
+from senzai.core.batch import Data
+from senzai.core.errors import InputError, SettingError
+from senzai.core.files import replacing, write_text
+
+from .. import conditioning, deciding, fingerprint, sources, texts
+from ..kind import KINDS, Claim, Kind, Opened
+from ..labels import encode_labels
+from ..options import Options
+from ..proposal import Choice, Proposal
+from ..rows import Rows
+from ..schema import Frozen, Schema
+from ..split import marked, split_indices
+from ..symbols import MOST, NAMES, UNKNOWN, codes_of, length_words, symbol_field, symbol_rows
+from . import chemistry
+
+SMILES, STRUCTURES = (".smi", ".smiles"), (".sdf",)
+NAMED = 5
+"""Bad rows that are named."""
+
+
+class MoleculeOptions(Options):
+    """What the kind `molecules` understands beyond the common options.
+
+    Args:
+        column: Column of a table that holds SMILES; by default the one called so.
+        max_tokens: SELFIES symbols that a molecule may have; larger molecules are cut, and counted.
+        encoding: Encoding of files.
+    """
+
+    decisions: ClassVar[frozenset[str]] = Options.decisions | {"max_tokens"}
+
+    column: str | None = None
+    max_tokens: int | None = limited(None, ge=1)
+    encoding: str | None = None
+
+
+class MoleculeDetails(Frozen):
+    """The alphabet of the molecules.
+
+    Args:
+        symbols: SELFIES symbols by their number; the first two stand for the end and for what is unknown.
+        column: Column of a table that held the SMILES.
+        most: Symbols that a molecule may have.
+    """
+
+    symbols: tuple[str, ...]
+    column: str | None = None
+    most: int
+
+
+@final
+class MoleculeKind(Kind):
+    """Molecules.
+
+    Example:
+        >>> kind = KINDS["molecules"]
+        >>> options = kind.options(validation=0, test=0)
+        >>> schema = kind.infer(kind.read(["CCO", "C=O", "c1ccccc1"], options), options)
+        >>> kind.decode(kind.rows(kind.read(["OCC"], options), schema).take([0]).x, schema)
+        ['CCO']
+    """
+
+    name: ClassVar[str] = "molecules"
+    title: ClassVar[str] = "molecules: .smi, .sdf, a column of SMILES (column=...), lists with kind=molecules"
+    suffixes: ClassVar[tuple[str, ...]] = (*SMILES, *STRUCTURES)
+    options: ClassVar[type[Options]] = MoleculeOptions
+    details: ClassVar[type[MoleculeDetails]] = MoleculeDetails
+    unit: ClassVar[str] = "symbol"
+    suffix: ClassVar[str] = ".smi"
+
+    def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
+        """Claim files of molecules, and tables of which a column of SMILES is named."""
+        if "smiles" in str(options.get("column", "")).lower():
+            return Claim(0.98, "the option column names SMILES")
+        path = sources.existing(source)
+        known = path is not None and path.suffix.lower() in self.suffixes
+        return Claim(0.95, f"its name ends in {path.suffix.lower()}") if known and path is not None else None
+
+    # --- in ---------------------------------------------------------------------------------------------------------
+    def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
+        """Read molecules as canonical SMILES; to fit, what is none is left out and named.
+
+        Raises:
+            InputError: There is none; or, with a schema, a row is none.
+        """
+        set_ = options if isinstance(options, MoleculeOptions) else MoleculeOptions(**options.model_dump())
+        found = _texts(source, set_, schema)
+        cleaned = [chemistry.clean(text) for text in found.texts]
+        bad = [i for i, smiles in enumerate(cleaned) if smiles is None or chemistry.symbols_of(smiles) is None]
+        origin = str(source)[:80] if isinstance(source, str | Path) else "the data"
+        if bad and (schema is not None or len(bad) == len(cleaned)):
+            raise InputError(
+                f"Rows must be molecules, but row {bad[0]} (from 0) of {origin} is {found.texts[bad[0]][:60]!r}"
+                + (f", and {len(bad) - 1} others are none either" if len(bad) > 1 else "") + ". Correct or remove them."
+            )
+        if not cleaned:
+            raise InputError("Data must have rows, but there is no molecule. Give SMILES.")
+        kept = [i for i in range(len(cleaned)) if i not in set(bad)]
+        notes = (*found.notes, *_left_out(bad, found.texts))
+        marks = {k: v[kept] for k, v in (found.marks or {}).items()}
+        return Opened(
+            data=[cleaned[i] for i in kept], n_rows=len(kept), dtype="str", form=found.form, origin=origin,
+            labels=None if found.labels is None else found.labels[kept], label_name=found.label_name,
+            label_asked=set_.label is not None, index=None if found.index is None else found.index[kept], notes=notes,
+            facts={"column": found.column}, **marked(marks, options.split, origin, len(kept)),
+        )
+
+    def infer(self, opened: Opened, options: Options) -> Schema:
+        """Take the alphabet from the training rows."""
+        train = split_indices(opened.n_rows, options.split, opened.groups, opened.order)["train"]
+        symbols = [chemistry.symbols_of(smiles) or [] for smiles in opened.data]
+        counts = Counter(s for i in train for s in symbols[i])
+        alphabet = (*NAMES, *sorted(counts, key=lambda s: (-counts[s], s)))
+        coded = _codes(symbols, alphabet)
+        set_most = options.max_tokens if isinstance(options, MoleculeOptions) else None
+        most = set_most or min(MOST, max(1, *map(len, coded)))
+        label, about_label = deciding.label_of(opened, options)
+        condition = conditioning.of_label(options.condition, label, encode_labels(opened.labels, label), opened.origin)
+        unknown = sum(code == UNKNOWN for codes in coded for code in codes)
+        said = (
+            f"A molecule is written in SELFIES, with {len(alphabet) - len(NAMES)} different symbols in the training "
+            f"rows, so that whatever is made is valid; {unknown:,} symbols of other rows are unknown.",
+            "Of salts the largest part is kept; charges and stereo marks stay.", length_words(coded, most),
+        )
+        return Schema(
+            kind=self.name, fields={"x": symbol_field(len(alphabet), most)}, dtype="str", form=opened.form, label=label,
+            condition=condition, n_rows=opened.n_rows, split=options.split,
+            fingerprint=fingerprint.of_texts(opened.data), reasons=(*opened.notes, *said, *about_label),
+            details=MoleculeDetails(symbols=alphabet, column=opened.facts.get("column"), most=most),
+        )
+
+    def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
+        """Take any molecules."""
+        return schema.but(form=opened.form, n_rows=opened.n_rows, fingerprint=fingerprint.of_texts(opened.data))
+
+    def rows(self, opened: Opened, schema: Schema) -> Rows:
+        """Return rows of SELFIES symbols with their end."""
+        symbols = [chemistry.symbols_of(smiles) or [] for smiles in opened.data]
+        targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
+        return symbol_rows(_codes(symbols, details_of(schema).symbols), schema.event_shape[0] - 1, targets)
+
+    # --- out --------------------------------------------------------------------------------------------------------
+    def decode(
+        self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return canonical SMILES, in the form that came."""
+        known = details_of(schema).symbols
+        made = [
+            chemistry.smiles_of([known[c] for c in codes if c != UNKNOWN]) for codes in codes_of(x, len(known))
+        ]
+        return texts.in_form(made, schema.form, details_of(schema).column or "smiles")
+
+    def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
+        """Write .smi, .sdf, .csv, .tsv or .jsonl."""
+        path, smiles = Path(path), texts.as_list(decoded)
+        suffix = path.suffix.lower()
+        if suffix in SMILES:
+            write_text(path, "".join(f"{s}\n" for s in smiles))
+        elif suffix in STRUCTURES:
+            _write_structures(smiles, path)
+        else:
+            texts.write_cells(smiles, path, details_of(schema).column or "smiles", also=(*SMILES, *STRUCTURES))
+
+    def to_json(self, decoded: Any, schema: Schema) -> JsonValue:
+        """Return a list of SMILES."""
+        return list(texts.as_list(decoded))
+
+    def from_json(self, value: JsonValue, schema: Schema) -> object:
+        """Return the list of SMILES.
+
+        Raises:
+            InputError: It is none.
+        """
+        return texts.need_list(value, "Molecules come as a list of SMILES")
+
+    # --- about ------------------------------------------------------------------------------------------------------
+    def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
+        """Molecules that were given in memory: they cannot be read again when somebody asks for scores."""
+        return in_memory
+
+    def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
+        """Return validity, uniqueness, novelty and the like; see :func:`chemistry.set_figures`."""
+        return chemistry.set_figures(texts.as_list(made), texts.as_list(known), seed=seed)
+
+    def propose(self, schema: Schema) -> Proposal:
+        """Suggest a recurrent encoder and decoder, and a bound that keeps the code in use."""
+        n = len(details_of(schema).symbols)
+        return Proposal(
+            likelihood=Choice("recurrent_tokens", {"n": n}), encoder=Choice("recurrent_tokens", {"n": n}),
+            recipe="text-vae", training={"lr": 3e-3},
+            reason="Symbols follow one another, and a code is told to each of them.",
+        )
+
+
+def details_of(schema: Schema) -> MoleculeDetails:
+    """Return what the kind knows about its data.
+
+    Raises:
+        SettingError: The schema is of another kind.
+    """
+    if not isinstance(schema.details, MoleculeDetails):
+        raise SettingError(f"This is about molecules, but the data are of the kind {schema.kind!r}.")
+    return schema.details
+
+
+def _codes(symbols: Iterable[Sequence[str]], alphabet: Sequence[str]) -> list[list[int]]:
+    number = {symbol: i for i, symbol in enumerate(alphabet)}
+    return [[number.get(s, UNKNOWN) for s in row] for row in symbols]
+
+
+def _left_out(bad: Sequence[int], given: Sequence[str]) -> tuple[str, ...]:
+    if not bad:
+        return ()
+    named = ", ".join(f"row {i} ({given[i][:40]!r})" for i in bad[:NAMED])
+    more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
+    return (f"{len(bad):,} of {len(given):,} rows are no molecules and were left out: {named}{more}.",)
+
+
+def _texts(source: object, options: MoleculeOptions, schema: Schema | None) -> texts.Texts:
+    path = sources.existing(source) if isinstance(source, str | Path) else None
+    if path is not None and path.suffix.lower() in STRUCTURES:
+        return texts.Texts(_structures(path), "file")
+    column = options.column or (None if schema is None else details_of(schema).column)
+    marks = [] if options.split.column is None else [options.split.column]
+    label = None if options.label is None else str(options.label)
+    found = texts.read(
+        source, column=column, usual="smiles", label=label, marks=marks, encoding=options.encoding
+    )
+    if path is not None and path.suffix.lower() in SMILES:  # what follows the molecule is its name
+        return texts.replaced(found, [text.split()[0] if text.split() else text for text in found.texts])
+    return found
+
+
+def _structures(path: Path) -> list[str]:
+    """Return the SMILES of an SDF file; what cannot be read is an empty text."""
+    chem = chemistry.rdkit()
+    from ..limits import need_regular
+
+    supplier = chem.SDMolSupplier(str(need_regular(path)))
+    found = ["" if m is None else str(chem.MolToSmiles(m)) for m in supplier]
+    if not found:
+        raise InputError(f"An SDF file holds structures, but {str(path)!r} has none.")
+    return found
+
+
+def _write_structures(smiles: Sequence[str], path: Path) -> None:
+    chem = chemistry.rdkit()
+    from rdkit.Chem import rdDepictor
+
+    with replacing(path) as place:
+        writer = chem.SDWriter(str(place))
+        for text in smiles:
+            molecule = chem.MolFromSmiles(text)
+            rdDepictor.Compute2DCoords(molecule)
+            writer.write(molecule)
+        writer.close()
+
+
+KINDS.add("molecules")(MoleculeKind())

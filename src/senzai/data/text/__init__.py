@@ -1,0 +1,3 @@
+"""Texts: symbols one after another."""
+
+from .kind import TextKind as TextKind

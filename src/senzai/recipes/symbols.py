@@ -1,0 +1,42 @@
+"""Rows of symbols: texts, and whatever else is one symbol after another."""
+
+from __future__ import annotations
+
+from ..core.errors import CombinationError
+from ..core.examples import example
+from ..models.flat import Flat
+from ..models.language import LanguageModel
+from ..objectives.warmup import ShareWarmup
+from ..parts.likelihoods.tokens import TokenLikelihood
+from .frame import Frame
+from .registry import Made, recipe
+
+
+@example(data="symbols")
+@recipe(
+    "text-vae",
+    title="Symbols one after another from a code that is worth something: skips, hidden symbols, a bag of symbols",
+    paper="Bowman et al., Generating Sentences from a Continuous Space, 2016, https://arxiv.org/abs/1511.06349",
+)
+def text_vae(frame: Frame) -> Made:
+    """The usual model; training also asks the code which symbols a row has."""
+    objective = frame.objective("bag_of_symbols", bag_weight=2.0, fade=ShareWarmup(0.8), free_bits=0.6)
+    return Flat(frame.prior(), frame.posterior(), frame.likelihood()), objective
+
+
+@example(data="symbols", excused={
+    "density": "Rows are symbols, not real numbers; what all rows have together is added up where the distribution is."
+})
+@recipe(
+    "language-model",
+    title="The decoder of text-vae without a code: what its likelihood is to be judged by",
+    paper="Bowman et al., Generating Sentences from a Continuous Space, 2016, https://arxiv.org/abs/1511.06349",
+)
+def language_model(frame: Frame) -> Made:
+    """An exact likelihood of symbols one after another, and no latents."""
+    likelihood = frame.inner(n_latent=0).likelihood()
+    if not isinstance(likelihood, TokenLikelihood):
+        raise CombinationError(
+            "A language model is about rows of symbols, but the data propose another likelihood. Use the recipe vae."
+        )
+    return LanguageModel(likelihood), frame.objective("maximum_likelihood")
