@@ -32,7 +32,7 @@ def words_about(families: Found, floor: Found) -> list[dict[str, Any]]:
 def _instability(s: Found) -> float:
     """Failed runs first, then the spread of the distance over seeds beside its mean."""
     frechet = s["frechet"]
-    return 1000.0 * s["failed"] + float(frechet["spread"] / max(frechet["mean"], 1e-12))
+    return float(1000 * s["failed"] + frechet["spread"] / max(frechet["mean"], 1e-12))
 
 
 def _distance(s: Found) -> float:
