@@ -149,6 +149,20 @@ def zoo(given: argparse.Namespace) -> dict[str, Result]:
     return {"zoo": measure(tuple(given.rows), quick=given.quick)}
 
 
+def pictures(given: argparse.Namespace) -> dict[str, Result]:
+    """Pictures at equal seconds, beside a hand-written loop and another library's network."""
+    from .pictures import measure
+
+    return {"pictures": measure(tuple(given.rows), quick=given.quick)}
+
+
+def faces(given: argparse.Namespace) -> dict[str, Result]:
+    """Drawn faces through codes on a grid, and samples from their codes."""
+    from .faces import measure
+
+    return {"faces": measure(quick=given.quick)}
+
+
 def text(given: argparse.Namespace) -> dict[str, Result]:
     """Sentences, with a code and without."""
     from .text import measure
@@ -175,7 +189,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
-    "series": series,
+    "series": series, "pictures": pictures, "faces": faces,
 }
 
 
@@ -183,7 +197,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=sorted(JOBS))
-    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation, or recipes of zoo")
+    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation or pictures, or recipes of zoo")
     parser.add_argument("--rounds", type=int, default=3, help="runs, or seeds, of each")
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with ctgan and pyod")
     parser.add_argument("--peer-rows", type=Path, help="rows that others.py made with TVAE before, instead")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from ..core.batch import Batch, Data
-from ..core.errors import SettingError, ShapeError
+from ..core.errors import CombinationError, SettingError, ShapeError
 from ..distributions.ops import draw_scored
 from ..distributions.spaces import Real, Space
 
@@ -58,6 +58,22 @@ class Prior(nn.Module, ABC):
     """Name of its space."""
     exact: ClassVar[bool] = False
     """Whether its density is that of its draws, and neither a bound, an estimate nor the end of a numerical path."""
+
+    @property
+    def dear(self) -> bool:
+        """Whether its density costs so much that nobody should ask for it in passing: it is not compared."""
+        return False
+
+    def guided(self, weight: float) -> Prior:
+        """Return the prior with another weight of its condition in draws, everything else shared.
+
+        Raises:
+            CombinationError: It cannot be guided.
+        """
+        raise CombinationError(
+            f"Guidance needs a prior that learned with and without its condition, but {type(self).__name__} did not. "
+            "Fit recipe=latent-image with condition=label."
+        )
 
     @property
     def space(self) -> Space:

@@ -22,7 +22,7 @@ from ..data.addresses import without_password
 from ..data.sources import is_at_hand
 from ..models.generative import Generative
 from ..objectives.base import Objective
-from ..recipes import Frame, Settings, build
+from ..recipes import RECIPES, Frame, Settings, build
 from ..training import bundle
 from ..training.comms import is_main, process_group
 from ..training.listeners import Listener
@@ -34,7 +34,8 @@ from .training.launch import launch
 from .training.requests import lengthened, sort_settings
 from .training.train import IN_MEMORY, listeners_of, train
 
-ROWS_TO_INITIALISE = 10_000
+ROWS_TO_INITIALISE, NUMBERS_TO_INITIALISE, LEAST_TO_INITIALISE = 10_000, 10_000_000, 1_000
+"""Rows that a model looks at before training: fewer where they are large, for their numbers share a unit."""
 
 
 def fit(
@@ -93,7 +94,8 @@ def fit(
     with reserved(out, overwrite=overwrite, main=is_main()) as place:
         dataset = open_data(data, kind=request.kind, options=request.data)
         proposal = dataset.propose()
-        recipe, wanted = recipe or proposal.recipe, request.training.proposed(proposal.training)
+        recipe = recipe or proposal.recipe
+        wanted = request.training.proposed({**proposal.training, **RECIPES[recipe].training})
         model, objective = make(recipe, dataset, request.model, wanted.seed)
         refuse_sampler(model, dataset, wanted)
         spec = bundle.new_spec(
@@ -190,7 +192,8 @@ def make(
 ) -> tuple[Generative, Objective]:
     """Return a recipe's model, initialised from training rows, and its objective."""
     rows = dataset.split_indices()["train"]
-    some, most = rows, dataset.rows.at_once(ROWS_TO_INITIALISE)
+    wanted = min(ROWS_TO_INITIALISE, max(LEAST_TO_INITIALISE, NUMBERS_TO_INITIALISE // dataset.schema.size))
+    some, most = rows, dataset.rows.at_once(wanted)
     if len(rows) > most:  # at random: data are often sorted
         rng = np.random.default_rng(derive(seed, "rows to initialise"))
         some = np.sort(rng.choice(rows, most, replace=False))
