@@ -13,7 +13,7 @@ from scipy import stats
 from senzai.core.random import Noise
 from senzai.core.spec import from_spec, make, registry, to_spec
 from senzai.distributions import point
-from senzai.distributions.variates import poisson_variate
+from senzai.distributions.gamma_poisson import poisson_variate
 
 
 @pytest.mark.parametrize("curvature", [1.0, 4.0])

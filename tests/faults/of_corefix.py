@@ -5,7 +5,7 @@ from __future__ import annotations
 from .plants import LIKELIHOODS, POSTERIORS, SCHEMA, VERBS, Fault, edit
 
 UNITS = "tests/data/test_units_more.py::"
-VARIATES = "tests/distributions/test_variates.py::"
+VARIATES = "tests/distributions/test_gamma_poisson.py::"
 GIVEN = "tests/runs/test_given.py::"
 ONE_ROW = "tests/runs/test_one_row.py::"
 THREADS = "tests/runs/test_threads.py::"
@@ -47,17 +47,17 @@ LIST = (
     ),
     Fault(
         "rejection that takes its numbers from the neighbours' source", VERBS,
-        edit("distributions.variates:poisson_variate", "noise.apart()", "noise"),
+        edit("distributions.gamma_poisson:poisson_variate", "noise.apart()", "noise"),
         (f"{VARIATES}test_a_slow_row_does_not_move_the_numbers_of_others",),
     ),
     Fault(
         "Poisson variates without the quick rejection", LIKELIHOODS,
-        edit("distributions.variates:_proposed", "height.log() <=", "height.log() - 0.3 <="),
+        edit("distributions.gamma_poisson:_proposed", "height.log() <=", "height.log() - 0.3 <="),
         (f"{VARIATES}test_poisson_variates_follow_the_poisson",),
     ),
     Fault(
         "foreign samplers on the global generator", VERBS,
-        edit("core.steering:Steered.__torch_dispatch__", 'kwargs["generator"] = self.generator', "pass"),
+        edit("core.local_random:LocalRandom.__torch_dispatch__", 'kwargs["generator"] = self.generator', "pass"),
         (f"{VARIATES}test_samplers_that_are_not_ours_take_their_numbers_from_the_seed_alone",),
     ),
     Fault(

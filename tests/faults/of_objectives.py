@@ -67,7 +67,7 @@ LIST = (
     # --- rates and the aggregate posterior ---------------------------------------------------------------------------
     Fault(
         "a capacity that does not grow", OBJECTIVES,
-        edit("objectives.capacity:Capacity.__call__", " * self.warmup.at(step)", ""),
+        edit("objectives.capacity:Capacity.__call__", " * self.warmup.factor(step)", ""),
         (f"{MATCH}test_capacity_is_the_distance_from_a_growing_rate",),
     ),
     Fault(

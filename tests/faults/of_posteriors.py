@@ -133,7 +133,7 @@ LIST = (
     ),
     Fault(
         "gamma variates below one that are not shrunk", POSTERIORS,
-        edit("distributions.variates:log_gamma_variate", "torch.where(alpha < 1, shrunk, torch.zeros_like(alpha))",
+        edit("distributions.gamma_poisson:log_gamma_variate", "torch.where(alpha < 1, shrunk, torch.zeros_like(alpha))",
              "0 * alpha"),
         (f"{PLACED}test_dirichlet_draws_follow_the_density",),
     ),

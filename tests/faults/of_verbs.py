@@ -58,7 +58,7 @@ LIST = (
     ),
     Fault(
         "filters of warnings that each thread puts back", LOOP,
-        edit("core.quiet:_Filters.enter", "if not self.inside:", "if True:"),
+        edit("core.warning_filters:_Filters.enter", "if not self.inside:", "if True:"),
         ("tests/runs/test_threads.py::test_filters_of_warnings_are_put_back_when_the_last_thread_leaves",),
     ),
     Fault(

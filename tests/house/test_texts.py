@@ -57,7 +57,7 @@ def test_constraints_are_exact_and_cover_the_requirements(root):
     assert pinned["torch"] == "2.13.0"
 
 
-@pytest.mark.parametrize("name", ["demo", "test", "check", "bench"])
+@pytest.mark.parametrize("name", ["demo", "test", "check", "bench", "docs", "gallery"])
 def test_scripts_run_and_are_short(root, name):
     path = root / "scripts" / name
     text = path.read_text()

@@ -146,7 +146,7 @@ def test_a_share_of_training_becomes_steps():
     assert ProbedBound(Aggressive(until=0.5)).over(40) == ProbedBound(Aggressive(until=20.0))
     assert ELBO().over(40) == ELBO()
     with pytest.raises(SettingError, match="length"):
-        ShareWarmup(0.5).at(0)
+        ShareWarmup(0.5).factor(0)
     with pytest.raises(SettingError, match="length"):
         ShareWarmup(0.5).end  # noqa: B018
     with pytest.raises(SettingError):

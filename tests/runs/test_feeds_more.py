@@ -19,7 +19,7 @@ DATA = open_data(np.arange(400.0).reshape(200, 2) + 0.25)
 
 def rows(feed):
     """Row numbers that a feed gives in one pass."""
-    pieces = [p for step in range(feed.plan.steps_per_epoch) for p in feed.at(step)]
+    pieces = [p for step in range(feed.plan.steps_per_epoch) for p in feed.pieces_of(step)]
     return [int(x) // 2 for p in pieces for x in p.batch.tensor[:, 0]]
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 import senzai
-from senzai.core.quiet import quiet
 from senzai.core.row_noise import RowKeys
+from senzai.core.warning_filters import ignore_warnings
 from senzai.models.modes import judging
 from senzai.testing.looking import GlobalDraws
 
@@ -152,14 +152,14 @@ def test_filters_of_warnings_are_put_back_when_the_last_thread_leaves():
     before, steps = list(warnings.filters), [Barrier(2) for _ in range(3)]
 
     def first():
-        with quiet():
+        with ignore_warnings():
             steps[0].wait(timeout=60)
             steps[1].wait(timeout=60)
         steps[2].wait(timeout=60)
 
     def second():
         steps[0].wait(timeout=60)
-        with quiet(UserWarning):
+        with ignore_warnings(UserWarning):
             steps[1].wait(timeout=60)
             steps[2].wait(timeout=60)  # the first has left
             warnings.warn("of no use here", stacklevel=1)

@@ -58,7 +58,7 @@ def test_a_codebook_moves_once_a_step_by_the_rows_of_the_step(training):
     """By hand: the codes of the batch under the weights before the step, averaged in at the end of it."""
     run = training(VQ(2, n_codes=5, revive=0.0))
     model = run.model.train()
-    (piece,) = run.feed.at(0)
+    (piece,) = run.feed.pieces_of(0)
     book = model.quantisers[0].book
     counts, sums = book.usage.counts.clone(), book.sums.clone()
     with torch.no_grad():

@@ -107,7 +107,7 @@ def gradients(make, rule) -> tuple[dict[str, Tensor], Tensor]:
     training = make(model=normal_model(), objective=ELBO(), rule=rule)
     stepper = training.steppers[0]
     with forked(0):
-        sums, _, fine = stepper(training.feed.at(0), 0, True)
+        sums, _, fine = stepper(training.feed.pieces_of(0), 0, True)
     assert bool(fine)
     return {n: p.grad.clone() for n, p in training.model.named_parameters() if p.grad is not None}, sums
 

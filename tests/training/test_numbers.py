@@ -67,10 +67,10 @@ def test_processes_and_pieces_together_see_each_row_once(make_rows, world, accum
             for rank in range(world)
             for piece in Feed(
                 rows, np.arange(33), plan, device=CPU, rank=rank, world=world, accumulate=accumulate
-            ).at(step)
+            ).pieces_of(step)
         ]
         together = torch.cat([p.batch.x for p in pieces])
-        assert torch.equal(together, whole.at(step)[0].batch.x)
+        assert torch.equal(together, whole.pieces_of(step)[0].batch.x)
         assert [p.offset for p in pieces] == [sum(len(q.batch) for q in pieces[:i]) for i in range(len(pieces))]
         assert {p.total for p in pieces} == {len(together)}
 
@@ -123,7 +123,7 @@ def gradients(training, step=0):
     stepper = training.steppers[0]
     stepper._update = lambda fine: None
     with forked(0):
-        sums, norm, fine = stepper(training.feed.at(step), step, True)
+        sums, norm, fine = stepper(training.feed.pieces_of(step), step, True)
     assert bool(fine)
     return torch.cat([p.grad.flatten() for p in training.model.parameters() if p.grad is not None]), sums, norm
 
@@ -147,13 +147,13 @@ def test_the_loss_of_a_run_does_not_depend_on_accumulate(make, train):
 
 def test_the_loss_is_a_mean_over_rows_and_noise_belongs_to_rows(make):
     training = make()
-    stepper, pieces = training.steppers[0], training.feed.at(0)
+    stepper, pieces = training.steppers[0], training.feed.pieces_of(0)
     with forked(0):
         loss, sums = stepper.forward(pieces[0], 0)
     assert loss.item() == pytest.approx(sums[0].item() / 16, rel=1e-6)
     half = make(accumulate=2)
     with forked(0):
-        parts = [half.steppers[0].forward(p, 0)[0].item() for p in half.feed.at(0)]
+        parts = [half.steppers[0].forward(p, 0)[0].item() for p in half.feed.pieces_of(0)]
     assert sum(parts) == pytest.approx(loss.item(), rel=1e-6)
 
 
@@ -200,7 +200,7 @@ def test_every_step_is_the_step_of_adamw(make, train):
     with forked(0):
         for step in range(7):
             plain.zero_grad()
-            loss, _ = other.steppers[0].forward(other.feed.at(step)[0], step)
+            loss, _ = other.steppers[0].forward(other.feed.pieces_of(step)[0], step)
             loss.backward()
             plain.step()
     training.best = None

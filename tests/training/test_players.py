@@ -47,7 +47,7 @@ def test_each_player_moves_its_own_parameters_in_its_turn(make):
         stepper.module.register_forward_pre_hook(watch)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     with forked(0):
-        training._step(0, training.feed.at(0))
+        training._step(0, training.feed.pieces_of(0))
     assert moved == [0, 1]
     assert all(not torch.equal(p.detach(), before[n]) for n, p in model.named_parameters())
     assert all(p.requires_grad for p in model.parameters())
@@ -57,10 +57,10 @@ def test_the_second_player_sees_what_the_first_did(make):
     """One step by hand, with two optimisers of torch's own."""
     training, other = make(objective=TwoSides()), make(objective=TwoSides())
     with forked(0):
-        training._step(0, training.feed.at(0))
+        training._step(0, training.feed.pieces_of(0))
         for stepper in other.steppers:
             optimiser = torch.optim.Adam(stepper.player.parameters, lr=0.01)
-            loss, _ = stepper.forward(other.feed.at(0)[0], 0)
+            loss, _ = stepper.forward(other.feed.pieces_of(0)[0], 0)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -147,7 +147,7 @@ def test_only_the_first_of_three_steps_moves_the_decoder(make):
     seen = [weight.detach().clone()]
     with forked(0):
         for step in range(4):
-            training._step(step, training.feed.at(step))
+            training._step(step, training.feed.pieces_of(step))
             seen.append(weight.detach().clone())
     assert [not torch.equal(a, b) for a, b in pairwise(seen)] == [True, False, False, True]
     rates = [s.optimiser.groups[0].lr for s in training.steppers]

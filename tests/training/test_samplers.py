@@ -87,7 +87,7 @@ def test_clusters_choose_a_mixture_and_a_standard_normal_keeps_the_prior():
     same = fit_samplers(model, standard(1500), standard(300), seed=1)
     assert same.chosen == "prior"
     assert "nothing fitted was clearly better" in same.why
-    assert same.under(model) is model
+    assert same.apply_to(model) is model
 
 
 def test_a_gain_must_be_clear():

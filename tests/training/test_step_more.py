@@ -12,7 +12,7 @@ from senzai.training.events import Progressed
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_a_step_draws_its_own_noise_and_the_same_when_it_is_repeated(make, dropout):
     training = make(dropout=dropout)
-    (piece,) = training.feed.at(0)
+    (piece,) = training.feed.pieces_of(0)
 
     def loss(step):
         return training.steppers[0].forward(piece, step)[0].item()
@@ -30,7 +30,7 @@ def test_a_step_drops_other_units_than_the_one_before(make, make_model):
         model.posterior.head.weight.zero_()  # the latents say nothing of what was dropped, and the decoder is left
         model.posterior.head.bias.fill_(-100.0)
     training = make(model=model)
-    (piece,) = training.feed.at(0)
+    (piece,) = training.feed.pieces_of(0)
     with forked(0):
         losses = [training.steppers[0].forward(piece, step)[0].item() for step in range(5)]
     assert len(set(losses)) == 5

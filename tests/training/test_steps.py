@@ -29,7 +29,7 @@ def test_one_number_that_is_not_finite_is_enough(bad):
 @pytest.mark.parametrize("where", ["loss", "gradient", "nowhere"])
 def test_a_step_is_taken_where_loss_and_gradients_are_finite(make, where, clip):
     training = make(clip=clip)
-    stepper, (piece, *_) = training.steppers[0], training.feed.at(0)
+    stepper, (piece, *_) = training.steppers[0], training.feed.pieces_of(0)
     honest = stepper.forward
 
     def forward(piece, step):

@@ -92,14 +92,14 @@ def test_a_store_of_the_users_is_taken(mlruns, tmp_path, monkeypatch):
 
 
 def test_a_run_is_a_model_of_mlflow_without_a_pickle(mlruns, tmp_path):
-    from senzai.core.quiet import quiet
+    from senzai.core.warning_filters import ignore_warnings
     from senzai.runs.mlflow_model import save_model
 
     made = senzai.fit(ROWS, **TINY)
     folder = save_model(made, tmp_path / "model", verb="score")
     assert {p.suffix for p in folder.rglob("*") if p.is_file()} <= {".txt", "", ".yaml", ".json", ".safetensors", ".md",
                                                                      ".jsonl"}
-    with quiet():
+    with ignore_warnings():
         import mlflow.pyfunc as pyfunc
 
         again = pyfunc.load_model(str(folder))

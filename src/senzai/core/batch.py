@@ -1,4 +1,4 @@
-"""The one thing that travels from data to models: rows and what is known about them."""
+"""Batches: rows and everything that is known about them, as data pass them to models."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def prefixes(lengths: Tensor, like: Tensor) -> Tensor:
 def seen_entries(
     x: Tensor, mask: Tensor | None, lengths: Tensor | None, present: Tensor | None = None
 ) -> Tensor | None:
-    """Return where a row has an entry that was observed, shaped like ``x``; ``None`` says everywhere.
+    """Return where a row has an entry that was observed, shaped like ``x``; ``None`` means everywhere.
 
     Args:
         x: Data of one modality.
@@ -138,18 +138,18 @@ def _apply(value: Any, fn: Callable[[Tensor], Tensor]) -> Any:
 class Batch:
     """Rows of data with their condition, label, mask, lengths and the modalities that they have.
 
-    What is behind the end of a row or in a modality that it has not is *not* missing: it does not exist, so that
-    nobody imputes, counts or shows it. What was not seen has a mask.
+    What lies behind the end of a row, or in a modality that the row does not have, is *not* missing: it does not exist
+    and is never imputed, counted or shown. Entries that were not observed are masked.
 
     Args:
         x: Data, rows first: ``(B, *event)``, or a dictionary of such tensors, one per modality.
         c: Condition known at generation time (labels, covariates), ``(B, n_condition)``.
         y: Label that a model may predict or a plot may colour by, ``(B,)``.
         y_known: True where ``y`` is observed, ``(B,)``; ``None`` means everywhere.
-        mask: True where ``x`` is observed, shaped like ``x``; ``None`` means everywhere. What stands at an
-            unobserved place is an in-support placeholder on which nothing may depend.
+        mask: True where ``x`` is observed, shaped like ``x``; ``None`` means everywhere. Unobserved entries hold a
+            placeholder within the support, on which nothing may depend.
         lengths: Steps that each row has along the first axis of ``x`` behind the rows, ``(B,)``; for several modalities
-            a dictionary, with those whose rows differ in length. What stands behind them is never looked at.
+            a dictionary, with those whose rows differ in length. Entries behind them are never read.
         present: Which rows have a modality, ``(B,)`` each; a modality that is not named is there in every row.
 
     Example:
@@ -199,7 +199,7 @@ class Batch:
 
     @property
     def observed(self) -> Tensor | None:
-        """Where a row of one modality has an entry that was seen, shaped like ``x``; ``None`` says everywhere.
+        """Where a row of one modality has an observed entry, shaped like ``x``; ``None`` means everywhere.
 
         That is where the mask is True within the length of the row; ``mask`` alone says what is missing.
 
@@ -226,7 +226,7 @@ class Batch:
 
     @property
     def seen(self) -> dict[str, Tensor | None]:
-        """Where a row has an entry that was seen, by modality; the only one is called ``""``."""
+        """Where a row has an observed entry, by modality; a single modality is called ``""``."""
         if not isinstance(self.x, dict):
             return {"": self.observed}
         rows = self.present or {}
@@ -240,6 +240,11 @@ class Batch:
 
     def __len__(self) -> int:
         return count(self.x)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows; unlike ``len(batch)`` it stays a symbol where a graph is traced for any number of them."""
+        return first(self.x).shape[0]
 
 
 def concatenate(batches: list[Batch]) -> Batch:

@@ -13,7 +13,8 @@ SenzaiError                  base; exit 1: the run failed
 └── TrainingError            training broke down and could not be rescued
 
 RunInterrupted               exit 128 + signal: a signal stopped training; everything up to then is saved. It is a
-                             KeyboardInterrupt and no Exception, so that who catches errors still can be stopped
+                             KeyboardInterrupt and not an Exception, so that code that catches errors can still be
+                             stopped
 
 A message is *the rule, what came, the way out*.
 """
@@ -38,7 +39,7 @@ class InputError(UserError, ValueError):
 
 
 class ShapeError(InputError):
-    """A tensor does not have the shape a part asked for."""
+    """A tensor does not have the shape that a part needs."""
 
 
 class SettingError(UserError, ValueError):

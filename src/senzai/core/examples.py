@@ -1,4 +1,4 @@
-"""How a part or recipe says, where it is defined, how it is built small and what about it is meant to be special."""
+"""Examples for the exams: how a part or recipe is built at small size, and which exams do not apply to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Example:
         recipe: Recipe in which a part is examined.
         data: Name of small data (``senzai.testing.DATA``); by default the first that the parts accept.
         settings: Settings of the frame, as a user would give them; by default those that choose the part.
-        frame: Fields of the frame that are other than the data propose (``n_condition``, ``n_classes``, ``masked`` …).
+        frame: Fields of the frame that differ from what the data propose (``n_condition``, ``n_classes``, ``masked``
+            …).
         excused: Exams that cannot hold for this entry, each with the reason.
         idle: Patterns of parameter names that no gradient moves, each with the reason.
         make: ``frame -> part``, where settings are not enough to make it (a part around another one).

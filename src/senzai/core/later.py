@@ -1,6 +1,6 @@
-"""torch, loaded when something of it is first used: looking at a file needs none of it, and it takes a second.
+"""torch, imported when it is first used: inspecting a file does not need it, and importing it takes a second.
 
-``Tensor`` is for annotations alone; :func:`is_tensor` asks what a value is.
+``Tensor`` is for annotations only; :func:`is_tensor` tells whether a value is one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ else:
 
 
 def is_tensor(value: object) -> TypeGuard[Tensor]:
-    """Whether a value is a tensor; where nobody has loaded torch, nothing is.
+    """Whether a value is a tensor; as long as torch is not imported, nothing is.
 
     Example:
         >>> is_tensor([1.0])

@@ -1,4 +1,4 @@
-"""How much memory there is to have."""
+"""How much memory is available."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def free_memory() -> float:
-    """Return bytes of memory that this process can still have: what the system has, and what its limits leave.
+    """Return the bytes of memory that this process can still use, within what the system has and its limits allow.
 
     Example:
         >>> free_memory() > 0

@@ -1,12 +1,12 @@
-"""Packages of other people that add to senzai: found by entry points, loaded when a registry is first looked into.
+"""Packages that extend senzai: found by entry points, loaded when a registry is first read.
 
 A package names a module, or a function in one, in its ``pyproject.toml``::
 
     [project.entry-points."senzai.plugins"]
     waves = "senzai_waves"
 
-Importing the module (calling the function) registers what the package adds. One that fails adds nothing at all, is
-named in a warning with the reason, and takes nobody else down.
+Importing the module (calling the function) registers what the package adds. A package that fails adds nothing, is named
+in a warning with the reason, and does not affect other packages.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def version_of(package: str) -> str | None:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why something of a plug-in is not there.
+    """Why an entry of a plug-in is missing.
 
     Args:
         package: Name of the package.
         reason: What it did wrong.
-        names: What it had registered until then, and is not there now.
+        names: Names that it had registered before it failed, and that were removed.
     """
 
     package: str
@@ -131,7 +131,7 @@ class Plugins:
             named = entry.load()
             if inspect.isfunction(named):
                 named()
-        except (Exception, SystemExit) as err:  # whatever another's package raises is its fault alone
+        except (Exception, SystemExit) as err:  # a plug-in may raise anything; others must still load
             self._take_back()
             said = str(err) if isinstance(err, SettingError) else f"{type(err).__name__}: {err}"
             self.failures.append(Failure(self._loading, said, tuple(name for _, name, _ in self._added)))
@@ -139,7 +139,7 @@ class Plugins:
             self._loading = None
 
     def _take_back(self) -> None:
-        """Remove what the plug-in that is being loaded has registered: half of it would be worse than nothing."""
+        """Remove everything that the plug-in being loaded has registered, so that none of it is there in part."""
         for registry, name, entry in self._added:
             if dict.get(registry, name) is entry:
                 del registry[name]

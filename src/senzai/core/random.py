@@ -1,4 +1,4 @@
-"""All randomness enters here: seeds fork the generator, and latent noise comes from one ambient source.
+"""All randomness starts here: seeds fork the generator, and latent noise comes from one ambient source.
 
 Noise is a function of *(seed, step, row)* and of nothing else: a resumed run, a run on several processes and a run
 with gradient accumulation draw the same numbers for the same row of the same global batch.
@@ -63,11 +63,16 @@ class Noise:
         generator.manual_seed(seed)
         return cls(generator, offset, total)
 
+    @property
+    def fixed(self) -> bool:
+        """Whether as many numbers have to be asked for whatever they are: of what is traced, loops have a fixed end."""
+        return False
+
     def apart(self) -> Noise:
         """Return a source for the same rows that is seeded by one number of this one.
 
-        However much is taken from it (by rejection, say, as much as the slowest of all rows needs), this one goes on
-        alike, and so do the numbers of every row. The global generator has no such source; it is returned itself.
+        Drawing from it (by rejection, say, until the slowest row is accepted) does not change what this one draws next.
+        torch's global generator cannot be split; a source that uses it is returned as it is.
 
         Example:
             >>> a, b = Noise.seeded(0), Noise.seeded(0)
@@ -148,6 +153,11 @@ class LaterRows(Noise):
             inner.generator, inner.offset, inner.total, inner.point, inner.spread, inner=inner, lead=lead
         )
 
+    @property
+    def fixed(self) -> bool:
+        """Whether that of ``inner`` is."""
+        return self.inner.fixed
+
     def apart(self) -> Noise:
         """Return ``inner``'s seen through the shift."""
         return LaterRows.of(self.inner.apart(), self.lead)
@@ -190,6 +200,11 @@ class CopiedRows(Noise):
         return cls(
             inner.generator, inner.offset, None, inner.point, inner.spread, inner=inner, classes=classes, draws=draws
         )
+
+    @property
+    def fixed(self) -> bool:
+        """Whether that of ``inner`` is."""
+        return self.inner.fixed
 
     def apart(self) -> Noise:
         """Return ``inner``'s seen through the copies."""

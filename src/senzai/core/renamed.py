@@ -13,10 +13,14 @@ from types import ModuleType
 from typing import Any, Final
 
 RENAMED: Final = {
+    "core.quiet": "core.warning_filters",
+    "core.steering": "core.local_random",
     "dist": "distributions",
     "dist.around": "distributions.wrapping",
     "dist.bends": "distributions.flow_steps",
     "dist.full": "distributions.full_normal",
+    "distributions.unfold": "distributions.copies",
+    "distributions.variates": "distributions.gamma_poisson",
     "face": "runs",
     "face.after": "runs.training.after_fit",
     "face.augment": "runs.verbs.augment",
@@ -91,6 +95,37 @@ def old_attributes(module: str, names: Mapping[str, str]) -> Callable[[str], Any
         return getattr(importlib.import_module(where or module), new)
 
     return found
+
+
+def old_method(old: str, new: str) -> Callable[..., Any]:
+    """Return a method that has a new name under its old one; it works with a warning.
+
+    Args:
+        old: Its old name.
+        new: Its new name.
+
+    Example:
+        >>> import warnings
+        >>> class Ramp:
+        ...     def factor(self, step):
+        ...         return step / 10
+        ...     at = old_method("at", "factor")
+        >>> with warnings.catch_warnings(record=True) as found:
+        ...     warnings.simplefilter("always")
+        ...     Ramp().at(5), str(found[0].message)
+        (0.5, '`Ramp.at` is called `Ramp.factor` now, and the old name ends with version 0.3. Use `factor`.')
+    """
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        name = type(self).__name__
+        warnings.warn(
+            f"`{name}.{old}` is called `{name}.{new}` now, and the old name ends with version 0.3. Use `{new}`.",
+            DeprecationWarning, stacklevel=2,
+        )
+        return getattr(self, new)(*args, **kwargs)
+
+    method.__doc__ = f"Old name of :meth:`{new}`."
+    return method
 
 
 class _Loader(Loader):

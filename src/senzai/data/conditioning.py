@@ -1,4 +1,4 @@
-"""What generation is conditioned on: the user's values to a condition; what is not given is drawn from the data."""
+"""Conditions for generation: made from the user's values; values that are not given are drawn from the data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def of_label(asked: tuple[str, ...], label: Label | None, targets: Targets, orig
     """Return the condition of data with a label; ``None`` where none was asked for.
 
     Raises:
-        SettingError: Something else than the label was asked for, or there is no label.
+        SettingError: Something other than the label was named, or there is no label.
 
     Example:
         >>> label = Label(name="digit", classes=(3, 7))

@@ -1,4 +1,4 @@
-"""What the kinds of numbers share: a schema from what was found, a schema for other data, rows, and the proposal."""
+"""What arrays and images share: making a schema, checking other data against one, rows, and the proposal."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def adapt(opened: Opened, schema: Schema, options: Options, **more: JsonValue) -
 
 
 def _scale(opened: Opened, schema: Schema) -> float:
-    """8-bit data given to a model that was fitted on k/255 are what those were made from."""
+    """Return the scale of the values; 8-bit data given to a model fitted on k/255 are scaled as those were."""
     if opened.dtype == "uint8" and schema.n_levels == 256 and schema.value_scale == 255:
         return 1.0
     return schema.value_scale

@@ -1,4 +1,4 @@
-"""What kinds of numbers know beside their fields: how values were stored, and which of them were missing."""
+"""Details of arrays and images: how values were stored, and which of them were missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .schema import Frozen, Schema
 
 
 class NumberDetails(Frozen):
-    """How numbers were stored, for the exact way back.
+    """How numbers were stored, so that they can be converted back exactly.
 
     Args:
         missing: "keep" where NaN is *not observed*; "error" where there must be none.

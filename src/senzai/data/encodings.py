@@ -27,7 +27,7 @@ DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, Run
 
 WESTERN = "cp1252"
 CANDIDATES = ("cp932", "euc_jp", "gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp866", "cp1253", WESTERN)
-"""Encodings that can be told apart by their texts; those of other Latin scripts than the western are not among them."""
+"""Encodings that can be recognised from text; Latin scripts other than the western one are not among them."""
 MULTIBYTE = CANDIDATES[:5]
 SAMPLE, LEAST = 1 << 15, 400
 CLEAR = 0.02

@@ -1,4 +1,4 @@
-"""One pass over the user's values, block by block, that finds what they are; also refuses what no model can take."""
+"""One pass over the user's values, block by block, that collects facts about them and refuses unusable values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schemas as earlier versions wrote them, made into those of today."""
+"""Converts schemas of earlier versions to the current form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def of_before(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema of any version with the names of today.
+    """Return a schema of any version with the current names.
 
     Version 0.1 kept the columns of a table under ``table`` and everything else that a kind knows under ``options``.
 

@@ -1,4 +1,4 @@
-"""DataFrames of numbers: to one array and back, with the columns, their names and their dtypes."""
+"""DataFrames of numbers: converted to one array and back, with column names and dtypes."""
 
 from __future__ import annotations
 

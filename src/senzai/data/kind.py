@@ -1,8 +1,9 @@
 """The contract of a kind, and the registry of all kinds.
 
 A kind is a stateless object. Its methods are called in this order: ``claims``, ``read``, then ``infer`` (to fit) or
-``check`` (to use a model), then ``rows``; and on the way back ``decode`` and ``write``. Everything else asks a kind
-questions, and never its name: how rows are shown, which features can be named, how missing cells are filled.
+``check`` (to use a model), then ``rows``; and on the way back ``decode`` and ``write``. Other code calls the methods of
+a kind and never compares its name: they say how rows are shown, which features can be named, how missing cells are
+filled.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
 from pydantic import BaseModel, JsonValue
 
 from senzai.core.batch import Batch, Data
-from senzai.core.errors import SettingError
+from senzai.core.errors import CombinationError, SettingError
 from senzai.core.later import Tensor
+from senzai.core.random import derive
 from senzai.core.registry import Registry
 
 from . import conditioning
-from .features import RowFeatures
+from .features import NamedEntry, RowFeatures
+from .histories import FOLD_IN, Histories, folded, histories_of, items_of
 from .options import Options
 from .plain import plain_rows
 from .proposal import Proposal
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
+from .sparse import entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +79,7 @@ class Claim:
 
     Args:
         confidence: 0 to 1. A name that only this kind has is about 0.9, a form that several could have 0.5.
-        why: What speaks for it, to follow "because".
+        why: The reason, as a clause that follows "because".
     """
 
     confidence: float
@@ -82,11 +87,11 @@ class Claim:
 
 
 class NoDetails(Frozen):
-    """What a kind knows beside the fields, where that is nothing."""
+    """Details of a kind that has none beside the fields."""
 
 
 class Writer(Protocol):
-    """A file that rows are written to piece by piece; whole when the block ends without an error, else not there."""
+    """A file that rows are written to piece by piece; it appears when the block ends without an error."""
 
     def __enter__(self) -> Writer: ...
 
@@ -97,7 +102,7 @@ class Writer(Protocol):
 
 
 class Kind(ABC):
-    """What a user's file becomes, and the exact way back."""
+    """Converts a user's data to model values and exactly back."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -106,6 +111,8 @@ class Kind(ABC):
     """Suffixes of the files it reads."""
     suffix: ClassVar[str] = ".npy"
     """Suffix of new rows where nobody names another."""
+    folder: ClassVar[bool] = False
+    """Whether many rows are for people a folder of files, written under a name without a suffix."""
     options: ClassVar[type[Options]]
     """What a user may set."""
     details: ClassVar[type[BaseModel]] = NoDetails
@@ -118,7 +125,7 @@ class Kind(ABC):
     """Whether a missing entry is best answered by an average over draws that :meth:`fill` makes, and not by a mean."""
 
     def __init_subclass__(cls, **more: Any) -> None:
-        """Let schemas know what this kind's details are."""
+        """Register the type of this kind's details for schemas."""
         super().__init_subclass__(**more)
         if isinstance(vars(cls).get("name"), str):
             DETAILS[cls.name] = cls.details
@@ -168,6 +175,20 @@ class Kind(ABC):
             soft: Keep means unrounded.
             about: What travels with these rows and is no model value, rows first; see :meth:`Rows.about`.
         """
+
+    def joined(
+        self, x: Data, schema: Schema, source: Any, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the rows of a whole data set as what the user had: by default row by row, as :meth:`decode` does.
+
+        Args:
+            x: Model values of all rows.
+            schema: What they are.
+            source: What was read, as the kind keeps it; see :class:`Opened`. ``None`` where it is not kept.
+            soft: Keep means unrounded.
+            about: What travels with the rows.
+        """
+        return self.decode(x, schema, soft=soft, about=about)
 
     @abstractmethod
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
@@ -220,6 +241,69 @@ class Kind(ABC):
         """Return the entries of a row that can be set and read by name; ``None`` where it has none of that sort."""
         return None
 
+    def processing(self, schema: Schema) -> dict[str, JsonValue]:
+        """Return how rows become model values and back, as plain values that ``senzai.runtime`` understands.
+
+        By default rows are given and come back as model values, ``(N, *event)`` in single precision.
+
+        Raises:
+            CombinationError: Something about these data needs more than NumPy; the message says what.
+        """
+        if len(schema.fields) != 1:
+            raise CombinationError(
+                f"Exported models take rows of one tensor, but these have {', '.join(schema.fields)}. Use the run."
+            )
+        if any(axis.ragged for axis in schema.field.axes):
+            raise CombinationError(
+                "Exported models take rows of one length, but these have lengths of their own. Use the run itself."
+            )
+        return {"form": "array", "shape": list(schema.event_shape), "support": "real", "dtype": "float32"}
+
+    def entries(self, schema: Schema) -> tuple[NamedEntry, ...]:
+        """Return the named entries of a row whose types a user may correct; none where they all have one type."""
+        return ()
+
+    def originals(self, source: Any, index: Array) -> Any:
+        """Return rows as the user gave them, with what the model does not know; ``None`` where :meth:`decode` does.
+
+        Args:
+            source: What was read; see :attr:`Dataset.source`.
+            index: Numbers of the rows.
+        """
+        return source[index] if isinstance(source, np.ndarray) else None
+
+    # --- time --------------------------------------------------------------------------------------------------------
+    def season(self, schema: Schema) -> int | None:
+        """Return the steps after which rows along time repeat; ``None`` where there is no time, or no season."""
+        return None
+
+    def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
+        """Return rows whose last ``horizon`` steps lie behind the data, and are not observed.
+
+        Args:
+            source: What was read, as the kind keeps it.
+            schema: What the data are.
+            horizon: Steps.
+
+        Raises:
+            SettingError: Rows of the kind have no time to go on in, or no row is long enough.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no time to go on in. Fit on dated series.")
+
+    def along(self, values: Array, schema: Schema, source: Any, *, name: str) -> Any:
+        """Return numbers of the steps of all rows, ``(N, T)``, along time: means over the rows that share a step.
+
+        Args:
+            values: The numbers, NaN where there is none.
+            schema: What the rows are.
+            source: What was read, as the kind keeps it.
+            name: What the numbers are called.
+
+        Raises:
+            SettingError: Rows of the kind have no steps in time.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no steps in time. Fit on dated series.")
+
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Whether a run keeps some training rows to compare others with.
 
@@ -228,6 +312,17 @@ class Kind(ABC):
             in_memory: Whether they were given in memory, and cannot be read again.
         """
         return False
+
+    def histories(self, rows: Rows, schema: Schema, index: Array) -> Histories | None:
+        """Return what a model that recommends is shown of some rows, and what it is to find.
+
+        By default four fifths of the items of each row are shown; ``None`` where rows are not sets of items.
+        """
+        if items_of(schema) is None:
+            return None
+        matrix = entries(rows, index)
+        shown = folded(matrix, FOLD_IN, derive(schema.split.seed, "fold in"))
+        return histories_of(matrix, shown, f"{FOLD_IN:.0%} of the items of each row are shown")
 
     def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
         """Return what this kind says of new rows beside training rows, both in the user's form; nothing by default."""

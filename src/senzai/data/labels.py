@@ -40,7 +40,7 @@ def as_labels(y: Any) -> Array:
 
 
 def _refuse_no_characters(values: Array) -> None:
-    """Refuse text of a damaged file whose numbers stand for no characters: Python makes broken strings of them."""
+    """Refuse text of a damaged file that contains invalid characters, from which Python would make broken strings."""
     codes = np.ascontiguousarray(values).view(np.dtype(np.uint32).newbyteorder(values.dtype.byteorder))
     bad = (codes > LAST_CHARACTER) | ((codes >= 0xD800) & (codes < 0xE000))
     if bad.any():

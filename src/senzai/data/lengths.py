@@ -1,4 +1,4 @@
-"""Sequences of different lengths in one array: where each row ends, and what stands behind its end."""
+"""Sequences of different lengths in one array: where each row ends, and what fills the rest."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def with_ends(opened: Opened) -> Opened:
     """Return sequences ``(N, T, d)`` with the length of each row, and nothing but seen values behind its end.
 
     Lengths are those that came with the data (the array ``lengths`` of an .npz file), else steps at the end of a row
-    that are NaN throughout are padding. What stands behind the end becomes a copy of the row's first step, so that it
-    changes nothing about what the values are.
+    that are NaN throughout are padding. The rest is filled with copies of the row's first step, so that it does not
+    change what the values look like.
 
     Raises:
         InputError: A length is none, or a row has no step at all.

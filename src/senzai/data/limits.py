@@ -1,4 +1,4 @@
-"""One limit for every reader: what a file is, and what it announces, is looked at before memory is asked for."""
+"""Limits for all readers: the type of a file and the size that it announces are checked before memory is allocated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def need_regular(path: Path) -> Path:
     """Return a path that leads to a regular file, if need be through links.
 
     Raises:
-        InputError: It leads to a pipe, a device, a socket or nowhere: reading could wait or go on for ever.
+        InputError: It leads to a pipe, a device, a socket or nowhere; reading might never end.
     """
     try:
         mode = path.stat().st_mode
@@ -44,7 +44,7 @@ def need_regular(path: Path) -> Path:
 
 
 def need_no_holes(path: Path) -> None:
-    """Refuse a file of text that has places which were never written: it holds nothing but zero bytes there.
+    """Refuse a sparse text file: the parts that were never written read as zero bytes.
 
     A few bytes on disk can announce any size this way, and reading them all would not end in reasonable time.
 
@@ -139,7 +139,7 @@ def need_sound_archive(path: Path) -> None:
 
 
 def told(nbytes: int) -> str:
-    """Return a number of bytes in words.
+    """Return a number of bytes with a unit.
 
     Example:
         >>> told(512), told(2_500_000), told(10**11)
@@ -153,7 +153,7 @@ def told(nbytes: int) -> str:
 
 @contextmanager
 def whole_text() -> Iterator[None]:
-    """Turn the complaint about text that no file can hold into an error that shows it.
+    """Turn Python's error about invalid text into one that shows where it is.
 
     Raises:
         InputError: Somewhere is half a character, as an escape in JSON or a file name that is not UTF-8 can make one.

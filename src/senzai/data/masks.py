@@ -1,4 +1,4 @@
-"""Arrays as they come: tensors and masks to plain arrays, where what lies under a mask is missing and never data."""
+"""Converts tensors and masked arrays to plain arrays; entries under a mask are missing."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def filled(x: Any, origin: str, *, missing: str = "error") -> tuple[Any, tuple[s
         missing: "keep" lets NaN pass that is not under the mask.
 
     Raises:
-        InputError: Something that is not under the mask is not finite: the mask does not excuse it.
+        InputError: Something that is not under the mask is not finite: the mask does not cover it.
 
     Example:
         >>> filled(np.ma.masked_array([[1, 2]], mask=[[False, True]]), "x")[0]

@@ -1,4 +1,4 @@
-"""The door: any source to a data set, ready to be split and batched."""
+"""Opens any source as a data set, ready to be split and batched."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TIE, NEAR = 0.05, 0.3
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Rows, what they are, and the kind that knows the way back.
+    """Rows with their schema, and the kind that converts them back.
 
     Args:
         schema: What the data are.
@@ -74,13 +74,15 @@ class Dataset:
         )
 
     def decode(self, x: Data, *, soft: bool = False, about: Mapping[str, Any] | None = None) -> Any:
-        """Turn model values back into what the user had; results for all rows get what belongs to the rows.
+        """Convert model values back to the user's form.
 
-        That is their names, and what the rows say ``about`` themselves where nothing else is given.
+        Results for all rows also get the row names, and what ``Rows.about`` has for them where nothing else is given.
         """
         if about is None and count(x) == len(self):
             about = self.rows.about(np.arange(len(self)))
-        back = self.kind.decode(x, self.schema, soft=soft, about=about)
+            back = self.kind.joined(x, self.schema, self.source, soft=soft, about=about)
+        else:
+            back = self.kind.decode(x, self.schema, soft=soft, about=about)
         return with_index(back, self.index) if self.schema.form in ("pandas", "series") else back
 
     def propose(self) -> Proposal:
@@ -142,7 +144,7 @@ def _claimed(source: object, options: Mapping[str, Any]) -> tuple[str, tuple[str
 
 
 def _what(source: object) -> str:
-    """Return what a source is called where nobody knows it; of a folder, what is in it."""
+    """Describe a source that no kind claims; of a folder, list what is in it."""
     path = sources.existing(source)
     if path is None or not path.is_dir():
         return f"a {type(source).__name__}" if path is None else repr(str(source))

@@ -1,4 +1,4 @@
-"""Rows of data in model values, wherever they are: in memory, in a mapped file, or in image files read when asked."""
+"""Rows of data as model values: in memory, in a mapped file, or in image files that are read on demand."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Targets:
     n_classes: int = 0
     c: Tensor | None = None
 
-    def at(self, index: Tensor) -> Known:
+    def for_rows(self, index: Tensor) -> Known:
         """Return the fields of a batch for some rows."""
         y = None if self.y is None else self.y[index]
         known = None if self.known is None else self.known[index]
@@ -109,7 +109,7 @@ class Rows(ABC):
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return what travels with some rows and is no model value, by name, rows first; nothing by default.
 
-        Whatever a kind needs to give a row back as it was: an affine, a start level, the name of a file, a time.
+        Whatever a kind needs to restore a row: an affine, a start level, the name of a file, a time.
         """
         return {}
 
@@ -171,7 +171,7 @@ class MemoryRows(Rows):
         """Return the rows at ``index``."""
         at = torch.from_numpy(as_index(index))
         x, mask, lengths, present = (_taken(v, at) for v in (self._x, self._mask, self.lengths, self._present))
-        return Batch(x, mask=mask, lengths=lengths, present=present, **self.targets.at(at))
+        return Batch(x, mask=mask, lengths=lengths, present=present, **self.targets.for_rows(at))
 
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return what was given for the rows at ``index``."""
@@ -208,7 +208,7 @@ def _objects(values: list[Any]) -> Array:
 
 @final
 class StreamedRows(Rows):
-    """Rows that are fetched and converted when they are asked for.
+    """Rows that are fetched and converted on demand.
 
     Args:
         n: Number of rows.
@@ -244,10 +244,10 @@ class StreamedRows(Rows):
         at = as_index(index)
         x, mask = self._encode(self._fetch(at))
         rows = torch.from_numpy(at)
-        return Batch(x, mask=mask, lengths=_taken(self.lengths, rows), **self.targets.at(rows))
+        return Batch(x, mask=mask, lengths=_taken(self.lengths, rows), **self.targets.for_rows(rows))
 
     def about(self, index: Array) -> Mapping[str, Any]:
-        """Return what is told of the rows at ``index``."""
+        """Return what travels with the rows at ``index``."""
         return {} if self._told is None else self._told(as_index(index))
 
     @property
@@ -258,7 +258,7 @@ class StreamedRows(Rows):
 
 @final
 class ChosenRows(Rows):
-    """Some rows of others, in an order of their own, with all that belongs to them.
+    """Some of the rows of other rows, in any order, with everything that belongs to them.
 
     Example:
         >>> whole = MemoryRows(torch.arange(6).reshape(3, 2), Targets(torch.tensor([0, 1, 0])))

@@ -1,4 +1,4 @@
-"""What values mean: which support they have, how they become model values, and the exact way back."""
+"""The meaning of values: their support, how they become model values, and the exact inverse."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ from .continuous import NormalFamily as NormalFamily
 from .continuous import NormalFixedFamily as NormalFixedFamily
 from .continuous import NormalOptimalFamily as NormalOptimalFamily
 from .continuous import StudentTFamily as StudentTFamily
+from .copies import split_copies as split_copies
 from .counts import LogPoisson as LogPoisson
 from .counts import NegativeBinomial as NegativeBinomial
 from .counts import NegativeBinomialFamily as NegativeBinomialFamily
@@ -54,6 +55,8 @@ from .logistic import DiscretisedLogisticMixture as DiscretisedLogisticMixture
 from .logistic import DiscretisedLogisticMixtureFamily as DiscretisedLogisticMixtureFamily
 from .mixed import MixedFamily as MixedFamily
 from .modalities import Modalities as Modalities
+from .multinomial import MultinomialFamily as MultinomialFamily
+from .multinomial import MultinomialGivenTotal as MultinomialGivenTotal
 from .ops import Observed as Observed
 from .ops import closed as closed
 from .ops import draw as draw
@@ -75,10 +78,9 @@ from .sphere import UniformSphere as UniformSphere
 from .sphere import VonMisesFisher as VonMisesFisher
 from .sphere import VonMisesFisherFamily as VonMisesFisherFamily
 from .steps import Steps as Steps
-from .unfold import unfold as unfold
 from .unscored import Unscored as Unscored
 from .within import within as within
 from .zero_inflated import ZeroInflatedNegativeBinomial as ZeroInflatedNegativeBinomial
 from .zero_inflated import ZeroInflatedNegativeBinomialFamily as ZeroInflatedNegativeBinomialFamily
 
-__getattr__ = _old_attributes(__name__, {"Mixed": "MixedColumns"})
+__getattr__ = _old_attributes(__name__, {"Mixed": "MixedColumns", "unfold": "split_copies"})

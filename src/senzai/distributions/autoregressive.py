@@ -117,6 +117,11 @@ class Autoregressive(Distribution):
             start: Rows to go on from; by default there is nothing in them.
             first: How many entries, in their order, are kept of ``start``.
         """
+        if torch.compiler.is_compiling():
+            raise CombinationError(
+                "A graph makes a row in one go, but this distribution makes it entry by entry, each from those before. "
+                "Use the run itself, or fit another one."
+            )
         n = len(self.order)
         rows = (*shape, *self.batch_shape)
         x = torch.zeros(*rows, n, device=self.order.device) if start is None else start.expand(

@@ -36,7 +36,7 @@ class Elementwise(Distribution, ABC):
 
     @property
     def arg_constraints(self) -> dict[str, constraints.Constraint]:
-        """Names of the tensors; what they may be is checked by nobody."""
+        """Names of the tensors; their values are not checked."""
         return dict.fromkeys(self.tensors, constraints.real)
 
     def settings(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _(p: Elementwise) -> Tensor:
 
 
 class FromNoise(Elementwise):
-    """An elementwise distribution that turns standard noise into draws, so that a row's draw is a row's alone."""
+    """An elementwise distribution that turns standard noise into draws; no draw depends on another row."""
 
     @abstractmethod
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:

@@ -1,4 +1,4 @@
-"""The normal distribution whose scale is the best one for the data it is asked about (σ-VAE)."""
+"""The normal distribution whose scale is the most likely one for the data that it scores (σ-VAE)."""
 
 from __future__ import annotations
 

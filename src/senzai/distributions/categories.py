@@ -124,8 +124,10 @@ class Ordinal(Levels):
         """Number of classes."""
         return self.cuts.shape[-1] + 1
 
-    def at_most(self, k: int) -> Tensor:
+    def at_most(self, k: int | Tensor) -> Tensor:
         """Probability of a class up to ``k``."""
+        if isinstance(k, Tensor):
+            return torch.sigmoid(self.cuts[..., k.flatten().long()].movedim(-1, 0) - self.loc)
         return torch.sigmoid(self.cuts[..., k] - self.loc)
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -126,7 +126,7 @@ class _Code(Distribution):
         """Return the exact draws that belong to relaxed ones."""
 
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
-        """Return draws: relaxed only where a gradient is needed and asked for so."""
+        """Return draws; they are relaxed only where a gradient is needed and ``estimator`` says so."""
         soft = self.relaxed(open_uniform((*shape, *self.logits.shape), noise, row_dim=len(shape), like=self.logits))
         if not torch.is_grad_enabled():
             return self.rounded(soft)
@@ -264,7 +264,7 @@ def _kl_bits(q: BitCode, p: BitCode) -> Tensor:
 
 # --- families -------------------------------------------------------------------------------------------------------
 def check_estimator(temperature: float, estimator: str) -> None:
-    """Refuse a temperature or an estimator that there is not."""
+    """Refuse a temperature that is not positive, or an unknown estimator."""
     need_positive("temperature", temperature)
     if estimator not in ("relaxed", "straight_through"):
         raise SettingError(f"`estimator` is relaxed or straight_through, but got {estimator!r}.")

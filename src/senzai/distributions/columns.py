@@ -41,7 +41,7 @@ class MixedColumns(Distribution):
         groups: Columns of each group, ``(d_g,)``, with their elementwise distribution of shape ``(*lead, d_g)``.
         back: For each column, its place when the groups stand one after the other, ``(d,)``.
 
-    What a family makes from raw numbers (:meth:`made`) is scored without its groups, which are made when asked for.
+    What a family makes from raw numbers (:meth:`made`) is scored without its groups, which are made on demand.
 
     Example:
         >>> from torch.distributions import Bernoulli, Normal
@@ -120,7 +120,7 @@ class MixedColumns(Distribution):
 
 def taken(x: Tensor, places: Tensor) -> Tensor:
     """Return the entries at some places of the last dimension; where they lie side by side, as a view, not a copy."""
-    run = _run(places)
+    run = None if torch.compiler.is_compiling() else _run(places)  # what is traced looks at no numbers
     return x.index_select(-1, places) if run is None else x.narrow(-1, *run)
 
 

@@ -15,9 +15,9 @@ from senzai.core.spec import part
 
 from .bases import FromNoise, as_real
 from .family import Family, Support, Unit, over_event, split_raw, weighted_mean
+from .gamma_poisson import log_gamma_variate, poisson_variate
 from .numeric import between, half_count, log_rising, poisson_log_prob, tame, weighted_moments
 from .ops import Shape
-from .variates import log_gamma_variate, poisson_variate
 
 LOG_MEAN_LIMIT = 30.0
 LOG_DISPERSION_LIMIT = 10.0

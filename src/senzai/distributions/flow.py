@@ -1,4 +1,4 @@
-"""A distribution bent by invertible steps, and the draw that knows its own density."""
+"""A distribution transformed by invertible steps, whose draws come with their density."""
 
 from __future__ import annotations
 

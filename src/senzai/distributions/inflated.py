@@ -1,4 +1,4 @@
-"""A value with a probability of its own, and any distribution of numbers or of ordered values elsewhere."""
+"""A point mass at one value, mixed with any distribution of numbers or of ordered values."""
 
 from __future__ import annotations
 

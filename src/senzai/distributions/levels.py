@@ -11,9 +11,14 @@ from torch.distributions import constraints
 
 from .bases import FromNoise
 
+TOGETHER = 32
+"""Levels that are looked at together where a graph is traced."""
+
 
 class Levels(FromNoise):
     """A distribution over ``0 .. n - 1`` with a known distribution function; moments and mode go through all levels."""
+
+    finite_mean = True
 
     @property
     @abstractmethod
@@ -21,8 +26,8 @@ class Levels(FromNoise):
         """Number of levels."""
 
     @abstractmethod
-    def at_most(self, k: int) -> Tensor:
-        """Probability of a level up to ``k``, for ``k < n - 1``."""
+    def at_most(self, k: int | Tensor) -> Tensor:
+        """Probability of a level up to ``k``, for ``k < n - 1``; of several, along axes in front."""
 
     @property
     def support(self) -> constraints.Constraint:
@@ -34,6 +39,11 @@ class Levels(FromNoise):
     def mean(self) -> Tensor:
         """Sum of the probabilities of exceeding each level."""
         total = torch.zeros_like(self.at_most(0))
+        if torch.compiler.is_compiling():  # a term for many levels, or a traced graph has one for each
+            levels = torch.arange(self.n - 1, dtype=total.dtype).reshape(-1, *[1] * (total.ndim + self.trailing))
+            for some in levels.split(TOGETHER):
+                total = total + (1 - self.at_most(some)).sum(0)
+            return total
         for k in range(self.n - 1):
             total = total + (1 - self.at_most(k))
         return total

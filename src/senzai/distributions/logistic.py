@@ -43,7 +43,7 @@ def discretised_logistic_log_prob(x: Tensor, loc: Tensor, scale: Tensor, n: int)
     return log_logistic_mass(lower, upper, (2 * half) / scale, x < 0.5, x > n - 1.5)
 
 
-def discretised_logistic_at_most(k: int, loc: Tensor, scale: Tensor, n: int) -> Tensor:
+def discretised_logistic_at_most(k: int | Tensor, loc: Tensor, scale: Tensor, n: int) -> Tensor:
     """Mass of the logistic distribution below the upper edge of level ``k``."""
     return torch.sigmoid(((2 * k + 1) / (n - 1) - 1 - loc) / scale)
 
@@ -89,7 +89,7 @@ class DiscretisedLogistic(Levels):
         """Number of levels."""
         return self._n
 
-    def at_most(self, k: int) -> Tensor:
+    def at_most(self, k: int | Tensor) -> Tensor:
         """Probability of a level up to ``k``."""
         return discretised_logistic_at_most(k, self.loc, self.scale, self._n)
 
@@ -144,7 +144,7 @@ class DiscretisedLogisticMixture(Levels):
         """Number of levels."""
         return self._n
 
-    def at_most(self, k: int) -> Tensor:
+    def at_most(self, k: int | Tensor) -> Tensor:
         """Probability of a level up to ``k``."""
         each = discretised_logistic_at_most(k, self.loc, self.scale, self._n)
         return (self.logits.softmax(-1) * each).sum(-1)

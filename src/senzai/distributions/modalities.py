@@ -1,4 +1,4 @@
-"""A distribution over several modalities at once, independent of each other given what all of them are given."""
+"""A joint distribution over several modalities that are conditionally independent."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class PresentModalities(Around):
         self.rows = rows
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log density of the rows that have a value; what stands in others changes nothing, NaN included."""
+        """Log density of the rows that have a value; the content of other rows has no effect, even if it is NaN."""
         there = self.rows.view(-1, *[1] * len(self.event_shape))
         log_p: Tensor = self.base.log_prob(torch.where(there, x, stand_in(self.base).detach().to(x.dtype)))
         return torch.where(self.rows, log_p, torch.zeros_like(log_p))

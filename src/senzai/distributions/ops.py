@@ -1,7 +1,8 @@
 """Open functions on distributions: register a case with ``@name.register`` instead of editing this file.
 
 ``draw`` (all sampling), ``draw_scored`` (a draw that may know its density), ``point`` (one representative value),
-``stand_in`` (a value for a hole), ``marginal`` (observed entries only), ``prefix`` (first steps only), ``factors``
+``stand_in`` (a placeholder for a missing entry), ``marginal`` (observed entries only), ``prefix`` (first steps only),
+``factors``
 (one-dimensional marginals) and ``closed`` (a KL in closed form, or ``None``).
 """
 
@@ -17,8 +18,8 @@ from torch.distributions.kl import kl_divergence, register_kl
 
 from senzai.core.batch import prefixes
 from senzai.core.errors import CombinationError
+from senzai.core.local_random import LocalRandom
 from senzai.core.random import LaterRows, Noise, current_noise, derive, using
-from senzai.core.steering import Steered
 
 from .wrapping import Around
 
@@ -61,7 +62,7 @@ def draw(
 
 @singledispatch
 def _draw(p: Distribution, shape: Shape, noise: Noise) -> Tensor:
-    """Fall back on the distribution's own sampler, steered by the noise source through a generator of its own."""
+    """Fall back on the distribution's own sampler, with random numbers from a generator that the noise source seeds."""
     if noise.spread != 1.0:
         raise CombinationError(
             f"A temperature needs draws made from normal numbers, but {type(p).__name__} has its own sampler. "
@@ -72,7 +73,7 @@ def _draw(p: Distribution, shape: Shape, noise: Noise) -> Tensor:
     device = torch.device("cpu") if noise.generator is None else noise.generator.device
     seed = int(torch.randint(2**62, (), generator=noise.generator, device=device))
     own = Noise.seeded(derive(seed, "rows", noise.offset), device=device)  # other rows, other numbers
-    with using(own), Steered(own):
+    with using(own), LocalRandom(own):
         return p.rsample(shape) if p.has_rsample else p.sample(shape)
 
 
@@ -105,7 +106,7 @@ def _(p: Around, shape: Shape, noise: Noise) -> Tensor:
 def draw_scored(
     p: Distribution, sample_shape: Shape = (), *, grad: bool = True, noise: Noise | None = None
 ) -> tuple[Tensor, Tensor | None]:
-    """Draw as :func:`draw` does, with the log density of each draw where it falls off on the way, else ``None``."""
+    """Draw as :func:`draw` does, with the log density of each draw where it comes for free, else ``None``."""
     return draw(p, sample_shape, grad=grad, noise=noise), None
 
 
@@ -138,7 +139,7 @@ def _points(p: Distribution, shape: Shape) -> Tensor:
 # --- stand-in -------------------------------------------------------------------------------------------------------
 @singledispatch
 def stand_in(p: Distribution) -> Tensor:
-    """Return any value with a finite density and gradient, to put where nothing was observed; cheap, unlike a mode.
+    """Return any value with a finite density and gradient, as a placeholder for missing entries; cheaper than a mode.
 
     Example:
         >>> stand_in(Normal(torch.tensor([1.0]), 2.0))
@@ -179,9 +180,19 @@ def expected(p: Distribution) -> Tensor:
 
 def _finite(mean: Tensor, p: Distribution) -> Tensor:
     """Return the mean, and the mode of those entries alone whose mean overflows or does not exist."""
+    if torch.compiler.is_compiling() and _has_finite_mean(p):  # or a traced graph has a mode that is never shown
+        return mean
     known = torch.isfinite(mean)
     whole = no_mode(p) if torch.compiler.is_compiling() else bool(known.all())  # what is traced looks at no numbers
     return mean if whole else torch.where(known, mean, p.mode)
+
+
+def _has_finite_mean(p: Distribution) -> bool:
+    """Whether a distribution says of itself that its mean is always finite."""
+    inner: Any = p
+    while isinstance(inner, Independent | Around):
+        inner = inner.base_dist if isinstance(inner, Independent) else inner.base
+    return bool(getattr(inner, "finite_mean", False))
 
 
 def no_mode(p: Distribution) -> bool:
@@ -288,7 +299,7 @@ def first_steps(p: Distribution, lengths: Tensor) -> Tensor:
 
 @singledispatch
 def counting(p: Distribution, observed: Tensor) -> Distribution:
-    """Return an elementwise distribution told which entries count; only one that pools its entries cares."""
+    """Return an elementwise distribution that knows which entries count; this matters only if it pools its entries."""
     return p
 
 
@@ -373,7 +384,7 @@ def closed(q: Distribution, p: Distribution) -> Tensor | None:
         tensor([1.])
     """
     plain = type(q) is type(p) is Independent and type(q.base_dist) is type(p.base_dist) is Normal
-    if plain and factorised(q) and factorised(p):  # of other classes somebody may have registered a rule
+    if plain and factorised(q) and factorised(p):  # a rule may be registered for other classes
         return normal_rate(q.base_dist, p.base_dist).sum(-1)
     try:
         kl: Tensor = kl_divergence(q, p)

@@ -1,4 +1,4 @@
-"""A distribution over sequences from one over steps; steps behind the end of a row count nothing."""
+"""A distribution over sequences from one over steps; steps behind the end of a row do not count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of different sorts scored together: one pass over what sorts have in common."""
+"""Scores columns of different types together: what the types have in common is computed in one pass."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ from senzai.core.spec import part
 from .continuous import NormalFamily
 from .family import Family, Support, Unit, weighted_mean
 from .full_normal import one_axis
+from .gamma_poisson import log_gamma_variate
 from .numeric import need_positive, positive, positive_raw
 from .ops import Shape, _draw, point
 from .spaces import Space, need_inside
-from .variates import log_gamma_variate
 
 _LEAST = -85.0  # log of the smallest share: below it single precision would give zero, whose density is no number
 
@@ -28,7 +28,7 @@ _LEAST = -85.0  # log of the smallest share: below it single precision would giv
 @final
 @dataclass(frozen=True)
 class Simplex(Space):
-    """Positive shares that add up to one. Decoders see them as they are; ways between them are straight lines."""
+    """Positive shares that add up to one. Decoders see them as they are; paths between them are straight lines."""
 
     name: ClassVar[str] = "simplex"
     words: ClassVar[str] = "the simplex"

@@ -1,4 +1,4 @@
-"""Where latents live: what decoders see of them, and how one goes from one latent to another without leaving."""
+"""Latent spaces: what decoders see of a latent, and paths from one latent to another within the space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from senzai.core.errors import CombinationError, SettingError
 
 
 class _Curved(constraints.Constraint):
-    """Vectors on a curved set: no map from all vectors leads there one to one, and densities are per its own area."""
+    """Vectors on a curved set: no one-to-one map from all vectors; densities are with respect to its area."""
 
     event_dim = 1
 

@@ -81,7 +81,7 @@ def log_area(d: int) -> float:
 @final
 @dataclass(frozen=True)
 class Sphere(Space):
-    """Vectors of length one. Decoders see them as they are; ways between them are arcs of great circles."""
+    """Vectors of length one. Decoders see them as they are; paths between them are arcs of great circles."""
 
     name: ClassVar[str] = "sphere"
     words: ClassVar[str] = "the unit sphere"

@@ -1,4 +1,4 @@
-"""The scikit-learn face: estimators that fit in pipelines; each is settings, a run, and the verbs of that run."""
+"""Estimators with the interface of scikit-learn; each holds settings and, after ``fit``, a run with its verbs."""
 
 from .density import VAEDensity as VAEDensity
 from .detector import VAEDetector as VAEDetector

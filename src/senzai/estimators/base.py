@@ -1,4 +1,4 @@
-"""What all estimators share: settings, validation of input, a run behind them, and numbers that repeat."""
+"""What all estimators share: settings, validation of input, the run, and reproducible numbers."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def _exact(run: Run) -> Run:
 
 
 def _way_out(said: str) -> str:
-    """Return what helps against what scikit-learn says of data."""
+    """Return the advice that belongs to an error of scikit-learn about data."""
     if "NaN" in said.split("\n")[0]:
         return "Fill the holes in first (VAEImputer), or leave such rows out."
     if "Reshape your data" in said:

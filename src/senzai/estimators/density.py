@@ -1,4 +1,4 @@
-"""A density over rows, with the face of scikit-learn's ``KernelDensity``."""
+"""A density over rows, with the interface of scikit-learn's ``KernelDensity``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Anomaly detection, with scikit-learn's face and the attributes that users of PyOD know."""
+"""Anomaly detection, with the interface of scikit-learn and the attributes of PyOD."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from .base import VAEEstimator
 class VAEImputer(OneToOneFeatureMixin, TransformerMixin, VAEEstimator):  # type: ignore[misc]  # scikit-learn: untyped
     r"""Fills missing values with :math:`\mathbb{E}[x_\text{missing} | x_\text{observed}]`, or with a draw.
 
-    Holes are part of the model: masked in the likelihood and told to the encoder. The expectation is taken with
+    Missing entries are part of the model: masked in the likelihood and marked for the encoder. The expectation is taken
+    with
     importance weights; numbers get means, categories their most probable value.
 
     Reference:

@@ -1,4 +1,4 @@
-"""Annealed importance sampling: an evidence that does not rest on the quality of the encoder."""
+"""Annealed importance sampling: an estimate of the evidence that does not depend on the quality of the encoder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Annealing:
         steps: Intermediate distributions; the error falls with their number.
         chains: Chains per row, run side by side.
         leapfrog: Leapfrog steps of one Hamiltonian move.
-        start: Where chains begin: at the encoder's posterior (quick), or at the prior (which owes the encoder nothing).
+        start: Where chains begin: at the encoder's posterior (quick), or at the prior (independent of the encoder).
         seed: Seed of everything random.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The evidence lower bound, split into what is lost in the data and what the code costs."""
+"""The evidence lower bound, split into distortion and rate."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class _Totals:
         self.features: Tensor | None = None
 
     def add(self, chunk: Chunk, share: float) -> None:
-        """Take in some draws of some rows that are ``share`` of the rows' draws."""
+        """Add some draws of some rows; they are ``share`` of the rows' draws."""
         seen = chunk.seen
         self.distortion.append((chunk.rows, share * seen.average(-seen.log_lik).double()))
         for g in seen.groups:

@@ -1,4 +1,4 @@
-"""Bidirectional Monte Carlo: the evidence between two bounds, and so how loose every lower bound is."""
+"""Bidirectional Monte Carlo: lower and upper bounds of the evidence, which show how loose other bounds are."""
 
 from __future__ import annotations
 

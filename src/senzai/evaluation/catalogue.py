@@ -1,4 +1,4 @@
-"""The catalogue of what can be measured: names, what each needs, what each costs, and what a missing need is called."""
+"""The catalogue of measures: their names, needs and costs, and the messages about missing needs."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ from .holes import filled
 from .likelihood import LikelihoodEstimate, log_likelihood
 from .results import Floats, Ints, plain
 from .statistics import random_rows
+from .users import Users
 
 
 # --- what is judged -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Extras:
-    """What may be known beside model and rows; everything is optional.
+    """Optional knowledge beside model and rows.
 
     Args:
         train: Training rows, for features, floors and nearest neighbours.
-        other: Rows of another data set that should look strange.
+        other: Rows of another data set, which the model should find anomalous.
         factors: Known factors of the judged rows, ``(N, F)``, whole numbers.
         anomaly: Number of the class whose rows are anomalies.
         features: Names of the features that samples are compared in (``pca``, ``random``, ``entries``, ``classifier``,
@@ -43,6 +44,7 @@ class Extras:
         noise: Whether samples are draws; else expected values, as pictures are shown.
         sampler: The model with the prior that samples are drawn from, where that is not its own.
         kind: Name of the kind of the rows.
+        users: Users to judge a recommender by, where rows are sets of items.
         figures: What that kind says of new rows beside training rows, where it says anything.
     """
 
@@ -54,12 +56,13 @@ class Extras:
     noise: bool = True
     sampler: Generative | None = None
     kind: str = ""
+    users: Users | None = None
     figures: Callable[[Data, Data], Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model, rows and everything that several measures share, computed when first asked for.
+    """A model, rows and everything that several measures share, computed on first use.
 
     Args:
         model: What is judged.
@@ -200,7 +203,7 @@ def make_features(name: str, train: Batch | None, event: tuple[int, ...], *, see
 # --- what it costs --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Pace:
-    """How fast this model is judged here, from a short pilot.
+    """Speed of evaluation of this model on this machine, from a short pilot.
 
     Args:
         draw: Seconds to infer and score one draw of one row.
@@ -255,7 +258,7 @@ class Measure:
         run: Measures it; gives figures, numbers or nested mappings of them.
         cost: Seconds it will take, from the case and the pace.
         needs: What must be there; names of :data:`NEEDS`.
-        usual: Whether it is taken without being asked for.
+        usual: Whether it is taken by default.
         kinds: Names of the kinds whose rows it can judge; those of all kinds where none is named.
     """
 
@@ -279,6 +282,10 @@ class Measure:
 
 NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "tensor": (lambda c: isinstance(c.rows.x, Tensor), "It needs data of one modality."),
+    "steps": (
+        lambda c: isinstance(c.rows.x, Tensor) and c.rows.x.ndim == 3,
+        "It is about rows along time (steps, columns); these have another form.",
+    ),
     "inference": (lambda c: c.model.infers, "It needs an inference of latents; this model draws rows without one."),
     "density": (lambda c: needs_density(c.model) is None, "It needs a density of the data; this model has none."),
     "samples": (
@@ -291,6 +298,10 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "train": (lambda c: c.extras.train is not None, "It needs training rows, which are not here."),
     "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
     "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),
+    "users": (
+        lambda c: c.extras.users is not None,
+        "It needs rows that are sets of items of which some are held out, and the training rows.",
+    ),
     "figures": (lambda c: c.extras.figures is not None, "The kind of these data has no figures of its own."),
     "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
 }

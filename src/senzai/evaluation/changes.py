@@ -1,4 +1,4 @@
-"""What changes along a way through the latent space of a table: columns by how much, in the user's own values."""
+"""Which columns of a table change along a path through the latent space, and by how much, in the user's own values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEAST = 0.05
 
 @dataclass(frozen=True)
 class Change:
-    """One column along a way.
+    """One column along a path.
 
     Args:
         column: Its name.

@@ -1,4 +1,4 @@
-"""One way through the data for every figure: rows and draws in chunks that fit the memory, in evaluation mode."""
+"""Rows and draws in chunks that fit the memory, in evaluation mode, for every figure."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class _Alive(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Leave the compiler alone: torch would load it, two seconds of work, to tell it to skip this."""
+        """Return False: otherwise torch would load its compiler, which takes two seconds, only to skip this mode."""
         return False
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from ..parts.quantisers.codebooks import code_counts, perplexity
 
 
 def code_figures(model: LatentModel, batch: Batch, *, rate: float) -> dict[str, Any]:
-    r"""Say how the rows use a model's lists of codes; nothing for a model without codes.
+    r"""Return how rows use the codebooks of a model; nothing for a model without codes.
 
     The perplexity of a list is :math:`\exp(-\sum_k p_k \log p_k)` of the frequencies of its codes over all places
     and rows, between 1 and its length.

@@ -1,4 +1,4 @@
-"""Curves: how a bound rises with its draws, and what a rate buys in distortion."""
+"""Curves: a bound against its number of draws, and distortion against rate."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def grouped_bound(log_w: Tensor, k: int) -> Tensor:
 # --- rate against distortion ----------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class RatePoint:
-    """What one member of a family spends and gets, in nats per row.
+    """Rate and distortion of one member of a family, in nats per row.
 
     Args:
         beta: Weight of the rate it was trained with.
@@ -122,7 +122,7 @@ def rate_distortion(
         Fixing a Broken ELBO (Alemi et al., 2018). https://arxiv.org/abs/1711.00464
 
     Args:
-        family: Pairs of a weight and a model; may make each model when it is asked for.
+        family: Pairs of a weight and a model; may be a generator that makes each model on demand.
         batch: Rows to judge all of them on, with the same draws.
         n_samples: Draws per row.
         seed: Seed of the draws.

@@ -1,4 +1,4 @@
-"""How far the latents of all rows together are from independent ones."""
+"""Total correlation: how dependent the latent dimensions are over all rows."""
 
 from __future__ import annotations
 

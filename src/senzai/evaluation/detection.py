@@ -1,4 +1,4 @@
-"""How well a score finds anomalies: rankings against labels, and scores that are not fooled by simple data.
+"""How well a score finds anomalies: rankings against labels, and scores that correct for simple data.
 
 The rankings are those of scikit-learn, number for number (the tests compare), without its checks of every call: a
 bootstrap of 200 repeats asks 800 times, and a call there takes 2 to 10 ms of checks and sorting.
@@ -130,7 +130,7 @@ def detection(
 
 # --- scores that simple data do not fool ----------------------------------------------------------------------------
 def typicality(log_p: Floats, reference: Floats) -> Floats:
-    r"""Distance of a row's log-likelihood from the usual one: both unlikely and all too likely rows are strange.
+    r"""Distance of a row's log-likelihood from the usual one: too unlikely and too likely rows are both anomalous.
 
     .. math:: \big| -\log p(x) - \hat H \big|, \quad \hat H = -\tfrac1N \sum_n \log p(x_n)
 
@@ -156,7 +156,7 @@ def typical(
 
 
 def likelihood_ratio(log_p: Floats, background: Floats) -> Floats:
-    r"""Strangeness as a ratio to a background model: :math:`\log p_0(x) - \log p(x)`.
+    r"""Anomaly score as a ratio to a background model: :math:`\log p_0(x) - \log p(x)`.
 
     The background says how likely any simple row is: a model of corrupted data, or a compressor
     (:func:`compressed_nats`, whose negative is a log-likelihood).

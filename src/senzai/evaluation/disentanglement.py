@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.quiet import quiet
+from ..core.warning_filters import ignore_warnings
 from .probes import halves
 from .results import HALVES, Figure, Floats, Ints, halving
 
@@ -264,6 +264,6 @@ def _predictability(code: Floats, factor: Ints, fit: Ints, judge: Ints, continuo
     from sklearn.svm import LinearSVC
 
     scaled = ((code - code[fit].mean()) / max(code[fit].std(), 1e-12))[:, None]
-    with quiet():  # a latent that says nothing converges slowly; its accuracy is what counts
+    with ignore_warnings():  # a latent that says nothing converges slowly; its accuracy is what counts
         classifier = LinearSVC(C=0.01, class_weight="balanced", dual=False).fit(scaled[fit], factor[fit])
     return float((classifier.predict(scaled[judge]) == factor[judge]).mean())

@@ -1,4 +1,4 @@
-"""What every score of strangeness is made from: costs under draws of the latents, and rows and residuals as vectors."""
+"""What anomaly scores are made from: costs under draws of the latents, and rows and residuals as vectors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def rows_at_once(width: int) -> int:
 
 @dataclass(frozen=True)
 class SameForAll(Noise):
-    """Noise that is the same for every row, so that what is said of a row does not depend on its place."""
+    """Noise that is the same for every row, so that the result for a row does not depend on its position."""
 
     def normal(self, shape: tuple[int, ...], *, row_dim: int = 1, **like: Any) -> Tensor:
         """Standard normal numbers, equal along the rows."""
@@ -82,7 +82,7 @@ class RowVectors:
 
 
 class Evidence:
-    """What is known of some rows; each half is computed when it is asked for.
+    """Bounds and likelihoods of some rows; each half is computed on demand.
 
     Args:
         model: Trained model.

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import InputError
+from ..core.local_random import locally_seeded
 from ..core.random import derive
-from ..core.steering import steered
 from ..nn.inputs import as_float
 from ..nn.products import Linear
 from .results import Floats
@@ -76,7 +76,7 @@ def random_features(event: tuple[int, ...], n: int = 64, *, seed: int = 0) -> Fe
         An empirical study on evaluation metrics of generative adversarial networks (Xu et al., 2018).
         https://arxiv.org/abs/1806.07755
     """
-    with steered(derive(seed, "random features")):
+    with locally_seeded(derive(seed, "random features")):
         network = backbone(event, n).eval()
     return Features(f"random-{n}", network)
 
@@ -84,7 +84,7 @@ def random_features(event: tuple[int, ...], n: int = 64, *, seed: int = 0) -> Fe
 def classifier_features(
     train: Tensor, labels: Tensor, n: int = 64, *, seed: int = 0, steps: int = 400, batch_size: int = 128
 ) -> Features:
-    """Features of a classifier of this very domain, trained on labelled training rows: its last hidden layer.
+    """Features of a classifier trained on labelled training rows: its last hidden layer.
 
     Args:
         train: Training rows.
@@ -100,7 +100,7 @@ def classifier_features(
     classes, y = torch.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise InputError(f"A classifier needs two classes, but got {len(classes)}. Use PCA or random features.")
-    with steered(derive(seed, "classifier features")):
+    with locally_seeded(derive(seed, "classifier features")):
         body, head = backbone(tuple(train.shape[1:]), n), Linear(n, len(classes))
 
         def loss(x: Tensor, rows: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ def denoising_features(
     need_rows(len(x), 2)
     width = prod(x.shape[1:])
     spread = x.std() if x.std() > 0 else x.new_ones(())
-    with steered(derive(seed, "denoising features")):
+    with locally_seeded(derive(seed, "denoising features")):
         body, head = backbone(tuple(x.shape[1:]), n), nn.Sequential(nn.ReLU(), Linear(n, width))
 
         def loss(rows: Tensor, _: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from ..models.generative import Generative, needs_density
 from ..models.verbs import classify
 from . import code_use as _code_use  # noqa: F401  fills the catalogue
 from . import measures as _measures  # noqa: F401  likewise
+from . import recommending as _recommending  # noqa: F401  likewise
 from .bits import bits_per_dim, dimensions, log_volume
 from .bounds import DistortionAndRate, elbo
 from .catalogue import MEASURES, Case, Extras, Pace, chosen, estimated, take
@@ -61,8 +62,8 @@ def evaluate(
         base: Whether to take the figures of every model: bound, log-likelihood, units, information.
         measures: Names from the catalogue (``senzai.evaluation.MEASURES``) to take besides; see ``chosen``.
         extras: What may be known beside model and rows: training rows, factors, another data set.
-        budget: Seconds there are for the measures; what would not fit is left out, and said.
-        announce: Told the seconds that each part is expected to take, before they are spent.
+        budget: Seconds available for the measures; measures that would not fit are left out and named.
+        announce: Called beforehand with the seconds that each part is expected to take.
 
     Returns:
         Numbers that JSON can hold (``None`` where there is none), all in nats per row unless the name says otherwise.

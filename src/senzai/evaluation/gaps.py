@@ -1,4 +1,4 @@
-"""What a bound loses: to the encoder that cannot find the best posterior, and to the family that does not hold it."""
+"""The gaps of a bound: amortisation (the encoder misses the best posterior) and approximation (the family lacks it)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows with holes, made comparable: the same holes in every set, and in every hole the same number."""
+"""Makes sets of rows with missing entries comparable: the same entries missing in each, filled with the same number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the latents carry: active units, mutual information with the data, and the gap to the prior."""
+"""Active units, mutual information of data and codes, and the gap between codes and prior."""
 
 from __future__ import annotations
 

@@ -94,11 +94,6 @@ class LikelihoodEstimate:
         return float(self.monte_carlo_se.square().sum().sqrt()) / len(self.per_row)
 
     @cached_property
-    def ess_mean(self) -> float:
-        """Mean effective sample size."""
-        return float(self.ess.mean())
-
-    @cached_property
     def ess_median(self) -> float:
         """Median effective sample size."""
         return float(self.ess.median())

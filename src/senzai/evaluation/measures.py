@@ -210,7 +210,7 @@ def disentangled(case: Case) -> Found:
     cost=lambda c, p: 2 * p.row * SAMPLES + 6.0 * len(c.extras.features) * (rows_of(c, SAMPLES) / SAMPLES) ** 2 + 0.3,
 )
 def generation(case: Case) -> Found:
-    """Distances, fidelity, variety and copies, in every kind of features asked for."""
+    """Distances, fidelity, diversity and copies, in each of the chosen feature spaces."""
     train, n = there(case.extras.train), rows_of(case, SAMPLES)
     held, made, known, missing = with_same_holes(
         at_random(case.rows, n, seed=case.seed), case.samples(n), at_random(train, TRAIN_ROWS, seed=case.seed),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.quiet import quiet
+from ..core.warning_filters import ignore_warnings
 from .results import Figure, Floats, Ints, bootstrap, halving, spread
 
 Probe = Literal["linear", "knn", "forest"]
@@ -115,7 +115,7 @@ def clustering(
 
     check_rows(codes, labels)
     k = n_clusters or len(np.unique(labels))
-    with quiet():  # fewer distinct codes than clusters: the agreement shows it
+    with ignore_warnings():  # fewer distinct codes than clusters: the agreement shows it
         found = KMeans(k, n_init=restarts, random_state=seed).fit_predict(codes)
     figures = {}
     for name, score in (("ari", adjusted_rand_score), ("nmi", normalized_mutual_info_score)):

@@ -1,4 +1,4 @@
-"""Generative models, most of them a joint with an inference; few classes, told apart by structure, not by a paper."""
+"""Generative models, most of them with latents and an inference; a class for each structure, not for each paper."""
 
 from .base import Classifies as Classifies
 from .base import Group as Group

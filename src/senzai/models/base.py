@@ -1,4 +1,4 @@
-"""What a latent-variable model is, and what one inference about a batch contains.
+"""The base of latent-variable models, and the result of an inference about a batch.
 
 The sample axis K always leads: latents are ``(K, B, *event)``, log densities ``(K, B)``. Log densities are computed
 when first read, so that an objective pays only for what it uses.
@@ -18,7 +18,7 @@ from torch.distributions import Categorical, Distribution
 
 from ..core.batch import Batch, Data
 from ..core.errors import CombinationError
-from ..core.random import current_noise, using
+from ..core.random import Noise, current_noise, using
 from ..distributions.ops import closed, draw, expected, factorised, factors
 from ..distributions.sequence import Sequence, rate_of_entries
 from ..distributions.spaces import Space
@@ -128,7 +128,7 @@ class Group:
 
 @dataclass
 class Inference:
-    """What one pass says about a batch.
+    """The result of one pass over a batch.
 
     ``log_w = log_lik + sum(log_p - log_q)`` is the log importance weight; with ``log_mix`` (normalised over K) the
     evidence lower bound is ``sum_k exp(log_mix) log_w`` and the importance-weighted bound is
@@ -258,6 +258,11 @@ class LatentModel(Generative):
             z = self.sample_prior(n, c)
         p = self.generate(z, c)
         return draw(p, grad=False) if noise else expected(p)
+
+    def points(self, batch: Batch) -> Latents:
+        """Return the latents that stand for each row, one tensor per group, ``(B, *event)``."""
+        with using(Noise(point=True)):
+            return self.infer(batch).latents()
 
     @property
     def deterministic(self) -> bool:

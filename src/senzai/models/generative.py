@@ -1,4 +1,4 @@
-"""What a model is that rows can be drawn from, with latents or without: all that training, saving and sampling need."""
+"""The base of all generative models, with or without latents: what training, saving and sampling need."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Generative(nn.Module, ABC):
         return batch
 
     def after_step(self, total: Callable[[Tensor], Tensor]) -> None:
-        """Take in what the rows of a training step were, where something follows them otherwise than by gradients.
+        """Update what learns from the rows of a training step in other ways than by gradients (a codebook, say).
 
         Called once after every step, when all players have moved. What was gathered in the step must be in buffers, so
         that going back to an earlier state also forgets it.
@@ -107,7 +107,7 @@ class Generative(nn.Module, ABC):
 
     @property
     def keeps_rows(self) -> bool:
-        """Whether a part of the model holds rows that it was trained on, or what began as such."""
+        """Whether a part of the model holds training rows, or parameters that started as training rows."""
         return bool(keepers_of_rows(self))
 
     def initialise(self, batch: Batch) -> None:
@@ -131,7 +131,7 @@ def keepers_of_rows(model: nn.Module) -> list[str]:
 
 
 def needs_inference(model: Generative) -> str | None:
-    """Say why what encodes rows cannot be done with a model; ``None`` where it can."""
+    """Say why a model cannot encode rows; ``None`` where it can."""
     if model.infers:
         return None
     return (
@@ -141,7 +141,7 @@ def needs_inference(model: Generative) -> str | None:
 
 
 def needs_density(model: Generative) -> str | None:
-    """Say why no log-likelihood of rows can be had from a model; ``None`` where it can."""
+    """Say why a model has no log-likelihood of rows; ``None`` where it has."""
     if model.infers or model.exact:
         return None
     return (

@@ -1,4 +1,4 @@
-"""A generator: noise becomes rows by a network, and there is no density."""
+"""A generator without a density: a network turns noise into rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not observed, given what is: importance-weighted means and draws from p(x_missing | x_observed)."""
+"""Imputation: importance-weighted means of and draws from p(x_missing | x_observed)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def conditional_mean(model: LatentModel, batch: Batch, *, k: int = 100, seed: in
 
     .. math:: E[x | x_o] \approx \sum_k \tilde w_k \, E[x | z_k]
 
-    What is said of a row depends on the seed and on what is in the row, not on its place or on other rows.
+    The result for a row depends on the seed and on the content of the row, not on its position or on other rows.
 
     Reference:
         MIWAE: Deep Generative Modelling and Imputation of Incomplete Data Sets (Mattei and Frellsen, 2019).

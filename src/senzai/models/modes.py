@@ -1,4 +1,4 @@
-"""How a model is held while it is looked at."""
+"""The mode of a model while it is evaluated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HELD: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 @contextmanager
 def judging(model: nn.Module, precision: torch.dtype | None = None) -> Iterator[None]:
-    """Hold in evaluation mode without gradients inside the block, and put every module back as it was.
+    """Keep a model in evaluation mode without gradients inside the block, and restore every module afterwards.
 
     Modules that are in evaluation mode already are not touched. Several threads may be inside at once: a module goes
     back to training when the last of them leaves.
@@ -30,6 +30,16 @@ def judging(model: nn.Module, precision: torch.dtype | None = None) -> Iterator[
     try:
         with torch.no_grad(), using_precision(precision):
             yield
+    finally:
+        _release(held)
+
+
+@contextmanager
+def without_dropout(module: nn.Module) -> Iterator[None]:
+    """Hold a part of a model in evaluation mode inside the block, gradients and all, and put it back as it was."""
+    held = _hold(module)
+    try:
+        yield
     finally:
         _release(held)
 

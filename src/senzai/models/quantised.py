@@ -94,6 +94,10 @@ class Quantised(LatentModel):
         """Return the codes of each row, all levels side by side, ``(B, length)``; nothing learns from it."""
         return torch.cat([q.codes for q in self.quantise(batch)[1]], 1)
 
+    def points(self, batch: Batch) -> Latents:
+        """Return the codes of each level; nothing is decoded for them."""
+        return tuple(q.codes for q in self.quantise(batch)[1])
+
     def embed(self, codes: Latents) -> Tensor:
         """Return the flat vectors of codes, ``(*lead, size)``."""
         found = [q.embed(k).flatten(-2) for q, k in zip(self._levels(), codes, strict=True)]
@@ -130,7 +134,8 @@ class Quantised(LatentModel):
             SettingError: A code is no whole number from 0 to ``n_codes - 1``.
         """
         n = self._levels()[0].n_codes
-        if any(bool(((k < 0) | (k >= n) | (k != k.long())).any()) for k in z):
+        traced = torch.compiler.is_compiling()  # what is traced looks at no numbers
+        if not traced and any(bool(((k < 0) | (k >= n) | (k != k.long())).any()) for k in z):
             raise SettingError(f"Codes are whole numbers from 0 to {n - 1}, but got others. Give such numbers.")
         p: Distribution = self.likelihood(self.embed(z), c)
         return p

@@ -16,8 +16,8 @@ from ..core.errors import CombinationError
 from ..core.random import CopiedRows, current_noise, using
 from ..core.spec import part
 from ..distributions.bases import pick
+from ..distributions.copies import split_copies
 from ..distributions.ops import draw
-from ..distributions.unfold import unfold
 from ..distributions.within import within
 from ..parts.base import AnyLikelihood, AnyPosterior, Prior
 from ..parts.classifiers import Classifier
@@ -80,7 +80,7 @@ class SemiSupervised(LatentModel, Classifies):
         """Infer for every label; given latents ``(z, y)``, y one-hot, are scored as draws from q(z, y | x)."""
         shown = batch if seen is None else seen
         log_q_y = self.classify(shown)
-        y = self.codes(len(batch), n_samples, log_q_y) if z is None else z[1]
+        y = self.codes(batch.rows, n_samples, log_q_y) if z is None else z[1]
         k = len(y)
         copies = replace(shown.repeat(k), c=y.flatten(0, 1))
         q = self.posterior(copies)
@@ -90,7 +90,7 @@ class SemiSupervised(LatentModel, Classifies):
         p = within(self.likelihood(value, y), batch)
         log_mix, log_q = self.weights(batch, (y * log_q_y).sum(-1), y, n_samples)
         log_p = torch.full_like(log_q, -log(self.n_classes))
-        style = Group("z", value, unfold(q, k), unfold(self.prior(copies.c), k))
+        style = Group("z", value, split_copies(q, k), split_copies(self.prior(copies.c), k))
         label = Group("y", y, None, None, log_q=log_q, log_p=log_p)
         return Inference((style, label), p, batch.x, log_mix if z is None else None)
 

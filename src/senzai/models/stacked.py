@@ -15,8 +15,8 @@ from ..core.batch import Batch, Data
 from ..core.errors import CombinationError
 from ..core.random import CopiedRows, current_noise, using
 from ..core.spec import part
+from ..distributions.copies import split_copies
 from ..distributions.ops import draw, expected
-from ..distributions.unfold import unfold
 from ..distributions.within import within
 from ..nn.inputs import DataInitialised, initialise_all
 from ..parts.base import AnyLikelihood, AnyPosterior, Prior, diagonal
@@ -95,7 +95,7 @@ class Stacked(LatentModel, Classifies):
         groups.append(Group("z1", wide, q, None, analytic=False, log_p=log_p))
         p: Distribution = within(self.likelihood(wide, batch.c), batch)
         self.likelihood.observe(p, batch.x)
-        mix = None if found.log_mix is None else found.log_mix.expand(n, k * len(batch))
+        mix = None if found.log_mix is None else found.log_mix.expand(n, k * batch.rows)
         log_mix = None if mix is None else mix.unflatten(1, (k, -1)).flatten(0, 1) - log(k)
         return Inference(tuple(groups), p, batch.x, log_mix)
 
@@ -187,7 +187,7 @@ def spread(p: Distribution, k: int, n: int) -> Distribution | None:
     if not p.batch_shape:
         return p
     if len(p.batch_shape) == 1:
-        return unfold(p, k) if n == 1 else None
+        return split_copies(p, k) if n == 1 else None
     if not (isinstance(p, Independent) and isinstance(p.base_dist, Normal)):
         return None
     loc, scale = (v.flatten(0, 1).unflatten(0, (n * k, -1)) for v in (p.base_dist.loc, p.base_dist.scale))

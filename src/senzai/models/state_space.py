@@ -1,4 +1,4 @@
-"""Sequences from a latent that moves: a state-space model with nonlinear steps."""
+"""A nonlinear state-space model of sequences."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class StateSpace(LatentModel):
 
     with a learned :math:`z_0`. With features :math:`h_t` from the rest of the sequence, :math:`x_t, \dots, x_T`, the
     inference has the form of the true posterior ("DKS", or "ST-R"). Given the draw of the step before, both densities
-    of a step are diagonal normals; the rate is closed conditional on it. Steps behind the end of a row count nothing.
+    of a step are diagonal normals; the rate is closed conditional on it. Steps behind the end of a row do not count.
 
     Reference:
         Structured Inference Networks for Nonlinear State Space Models (Krishnan et al., 2017).
@@ -127,7 +127,7 @@ class StateSpace(LatentModel):
                      for t in range(h.shape[1])] if z is None else list(z.unbind(2))
             full = (len(found[0]), *loc.shape)
             return torch.stack(found, 2), loc.expand(full), scale.expand(full)
-        lead = (n_samples if z is None else len(z), len(h))
+        lead = (n_samples if z is None else len(z), h.shape[0])
         last, rows = self.z_q_0.expand(*lead, -1), []
         for t in range(h.shape[1]):
             q = self.recognition(last, h[:, t])

@@ -203,7 +203,7 @@ class Structured(LatentModel):
         return part if c is None or not self.n_condition else torch.cat([part, c.to(part.dtype)], -1)
 
     def scored(self, batch: Batch) -> Batch:
-        """Return the batch with the rest of each row as all that is there to score."""
+        """Return the batch with everything but the rest of each row masked."""
         rest = (~self.observed).expand(batch.tensor.shape)
         return batch.with_x(batch.x, rest if batch.observed is None else rest & batch.observed)
 

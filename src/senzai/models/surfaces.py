@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ..core.batch import Batch
-from ..core.random import Noise, using
 from ..distributions.ops import expected
 
 
@@ -33,11 +32,9 @@ class EncoderSurface(nn.Module):
         super().__init__()
         self.model: Any = model
 
-    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Return the points."""
-        with using(Noise(point=True)):
-            seen = self.model.infer(Batch(x, c=c))
-            return torch.cat([seen.chosen(g.z).flatten(1) for g in seen.groups], 1)
+        return torch.cat([z.flatten(1) for z in self.model.points(Batch(x, c=c, mask=mask))], 1)
 
 
 @final

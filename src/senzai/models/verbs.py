@@ -1,4 +1,4 @@
-"""What people do with a trained model, on tensors: encode, reconstruct, sample, traverse, interpolate.
+"""The verbs of a trained model on tensors: encode, reconstruct, sample, traverse, interpolate.
 
 All run without gradients, in evaluation mode, in pieces that fit memory. Without a seed they give points, not draws.
 """
@@ -194,7 +194,7 @@ def decode(model: Generative, z: Latents, *, c: Tensor | None = None) -> Data:
 def interpolate(model: Generative, a: Batch, b: Batch, *, steps: int = 8) -> Data:
     """Return decoded points between the latents of rows of ``a`` and ``b``, ``(steps, N, *event)``.
 
-    See :func:`between` for the way.
+    See :func:`between` for the path.
 
     Raises:
         SettingError: Fewer than two steps.
@@ -207,8 +207,8 @@ def interpolate(model: Generative, a: Batch, b: Batch, *, steps: int = 8) -> Dat
 def between(model: Generative, a: Batch, b: Batch, *, steps: int = 8) -> tuple[Latents, Tensor | None]:
     """Return latents between those of rows of ``a`` and ``b``, ``(steps * N, *event)`` per group, and their condition.
 
-    The way is the shortest one of the space that the latents live on: a straight line, an arc of a great circle, for
-    codes the nearest ones to the straight line between their vectors. A condition changes along a straight line.
+    The path is the shortest one of the latent space: a straight line, or an arc of a great circle; for codes, the codes
+    nearest to the straight line between their vectors. A condition changes along a straight line.
 
     Raises:
         SettingError: Fewer than two steps.
@@ -251,7 +251,7 @@ def moved(
 ) -> tuple[Latents, Tensor | None]:
     """Return the latents of rows with one dimension set to each of ``values``, and their condition.
 
-    On a space that is not all vectors the others give way: they keep their proportions. Where latents are codes, a
+    On a space with constraints the other coordinates are rescaled in proportion. Where latents are codes, a
     dimension is the place of a code and values are codes.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Very many groups of latents on one residual way down."""
+"""Very deep hierarchies: many groups of latents on one residual top-down path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FAMILY = NormalFamily()
 @part("model", "very_deep")
 @final
 class VeryDeep(LatentModel):
-    r"""A way down that each group reads, draws from, and adds to; :math:`h_i` is what all groups above have left.
+    r"""A top-down path that each group reads and adds to; :math:`h_i` is the sum of what the groups above have added.
 
     .. math:: p(x, z) = \prod_i p(z_i | h_i)\; p(x | h_{N+1}), \quad q(z | x) = \prod_i q(z_i | h_i, a_i(x)), \quad
         h_{i+1} = f_i(h_i, z_i)
@@ -76,7 +76,7 @@ class VeryDeep(LatentModel):
             groups.append(Group(self.names[i], value, q, p))
             return value
 
-        p = within(self._down(len(batch), batch.c, choose), batch)
+        p = within(self._down(batch.rows, batch.c, choose), batch)
         self.likelihood.observe(p, batch.x)
         return Inference(tuple(groups), p, batch.x)
 

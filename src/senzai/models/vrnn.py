@@ -39,7 +39,7 @@ class VRNN(LatentModel):
         q(z | x) = \prod_t q(z_t | x_t, h_{t-1})
 
     Given the state, both densities of a step are diagonal normals; the rate is closed conditional on it. Steps behind
-    the end of a row count nothing.
+    the end of a row do not count.
 
     Reference:
         A Recurrent Latent Variable Model for Sequential Data (Chung et al., 2015). https://arxiv.org/abs/1506.02216
@@ -79,7 +79,7 @@ class VRNN(LatentModel):
         seen_x = self._features(batch if seen is None else seen)
         own_x = seen_x if seen is None else self._features(batch)
         k = n_samples if z is None else len(z[0])
-        h, rows = seen_x.new_zeros(k, len(batch), self.width), []
+        h, rows = seen_x.new_zeros(k, batch.rows, self.width), []
         for t in range(seen_x.shape[1]):
             with network_precision(batch.device):
                 q, p = self.recognition(seen_x[:, t], h), self.prior(h)

@@ -123,7 +123,7 @@ class AboveConv(nn.Module):
 
 @final
 class GatedLayer(nn.Module):
-    """One layer of a gated PixelCNN: a stack of rows above, and a stack of the row itself, both told the context.
+    """One layer of a gated PixelCNN: a stack for the rows above and one for the row itself, given the context.
 
     Two stacks leave no blind spot. ``tanh(a) * sigmoid(b)`` with the context added to both.
 

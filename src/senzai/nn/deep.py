@@ -66,12 +66,12 @@ class TopDownBlock(nn.Module):
     def posterior(self, h: Tensor, a: Tensor) -> Tensor:
         """Return raw numbers of q, ``(M, 2, channels, ...)``."""
         raw: Tensor = self.q_net(torch.cat([h, a], 1))
-        return raw.view(len(raw), 2, self.channels, *raw.shape[2:])
+        return raw.view(raw.shape[0], 2, self.channels, *raw.shape[2:])
 
     def prior(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return raw numbers of p, and ``h`` with what the prior's network adds to it."""
         raw, added = self.p_net(h).split([2 * self.channels, h.shape[1]], 1)
-        return raw.reshape(len(raw), 2, self.channels, *raw.shape[2:]), h + added
+        return raw.reshape(raw.shape[0], 2, self.channels, *raw.shape[2:]), h + added
 
     def down(self, h: Tensor, z: Tensor) -> Tensor:
         """Return the way down after a draw."""

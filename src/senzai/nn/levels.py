@@ -1,4 +1,4 @@
-"""A bottom-up pass that gives features at several levels."""
+"""A bottom-up network that gives features at several levels."""
 
 from __future__ import annotations
 

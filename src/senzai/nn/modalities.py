@@ -18,7 +18,7 @@ from .inputs import DataInitialised, Encoder, initialise_all
 @part("encoder", "modalities")
 @final
 class ModalEncoder(DataInitialised, Encoder):
-    """The features of every modality side by side; those of a modality that a row has not are zero, and say so.
+    """The features of all modalities, concatenated; those of a modality that a row lacks are zero, and a flag says so.
 
     Args:
         encoders: Encoder of each modality by name.

@@ -1,4 +1,4 @@
-"""Linear layers, on the kernels that are fastest on the processor at hand."""
+"""Linear layers that use the fastest kernels of the processor."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _worth_it(x: Tensor, weight: Tensor) -> bool:
     return (
-        not torch.compiler.is_compiling()  # first, for what is traced is to look at no sizes
+        not torch.compiler.is_compiling()  # checked first: traced code must not branch on sizes
         and x.dtype is torch.float32
         and weight.dtype is torch.float32
         and x.device.type == "cpu"
         and x.numel() * weight.shape[0] >= SMALL
         and prefers_onednn()
         and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()  # vmap and its kin know torch's own layer
+        and not torch._C._are_functorch_transforms_active()  # vmap and other transforms support torch's own layer
     )
 
 

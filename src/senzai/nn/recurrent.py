@@ -1,8 +1,8 @@
-"""Recurrent networks over sequences of any length; what stands behind the end of a row changes nothing."""
+"""Recurrent networks over sequences of any length; entries behind the end of a row have no effect."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, final
+from typing import ClassVar, Literal, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +42,7 @@ def flat_steps(batch: Batch) -> Batch:
 
 
 def backwards(values: Tensor, valid: Tensor) -> Tensor:
-    """Turn each row's valid steps around, ``(B, T, d)``; what stands behind them stays.
+    """Reverse each row's valid steps, ``(B, T, d)``; entries behind them stay in place.
 
     Example:
         >>> backwards(torch.arange(4.0).view(1, 4, 1), torch.tensor([[True, True, True, False]])).flatten().tolist()
@@ -62,6 +62,8 @@ class StepInputs(DataInitialised):
         masked: Whether rows come with holes.
         scaling: How inputs are scaled; see :class:`Standardise`.
     """
+
+    shows_inside: ClassVar[bool] = True
 
     def __init__(self, n_features: int, *, masked: bool = False, scaling: Scaling | None = None) -> None:
         super().__init__()

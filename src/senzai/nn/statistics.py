@@ -1,4 +1,4 @@
-"""Statistics of rows that can be computed in parts and merged, where the parts must not or cannot meet."""
+"""Statistics of rows that are computed in parts and merged, where the rows cannot be in one place."""
 
 from __future__ import annotations
 

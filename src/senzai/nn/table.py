@@ -1,4 +1,4 @@
-"""The encoder of tables: numbers standardised, categories looked up, what is missing said."""
+"""The encoder of tables: numbers are standardised, categories looked up, missing entries marked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FEW = 256
 
 @final
 class TableInputs(DataInitialised):
-    """Numbers of a row, each standardised in its own sense; unobserved entries are zero.
+    """Numbers of a row, each standardised as its type requires; unobserved entries are zero.
 
     Counts enter as ``log(1 + x)``, steps as the middle of their share on the logit scale, other numbers as they are;
     all are then shifted and scaled by mean and standard deviation.
@@ -60,11 +60,11 @@ class TableInputs(DataInitialised):
         if not len(self.numbers):
             return
         mask = None if batch.observed is None else batch.observed.index_select(1, self.numbers)
-        mean, std = Statistics.of(self.plain(batch.tensor, mask), mask).moments()
+        mean, std = Statistics.of(self.unstandardised(batch.tensor, mask), mask).moments()
         self.shift.copy_(mean)
         self.scale.copy_(std)
 
-    def plain(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def unstandardised(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return the numbers before they are standardised, zero where not observed."""
         v = x.index_select(1, self.numbers)
         if mask is not None:
@@ -79,7 +79,7 @@ class TableInputs(DataInitialised):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return ``(B, n_numbers)`` in single precision."""
         seen = None if mask is None else mask.index_select(1, self.numbers)
-        out = ((self.plain(x, seen) - self.shift) / self.scale).to(self.shift.dtype)
+        out = ((self.unstandardised(x, seen) - self.shift) / self.scale).to(self.shift.dtype)
         return out if seen is None else torch.where(seen, out, 0.0)
 
 
@@ -177,7 +177,7 @@ class TableEncoder(Encoder):
             parts.append(seen.expand(x.shape))
         numbers = with_condition(torch.cat(parts, 1), batch.c if self.n_condition else None)
         if self.empty:
-            numbers = numbers.new_zeros(len(x), 1)
+            numbers = numbers.new_zeros(x.shape[0], 1)
         out = self.first(numbers)
         if self.lookup is not None:
             out = out + self._looked_up(x, mask)
@@ -194,7 +194,7 @@ class TableEncoder(Encoder):
         table = self.lookup.weight
         weight = None if seen is None else seen.to(table.dtype)
         if len(table) <= FEW and not torch.is_autocast_enabled(x.device.type):
-            hot = torch.zeros(len(x), len(table), dtype=table.dtype, device=table.device)
+            hot = torch.zeros(x.shape[0], table.shape[0], dtype=table.dtype, device=table.device)
             return hot.scatter(1, index, 1.0 if weight is None else weight) @ table
         found: Tensor = self.lookup(index, per_sample_weights=weight)
         return found

@@ -71,7 +71,7 @@ class Objective(ABC):
     """Settings of what is minimised; subclasses are frozen dataclasses."""
 
     trains: ClassVar[type[Any]] = LatentModel
-    """The class of models it can train; more than that is asked in :meth:`check`."""
+    """The class of models it can train; :meth:`check` may ask for more."""
     is_bound: ClassVar[bool] = True
     """Whether distortion and rate are weighed against each other in nats, so that their scale can be judged."""
 

@@ -45,7 +45,7 @@ class Capacity(Objective):
         """Return the terms of a batch."""
         seen = model.infer(batch)
         found = distortion_and_rate(seen)
-        away = self.gamma * (found["rate"] - self.capacity * self.warmup.at(step)).abs()
+        away = self.gamma * (found["rate"] - self.capacity * self.warmup.factor(step)).abs()
         parts = {"distortion": found["distortion"], "capacity": away, **seen.extras}
         return Terms(total(parts), parts, raw(found))
 

@@ -56,7 +56,7 @@ class ELBO(Objective):
     def __call__(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the terms of a batch."""
         seen = model.infer(batch, self.n_samples)
-        weight = self.beta * self.warmup.at(step)
+        weight = self.beta * self.warmup.factor(step)
         distortion = seen.average(-seen.log_lik)
         rates = {g.name: seen.average(g.rate()) for g in seen.groups}
         rate = _total(rates)

@@ -82,7 +82,7 @@ class LatentMatching(Objective):
         rate = closed(group.q, normal)
         if rate is None:
             rate = seen.average(group.log_q - normal.log_prob(group.z))
-        weighted = self.beta * self.warmup.at(step) * rate
+        weighted = self.beta * self.warmup.factor(step) * rate
         distortion = seen.average(-seen.log_lik)
         watch = {"distortion": distortion.detach(), "rate": rate.detach()}
         return Terms(distortion + weighted, {"distortion": distortion, "rate": weighted}, watch)

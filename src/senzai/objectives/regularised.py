@@ -39,7 +39,7 @@ class Regularised(Objective):
     def __call__(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the terms of a batch."""
         seen = model.infer(batch)
-        return bound_and_more(seen, self.beta * self.warmup.at(step), self.further(model, batch, seen, step))
+        return bound_and_more(seen, self.beta * self.warmup.factor(step), self.further(model, batch, seen, step))
 
     @property
     def settled_after(self) -> int:

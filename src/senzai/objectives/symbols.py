@@ -85,7 +85,7 @@ class BagOfSymbols(Regularised):
         seen = model.infer(batch)
         (group,) = seen.groups
         rate = seen.average(group.rate())
-        weighted = self.beta * self.warmup.at(step) * floored_rate(group, rate, self.free_bits)
+        weighted = self.beta * self.warmup.factor(step) * floored_rate(group, rate, self.free_bits)
         distortion = seen.average(-seen.log_lik)
         parts = {"distortion": distortion, "rate": weighted, **self.further(model, batch, seen, step)}
         return Terms(total(parts), parts, raw({"distortion": distortion, "rate": rate}))
@@ -98,7 +98,7 @@ class BagOfSymbols(Regularised):
         inside = valid_steps(batch) if batch.lengths is not None else before_the_end(x)
         log_p = F.log_softmax(model.aux[HEAD](context).float(), -1)
         found = log_p.gather(1, torch.where(inside, x, 0))
-        weight = self.bag_weight * (1 - self.fade.at(step))
+        weight = self.bag_weight * (1 - self.fade.factor(step))
         return {"bag": -weight * torch.where(inside, found, 0.0).sum(1)}
 
 

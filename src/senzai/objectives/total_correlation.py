@@ -82,7 +82,7 @@ class TotalCorrelation(Objective):
         parts = {
             "distortion": seen.average(-seen.log_lik),
             "mutual_information": self.information_weight * (group.log_q[0] - aggregate.joint),
-            "total_correlation": self.beta * self.warmup.at(step) * aggregate.total_correlation,
+            "total_correlation": self.beta * self.warmup.factor(step) * aggregate.total_correlation,
             "dimension_wise_rate": self.dimension_weight * (aggregate.by_dimension.sum(-1) - group.log_p[0]),
             **seen.extras,
         }

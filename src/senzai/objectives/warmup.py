@@ -8,6 +8,7 @@ from math import ceil, cos, pi
 from typing import final
 
 from ..core.errors import SettingError
+from ..core.renamed import old_method
 from ..core.spec import part
 
 
@@ -20,8 +21,10 @@ class Warmup(ABC):
         """First step from which the factor stays 1."""
 
     @abstractmethod
-    def at(self, step: int) -> float:
+    def factor(self, step: int) -> float:
         """Return the factor at a 0-based step."""
+
+    at = old_method("at", "factor")
 
     def over(self, total_steps: int) -> Warmup:
         """Return the schedule for a training of known length; only a share of it depends on that."""
@@ -44,7 +47,7 @@ class Constant(Warmup):
         """Finished from the start."""
         return 0
 
-    def at(self, step: int) -> float:
+    def factor(self, step: int) -> float:
         """Return 1."""
         return 1.0
 
@@ -59,7 +62,7 @@ class LinearWarmup(Warmup):
         Generating Sentences from a Continuous Space (Bowman et al., 2016). https://arxiv.org/abs/1511.06349
 
     Example:
-        >>> [LinearWarmup(4).at(s) for s in (0, 2, 4, 9)]
+        >>> [LinearWarmup(4).factor(s) for s in (0, 2, 4, 9)]
         [0.0, 0.5, 1.0, 1.0]
     """
 
@@ -73,7 +76,7 @@ class LinearWarmup(Warmup):
         """Length of the ramp."""
         return self.steps
 
-    def at(self, step: int) -> float:
+    def factor(self, step: int) -> float:
         """Return ``min(1, step / steps)``."""
         return min(1.0, step / self.steps)
 
@@ -91,7 +94,7 @@ class ShareWarmup(Warmup):
         SettingError: The share is not between 0 and 1; or it is read before the length of the training is known.
 
     Example:
-        >>> [ShareWarmup(0.5).over(8).at(s) for s in (0, 1, 2, 4)]
+        >>> [ShareWarmup(0.5).over(8).factor(s) for s in (0, 1, 2, 4)]
         [0.0, 0.25, 0.5, 1.0]
     """
 
@@ -110,7 +113,7 @@ class ShareWarmup(Warmup):
         """Unknown before the length of the training is."""
         raise self._unknown()
 
-    def at(self, step: int) -> float:
+    def factor(self, step: int) -> float:
         """Unknown before the length of the training is."""
         raise self._unknown()
 
@@ -127,7 +130,7 @@ class Monotone(Warmup):
     """A smooth S from 0 to 1 after ``steps`` (half a cosine): slow at both ends, never falling.
 
     Example:
-        >>> [round(Monotone(4).at(s), 3) for s in (0, 1, 2, 4)]
+        >>> [round(Monotone(4).factor(s), 3) for s in (0, 1, 2, 4)]
         [0.0, 0.146, 0.5, 1.0]
     """
 
@@ -141,7 +144,7 @@ class Monotone(Warmup):
         """Length of the ramp."""
         return self.steps
 
-    def at(self, step: int) -> float:
+    def factor(self, step: int) -> float:
         """Return ``(1 - cos(pi step / steps)) / 2``, then 1."""
         return 1.0 if step >= self.steps else 0.5 * (1 - cos(pi * step / self.steps))
 
@@ -161,7 +164,7 @@ class Cyclical(Warmup):
         ramp: Share of a cycle spent rising; the rest stays at 1.
 
     Example:
-        >>> [Cyclical(8, cycles=2, ramp=0.5).at(s) for s in (0, 1, 2, 3, 4, 5, 8)]
+        >>> [Cyclical(8, cycles=2, ramp=0.5).factor(s) for s in (0, 1, 2, 3, 4, 5, 8)]
         [0.0, 0.5, 1.0, 1.0, 0.0, 0.5, 1.0]
     """
 
@@ -182,7 +185,7 @@ class Cyclical(Warmup):
         """Length of all cycles."""
         return self.steps
 
-    def at(self, step: int) -> float:
+    def factor(self, step: int) -> float:
         """Return the factor within the current cycle."""
         if step >= self.steps:
             return 1.0

@@ -1,4 +1,4 @@
-"""What every prior, posterior and likelihood is, and the few helpers that all of them share."""
+"""Base classes of priors, posteriors and likelihoods, and helpers that they share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from ..core.batch import Batch, Data
-from ..core.errors import SettingError, ShapeError
+from ..core.errors import CombinationError, SettingError, ShapeError
 from ..distributions.ops import draw_scored
 from ..distributions.spaces import Real, Space
 
@@ -60,6 +60,22 @@ class Prior(nn.Module, ABC):
     """Whether its density is that of its draws, and neither a bound, an estimate nor the end of a numerical path."""
 
     @property
+    def dear(self) -> bool:
+        """Whether its density costs so much that nobody should ask for it in passing: it is not compared."""
+        return False
+
+    def guided(self, weight: float) -> Prior:
+        """Return the prior with another weight of its condition in draws, everything else shared.
+
+        Raises:
+            CombinationError: It cannot be guided.
+        """
+        raise CombinationError(
+            f"Guidance needs a prior that learned with and without its condition, but {type(self).__name__} did not. "
+            "Fit recipe=latent-image with condition=label."
+        )
+
+    @property
     def space(self) -> Space:
         """Where its latents live."""
         return Real()
@@ -73,6 +89,9 @@ class Prior(nn.Module, ABC):
         p: Distribution = self(batch.c)
         return p
 
+    def after_step(self, total: Callable[[Tensor], Tensor]) -> None:
+        """Follow a training step otherwise than by gradients; see ``Generative.after_step``."""
+
 
 Joint: TypeAlias = Callable[[Tensor], Tensor]
 """log p(x, z) of the rows that are encoded: latents ``(K, B, *event)`` to ``(K, B)``, differentiable."""
@@ -80,7 +99,7 @@ Joint: TypeAlias = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class LatentDraws:
-    """Latents of a batch and what is known about how they came about.
+    """Latents of a batch, with their distribution and densities.
 
     A posterior that draws further variables a with its latents (momenta) bounds the evidence on the pair:
     ``log p(x) >= E[log p(x, z) + log r(a | z) - log q(z, a | x)]``. Then ``log_q`` is that of the pair, ``log_r`` is
@@ -100,7 +119,7 @@ class LatentDraws:
 
 
 class AnyPosterior(nn.Module, ABC):
-    """What every posterior is: from a batch to a distribution over latents."""
+    """Base of all posteriors: from a batch to a distribution over latents."""
 
     event: tuple[int, ...]
     """Shape of one latent."""
@@ -142,7 +161,7 @@ class AnyPosterior(nn.Module, ABC):
 
         Args:
             batch: What is encoded.
-            joint: The log joint density of these rows, for inferences that climb it; asked only by those.
+            joint: The log joint density of these rows, for inferences that use its gradient.
             n_samples: Draws per row, K.
             z: Latents to score instead of drawing, ``(K, B, *event)``.
 
@@ -161,7 +180,7 @@ def latent_draws(q: Distribution, n_samples: int, z: Tensor | None = None) -> La
 
 
 class AnyLikelihood(nn.Module, ABC):
-    """What every likelihood is: from latents ``(*lead, B, n_latent)`` to a distribution over data.
+    """Base of all likelihoods: from latents ``(*lead, B, n_latent)`` to a distribution over data.
 
     A decoder whose entries depend on each other is one too: its distribution teacher-forces in ``log_prob`` and decodes
     entry by entry in ``sample``.
@@ -180,4 +199,4 @@ class AnyLikelihood(nn.Module, ABC):
         return False
 
     def observe(self, p: Distribution, x: Data) -> None:
-        """In training, see what was predicted and what was there."""
+        """In training, observe predictions and data (to update a running scale, say)."""

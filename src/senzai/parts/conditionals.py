@@ -31,7 +31,7 @@ def beside(given: tuple[Tensor, ...]) -> Tensor:
 
 
 class AnyConditional(nn.Module, ABC):
-    """What every conditional is: from tensors ``(*lead, n)`` to a distribution over latents."""
+    """Base of all conditionals: from tensors ``(*lead, n)`` to a distribution over latents."""
 
     event: tuple[int, ...]
     """Shape of what is distributed."""
@@ -155,7 +155,7 @@ class Rung(nn.Module, ABC):
 @part("rung", "concatenated")
 @final
 class Concatenated(Rung):
-    r"""Features of the data and the latents above enter one network side by side.
+    r"""Features of the data and the latents above are concatenated as the input of one network.
 
     .. math:: q(z_l | x, z_{l+1}) = q(z_l | h(x), z_{l+1})
 
@@ -189,7 +189,7 @@ class Concatenated(Rung):
 @part("rung", "merged")
 @final
 class Merged(Rung):
-    r"""What the data say and what the level above expects, each weighted by its precision.
+    r"""The product of the evidence from the data and the prior from the level above, weighted by their precisions.
 
     .. math:: \sigma^2 = \frac{1}{\hat\sigma^{-2} + \sigma_p^{-2}}, \qquad
         \mu = \sigma^2 \left(\hat\mu \hat\sigma^{-2} + \mu_p \sigma_p^{-2}\right)

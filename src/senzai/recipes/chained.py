@@ -15,7 +15,7 @@ from .registry import Made, recipe
     paper="Gulrajani et al., PixelVAE, 2017, https://arxiv.org/abs/1611.05013",
 )
 def pixel_vae(frame: Frame) -> Made:
-    """A flat model with a gated PixelCNN that is told the latents at every layer."""
+    """A flat model with a gated PixelCNN that receives the latents at every layer."""
     return Flat(frame.prior(), frame.posterior(), frame.likelihood("pixelcnn")), frame.elbo()
 
 

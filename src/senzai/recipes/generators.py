@@ -41,7 +41,7 @@ def flow_matching(frame: Frame) -> Made:
     paper="Goodfellow et al., Generative Adversarial Nets, 2014, https://arxiv.org/abs/1406.2661",
 )
 def gan(frame: Frame) -> Made:
-    """The non-saturating loss, the critic's slope held down (R1)."""
+    """The non-saturating loss with a gradient penalty on the critic (R1)."""
     need_numbers(frame, "A generator", NUMBERS)
     if frame.n_condition:
         raise CombinationError("The critic is told no condition, so that none can be given. Leave condition=... out.")

@@ -32,7 +32,8 @@ def classes_of(frame: Frame) -> int:
 def alpha_of(frame: Frame) -> float:
     """Return the weight of the classification loss of a labelled row: set, or a tenth of all rows over labelled ones.
 
-    And at least 50: a row costs a hundred nats, its label two; where that counts little the latents take it all.
+    And at least 50: a row costs about a hundred nats and its label two; with a small weight the classifier would be
+    ignored.
     """
     share: float = frame.get("alpha", max(50.0, 0.1 * frame.n_rows / max(1, frame.n_labelled)))
     return share
@@ -41,7 +42,7 @@ def alpha_of(frame: Frame) -> float:
 @example(frame={"n_condition": 3})
 @recipe(
     "cvae",
-    title="Conditional autoencoder: encoder, decoder and prior are told the label or covariates",
+    title="Conditional autoencoder: encoder, decoder and prior are given the label or covariates",
     paper="Sohn et al., Learning Structured Output Representation using Deep Conditional Generative Models, 2015, "
     "https://papers.nips.cc/paper/2015/hash/8d55a249e6baa5c06772297520da2051-Abstract.html",
 )

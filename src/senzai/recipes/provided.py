@@ -1,4 +1,4 @@
-"""What parts are given without being told: arguments that follow from the data or from other parts."""
+"""Arguments of parts that follow from the data or from other parts."""
 
 from __future__ import annotations
 

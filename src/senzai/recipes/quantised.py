@@ -66,7 +66,7 @@ def vq_vae(frame: Frame) -> Made:
     paper="Razavi et al., Generating Diverse High-Fidelity Images with VQ-VAE-2, 2019, https://arxiv.org/abs/1906.00446",
 )
 def vq_vae_2(frame: Frame) -> Made:
-    """Two levels, the fine one told what the coarse one was put to."""
+    """Two levels; the fine one is given the codes of the coarse one."""
     return with_codes(frame, "vq", {"n_levels": 2})
 
 

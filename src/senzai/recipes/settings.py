@@ -1,4 +1,4 @@
-"""What a user set about a model: names and values, which of them were asked for, and which names there are."""
+"""A user's settings of a model: names and values, which of them were used, and which names exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.spec import REGISTRIES, registry
 from .provided import PROVIDED
 
 NETWORK_SETTINGS = (
-    "hidden", "width", "residual", "n_stages", "activation", "dropout", "norm", "skip", "spectral",
+    "hidden", "width", "residual", "n_stages", "activation", "dropout", "norm", "skip", "spectral", "attention",
 )
 """Settings that encoder, decoder and coder share and that need no dot: each takes those it knows."""
 
@@ -47,7 +47,7 @@ def parameters(cls: Any) -> tuple[str, ...]:
 
 @final
 class Settings(dict[str, Any]):
-    """Settings by name, with a note of every name that was asked for and what it is by default.
+    """Settings by name, with a record of every name that was used and its default.
 
     Example:
         >>> given = Settings({"prior": "mixture", "prior.n_components": 3, "pior": 1})
@@ -84,11 +84,11 @@ class Settings(dict[str, Any]):
         return {k.partition(".")[2]: self.ask(k, None) for k in self if k.startswith(f"{slot}.")}
 
     def without(self, *slots: str) -> Settings:
-        """Return the settings but for those of some slots; what is asked of them is noted here too."""
+        """Return the settings without those of some slots; what is used of them is recorded here too."""
         return Settings({k: v for k, v in self.items() if k.partition(".")[0] not in slots}, asked=self.asked)
 
     def check(self, known: Iterable[str], recipe: str) -> None:
-        """Refuse settings nobody asked for.
+        """Refuse settings that nothing has used.
 
         Args:
             known: All names there are.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import OutputError, SettingError
 from ..core.files import user_path
 from ..core.plugins import version_of
-from ..core.quiet import quiet
+from ..core.warning_filters import ignore_warnings
 from ..training.listeners.mlflow import files_allowed, package
 from .verbs.registry import every_verb
 
@@ -78,7 +78,7 @@ def save_model(run: Run, path: str | Path, *, verb: str = "encode") -> Path:
     askable(verb)
     every_verb()[verb].need(run.schema, run.model)
     package()
-    with quiet():
+    with ignore_warnings():
         import mlflow.pyfunc as pyfunc
         from mlflow.models import ModelSignature
         from mlflow.types import ParamSchema, ParamSpec

@@ -137,7 +137,7 @@ def schedule(subject: Subject) -> Iterator[str]:
         _, objective = subject.build()
     name = next(k for k, v in arguments_of(objective).items() if name_of(v) == subject.entry)
     warmup = arguments_of(objective.over(LENGTH))[name]
-    values = [warmup.at(step) for step in range(warmup.end + 20)]
+    values = [warmup.factor(step) for step in range(warmup.end + 20)]
     if not all(0 <= v <= 1 for v in values):
         yield f"a factor must lie within 0 and 1, but runs from {min(values)} to {max(values)}"
     if set(values[warmup.end :]) != {1.0}:

@@ -1,4 +1,4 @@
-"""AdamW on torch's fused kernel: the numbers of ``torch.optim.AdamW`` without the compiler it loads, nor its upkeep."""
+"""AdamW on torch's fused kernel: the same numbers as ``torch.optim.AdamW``, with less overhead and a quicker import."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Moments:
 class AdamW:
     r"""Adam with decoupled weight decay (:math:`\beta` = 0.9, 0.999).
 
-    Making an optimiser of ``torch.optim`` imports ``torch._dynamo``, seconds of work that nobody uses who does not
-    compile; and its step looks every parameter's settings up again.
+    An optimiser of ``torch.optim`` imports ``torch._dynamo``, which takes seconds and is not needed without compiling,
+    and looks up the settings of every parameter at each step.
 
     Reference:
         Decoupled Weight Decay Regularization (Loshchilov and Hutter, 2019). https://arxiv.org/abs/1711.05101

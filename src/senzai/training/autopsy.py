@@ -1,4 +1,4 @@
-"""Why a loss is not finite: which term, which entry of the data, which layer, which parameter."""
+"""Explains a loss that is not finite: which term, entry of the data, layer and parameter were first."""
 
 from __future__ import annotations
 

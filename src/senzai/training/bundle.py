@@ -1,4 +1,4 @@
-"""A run is a folder: ``spec.json``, ``weights.safetensors`` and what was learned on the way. No pickle, no code."""
+"""A run as a folder: ``spec.json``, ``weights.safetensors``, history and measurements. No pickle, no code."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..core.errors import BundleError, SenzaiError
 from ..core.files import write_json
+from ..core.local_random import locally_seeded
 from ..core.plugins import version_of
 from ..core.spec import from_spec, to_spec
-from ..core.steering import steered
 from ..models.generative import Generative
 from ..objectives.base import Objective
 from .checkpoint import load_state, load_tensors, save_tensors
@@ -193,7 +193,7 @@ def load_model(path: Path, spec: Spec) -> Generative:
         raise BundleError(f"{str(path)!r} was not trained to its end. Finish it with: senzai resume {path}")
     tensors, _ = load_tensors(path / WEIGHTS)
     try:
-        with steered(0):  # its weights are read, not drawn
+        with locally_seeded(0):  # its weights are read, not drawn
             model = spec.make_model()
         load_state(model, tensors)
     except BundleError:

@@ -57,7 +57,7 @@ def load_state(module: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 
 def save_checkpoint(training: Training, path: Path) -> None:
-    """Write the state of a run: where it stands, its best weights, what it would go back to, what it is measuring."""
+    """Write the state of a run: progress, best weights, the last good state and the sums of the meter."""
     now, good = training.state(), training.good
     now_facts, now_tensors = now.flat()
     good_facts, good_tensors = good.flat() if good.step != now.step else (None, {})
@@ -101,7 +101,7 @@ def load_checkpoint(training: Training, path: Path) -> None:
 
 
 def progress_of(facts: dict[str, Any]) -> Progress:
-    """Return where a run stands; what earlier versions called ``best_elbo`` is the headline of their objectives."""
+    """Return the progress of a run; ``best_elbo`` of earlier versions is the headline of the objective."""
     known = dict(facts)
     if "best_elbo" in known:
         known["best_headline"] = known.pop("best_elbo")
@@ -109,7 +109,7 @@ def progress_of(facts: dict[str, Any]) -> Progress:
 
 
 def peek(path: Path) -> Progress:
-    """Return where a checkpoint stands, without its tensors."""
+    """Return the progress in a checkpoint, without its tensors."""
     try:
         with safe_open(path, framework="pt") as file:
             return progress_of(json.loads((file.metadata() or {})["progress"]))

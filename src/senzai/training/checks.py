@@ -1,4 +1,4 @@
-"""What is checked before and during training: precision, warm-up, weights."""
+"""Checks before and during training: precision, warm-up, weights."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def all_finite(model: nn.Module) -> bool:
 
 
 def check_warmup(objective: Objective, total_steps: int) -> None:
-    """Refuse a warm-up that training would not reach the end of.
+    """Refuse a warm-up that is longer than the training.
 
     Raises:
-        SettingError: The weight of the rate would never arrive.
+        SettingError: The weight of the rate would never reach its final value.
     """
     if objective.settled_after > total_steps:
         raise SettingError(

@@ -1,4 +1,4 @@
-"""How processes of one run talk: nothing when alone, ``torch.distributed`` when launched by ``torchrun``."""
+"""Communication between the processes of one run: none for a single process, else ``torch.distributed``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Comms:
         return values
 
     def gather(self, text: str) -> list[str]:
-        """Return what every process says."""
+        """Return the value of every process."""
         if self.world == 1:
             return [text]
         found = [""] * self.world

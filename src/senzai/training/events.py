@@ -1,4 +1,4 @@
-"""What the loop yields: plain facts that listeners act on."""
+"""Events that the loop yields and listeners react to."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Validated:
 
 @dataclass(frozen=True)
 class Reached:
-    """Every other event of this step is out: a checkpoint made now is the whole state after ``step`` steps."""
+    """The last event of a step: a checkpoint made now holds the complete state after ``step`` steps."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """A loss was not finite: the last good state is back and the learning rate lower."""
+    """A loss was not finite: the last good state was restored and the learning rate lowered."""
 
     step: int
     back_to: int

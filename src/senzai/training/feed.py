@@ -1,4 +1,4 @@
-"""Which rows make which step, and how they get there: gathered from memory in one call, or streamed ahead of need.
+"""Which rows belong to which step, and how they are loaded: gathered from memory in one call, or read ahead.
 
 The rows of a step are a function of (seed, step) alone, so that a run can be resumed anywhere.
 """
@@ -32,7 +32,7 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True)
 class FeedPlan:
-    """Which rows make which step.
+    """Which rows belong to which step.
 
     Args:
         n_rows: Training rows.
@@ -135,7 +135,7 @@ class Feed:
             pieces.append(Piece(batch, a, len(rows)))
         return pieces
 
-    def at(self, step: int) -> list[Piece]:
+    def pieces_of(self, step: int) -> list[Piece]:
         """Return the local pieces of one step."""
         return [Piece(p.batch.to(self.device), p.offset, p.total) for p in self._load(self._rows_of(step))]
 

@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a lock that the system lets go when its holder ends, however it ends."""
+"""A lock that keeps a folder to one process at a time. The system releases it when the process ends."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Lock:
             return False
 
     def release(self) -> None:
-        """Take the lock file away and let go."""
+        """Remove the lock file and release the lock."""
         if self.held():
             with suppress(OSError):
                 os.unlink(self.folder / self.name)
@@ -51,7 +51,7 @@ class Lock:
 
 
 def attempt(folder: Path, name: str = LOCK) -> Lock | None:
-    """Return a lock on a folder, or ``None`` where somebody else has it; locks of several names are apart.
+    """Return a lock on a folder, or ``None`` if another process holds it; locks with different names are independent.
 
     Raises:
         OutputError: The folder is not there, or cannot be written.

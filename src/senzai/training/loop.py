@@ -1,4 +1,4 @@
-"""The one training loop. It yields events; whoever consumes them decides when to save, show or stop."""
+"""The training loop. It yields events; listeners decide when to save, show or stop."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..core.batch import entries
 from ..core.errors import TrainingError
+from ..core.local_random import locally_seeded
 from ..core.random import Noise, derive, using
-from ..core.steering import steered
 from ..models.generative import Generative
 from ..objectives.base import Objective
 from . import autopsy
@@ -36,7 +36,7 @@ LEAST_GAIN = 0.005
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands; everything a resumed run needs besides tensors."""
+    """The progress of a run: everything a resumed run needs besides tensors."""
 
     step: int = 0
     best_step: int = 0
@@ -57,7 +57,7 @@ class Progress:
 
 
 class Training:
-    """A run: model, objective, feeds, settings, and where it stands.
+    """A run: model, objective, feeds, settings and progress.
 
     Args:
         model: What is trained, on its device already.
@@ -82,7 +82,7 @@ class Training:
     ) -> None:
         model.check()
         objective.admit(model)
-        with steered(settings.seed):
+        with locally_seeded(settings.seed):
             objective.equip(model)
         model.aux.to(feed.device)
         self.model, self.feed, self.validation = model, feed, validation
@@ -204,7 +204,7 @@ class Training:
                 return
 
     def _step(self, step: int, pieces: list[Piece]) -> float:
-        """Let every player move once; return the learning rate."""
+        """Let every player take one step; return the learning rate."""
         rate = self._set_rates(step)
         fine = self.meter.fine
         seen = []
@@ -265,7 +265,7 @@ class Training:
     def _explain(self, step: int) -> str:
         said = ""
         for stepper in self.steppers:
-            for piece in self.feed.at(step):
+            for piece in self.feed.pieces_of(step):
                 with stepper.playing():
                     said = said or autopsy.explain(
                         self.model, stepper.player, piece.batch, step, partial(stepper.drawing, piece, step),
@@ -320,7 +320,7 @@ class Training:
     def _entries(self) -> int:
         """Return how many numbers a row has."""
         assert self.validation is not None  # else there is nothing to follow
-        return entries(self.validation.at(0)[0].batch.x)
+        return entries(self.validation.pieces_of(0)[0].batch.x)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -332,7 +332,7 @@ class Training:
         judge = self.objective.held_out(self.steppers[0].player.loss)
         step = max(self.progress.step, self.objective.settled_after)
         for i in range(feed.plan.steps_per_epoch):
-            pieces = feed.at(i)
+            pieces = feed.pieces_of(i)
             rows += pieces[0].total
             for piece in pieces:
                 seed = derive(self.settings.seed, "validation", i)

@@ -1,4 +1,4 @@
-"""What is measured between two looks: sums on the device, read only when somebody looks."""
+"""Sums of what is logged, kept on the device and read only at logging steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Fine: TypeAlias = bool | Tensor
 
 @dataclass
 class Sums:
-    """What one player saw since the last look: names, sums over rows, and how many rows they are."""
+    """Sums of one player since the last logging step: names, sums over rows, and the number of rows."""
 
     names: tuple[str, ...]
     values: Tensor
@@ -25,7 +25,7 @@ class Sums:
 
 
 class Meter:
-    """Sums of what is watched since the last look, and whether everything was finite."""
+    """Sums of all players since the last logging step, and whether everything was finite."""
 
     def __init__(self) -> None:
         self.reset(0)
@@ -54,7 +54,7 @@ class Meter:
         self.rows += rows
 
     def failed(self) -> bool:
-        """Whether something was not finite since the last look (this synchronises)."""
+        """Whether something was not finite since the last logging step (this synchronises)."""
         return not bool(self.fine)
 
     def failed_step(self) -> int:

@@ -43,7 +43,7 @@ class Place:
     """The folder of a run while it trains.
 
     Args:
-        folder: Where the run is in the end; ``None`` is in memory.
+        folder: Final place of the run; ``None`` for a run in memory.
         work: Where it is until it is finished.
         main: Whether this process writes; of several that train together one does.
     """
@@ -76,7 +76,7 @@ class Place:
                 self.lock = self.lock or attempt(tmp)
                 fill(tmp)
         except OutputError:
-            refuse_existing(self.work)  # somebody else was quicker
+            refuse_existing(self.work)  # another process was faster
             raise
         if self.lock is not None and not self.replaces:
             self.lock.folder = self.work
@@ -89,13 +89,13 @@ class Place:
         return self.lock.held() and (self.work / SPEC).is_file()
 
     def stand(self) -> None:
-        """Let the finished run take the place of the old one, if there is one."""
+        """Replace the old run by the finished one, if there is one."""
         if self.replaces and self.folder is not None and self.main:
             settle(self.folder)
             self.work = self.folder
 
     def close(self, err: BaseException | None) -> None:
-        """Let go; a run that failed before there was anything to go on with goes."""
+        """Release the folder; remove it if the run failed before it had anything to resume from."""
         if isinstance(err, Exception) and self.created and self.work is not None and self.held():
             useless = self.replaces and isinstance(err, TrainingError)
             if useless or not (self.work / CHECKPOINT).is_file():
@@ -139,7 +139,7 @@ def reopened(folder: Path, *, main: bool) -> Iterator[Place]:
 @contextmanager
 def _kept(place: Place) -> Iterator[Place]:
     """Hold the lock of a run that is there already."""
-    assert place.folder is not None  # those who call know
+    assert place.folder is not None  # callers know this
     need_run(place.folder)
     with _closed(place):
         if place.main:

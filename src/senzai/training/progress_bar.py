@@ -1,4 +1,4 @@
-"""Live progress on stderr: rate and distortion apart, where there are such."""
+"""Live progress on stderr, with rate and distortion shown separately where the model has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packages of other people that a run is made of: which they are, and whether they are here."""
+"""Plug-in packages that a run needs: which ones, and whether they are installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a finished run draws samples from: priors fitted to its latents, chosen on held-out rows, saved beside it."""
+"""Samplers of a finished run: priors fitted to its latents, chosen on held-out rows and saved with the run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..core.batch import Batch
 from ..core.errors import BundleError, CombinationError, SenzaiError, UnknownNameError
 from ..core.random import Noise, derive, using
 from ..core.registry import suggestion
+from ..core.renamed import old_method
 from ..core.spec import from_spec, to_spec
 from ..models.base import LatentModel, latent_model
 from ..models.generative import Generative
@@ -37,6 +38,8 @@ FLOW_ROWS = 500
 SHARE = 0.3
 """Part of the work of training that fitting a flow may take."""
 MOST_ROWS = 5_000
+FIELD, MOST_FIELD_STEPS = "spatial_flow_matching", 4_000
+"""The sampler that is fitted for as many steps as its model was trained, within bounds."""
 DRAWS = 4
 """Draws per held-out row that a density is judged by."""
 
@@ -62,7 +65,7 @@ class Samplers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What may be asked for."""
+        """Names that :meth:`apply_to` takes, besides ``auto``."""
         return (PRIOR, *self.fitted)
 
     def resolve(self, name: str) -> str:
@@ -81,10 +84,12 @@ class Samplers:
             )
         return name
 
-    def under(self, model: AModel, name: str = "auto") -> AModel:
-        """Return the model with the prior of this name."""
+    def apply_to(self, model: AModel, name: str = "auto") -> AModel:
+        """Return the model with its prior replaced by the sampler of this name."""
         chosen = self.resolve(name)
         return model if chosen == PRIOR else cast(AModel, latent_model(model).with_prior(self.fitted[chosen]))
+
+    under = old_method("under", "apply_to")
 
     def facts(self) -> dict[str, Any]:
         """Return what was chosen and why, as plain values."""
@@ -171,6 +176,8 @@ def fit_samplers(
             if not how["steps"]:
                 failed.append(_no_flow(codes))
                 continue
+        if name == FIELD:
+            how["steps"] = min(max(steps, LEAST_STEPS), MOST_FIELD_STEPS)
         try:
             found[name] = fitted(name, codes, seed, **how)
         except SenzaiError as err:
@@ -217,7 +224,8 @@ def _choose(
     scores: dict[str, Tensor] = {}
     if held is not None:
         known = {} if trained is None else {PRIOR: trained}
-        scores = {name: log_densities(prior, held) for name, prior in {**known, **found}.items()}
+        every = {**known, **found}
+        scores = {name: log_densities(prior, held) for name, prior in every.items() if not prior.dear}
     candidates = {name: _facts(values, scores.get(PRIOR)) for name, values in scores.items()}
     if forced is not None:
         if forced in found:

@@ -118,7 +118,7 @@ class Follow:
 
 
 def learning_rate_factor(name: str, step: int, total: int, warmup: int) -> float:
-    """Return course × linear warm-up at a 0-based step; before the first and after the last one what it is there."""
+    """Return course × linear warm-up at a 0-based step, constant before the first and after the last one."""
     step = max(0, step)
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * COURSES[name](min(1.0, step / max(1, total)))

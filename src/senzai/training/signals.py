@@ -34,8 +34,7 @@ class Interrupt:
     def installed(self) -> Iterator[Interrupt]:
         """Catch the signals inside the block; a second one acts at once. Does nothing outside the main thread.
 
-        A signal that nobody asked for in time, because it came after the last step, acts when the block ends, as it
-        would have without the block.
+        A signal that comes after the last step takes effect when the block ends, as it would without the block.
         """
         if threading.current_thread() is not threading.main_thread():
             yield self

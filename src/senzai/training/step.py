@@ -1,4 +1,4 @@
-"""One player's step: forward, backward, and an update that is never made on numbers that are not finite."""
+"""One step of a player: forward, backward, and an update that is skipped if any number is not finite."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .settings import TrainSettings
 
 
 class PlayerLoss(nn.Module):
-    """The loss of one player as a module, so that distributed wrappers, compilers and per-row gradients see it.
+    """The loss of one player as a module, so that distributed wrappers, compilers and per-row gradients work on it.
 
     Returns the local sum of the loss divided by the rows of the global batch, and the sums of everything watched.
     """
@@ -184,7 +184,7 @@ class Stepper:
 
     @contextmanager
     def drawing(self, piece: Piece, step: int) -> Iterator[None]:
-        """Draw what the rows of a piece draw at a step, wherever and in whatever pieces they are computed.
+        """Set the random numbers of a piece at a step; they depend on neither the cuts of the batch nor the process.
 
         Dropout draws for the piece as a whole: with it, cutting a batch otherwise gives other numbers.
         """

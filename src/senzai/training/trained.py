@@ -1,4 +1,4 @@
-"""What verbs, reports and judges need to know about a run: one protocol, so that none of them imports the run."""
+"""The protocol of a run, for verbs, reports and measures, so that none of them imports the class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of weights: the state a run can go back to, and the running average of weights."""
+"""Copies of weights: snapshots that a run can restore, and the running average of weights."""
 
 from __future__ import annotations
 

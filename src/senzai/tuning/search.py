@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.errors import RunInterrupted, SettingError, TrainingError
 from ..core.files import user_path, write_json
-from ..core.quiet import quiet
+from ..core.warning_filters import ignore_warnings
 from ..data import Dataset, open_data
 from ..recipes import RECIPES
 from ..runs.fit import name_of
@@ -220,7 +220,7 @@ def _importance(optuna: Any, study: Any, whole: int) -> dict[str, float]:
     """Return the share of the variation that each setting explains, by functional analysis of variance."""
     if whole < LEAST_FOR_IMPORTANCE:
         return {}
-    with quiet():
+    with ignore_warnings():
         from optuna.importance import FanovaImportanceEvaluator
 
         try:

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ..core.errors import SettingError
+from ..core.local_random import locally_seeded
 from ..core.spec import to_spec
-from ..core.steering import steered
 from ..data import Dataset
 from ..recipes import build
 from ..recipes.about import parts_of
@@ -138,7 +138,7 @@ def propose_space(
     proposal = dataset.propose()
     first = dataset.batch(dataset.split_indices()["train"][:64])
     frame = frame_of(dataset, first, own)
-    with steered(0):
+    with locally_seeded(0):
         model, objective = build(recipe or proposal.recipe, frame)
     asked = {**frame.settings.asked, **_objective(objective), **_parts(to_spec(model)), **_dropout(to_spec(model))}
     wanted = TrainSettings.parse({k: v for k, v in fixed.items() if k not in own}).proposed(proposal.training)

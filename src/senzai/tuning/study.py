@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import BundleError, SettingError
 from ..core.extras import need
 from ..core.files import write_json
-from ..core.quiet import quiet
 from ..core.random import derive
+from ..core.warning_filters import ignore_warnings
 from ..training.lock import waited_for
 from .space import Dimension
 
@@ -157,7 +157,7 @@ def optuna_quiet() -> Iterator[Any]:
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with quiet():
+        with ignore_warnings():
             yield optuna
     finally:
         optuna.logging.set_verbosity(before)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
+from pydantic import JsonValue
 
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 from senzai.core.later import Tensor, torch
 
-from .. import deciding, sources, values, writers
+from .. import arrays_as_data, deciding, sources, values, writers
 from ..details import NumberDetails, numbers_of
 from ..frames import to_frame, with_index
 from ..kind import KINDS, Claim, Kind, Opened
@@ -88,8 +89,12 @@ class ArrayKind(Kind):
         """Write npy, npz, csv or tsv."""
         writers.write_array(decoded, path)
 
+    def processing(self, schema: Schema) -> dict[str, JsonValue]:
+        """Return how values are scaled and stored."""
+        return arrays_as_data.described(schema)
+
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
-        """Vectors that were given in memory: they cannot be read again when somebody asks for scores."""
+        """Whether rows are kept: vectors given in memory are, because they cannot be read again for later scores."""
         return in_memory and len(schema.event_shape) == 1
 
     def parts(self, source: Any, schema: Schema, rows: int) -> Iterator[Any]:
@@ -99,7 +104,7 @@ class ArrayKind(Kind):
         yield from (source[i : i + rows] for i in range(0, max(1, len(source)), rows))
 
     def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
-        """Return rows with their NaN filled in, by the mean over draws where an average is asked for."""
+        """Return rows with their NaN filled in; with ``average``, by the mean over draws."""
         new = self.decode(x.double().mean(0) if average else x, schema.but(form="numpy"))
         at = np.arange(len(part)) if rows is None else rows
         filled = part.copy()

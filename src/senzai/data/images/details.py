@@ -9,7 +9,7 @@ from ..schema import Schema
 
 
 class ImageDetails(NumberDetails):
-    """How pictures were stored, for the exact way back.
+    """How pictures were stored, so that they can be converted back exactly.
 
     Args:
         layout: Order of the axes in the user's arrays: NHW, NHWC, NCHW ...

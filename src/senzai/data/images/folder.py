@@ -31,7 +31,7 @@ PARTS = {"train", "training", "val", "valid", "validation", "test"}
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Image files that are decoded when they are asked for.
+    """Image files that are decoded on demand.
 
     Args:
         paths: The files, in order.

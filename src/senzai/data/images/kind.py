@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 
-from .. import conditioning, deciding, sources, values, writers
+from .. import arrays_as_data, conditioning, deciding, sources, values, writers
 from ..details import NumberDetails
 from ..facts import ValueFacts, bytes_facts
 from ..kind import KINDS, Claim, Kind, Opened
@@ -28,6 +28,10 @@ from ..values import user_dtype
 from . import layout, pictures, sheets
 from .details import ImageDetails, details_of
 from .folder import Pictures, read_folder
+
+CONVOLUTIONS = {"batch_size": 32, "lr": 2e-3, "schedule": "one_cycle"}
+"""Training of convolutions: a row costs far more than a step, so that more steps of few rows get further in the same
+time; and the rate rises, for at full rate from the start Adam moves codes to where gradients are small."""
 
 
 @final
@@ -49,6 +53,7 @@ class ImageKind(Kind):
     details: ClassVar[type[NumberDetails]] = ImageDetails
     shows: ClassVar[Literal["draws", "mean"]] = "mean"
     suffix: ClassVar[str] = ".png"
+    folder: ClassVar[bool] = True
     unit: ClassVar[str] = "pixel"
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
@@ -159,13 +164,22 @@ class ImageKind(Kind):
         """Refuse pictures whose headers announce more pixels."""
         sheets.need_few_pixels(source, pixels)
 
+    def processing(self, schema: Schema) -> dict[str, JsonValue]:
+        """Return how pixels are arranged, scaled and stored."""
+        order: dict[str, list[JsonValue]] = {"NHWC": [2, 0, 1]}
+        outer = _outer_layout(schema)
+        return arrays_as_data.described(
+            schema, order=order.get(outer), one_channel=outer == "NHW", picture=schema.values not in ("real", "count"),
+        )
+
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a convolutional network, or an MLP for tiny images."""
         sides, least = schema.event_shape[1:], details_of(schema).conv_from
         conv = min(sides) >= least
         plain = deciding.propose(schema)
         why = f"Images of {sides[0]} x {sides[1]} are {'large enough' if conv else 'too small'} for convolutions."
-        return replace(plain, encoder=Choice("conv" if conv else "mlp"), reason=f"{plain.reason} {why}")
+        encoder, training = Choice("conv" if conv else "mlp"), CONVOLUTIONS if conv else {}
+        return replace(plain, encoder=encoder, training=training, reason=f"{plain.reason} {why}")
 
 
 def _image_options(options: Options) -> ImageOptions:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from senzai.core.errors import InputError, ShapeError
-from senzai.core.quiet import quiet
 from senzai.core.terminal import safe
+from senzai.core.warning_filters import ignore_warnings
 
 from ..limits import need_regular, need_room
 from ..rows import Array
@@ -144,7 +144,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
     try:
         with (
-            quiet(errors=Image.DecompressionBombWarning),
+            ignore_warnings(errors=Image.DecompressionBombWarning),
             Image.open(need_regular(path), formats=FORMATS) as image,
         ):
             if (pixels := image.width * image.height) > LARGE:
@@ -177,7 +177,7 @@ def probe(path: Path) -> PictureHeader:
 
 
 def _is_cut(image: Image.Image) -> bool:
-    """Whether a colour picture has 16 bits per value: Pillow gives the upper 8 of them without a word."""
+    """Whether a colour picture has 16 bits per value: Pillow silently returns the upper 8 of them."""
     if image.mode.startswith("I") or image.format != "PNG":
         return False
     return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
@@ -192,7 +192,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Turn or mirror a picture as its orientation asks: 6, for example, was taken with the camera turned left."""
+    """Rotate or mirror a picture by its orientation: 6, for example, was taken with the camera turned left."""
     from PIL.Image import Transpose as T
 
     ways = (None, T.FLIP_LEFT_RIGHT, T.ROTATE_180, T.FLIP_TOP_BOTTOM, T.TRANSPOSE, T.ROTATE_270, T.TRANSVERSE,

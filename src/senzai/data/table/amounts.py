@@ -1,4 +1,4 @@
-"""Numbers as people write them: decimal commas, marks between thousands, signs of currency; read, and written alike."""
+"""Numbers as people write them, with decimal commas, thousands separators and currency signs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from senzai.runtime.numbers import written as text_of
 
 SIGNS = r"(?:[$€£¥₹₽₩₺₴฿₫]|CHF|EUR|USD|GBP|JPY)"
 MARKS = ("", ",", ".", " ", "'", "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}", "\N{RIGHT SINGLE QUOTATION MARK}")
@@ -87,16 +89,7 @@ class NumberForm:
 
     def text(self, value: float, decimals: int | None) -> str:
         """Return a number as the column writes it, with ``decimals`` where the form itself does not say how many."""
-        decimals = self.places if self.places is not None else decimals
-        told = f"{abs(value):,.{decimals}f}" if decimals is not None else _all_digits(abs(value))
-        whole, point, rest = told.partition(".")
-        minus = "-" if value < 0 and any(c in "123456789" for c in told) else ""
-        return f"{minus}{self.before}{whole.replace(',', self.thousands)}{point and self.decimal}{rest}{self.after}"
-
-
-def _all_digits(value: float) -> str:
-    whole, point, rest = np.format_float_positional(value, trim="-").partition(".")
-    return f"{int(whole):,}{point}{rest}"
+        return text_of(value, self, decimals)
 
 
 def forms(cells: Sequence[str], *, decimal: str | None, thousands: str | None,

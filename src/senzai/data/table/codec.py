@@ -1,26 +1,30 @@
-"""One column to the model's numbers and exactly back."""
+"""Converts one column to the model's numbers and exactly back."""
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from senzai.core.errors import InputError
+from senzai.runtime.numbers import allowed, backward, nearest_levels, seed_of
+from senzai.runtime.numbers import beside_the_spike as beside_the_spike
+from senzai.runtime.numbers import condition_code as condition_code
+from senzai.runtime.numbers import forward as to_model
+from senzai.runtime.numbers import middles_of as middles_of
+from senzai.runtime.numbers import repeated as repeated
 
 from ..dtypes import arrow_series, dtype_of
 from ..rows import Array
 from . import amounts, identifiers, objects, ticks
 from .column import Column, TableDetails
-from .series import as_labels, as_numbers, normal_quantiles, observed, unwritten
+from .series import as_labels, as_numbers, observed, unwritten
 
 OTHER = "(other)"
 LARGE = 1e18
 """Numbers of the model are smaller than this, so that their squares are finite in single precision."""
-NEAR = 1e-6
-"""Numbers of the model so near to that of a spike are the spike."""
+numbers, _beside_the_spike = backward, beside_the_spike
 
 
 # --- to the model ---------------------------------------------------------------------------------------------------
@@ -47,26 +51,9 @@ def is_numeric(column: Column) -> bool:
     return not any(isinstance(v, str | bool) for v in column.levels)
 
 
-def beside_the_spike(x: Array, places: Array, column: Column) -> Array:
-    """Return the spike's number for its value, and for no other value however near it lies."""
-    assert column.spike is not None
-    assert column.spike_value is not None
-    side = np.where(x > column.spike_value, 1.0, -1.0)
-    apart = np.where(np.abs(places - column.spike) < 2 * NEAR, column.spike + 2 * NEAR * side, places)
-    return np.where(x == column.spike_value, column.spike, apart)
-
-
 def _steps(series: Any, x: Array, seen: Array, column: Column) -> tuple[Array, Array]:
     """A number that is none of the ordered values counts as the nearest of them."""
-    return np.where(seen, np.searchsorted(middles_of(column), x, side="right"), 0).astype(np.float64), seen
-
-
-def middles_of(column: Column) -> Array:
-    """Return the numbers half-way between the ordered values of a column, counted from the first where it counts."""
-    known: list[Any] = list(column.levels)
-    first = known[0] if column.ticks else 0  # whole numbers of 64 bits are told apart so
-    levels = np.array([v - first for v in known], dtype=np.float64)
-    return np.asarray((levels[1:] + levels[:-1]) / 2)
+    return np.where(seen, nearest_levels(x, column), 0.0), seen
 
 
 def forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
@@ -75,27 +62,12 @@ def forward(x: Array, seen: Array, column: Column, series: Any) -> Array:
     Raises:
         InputError: One is not in the range of the column, or so large that nothing can be computed with it.
     """
+    fine, rule = allowed(x, column)
+    _refuse(seen & ~fine, series, column, rule)
     with np.errstate(over="ignore"):
-        found = _transformed(x, seen, column, series)
+        found = to_model(x, column)
     _refuse(seen & ~(np.abs(found) < LARGE), series, column, "numbers that single precision can hold")
     return found
-
-
-def _transformed(x: Array, seen: Array, column: Column, series: Any) -> Array:
-    if column.transform == "quantile":
-        places = to_places(x, np.array(column.knots), np.array(column.places))
-        return places if column.spike is None else beside_the_spike(x, places, column)
-    if column.sort == "count":
-        _refuse(seen & ((x < 0) | (x != np.rint(x))), series, column, "whole numbers from 0 up")
-        return x
-    if column.transform == "log":
-        _refuse(seen & ~(x > 0), series, column, "numbers above 0")
-        mean, sd = column.knots
-        return np.asarray((np.log(np.where(x > 0, x, 1.0)) - mean) / sd)
-    low, high = column.knots
-    _refuse(seen & ~((x > low) & (x < high)), series, column, f"numbers between {column.low:g} and {column.high:g}")
-    share = np.clip((x - low) / (high - low), 1e-12, 1 - 1e-12)
-    return np.asarray(np.log(share) - np.log1p(-share))
 
 
 def _refuse(bad: Array, series: Any, column: Column, rule: str) -> None:
@@ -105,33 +77,6 @@ def _refuse(bad: Array, series: Any, column: Column, rule: str) -> None:
             f"The column {column.name!r} takes {rule}, but got {series.iloc[row]!r} in row {row} (from 0) and "
             f"{int(bad.sum()) - 1} more outside. Correct them, leave them empty, or fit again."
         )
-
-
-def to_places(x: Array, knots: Array, places: Array) -> Array:
-    """Map data to the normal scale, piecewise straight; a repeated value goes to the middle of its places.
-
-    Beyond the ends the map goes on with its average slope, so that outliers stay outliers.
-
-    Example:
-        >>> knots, places = np.array([0.0, 0.0, 1.0, 3.0]), np.array([-2.0, 0.0, 1.0, 2.0])
-        >>> to_places(np.array([0.0, 0.5, 2.0, 6.0]), knots, places)
-        array([-1. ,  0.5,  1.5,  6. ])
-    """
-    z = np.interp(x, knots, places)
-    values, middle = repeated(knots, places)
-    if len(values):
-        at = np.clip(np.searchsorted(values, x), 0, len(values) - 1)
-        z = np.where(values[at] == x, middle[at], z)
-    slope = (places[-1] - places[0]) / (knots[-1] - knots[0])
-    z = np.where(x < knots[0], places[0] + (x - knots[0]) * slope, z)
-    return np.asarray(np.where(x > knots[-1], places[-1] + (x - knots[-1]) * slope, z))
-
-
-def repeated(knots: Array, places: Array) -> tuple[Array, Array]:
-    """Return the values that stand several times among the knots, and the middle of the places of each."""
-    values = np.unique(knots[:-1][knots[1:] == knots[:-1]])
-    first, last = np.searchsorted(knots, values, "left"), np.searchsorted(knots, values, "right") - 1
-    return values, (places[first] + places[last]) / 2
 
 
 def _codes(series: Any, column: Column, table: TableDetails) -> tuple[Array, Array]:
@@ -210,27 +155,6 @@ def _of_ticks(found: list[int], column: Column, gone: Array | None = None) -> An
     return ticks.series_of(found, column, gone)
 
 
-def numbers(z: Array, column: Column) -> Array:
-    """Return the user's numbers for the model's, rounded as the column is; what is counted, in steps."""
-    if column.transform == "quantile":
-        x = np.interp(z, np.array(column.places), np.array(column.knots))
-        if column.spike is not None:
-            x = np.where(np.abs(z - column.spike) < NEAR, column.spike_value, x)
-    elif column.transform == "log":
-        mean, sd = column.knots
-        x = np.exp(np.minimum(z * sd + mean, 700.0))
-    elif column.transform == "logit":
-        low, high = column.knots
-        x = np.clip(low + (high - low) / (1 + np.exp(-np.clip(z, -700, 700))), column.low, column.high)
-    else:
-        x = np.maximum(np.rint(z), 0)
-    if column.decimals is not None:
-        x = np.round(x, column.decimals)
-    if column.transform == "log" and column.low is not None:
-        x = np.maximum(x, np.nextafter(0, 1) if not column.decimals else 10.0**-column.decimals)
-    return np.asarray(x)
-
-
 def level_names(column: Column) -> list[str]:
     """Return what people call the levels of a column."""
     levels = levels_of(column)
@@ -254,7 +178,7 @@ def _levels(codes: Array, column: Column, table: TableDetails) -> Array:
     out = names[at]
     others = np.flatnonzero(at == n)
     if len(others) and column.rare and (table.rare == "draw" or not _all_text(column)):
-        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(at.tobytes()).digest()[:8], "big"))
+        rng = np.random.default_rng(seed_of(at))
         drawn = rng.choice(len(column.rare), size=len(others), p=np.array(column.rare_shares))
         out[others] = np.array(column.rare, dtype=object)[drawn]
     return np.asarray(out)
@@ -276,7 +200,7 @@ def restore(values: Array, column: Column, gone: Array | None = None) -> Any:
     import pandas as pd
 
     if amounts.is_form(column.format):
-        return amounts.written(values, str(column.format), _places(column), gone)
+        return amounts.written(values, str(column.format), places_of(column), gone)
     kind = dtype_of(column.dtype)
     shown = np.zeros(len(values), bool) if gone is None else gone
     if column.categories is not None:
@@ -293,7 +217,7 @@ def restore(values: Array, column: Column, gone: Array | None = None) -> Any:
     return made.mask(pd.Series(shown)) if shown.any() else made
 
 
-def _places(column: Column) -> int | None:
+def places_of(column: Column) -> int | None:
     """Return the decimals that a column's numbers are written with: its own, or as many as its values need."""
     if column.decimals is not None or not column.levels:
         return column.decimals
@@ -350,20 +274,3 @@ def empty(column: Column, n: int) -> Any:
 def condition_width(column: Column) -> int:
     """Return how many numbers of a condition a column takes: one per level, or one and whether it is there."""
     return column.size if column.sort in ("category", "binary") else 2
-
-
-def condition_code(codes: Array, seen: Array, column: Column) -> Array:
-    """Return the condition of a column: one-hot codes, or a number of about unit size and whether it is there."""
-    if column.sort in ("category", "binary"):
-        out = np.zeros((len(codes), column.size), dtype=np.float32)
-        rows = np.flatnonzero(seen)
-        out[rows, codes[rows].astype(np.int64)] = 1
-        return out
-    x = codes
-    if column.sort == "steps":
-        below = np.cumsum([0.0, *column.shares])
-        middle = np.clip((below[1:] + below[:-1]) / 2, 1e-6, 1 - 1e-6)
-        x = normal_quantiles(middle)[codes.astype(np.int64)]
-    elif column.sort == "count":
-        x = np.log1p(codes)
-    return np.stack([np.where(seen, x, 0), seen], 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What is known about one column of a table: its type, why, and all that the exact way back needs."""
+"""What is known about one column of a table: its type, the reason, and how to convert it back exactly."""
 
 from __future__ import annotations
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from senzai.core.errors import InputError, SettingError
 from senzai.core.registry import suggestion
+from senzai.runtime.numbers import normal_quantiles
 
 from ..options import TableOptions
 from ..rows import Array
 from . import dates
 from .column import TYPES, Column
 from .identifiers import has_room
-from .series import normal_quantiles
 from .survey import MOST_VALUES, ColumnFacts
 
 KNOTS = 257

@@ -1,4 +1,4 @@
-"""Columns of a table as features that can be set and read one by one."""
+"""Columns of a table as features that can be read and set by name."""
 
 from __future__ import annotations
 

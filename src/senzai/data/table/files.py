@@ -64,7 +64,7 @@ def _ipc(path: Path) -> Iterator[Any]:
 
 
 def _frame(table: Any, schema: Any) -> Any:
-    table.validate(full=True)  # a damaged file may point anywhere in memory, and Arrow would follow
+    table.validate(full=True)  # a damaged file may contain any offset, and Arrow would read there
     kept = [f.name for f in table.schema if not exact.cannot_hold(f.type)]
     return exact.framed(table.select(kept).replace_schema_metadata(schema.metadata))
 
@@ -169,7 +169,7 @@ def _excel_rows(page: Any, path: Path) -> list[list[Any]]:
 
 
 def _sheet(book: Any, asked: str | int | None, path: Path) -> tuple[str, tuple[str, ...]]:
-    """Return the sheet that was asked for by name, else by its place, or the first; and which others there are."""
+    """Return the requested sheet, by name or by number, or the first one; and the names of the others."""
     names = [s.title for s in book.worksheets]
     if asked is None:
         others = ", ".join(names[1:8]) + (" ..." if len(names) > 8 else "")

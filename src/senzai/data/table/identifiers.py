@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from senzai.core.errors import InputError
+from senzai.runtime.identifiers import CLASSES
+from senzai.runtime.identifiers import new_texts as new_texts
 
 from ..dtypes import dtype_of
 from .column import Column
 
-CLASSES = (string.digits, string.ascii_uppercase, string.ascii_lowercase)
 ROOM = 10
 """A dtype must have room for so many times as many new numbers as there are rows, for a number to be an identifier."""
 
@@ -69,46 +69,6 @@ class IdentifierForm:
 def _common(a: str, b: str) -> str:
     n = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     return a[:n].rstrip(string.digits)
-
-
-def new_texts(column: Column, n: int, start: int = 0) -> list[str]:
-    """Return the ``n`` texts behind ``start`` new ones: they follow the greatest one in length and alphabet.
-
-    Each letter or digit counts up among those of its sort that the data have; what all begin or end with stays.
-
-    Example:
-        >>> column = Column(name="id", type="identifier", greatest="K-098", begins="K-", alphabet="0123456789K")
-        >>> new_texts(column, 3), new_texts(column, 1, 902)
-        (['K-099', 'K-100', 'K-101'], ['K-1001'])
-    """
-    greatest, begins, ends = column.greatest or "", column.begins, column.ends
-    middle = greatest[len(begins) : len(greatest) - len(ends)]
-    wheels = [_wheel(c, column.alphabet) for c in middle]
-    moving = [i for i, w in enumerate(wheels) if w]
-    if not moving:
-        return [f"{begins}{middle}{start + i}{ends}" for i in range(1, n + 1)]
-    place = 0
-    for i in moving:
-        place = place * len(wheels[i]) + wheels[i].index(middle[i])
-    return [f"{begins}{_turned(middle, wheels, moving, place + start + i)}{ends}" for i in range(1, n + 1)]
-
-
-def _wheel(letter: str, alphabet: str) -> str:
-    for known in CLASSES:
-        if letter in known:
-            return known if known == string.digits else "".join(c for c in known if c in alphabet)
-    return ""
-
-
-def _turned(middle: str, wheels: list[str], moving: list[int], place: int) -> str:
-    """Return the text at a place; beyond the last of its length, a longer one."""
-    letters = list(middle)
-    room = prod(len(wheels[i]) for i in moving)
-    place, beyond = place % room, place // room
-    for i in reversed(moving):
-        place, at = divmod(place, len(wheels[i]))
-        letters[i] = wheels[i][at]
-    return (str(beyond) if beyond else "") + "".join(letters)
 
 
 def has_room(dtype: str, low: int, high: int, n: int) -> bool:

@@ -1,4 +1,4 @@
-"""What columns are called: text inside senzai, and in results whatever they were called by the user."""
+"""Column labels: text inside senzai, the user's own labels in results."""
 
 from __future__ import annotations
 

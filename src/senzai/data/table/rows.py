@@ -111,7 +111,7 @@ def _give_back() -> None:
 
 @final
 class SpooledRows(Rows):
-    """Rows in a temporary file of model values, read when they are asked for; NaN where nothing was observed.
+    """Rows in a temporary file of model values, read on demand; NaN where nothing was observed.
 
     Args:
         file: The file; it is deleted when it is closed.
@@ -148,7 +148,7 @@ class SpooledRows(Rows):
         whole = torch.from_numpy(out[back])
         x = whole[:, : self._d]
         c = whole[:, self._d :].to(torch.float32) if self._c else None
-        known = self.targets.at(torch.from_numpy(at))
+        known = self.targets.for_rows(torch.from_numpy(at))
         known["c"] = c
         if not self._masked:
             return Batch(x.contiguous(), **known)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -26,16 +25,6 @@ OF_OBJECTS: dict[str, Holds] = {
     "pandas timedelta": "duration", "decimal": "decimal", "fraction": "label", "bytes": "text", "uuid": "text",
     "period": "label", "tuple": "label",
 }
-
-
-def normal_quantiles(p: Array) -> Array:
-    """Return the standard normal's quantiles of a few probabilities.
-
-    Example:
-        >>> normal_quantiles(np.array([0.5, 0.975])).round(2).tolist()
-        [0.0, 1.96]
-    """
-    return np.array([NormalDist().inv_cdf(v) for v in p])
 
 
 class Look(NamedTuple):

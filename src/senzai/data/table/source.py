@@ -1,4 +1,4 @@
-"""Any table, whatever holds it, as pandas frames: all at once where it fits memory, else piece by piece."""
+"""Any table as pandas frames: all at once where it fits memory, otherwise piece by piece."""
 
 from __future__ import annotations
 
@@ -80,6 +80,25 @@ class Source:
     def streamed(self) -> bool:
         """Whether it is read again for every pass."""
         return self.whole is None
+
+
+def rows_at(source: Source, index: Any) -> Any:
+    """Return rows by their numbers as a pandas frame, in the order of the numbers, with all columns."""
+    import numpy as np
+    import pandas as pd
+
+    at = np.asarray(index, dtype=np.int64)
+    order = np.argsort(at, kind="stable")
+    wanted, start, found = at[order], 0, []
+    for piece in source.pieces(ROWS):
+        here = wanted[(wanted >= start) & (wanted < start + len(piece))] - start
+        start += len(piece)
+        if len(here):
+            found.append(piece.iloc[here])
+        if start > (wanted[-1] if len(wanted) else -1):
+            break
+    frame = pd.concat(found) if found else next(source.pieces(1)).iloc[:0]
+    return frame.iloc[np.argsort(order, kind="stable")].set_axis(at, axis=0)
 
 
 def is_polars(source: object) -> bool:
@@ -241,7 +260,7 @@ def _from_text(path: Path, options: TableOptions, table: TableDetails | None, *,
 
     def narrow(rows: int, wanted: Collection[str]) -> Iterator[Any]:
         at = [i for i, n in enumerate(names) if str(n) in wanted]
-        if len(at) < len(wanted):  # whoever looks for a column that is not there, sees all that are
+        if len(at) < len(wanted):  # so that the error about a missing column can list all of them
             at = list(range(len(names)))
         return _typed_pieces(path, dialect, {names[i]: readings[names[i]] for i in at}, at, gone, form, rows)
 

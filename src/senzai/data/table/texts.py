@@ -125,7 +125,7 @@ class Reading:
             )
         ]
         for form in {f.decimal: f for f in self.forms}.values():
-            self.places[form.decimal] |= {-1} if plain else form.lengths(cells)  # of plain numbers nobody will ask
+            self.places[form.decimal] |= {-1} if plain else form.lengths(cells)  # not needed for plain numbers
         if self.forms and not plain:
             self.used += "".join(m for m in amounts.MARKS if m and m not in self.used and pc.any(
                 pc.match_substring_regex(cells, rf"\d{re.escape(m)}\d")).as_py())

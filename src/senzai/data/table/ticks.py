@@ -1,4 +1,4 @@
-"""Columns whose values are exact counts: whole numbers, decimals, dates, durations and times of day, and exactly back.
+"""Columns whose values are exact counts: whole numbers, decimals, dates, durations and times of day.
 
 A count ("tick") is a whole number of any size: a number itself, the last digit of a decimal, so many units since 1970
 or since midnight. The model has ``(tick - origin) / step``, a small number that floating point holds exactly.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from senzai.core.errors import InputError
+from senzai.runtime.numbers import exact_ticks
 
 from ..dtypes import OBJECT, arrow_series, dtype_of
 from ..rows import Array
@@ -22,6 +23,7 @@ from .column import Column
 PER_UNIT = {"D": 86_400 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Nanoseconds of a unit."""
 EXACT = decimal.Context(prec=400)
+exact = exact_ticks
 
 
 # --- to ticks -------------------------------------------------------------------------------------------------------
@@ -160,14 +162,6 @@ def minus(ticks: Array, origin: int) -> Array:
 
 
 # --- from ticks -----------------------------------------------------------------------------------------------------
-def exact(x: Array, column: Column) -> list[int]:
-    """Return the ticks of the model's steps, none beyond the range of the data."""
-    low, high = int(column.low or 0), int(column.high or 0)
-    bound = column.sort != "count"
-    steps = [min(max(int(v), low), high) if bound else int(v) for v in np.rint(x).tolist()]
-    return [s * column.step + column.origin for s in steps]
-
-
 def series_of(ticks: list[int], column: Column, gone: Array | None = None) -> Any:
     """Return ticks as a Series in the column's own dtype, missing where ``gone``."""
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Told:
-    """What a run knows that its model and rows do not show.
+    """What is known about a run beside its model and rows.
 
     Args:
         history: Lines of ``history.jsonl``.
@@ -26,7 +26,7 @@ class Told:
         codes: Code numbers of rows, and the size of the code book, for quantised latents of one's own.
         lr: Learning rate.
         bounds: Whether the objective bounds the evidence, so that rate and distortion have one unit.
-        comparable: Whether losses of different steps can be compared; not those that a critic who learns has a say in.
+        comparable: Whether losses of different steps can be compared; not if a learning critic contributes to them.
         hidden: Widths of the encoder's hidden layers; none for convolutions, ``None`` where not known.
         given: Names of the settings that the user chose.
     """

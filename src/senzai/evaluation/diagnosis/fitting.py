@@ -1,4 +1,4 @@
-"""Whether a likelihood fits the data: what values they are, how far off predictions are, which columns weigh most."""
+"""Whether a likelihood fits the data: the type of the values, errors of predictions, and the share of each column."""
 
 from __future__ import annotations
 

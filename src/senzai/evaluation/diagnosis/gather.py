@@ -1,4 +1,4 @@
-"""Facts are gathered once: from a case, from training rows, and from what the run knows besides."""
+"""Gathers the facts of a diagnosis once: from a case, from training rows and from the run."""
 
 from __future__ import annotations
 

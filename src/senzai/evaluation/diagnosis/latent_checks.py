@@ -1,4 +1,4 @@
-"""Checks of what the latents carry: collapse, the weight of the rate, warm-ups, dimensions, codes, inference."""
+"""Checks of the latents: collapse, the weight of the rate, warm-ups, dimensions, codes, inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of the likelihood: its support, its scale, its tails, columns that drown the others."""
+"""Checks of the likelihood: its support, its scale, its tails, columns that dominate the loss."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def narrow(facts: DiagnosisFacts) -> Finding | None:
 def tails(facts: DiagnosisFacts) -> Finding | None:
     """Some entries lie five deviations away, and the middle one is far nearer than expected.
 
-    Residuals of a training that was thrown about show what the training did, not what the data are.
+    After an unstable training, residuals say nothing about the data.
     """
     share = facts.tails or 0.0
     if share <= TAILS or not facts.density or (facts.bulk or 0.0) >= THIN or thrown_about(facts):

@@ -1,4 +1,4 @@
-"""What a nat of rate buys in distortion where an encoder stands: 1 where the bound itself is as high as it can be."""
+"""The exchange rate of distortion and rate at an encoder: 1 where the bound itself is at its maximum."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def price_of_rate(model: LatentModel, batch: Batch, *, draws: int = DRAWS, seed:
 
     .. math:: \hat\beta = -\frac{d D / d s}{d R / d s}\Big|_{s = 1}, \qquad z = \mu + s \, \sigma \epsilon
 
-    An encoder that minimises :math:`D + \beta R` stands where :math:`\hat\beta = \beta`, whatever beta was said to be:
+    An encoder that minimises :math:`D + \beta R` is optimal where :math:`\hat\beta = \beta`, whatever beta is called:
     loss scales, reductions and wrong likelihood scales included. It is a central difference with common draws.
 
     Reference:

@@ -1,4 +1,4 @@
-"""Sizes of networks that a remedy asks for: beside the ones there are, so that trying it changes something."""
+"""Sizes of networks for remedies, chosen so that they differ from the present ones."""
 
 from __future__ import annotations
 

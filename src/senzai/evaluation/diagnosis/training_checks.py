@@ -27,7 +27,7 @@ def of_rate(facts: DiagnosisFacts) -> Remedy:
 
 @check("unstable", "a loss that is not finite", needs=("history",), explains=EVERYTHING, live=True)
 def broken(facts: DiagnosisFacts) -> Finding | None:
-    """The last good state had to be put back."""
+    """The last good state had to be restored."""
     lines = [h for h in facts.history or () if h.get("kind") == "recovered"]
     if not lines:
         return None
@@ -63,7 +63,7 @@ def spikes(facts: DiagnosisFacts) -> Finding | None:
 
 
 def thrown_about(facts: DiagnosisFacts) -> bool:
-    """Whether losses or gradients jumped so far that what was learned before is lost."""
+    """Whether losses or gradients jumped so far that earlier progress is lost."""
     found = None if facts.history is None else spikes(facts)
     return found is not None and found.severity >= MOST_SEVERE
 

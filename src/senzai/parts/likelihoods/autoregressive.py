@@ -1,4 +1,4 @@
-"""Likelihoods that go through the entries of a row one after another: PixelCNN for images, MADE for vectors."""
+"""Autoregressive likelihoods: PixelCNN for images, MADE for vectors."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class AutoregressiveDecoder(DataInitialised, AnyLikelihood):
 
     @abstractmethod
     def context(self, z: Tensor, c: Tensor | None) -> Tensor:
-        """Return what every entry is told, ``(*lead, ...)``."""
+        """Return the context of every entry, ``(*lead, ...)``."""
 
     @abstractmethod
     def look_back(self, x: Tensor, context: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class AutoregressiveDecoder(DataInitialised, AnyLikelihood):
 @part("likelihood", "pixelcnn")
 @final
 class PixelCNN(AutoregressiveDecoder):
-    r"""A gated PixelCNN that is told, at every layer and every pixel, what a decoder makes of the latents.
+    r"""A gated PixelCNN that receives the output of a decoder at every layer and pixel.
 
     .. math:: p(x | z) = \prod_i p(x_i \mid x_{<i}, f(z)_i)
 
@@ -178,7 +178,7 @@ def raster(event: tuple[int, ...]) -> Tensor:
 @part("likelihood", "made")
 @final
 class MADE(AutoregressiveDecoder):
-    r"""A masked network that is told the latents at every layer, for vectors (and anything, flattened).
+    r"""A masked network that receives the latents at every layer, for vectors (and anything, flattened).
 
     .. math:: p(x | z) = \prod_d p(x_d \mid x_{<d}, z)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import final
 
 import torch
@@ -18,6 +21,29 @@ from ...nn.layers import calmed
 from ...nn.precision import network_precision
 from ...nn.statistics import Statistics
 from ..base import AnyLikelihood, full_precision
+
+_HEARD: ContextVar[list[Tensor] | None] = ContextVar("senzai_raw_numbers", default=None)
+
+
+@contextmanager
+def hearing_raw() -> Iterator[list[Tensor]]:
+    """Gather the raw numbers that likelihoods make distributions of inside the block.
+
+    Example:
+        >>> from senzai.distributions import BernoulliFamily
+        >>> from senzai.nn import MLPDecoder
+        >>> p = Likelihood(MLPDecoder(2, (1, 5), (8,)), BernoulliFamily(), (5,))
+        >>> with hearing_raw() as heard:
+        ...     _ = p(torch.zeros(3, 2))
+        >>> [tuple(raw.shape) for raw in heard]
+        [(3, 1, 5)]
+    """
+    heard: list[Tensor] = []
+    token = _HEARD.set(heard)
+    try:
+        yield heard
+    finally:
+        _HEARD.reset(token)
 
 
 @part("likelihood", "decoded")
@@ -112,6 +138,8 @@ class Likelihood(DataInitialised, AnyLikelihood):
 
     def of(self, raw: Tensor) -> Distribution:
         """Return the distribution over data that raw numbers mean, ``(*lead, *raw_shape)``."""
+        if (heard := _HEARD.get()) is not None:
+            heard.append(raw)
         unit = Unit(self.shift, self.scale) if self.family.has_unit else None
         p = self.family(raw, self.event, unit)
         return with_scale(p, self.sigma) if self.family.mixes_rows and not self.training else p

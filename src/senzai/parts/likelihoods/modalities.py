@@ -23,7 +23,7 @@ from ..base import AnyLikelihood
 class ModalLikelihood(DataInitialised, AnyLikelihood):
     r"""Modalities that share their latents and nothing else, :math:`p(x | z) = \prod_m p_m(x_m | z)`.
 
-    A modality that a row has not is left out of its product.
+    A modality that a row lacks is left out of its product.
 
     Reference:
         Multimodal Generative Models for Scalable Weakly-Supervised Learning (Wu and Goodman, 2018).

@@ -1,4 +1,4 @@
-"""Posteriors whose rate cannot vanish: held up in every row, or in the mean over the batch."""
+"""Posteriors whose rate cannot vanish: it has a floor in every row, or in the mean over the batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Posteriors bent by flows whose parameters come from the encoder, row by row."""
+"""Posteriors transformed by flows whose parameters come from the encoder, row by row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SMALL = 0.1  # flows start near the identity
 
 
 class FlowPosterior(AnyPosterior):
-    """An encoder with two heads: one for a diagonal normal, one for what bends it.
+    """An encoder with two heads: one for a diagonal normal, one for the parameters of the flow.
 
     Args:
         encoder: Network from a batch to features.
@@ -60,7 +60,7 @@ class FlowPosterior(AnyPosterior):
 
     @abstractmethod
     def flow(self, start: Distribution, bends: Tensor) -> Flow:
-        """Return the bent distribution.
+        """Return the transformed distribution.
 
         Args:
             start: Diagonal normal, batch shape ``(B,)``.

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ...core.errors import CombinationError
+
 
 def slopes(function: Callable[..., Tensor], *values: Tensor) -> tuple[Tensor, ...]:
     """Return the gradient of a sum of log densities, each of which depends on its own row alone.
@@ -33,6 +35,11 @@ def values_and_slopes(function: Callable[..., Tensor], *values: Tensor) -> tuple
         >>> values_and_slopes(lambda z: -0.5 * z.square().sum(-1), torch.ones(1, 2))[0]
         tensor([-1.])
     """
+    if torch.compiler.is_compiling():
+        raise CombinationError(
+            "A graph computes forwards alone, but this posterior finds latents by gradients of log p(x, z). Use the "
+            "run itself, or fit another posterior."
+        )
     again = torch.is_grad_enabled()
     with torch.enable_grad():
         # views, so that only the ways through the function count and not those by which other tensors depend on values

@@ -1,4 +1,4 @@
-"""A posterior that starts where the encoder says and climbs the bound of each row by a few steps of its own."""
+"""A posterior that starts at the encoder's output and is refined by a few gradient steps on the bound of each row."""
 
 from __future__ import annotations
 

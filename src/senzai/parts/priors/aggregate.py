@@ -1,4 +1,4 @@
-"""Priors made of the very posterior: mixtures of q(z | x) over pseudo-inputs or over training rows."""
+"""Priors made of the posterior itself: mixtures of q(z | x) over pseudo-inputs or over training rows."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class IndependentCodes(CodePrior):
 
     def logits(self, codes: Tensor, c: Tensor | None) -> Tensor:
         """Return the table."""
-        return self.table[: codes.shape[1]].expand(len(codes), -1, -1)
+        return self.table[: codes.shape[1]].expand(codes.shape[0], -1, -1)
 
 
 class _Layer(nn.Module):

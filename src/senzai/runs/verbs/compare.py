@@ -235,7 +235,7 @@ def scored(
     run: Trained, dataset: Dataset, index: np.ndarray[Any, Any], *, k: int, seed: int, sampler: str
 ) -> _Scored:
     """Score rows under a run: densities of levels as masses."""
-    model = run.samplers.under(run.model, sampler)
+    model = run.samplers.apply_to(run.model, sampler)
     case = Case(model, dataset.batch(index), run.discrete_step(), k, seed)
     stepped = not case.discrete and case.step is not None
     shift = log_volume(case.scored, case.step) if stepped and case.step is not None else torch.zeros(1)

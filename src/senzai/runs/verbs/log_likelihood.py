@@ -21,7 +21,7 @@ def log_likelihood(
     """Give log p(x) of every row in nats, exact where the model has a density, else importance-weighted."""
     from ...evaluation import log_likelihood as estimate
 
-    dataset, model = run.dataset(data), run.samplers.under(run.model, sampler)
+    dataset, model = run.dataset(data), run.samplers.apply_to(run.model, sampler)
     scored = ((i, model.scored(batch)) for i, batch in run.pieces(dataset))
     found = [estimate(model, batch, k=k, seed=seed, first_row=i).per_row for i, batch in scored]
     return torch.cat(found).numpy()

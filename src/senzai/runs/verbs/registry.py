@@ -151,9 +151,9 @@ class Verb:
     def _drawing(self, seed: object) -> Any:
         if not self.steered:
             return nullcontext()
-        from ...core.steering import steered
+        from ...core.local_random import locally_seeded
 
-        return steered(derive(seed if isinstance(seed, int) else secrets.randbits(62), "verb", self.name))
+        return locally_seeded(derive(seed if isinstance(seed, int) else secrets.randbits(62), "verb", self.name))
 
 
 VERBS: Registry[Verb] = Registry("verb")

@@ -31,7 +31,7 @@ def distances(
     for name, run in runs.items():
         noise = KINDS[run.schema.kind].shows == "draws"
         case = Case(run.model, rows, seed=seed, extras=Extras(
-            train=train, noise=noise, sampler=run.samplers.under(run.model, sampler),
+            train=train, noise=noise, sampler=run.samplers.apply_to(run.model, sampler),
         ))
         features = features or case.feature("pca")
         made = features(case.samples(len(rows)))

@@ -18,14 +18,14 @@ from ..places import FolderGone, Place
 
 
 class Listener(Protocol):
-    """Anything that wants to know what happens."""
+    """Base of what receives the events of a run."""
 
     def on(self, event: Event, training: Training) -> None:
         """Act on an event."""
 
 
 def drive(training: Training, listeners: list[Listener]) -> Finished | Interrupted:
-    """Run ``training`` to its end and tell every listener; return the last event."""
+    """Run ``training`` to its end, pass every event to all listeners, and return the last one."""
     last: Event | None = None
     try:
         for event in training.events():
@@ -54,7 +54,7 @@ class EarlyStopping:
 
 
 class Present:
-    """End the run when its folder was taken away, at the end of a step, so that its state is whole.
+    """End the run if its folder was removed, at the end of a step, so that the state is complete.
 
     Raises:
         FolderGone: It is not there any more.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...core.extras import need
-from ...core.quiet import quiet
+from ...core.warning_filters import ignore_warnings
 from ..events import Event, Failed, Finished, Interrupted, Started
 from ..loop import Training
 from .trackers import TrackedRun, scalars, tracker
@@ -82,7 +82,7 @@ def package() -> Any:
     Raises:
         MissingExtraError: It is not installed.
     """
-    with quiet():
+    with ignore_warnings():
         return need("mlflow", extra="mlflow", to="write to MLflow")
 
 

@@ -1,0 +1,1 @@
+"""What builds the documentation site: mathematics, generated pages, pictures, checks of links."""
