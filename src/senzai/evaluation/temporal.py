@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import InputError
+from ..core.local_random import steered
 from ..core.random import derive
-from ..core.steering import steered
 from .results import Figure, Floats
 
 
