@@ -46,6 +46,13 @@ def tables(given: argparse.Namespace) -> dict[str, Result]:
     return {"tables": measure(given.rounds, quick=given.quick)}
 
 
+def series(given: argparse.Namespace) -> dict[str, Result]:
+    """Windows of the TimeGAN stock series by that paper's protocol."""
+    from .series import measure
+
+    return {"series": measure(given.rounds, quick=given.quick)}
+
+
 def startup(given: argparse.Namespace) -> dict[str, Result]:
     """Processor seconds of each verb as a whole process, here and in another checkout."""
     from .startup import measure
@@ -65,6 +72,13 @@ def serve(given: argparse.Namespace) -> dict[str, Result]:
     from .serve import measure
 
     return {"serve": measure(given.rounds, minutes=given.minutes, quick=given.quick)}
+
+
+def studio(given: argparse.Namespace) -> dict[str, Result]:
+    """First paint of the studio, and frames of a map of very many points in a browser."""
+    from .studio import measure
+
+    return {"studio": measure(given.rounds, quick=given.quick)}
 
 
 def papers(given: argparse.Namespace) -> dict[str, Result]:
@@ -135,11 +149,32 @@ def zoo(given: argparse.Namespace) -> dict[str, Result]:
     return {"zoo": measure(tuple(given.rows), quick=given.quick)}
 
 
+def pictures(given: argparse.Namespace) -> dict[str, Result]:
+    """Pictures at equal seconds, beside a hand-written loop and another library's network."""
+    from .pictures import measure
+
+    return {"pictures": measure(tuple(given.rows), quick=given.quick)}
+
+
+def faces(given: argparse.Namespace) -> dict[str, Result]:
+    """Drawn faces through codes on a grid, and samples from their codes."""
+    from .faces import measure
+
+    return {"faces": measure(quick=given.quick)}
+
+
 def text(given: argparse.Namespace) -> dict[str, Result]:
     """Sentences, with a code and without."""
     from .text import measure
 
     return {"text": measure(given.rounds, quick=given.quick)}
+
+
+def recommend(given: argparse.Namespace) -> dict[str, Result]:
+    """Recommendation on Last.fm, beside simple methods."""
+    from .recommend import measure
+
+    return {"recommend": measure(given.rounds, quick=given.quick)}
 
 
 def mutants(given: argparse.Namespace) -> dict[str, Result]:
@@ -152,8 +187,9 @@ def mutants(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
-    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
-    "mutants": mutants, "export": export, "text": text, "tuning": tuning, "serve": serve,
+    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
+    "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
+    "series": series, "pictures": pictures, "faces": faces,
 }
 
 
@@ -161,7 +197,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=sorted(JOBS))
-    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation, or recipes of zoo")
+    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation or pictures, or recipes of zoo")
     parser.add_argument("--rounds", type=int, default=3, help="runs, or seeds, of each")
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with ctgan and pyod")
     parser.add_argument("--peer-rows", type=Path, help="rows that others.py made with TVAE before, instead")

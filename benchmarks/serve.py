@@ -1,8 +1,8 @@
 """The server beside a naive one, and what one row costs a run: a table model of twenty columns, on loopback.
 
 Both servers, each a process, are asked in turn by 32 connections of a third process. Requests per second depend on
-whatever else the machine does; the processor time of a server for a request does much less, so that the ratio of the two
-is told too. Memory is that of the server after warming up and at the end of some minutes at a steady rate.
+whatever else the machine does; the processor time of a server for a request does much less, so that the ratio of the
+two is told too. Memory is that of the server after warming up and at the end of some minutes at a steady rate.
 """
 
 from __future__ import annotations

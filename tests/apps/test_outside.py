@@ -20,8 +20,8 @@ def shop():
     every_verb()
     before = set(VERBS)
 
-    @verb("recommend", group="Shop", takes="rows", answers="scores")
-    def recommend(
+    @verb("suggest", group="Shop", takes="rows", answers="scores")
+    def suggest(
         run, data, *, top: int = 3, share: float | None = None, how: Literal["best", "worst"] = "best",
         columns: tuple[int, ...] = (0,), prices: Mapping[str, str] | None = None, loud: bool = False,
         secret: frozenset = frozenset(),
@@ -58,15 +58,15 @@ def shop():
 
 def test_options_come_from_the_signature(cli, shop, trained, pictures, tmp_path):
     out = tmp_path / "r.npy"
-    found = cli.json("recommend", trained, pictures, "-o", out)
+    found = cli.json("suggest", trained, pictures, "-o", out)
     assert found["n"] == 120
     assert np.load(out)[0].tolist() == [3, -1, 1, 0, 0, 0]
     cli.json(
-        "recommend", trained, pictures, "-o", out, "--overwrite", "--top", 5, "--share", 0.5, "--how", "worst",
+        "suggest", trained, pictures, "-o", out, "--overwrite", "--top", 5, "--share", 0.5, "--how", "worst",
         "--columns", "1,2", "--prices", "a=1", "--prices", "b=2", "--loud",
     )
     assert np.load(out)[0].tolist() == [5, 0.5, 0, 3, 2, 1]
-    told = cli.text("recommend", "--help")
+    told = cli.text("suggest", "--help")
     assert "How many of them." in told
     assert "--secret" not in told
 
@@ -74,8 +74,8 @@ def test_options_come_from_the_signature(cli, shop, trained, pictures, tmp_path)
 def test_a_command_is_as_strict_as_the_others(cli, shop, trained, pictures, tmp_path):
     out = tmp_path / "r.npy"
     out.touch()
-    cli.refuses("recommend", trained, pictures, "-o", out, said=("exists already",), folder=tmp_path)
-    cli.refuses("recommend", trained, pictures, "-o", tmp_path / "a.npy", "--how", "so", said=("worst",))
+    cli.refuses("suggest", trained, pictures, "-o", out, said=("exists already",), folder=tmp_path)
+    cli.refuses("suggest", trained, pictures, "-o", tmp_path / "a.npy", "--how", "so", said=("worst",))
     cli.refuses("stock", trained, pictures, said=("--note",))
     cli.refuses("more", trained, "-o", tmp_path / "m.npy", said=("Nothing more. Come again.",), folder=tmp_path)
     cli.refuses("recomend", trained, said=("No such command",))
@@ -92,8 +92,8 @@ def test_documents_and_files(cli, shop, trained, tmp_path):
 
 def test_verbs_are_listed_with_what_they_take(cli, shop):
     found = {v["name"]: v for v in cli.json("verbs")["verbs"]}
-    assert found["recommend"]["settings"]["top"] == 3
-    assert found["recommend"]["takes"] == "rows"
+    assert found["suggest"]["settings"]["top"] == 3
+    assert found["suggest"]["takes"] == "rows"
     assert found["encode"]["package"] == "senzai"
     assert "Shop" in cli.text("verbs")
 

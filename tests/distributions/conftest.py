@@ -205,7 +205,7 @@ CASES = {
         Case("ordinal", ordinal, np.arange(5.0), {"n": 5}),
     )
 }
-VECTOR = {"full_normal", "mixed"}  # dependent entries: in test_full.py
+VECTOR = {"full_normal", "mixed", "multinomial"}  # dependent entries: in files of their own
 
 
 @pytest.fixture

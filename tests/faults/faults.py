@@ -180,16 +180,16 @@ LIST = (
     Fault(
         "free bits of all dimensions together", RATE,
         edit(
-            "objectives.elbo:ELBO._floored", "per_dimension.clamp_min(self.free_bits).sum(-1)",
-            "per_dimension.sum(-1).clamp_min(self.free_bits * per_dimension.shape[-1])",
+            "objectives.elbo:floored_rate", "per_dimension.clamp_min(free_bits).sum(-1)",
+            "per_dimension.sum(-1).clamp_min(free_bits * per_dimension.shape[-1])",
         ),
         (f"{OBJECTIVE}test_every_dimension_of_every_row_costs_at_least_its_free_bits",),
     ),
     Fault(
         "free bits of the mean over the batch", RATE,
         edit(
-            "objectives.elbo:ELBO._floored", "per_dimension.clamp_min(self.free_bits).sum(-1)",
-            "per_dimension.mean(0).clamp_min(self.free_bits).sum(-1).expand_as(rate)",
+            "objectives.elbo:floored_rate", "per_dimension.clamp_min(free_bits).sum(-1)",
+            "per_dimension.mean(0).clamp_min(free_bits).sum(-1).expand_as(rate)",
         ),
         (f"{OBJECTIVE}test_every_dimension_of_every_row_costs_at_least_its_free_bits",),
     ),

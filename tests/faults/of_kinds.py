@@ -11,7 +11,7 @@ EARLIER = "tests/runs/test_earlier_runs.py::"
 LIST = (
     Fault(
         "a value beside a spike taken for the spike", SCHEMA,
-        edit("data.table.codec:_beside_the_spike", "np.where(x == column.spike_value, column.spike, apart)",
+        edit("data.table.codec:beside_the_spike", "np.where(x == column.spike_value, column.spike, apart)",
              "np.where(np.abs(x - column.spike_value) < 0.01, column.spike, apart)"),
         (f"{COLUMNS}test_values_beside_a_spike_stay_what_they_are",),
     ),

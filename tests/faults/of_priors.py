@@ -175,7 +175,7 @@ LIST = (
     ),
     Fault(
         "a likelihood under the sampler that is the prior's", SAMPLERS,
-        edit("training.samplers:Samplers.under", "model if chosen == PRIOR else", "model if True else"),
+        edit("training.samplers:Samplers.apply_to", "model if chosen == PRIOR else", "model if True else"),
         (f"{RUNS}test_evaluation_gives_the_likelihood_under_it_too",),
     ),
     Fault(

@@ -55,8 +55,8 @@ with open("some.baskets", "w") as file:
 
 run = senzai.fit("all.baskets", out="run", steps=300, n_latent=2, hidden=[16], lr=0.01)
 again = senzai.load("run")
-found = {"plugins": run.spec.plugins, "items": again.recommend("some.baskets", top=2)["items"]}
-assert again.recommend("some.baskets", top=2)["items"] == run.recommend("some.baskets", top=2)["items"]
+found = {"plugins": run.spec.plugins, "items": again.suggest("some.baskets", top=2)["items"]}
+assert again.suggest("some.baskets", top=2)["items"] == run.suggest("some.baskets", top=2)["items"]
 assert run.sample(5, seed=0) == again.sample(5, seed=0)
 assert [sorted(r) for r in run.dataset("all.baskets").decode(run.dataset("all.baskets").batch().x)] == [
     sorted(r) for r in rows]
@@ -66,7 +66,7 @@ found["evaluate"] = again.evaluate("all.baskets", k=5)
 found["findings"] = [str(f) for f in again.diagnose().findings]
 found["report"] = again.report().read_text(encoding="utf-8")
 try:
-    senzai.fit(np.random.default_rng(0).normal(size=(40, 3)), steps=1, n_latent=2).recommend("some.baskets")
+    senzai.fit(np.random.default_rng(0).normal(size=(40, 3)), steps=1, n_latent=2).suggest("some.baskets")
 except senzai.CombinationError as err:
     found["refused"] = str(err)
 print("FOUND", json.dumps(found))
@@ -151,11 +151,11 @@ def test_baskets_that_are_sparse_with_a_verb_a_measure_and_a_view_of_their_own(o
     assert found["evaluate"]["measured"]["recall"]["recall_at_3"] > 0.9  # the fourth of its group, and by chance 3 of 6
     assert "recommended for baskets, not for array" in found["refused"]
     assert "No picture yet" not in found["report"]
-    said = site.process("-m", "senzai", "recommend", "run", "some.baskets", "--top", "1", "--json")
+    said = site.process("-m", "senzai", "suggest", "run", "some.baskets", "--top", "1", "--json")
     assert said.returncode == 0, said.stderr
     assert len(json.loads(said.stdout)["items"]) == 2
     listed = site.process("-m", "senzai", "verbs").stdout
-    assert "recommend" in listed
+    assert "suggest" in listed
 
 
 def test_pairs_of_two_modalities_of_which_the_missing_one_follows_from_the_other(outside):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 import numpy as np
 
 from senzai.core.extras import need
@@ -20,3 +22,45 @@ def digits() -> Raw:
     """
     bunch = need("sklearn.datasets", extra="all", to="load the digits").load_digits()
     return Raw(x=bunch.images.astype(np.uint8), y=bunch.target, label_name="digit", label_asked=True)
+
+
+@BUILT_IN.add("ring")
+def ring() -> Raw:
+    """5,000 points of 25 normals on a ring, with the number of the normal as the label.
+
+    Example:
+        >>> ring().x.shape
+        (5000, 2)
+    """
+    from .ring import draw
+
+    x, mode = draw(5000)
+    return Raw(x=x, y=mode, label_name="mode", label_asked=True)
+
+
+N_FACES = 4_000
+"""Faces in the built-in sets; :func:`senzai.data.faces.render` draws as many as are asked for."""
+
+
+@cache
+def faces(size: int = 32) -> Raw:
+    """4,000 drawn faces of some size in colour, with their expression as the label and their other factors beside.
+
+    Factors with named values may be the label: ``label=glasses``.
+
+    Example:
+        >>> from senzai.data import BUILT_IN
+        >>> sorted(BUILT_IN)
+        ['digits', 'faces', 'faces-128', 'faces-64', 'ring']
+    """
+    from .faces import factors_of, labels_of, render  # they need Pillow
+
+    factors = factors_of(range(N_FACES))
+    x = render(factors, size)
+    x.flags.writeable = False  # it is kept, and everybody gets the same
+    labels = labels_of(factors)
+    return Raw(x=x, y=labels["expression"], label_name="expression", label_asked=True, marks=labels)
+
+
+for _name, _size in {"faces": 32, "faces-64": 64, "faces-128": 128}.items():
+    BUILT_IN.add(_name)(partial(faces, _size))

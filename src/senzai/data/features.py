@@ -31,6 +31,27 @@ class Scale:
     weight: Array
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedEntry:
+    """A named entry of a row whose type a user may correct when the data are read.
+
+    Args:
+        name: What the user calls it.
+        type: What it was taken for.
+        types: What it could be.
+        reason: Why it was taken for that, in one sentence.
+        setting: Name of the option that says otherwise.
+        missing: Rows that lack it.
+    """
+
+    name: str
+    type: str
+    types: tuple[str, ...]
+    reason: str
+    setting: str
+    missing: int = 0
+
+
 class RowFeatures(ABC):
     """The features of a row in the order of the model's values ``(N, d)``.
 

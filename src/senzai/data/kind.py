@@ -14,20 +14,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
 from pydantic import BaseModel, JsonValue
 
 from senzai.core.batch import Batch, Data
 from senzai.core.errors import CombinationError, SettingError
 from senzai.core.later import Tensor
+from senzai.core.random import derive
 from senzai.core.registry import Registry
 
 from . import conditioning
-from .features import RowFeatures
+from .features import NamedEntry, RowFeatures
+from .histories import FOLD_IN, Histories, folded, histories_of, items_of
 from .options import Options
 from .plain import plain_rows
 from .proposal import Proposal
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
+from .sparse import entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,8 @@ class Kind(ABC):
     """Suffixes of the files it reads."""
     suffix: ClassVar[str] = ".npy"
     """Suffix of new rows where nobody names another."""
+    folder: ClassVar[bool] = False
+    """Whether many rows are for people a folder of files, written under a name without a suffix."""
     options: ClassVar[type[Options]]
     """What a user may set."""
     details: ClassVar[type[BaseModel]] = NoDetails
@@ -169,6 +175,20 @@ class Kind(ABC):
             soft: Keep means unrounded.
             about: What travels with these rows and is no model value, rows first; see :meth:`Rows.about`.
         """
+
+    def joined(
+        self, x: Data, schema: Schema, source: Any, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the rows of a whole data set as what the user had: by default row by row, as :meth:`decode` does.
+
+        Args:
+            x: Model values of all rows.
+            schema: What they are.
+            source: What was read, as the kind keeps it; see :class:`Opened`. ``None`` where it is not kept.
+            soft: Keep means unrounded.
+            about: What travels with the rows.
+        """
+        return self.decode(x, schema, soft=soft, about=about)
 
     @abstractmethod
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
@@ -239,6 +259,51 @@ class Kind(ABC):
             )
         return {"form": "array", "shape": list(schema.event_shape), "support": "real", "dtype": "float32"}
 
+    def entries(self, schema: Schema) -> tuple[NamedEntry, ...]:
+        """Return the named entries of a row whose types a user may correct; none where they all have one type."""
+        return ()
+
+    def originals(self, source: Any, index: Array) -> Any:
+        """Return rows as the user gave them, with what the model does not know; ``None`` where :meth:`decode` does.
+
+        Args:
+            source: What was read; see :attr:`Dataset.source`.
+            index: Numbers of the rows.
+        """
+        return source[index] if isinstance(source, np.ndarray) else None
+
+    # --- time --------------------------------------------------------------------------------------------------------
+    def season(self, schema: Schema) -> int | None:
+        """Return the steps after which rows along time repeat; ``None`` where there is no time, or no season."""
+        return None
+
+    def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
+        """Return rows whose last ``horizon`` steps lie behind the data, and are not observed.
+
+        Args:
+            source: What was read, as the kind keeps it.
+            schema: What the data are.
+            horizon: Steps.
+
+        Raises:
+            SettingError: Rows of the kind have no time to go on in, or no row is long enough.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no time to go on in. Fit on dated series.")
+
+    def along(self, values: Array, schema: Schema, source: Any, *, name: str) -> Any:
+        """Return numbers of the steps of all rows, ``(N, T)``, along time: means over the rows that share a step.
+
+        Args:
+            values: The numbers, NaN where there is none.
+            schema: What the rows are.
+            source: What was read, as the kind keeps it.
+            name: What the numbers are called.
+
+        Raises:
+            SettingError: Rows of the kind have no steps in time.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no steps in time. Fit on dated series.")
+
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Whether a run keeps some training rows to compare others with.
 
@@ -247,6 +312,17 @@ class Kind(ABC):
             in_memory: Whether they were given in memory, and cannot be read again.
         """
         return False
+
+    def histories(self, rows: Rows, schema: Schema, index: Array) -> Histories | None:
+        """Return what a model that recommends is shown of some rows, and what it is to find.
+
+        By default four fifths of the items of each row are shown; ``None`` where rows are not sets of items.
+        """
+        if items_of(schema) is None:
+            return None
+        matrix = entries(rows, index)
+        shown = folded(matrix, FOLD_IN, derive(schema.split.seed, "fold in"))
+        return histories_of(matrix, shown, f"{FOLD_IN:.0%} of the items of each row are shown")
 
     def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
         """Return what this kind says of new rows beside training rows, both in the user's form; nothing by default."""

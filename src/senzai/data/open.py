@@ -80,7 +80,9 @@ class Dataset:
         """
         if about is None and count(x) == len(self):
             about = self.rows.about(np.arange(len(self)))
-        back = self.kind.decode(x, self.schema, soft=soft, about=about)
+            back = self.kind.joined(x, self.schema, self.source, soft=soft, about=about)
+        else:
+            back = self.kind.decode(x, self.schema, soft=soft, about=about)
         return with_index(back, self.index) if self.schema.form in ("pandas", "series") else back
 
     def propose(self) -> Proposal:

@@ -39,9 +39,12 @@ class Split(Frozen):
         seed: Seed of the permutation.
         validation: Fraction of rows held out for validation.
         test: Fraction of rows held out for the test.
-        by: ``rows`` one by one; ``groups`` that stay together; ``time``, the latest rows being the test.
+        by: ``rows`` one by one; ``groups`` that stay together; ``time``, the latest rows being the test; ``entries``
+            where a part of what is in a row is held out, so that every row trains, and every row is the test.
         column: What says which group or time a row is of.
         gap: With ``by="time"``, rows that are left out between two parts, so that windows do not overlap.
+        span: With ``by="time"``, how many units of time each row covers from its own on (the steps of a window): no
+            unit is covered by two parts.
 
     Example:
         >>> Split(validation=0.2).needs
@@ -51,9 +54,10 @@ class Split(Frozen):
     seed: int = 0
     validation: float = limited(default=0.1, ge=0, lt=1)
     test: float = limited(default=0.1, ge=0, lt=1)
-    by: Literal["rows", "groups", "time"] = "rows"
+    by: Literal["rows", "groups", "time", "entries"] = "rows"
     column: str | None = None
     gap: int = limited(default=0, ge=0)
+    span: int = limited(default=1, ge=1)
 
     @model_validator(mode="after")
     def _something_is_left(self) -> Split:
@@ -61,11 +65,15 @@ class Split(Frozen):
             raise ValueError("validation + test must be below 1, so that something is left to train on")
         if self.gap and self.by != "time":
             raise ValueError("a gap lies between parts of time, so it needs a split by time")
+        if self.span > 1 and self.by != "time":
+            raise ValueError("rows that cover several units of time are divided by time")
         return self
 
     @property
     def needs(self) -> int:
         """The least number of rows for which no part is empty."""
+        if self.by == "entries":
+            return 1
         return 1 + (self.validation > 0) + (self.test > 0)
 
 

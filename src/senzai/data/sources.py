@@ -180,7 +180,8 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
 
 def _raw(source: object, options: Options, *, strict: bool) -> tuple[Raw, str]:
     if is_built_in(source):
-        return BUILT_IN[str(source)](), f"the built-in data set {source!r}"
+        origin = f"the built-in data set {source!r}"
+        return _labelled(BUILT_IN[str(source)](), options.label, origin), origin
     path = existing(source)
     if path is not None:
         file = idx.images_in(path) if path.is_dir() else path
@@ -196,6 +197,18 @@ def _raw(source: object, options: Options, *, strict: bool) -> tuple[Raw, str]:
     if isinstance(source, np.ndarray) or is_tensor(source) or is_frame(source):
         return Raw(x=source), f"the {type(source).__name__}"
     return _from_dataset(source), f"the {type(source).__name__}"
+
+
+def _labelled(raw: Raw, label: str | int | None, origin: str) -> Raw:
+    """Return built-in data with the label that was asked for, if they have several."""
+    if label is None or not raw.marks or label == raw.label_name:
+        return raw
+    if label not in raw.marks:
+        raise InputError(
+            f"The option label={label!r} names what rows are known by, but {origin} knows {', '.join(raw.marks)}. "
+            "Choose one of them."
+        )
+    return replace(raw, y=raw.marks[str(label)], label_name=str(label))
 
 
 def _stack(items: Any) -> Any:

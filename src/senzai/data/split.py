@@ -1,4 +1,4 @@
-"""Which rows train, which validate and which are kept for the test: by rows, by groups, or by time."""
+"""Which rows train, which validate and which are kept for the test: by rows, by groups, by time, or by entries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def split_indices(
     """Divide ``n`` rows into train, validation and test: disjoint, each part in ascending order.
 
     A part whose fraction is above 0 gets at least one row (or group); a fraction of 0 gives an empty part. All rows
-    are in one part, but for those in the gaps of a split by time.
+    are in one part, but for those in the gaps of a split by time. Where entries of rows are held out, every row trains
+    and every row is the test, and none validates.
 
     Args:
         n: Number of rows.
@@ -51,6 +52,8 @@ def split_indices(
         >>> {name: index.tolist() for name, index in parts.items()}
         {'train': [2, 3, 4, 5], 'validation': [0, 1], 'test': []}
     """
+    if split.by == "entries":
+        return {"train": np.arange(n), "validation": np.empty(0, np.int64), "test": np.arange(n)}
     if split.by == "rows":
         found = _by_rows(n, split)
     elif split.by == "groups":
@@ -86,8 +89,9 @@ def refuse_leaks(parts: dict[str, NDArray[np.int64]], split: Split, known: NDArr
                 raise InputError(
                     f"Parts must not share a group of {split.column!r}, but {first} and {second} share {shared}."
                 )
-            if split.by == "time" and a.max() >= b.min():
-                raise InputError(f"Rows of {first} must be earlier than those of {second}, but some are not.")
+            if split.by == "time" and a.max() + split.span > b.min():
+                must = "be earlier than those of" if split.span == 1 else "end before the first begins of"
+                raise InputError(f"Rows of {first} must {must} {second}, but some are not.")
 
 
 def _known(values: NDArray[Any] | None, n: int, split: Split) -> NDArray[Any]:
@@ -137,7 +141,10 @@ def _by_groups(groups: NDArray[Any], split: Split) -> dict[str, NDArray[Any]]:
 
 
 def _by_time(order: NDArray[Any], split: Split) -> dict[str, NDArray[Any]]:
-    """The earliest rows train and the latest are the test; rows of one time are in one part, gaps in none."""
+    """The earliest rows train and the latest are the test; rows of one time are in one part, gaps in none.
+
+    Rows that cover several units of time (``span``) and reach into the next part are in none either.
+    """
     n = len(order)
     _need(len(np.unique(order)), split, "different times")
     rows = np.argsort(order, kind="stable")
@@ -147,11 +154,16 @@ def _by_time(order: NDArray[Any], split: Split) -> dict[str, NDArray[Any]]:
         """The first row of the time that the row at this place is of."""
         return int(np.searchsorted(ascending, ascending[min(at, n - 1)])) if at < n else n
 
+    def end(at: int) -> int:
+        """The end of the rows that are over, and a gap besides, before the part that begins at this place."""
+        if at >= n:
+            return n
+        over = int(np.searchsorted(ascending, ascending[at] - split.span, side="right"))
+        return max(0, over - split.gap)
+
     test = back(n - _part(n, split.test))
-    held = back(max(0, test - _part(n, split.validation) - split.gap * (split.test > 0)))
-    ends = {"train": held - split.gap * (split.validation > 0), "validation": test - split.gap * (split.test > 0)}
-    if split.validation == 0:
-        ends["train"] = ends["validation"]
+    held = back(max(0, end(test) - _part(n, split.validation)))
+    ends = {"train": end(held) if split.validation else end(test), "validation": end(test)}
     found = {
         "train": rows[: max(0, ends["train"])], "validation": rows[held : max(held, ends["validation"])],
         "test": rows[test:],
@@ -162,10 +174,14 @@ def _by_time(order: NDArray[Any], split: Split) -> dict[str, NDArray[Any]]:
     short = [name for name, share in shares.items() if share and not len(found[name])]
     if short:
         raise InputError(
-            f"A split by time needs rows in every part, but with gap={split.gap} nothing is left for {short[0]}. "
-            "Lower the gap, or hold out more."
+            f"A split by time needs rows in every part, but with gap={split.gap}{_covering(split)} nothing is left for "
+            f"{short[0]}. Lower {'the gap' if split.span == 1 else 'the span of a row'}, or hold out more."
         )
     return found
+
+
+def _covering(split: Split) -> str:
+    return "" if split.span == 1 else f" and rows of {split.span} units of time"
 
 
 def _part(n: int, fraction: float) -> int:

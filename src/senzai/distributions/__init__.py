@@ -55,6 +55,8 @@ from .logistic import DiscretisedLogisticMixture as DiscretisedLogisticMixture
 from .logistic import DiscretisedLogisticMixtureFamily as DiscretisedLogisticMixtureFamily
 from .mixed import MixedFamily as MixedFamily
 from .modalities import Modalities as Modalities
+from .multinomial import MultinomialFamily as MultinomialFamily
+from .multinomial import MultinomialGivenTotal as MultinomialGivenTotal
 from .ops import Observed as Observed
 from .ops import closed as closed
 from .ops import draw as draw

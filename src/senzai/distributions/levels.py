@@ -40,8 +40,8 @@ class Levels(FromNoise):
         """Sum of the probabilities of exceeding each level."""
         total = torch.zeros_like(self.at_most(0))
         if torch.compiler.is_compiling():  # a term for many levels, or a traced graph has one for each
-            k = torch.arange(self.n - 1, dtype=total.dtype).reshape(-1, *[1] * (total.ndim + self.trailing))
-            for some in k.split(TOGETHER):
+            levels = torch.arange(self.n - 1, dtype=total.dtype).reshape(-1, *[1] * (total.ndim + self.trailing))
+            for some in levels.split(TOGETHER):
                 total = total + (1 - self.at_most(some)).sum(0)
             return total
         for k in range(self.n - 1):

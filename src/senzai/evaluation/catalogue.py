@@ -26,6 +26,7 @@ from .holes import filled
 from .likelihood import LikelihoodEstimate, log_likelihood
 from .results import Floats, Ints, plain
 from .statistics import random_rows
+from .users import Users
 
 
 # --- what is judged -------------------------------------------------------------------------------------------------
@@ -43,6 +44,7 @@ class Extras:
         noise: Whether samples are draws; else expected values, as pictures are shown.
         sampler: The model with the prior that samples are drawn from, where that is not its own.
         kind: Name of the kind of the rows.
+        users: Users to judge a recommender by, where rows are sets of items.
         figures: What that kind says of new rows beside training rows, where it says anything.
     """
 
@@ -54,6 +56,7 @@ class Extras:
     noise: bool = True
     sampler: Generative | None = None
     kind: str = ""
+    users: Users | None = None
     figures: Callable[[Data, Data], Mapping[str, float]] | None = None
 
 
@@ -279,6 +282,10 @@ class Measure:
 
 NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "tensor": (lambda c: isinstance(c.rows.x, Tensor), "It needs data of one modality."),
+    "steps": (
+        lambda c: isinstance(c.rows.x, Tensor) and c.rows.x.ndim == 3,
+        "It is about rows along time (steps, columns); these have another form.",
+    ),
     "inference": (lambda c: c.model.infers, "It needs an inference of latents; this model draws rows without one."),
     "density": (lambda c: needs_density(c.model) is None, "It needs a density of the data; this model has none."),
     "samples": (
@@ -291,6 +298,10 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "train": (lambda c: c.extras.train is not None, "It needs training rows, which are not here."),
     "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
     "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),
+    "users": (
+        lambda c: c.extras.users is not None,
+        "It needs rows that are sets of items of which some are held out, and the training rows.",
+    ),
     "figures": (lambda c: c.extras.figures is not None, "The kind of these data has no figures of its own."),
     "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 from torch import Tensor, nn
@@ -118,6 +119,10 @@ class Flat(LatentModel):
     def mixes_rows(self) -> bool:
         """Whether the likelihood estimates its scale from the whole batch, or the posterior is normalised over it."""
         return self.likelihood.mixes_rows or self.posterior.mixes_rows
+
+    def after_step(self, total: Callable[[Tensor], Tensor]) -> None:
+        """Let the prior follow."""
+        self.prior.after_step(total)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Parameters of the posterior."""

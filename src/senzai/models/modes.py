@@ -34,6 +34,16 @@ def judging(model: nn.Module, precision: torch.dtype | None = None) -> Iterator[
         _release(held)
 
 
+@contextmanager
+def without_dropout(module: nn.Module) -> Iterator[None]:
+    """Hold a part of a model in evaluation mode inside the block, gradients and all, and put it back as it was."""
+    held = _hold(module)
+    try:
+        yield
+    finally:
+        _release(held)
+
+
 def _hold(model: nn.Module) -> list[nn.Module]:
     with _LOCK:
         held = [m for m in model.modules() if m.training or m in _HELD]

@@ -22,10 +22,16 @@ from .modalities import ModalEncoder as ModalEncoder
 from .precision import native_bf16 as native_bf16
 from .precision import using_precision as using_precision
 from .products import Linear as Linear
+from .profile import ProfileEncoder as ProfileEncoder
 from .recurrent import Recurrent as Recurrent
 from .spatial import MapEncoder as MapEncoder
 from .spatial import SpatialDecoder as SpatialDecoder
+from .spatial import SpatialEncoder as SpatialEncoder
 from .statistics import Statistics as Statistics
 from .table import TableEncoder as TableEncoder
+from .temporal import TemporalDecoder as TemporalDecoder
+from .temporal import TemporalEncoder as TemporalEncoder
+from .unet import UNetField as UNetField
+from .unet import VelocityNet as VelocityNet
 
 __getattr__ = _old_attributes(__name__, {"Levels": "LevelFeatures"})

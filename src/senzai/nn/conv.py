@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -57,11 +58,38 @@ class ConvBlock(nn.Module):
         drop = [nn.Dropout2d(dropout)] if dropout else []
         self.body = nn.Sequential(*conv(), *drop, *(conv() if residual else []))
         self.residual = residual
+        if residual:
+            last = self.body[-2]
+            assert isinstance(last, nn.GroupNorm)
+            nn.init.zeros_(last.weight)  # a pair starts as nothing, so that depth does not add up
 
     def forward(self, h: Tensor) -> Tensor:
         """Return a map of the same shape."""
         out: Tensor = self.body(h)
         return h + out if self.residual else out
+
+
+SPREAD_AT_START = 0.1
+"""Factor on the weights of a decoder's last convolution."""
+
+
+def smooth_start(out: nn.Conv2d, block: int = 2) -> None:
+    """Start a convolution before depth-to-space so that all pixels of a block are alike, and near to nothing.
+
+    Independent weights for the pixels of a block draw a grid over every picture, which training takes long to remove;
+    large ones start the scales of a likelihood anywhere, so that what should be noise drowns what should be learned.
+
+    Reference:
+        Checkerboard artifact free sub-pixel convolution (Aitken et al., 2017). https://arxiv.org/abs/1707.02937
+
+    Args:
+        out: The convolution, ``block ** 2`` channels for each that is shown.
+        block: Side of a block.
+    """
+    first = out.weight.new_empty(out.out_channels // block**2, *out.weight.shape[1:])
+    nn.init.xavier_uniform_(first)
+    with torch.no_grad():
+        out.weight.copy_(SPREAD_AT_START * first.repeat_interleave(block**2, 0))
 
 
 def check_image(event: tuple[int, ...]) -> None:
@@ -112,7 +140,7 @@ class ConvEncoder(Encoder):
         width: int = 32,
         n_features: int = 256,
         n_stages: int | None = None,
-        residual: bool = False,
+        residual: bool = True,
         n_condition: int = 0,
         masked: bool = False,
         activation: str = "silu",
@@ -180,7 +208,7 @@ class ConvDecoder(Decoder):
         *,
         width: int = 32,
         n_stages: int | None = None,
-        residual: bool = False,
+        residual: bool = True,
         n_condition: int = 0,
         activation: str = "silu",
         dropout: float = 0.0,
@@ -209,7 +237,7 @@ class ConvDecoder(Decoder):
         )
         self.out = nn.Conv2d(chans[-1], 4 * n_raw * c, 3, padding=1)
         initialise_weights(self, activation)
-        nn.init.xavier_uniform_(self.out.weight)
+        smooth_start(self.out)
         ways = nn.ModuleList(linear_out(n_latent + n_condition, a, bias=False) for a in chans)
         self.again = ways if skip else nn.ModuleList()
         if spectral:

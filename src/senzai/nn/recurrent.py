@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, final
+from typing import ClassVar, Literal, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,8 @@ class StepInputs(DataInitialised):
         masked: Whether rows come with holes.
         scaling: How inputs are scaled; see :class:`Standardise`.
     """
+
+    shows_inside: ClassVar[bool] = True
 
     def __init__(self, n_features: int, *, masked: bool = False, scaling: Scaling | None = None) -> None:
         super().__init__()

@@ -13,11 +13,43 @@ from torch.nn import functional as F
 from ..core.batch import Batch
 from ..core.errors import SettingError
 from ..core.spec import part
-from .conv import ConvBlock, channels_of, check_image, halvings
-from .inputs import Decoder, Scaling, Standardise
+from .conv import ConvBlock, channels_of, check_image, group_norm, halvings, smooth_start
+from .inputs import Decoder, Encoder, Scaling, Standardise
 from .layers import check_dropout, initialise_weights
 
 Grid = tuple[int, int]
+
+
+@final
+class SelfAttention(nn.Module):
+    """Every place of a map looks at all others: one head, added to what was there; it starts as nothing.
+
+    Reference:
+        Attention Is All You Need (Vaswani et al., 2017). https://arxiv.org/abs/1706.03762
+
+    Args:
+        channels: Channels of the map.
+
+    Example:
+        >>> x = torch.randn(2, 8, 3, 5)
+        >>> bool((SelfAttention(8)(x) == x).all())
+        True
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.look = nn.Conv2d(channels, 3 * channels, 1)
+        self.say = nn.Conv2d(channels, channels, 1)
+        for tensor in self.say.parameters():
+            nn.init.zeros_(tensor)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return a map of the same shape."""
+        asked, known, told = (to_positions(part) for part in self.look(self.norm(h)).chunk(3, 1))
+        seen = F.scaled_dot_product_attention(asked, known, told)
+        found: Tensor = h + self.say(to_map(seen, (h.shape[-2], h.shape[-1])))
+        return found
 
 
 @final
@@ -86,6 +118,53 @@ def to_map(vectors: Tensor, grid: Grid) -> Tensor:
     return vectors.transpose(1, 2).reshape(vectors.shape[0], -1, *grid)
 
 
+@part("encoder", "spatial")
+@final
+class SpatialEncoder(Encoder):
+    """Residual convolutions to one map of features that is not flattened; as features its numbers stand in a row.
+
+    Args:
+        event: ``(channels, height, width)``.
+        width: Channels of the first stage; they double per stage up to four times.
+        n_stages: How often the size is halved after the space-to-depth stem, which halves it once.
+        residual: Residual pairs of convolutions instead of single ones.
+        attention: Let every place of the last map look at all others.
+        n_condition: Width of the condition, shown to every pixel.
+        masked: Whether rows come with a mask (it is appended as channels).
+        activation: One of ``senzai.nn.ACTIVATIONS``.
+        dropout: Share of channels dropped in training.
+        scaling: How inputs are scaled.
+
+    Example:
+        >>> encoder = SpatialEncoder((3, 32, 32), width=8)
+        >>> encoder.grid, encoder.channels, encoder(Batch(torch.zeros(2, 3, 32, 32))).shape
+        ((8, 8), 16, torch.Size([2, 1024]))
+    """
+
+    def __init__(
+        self, event: tuple[int, ...], *, width: int = 32, n_stages: int = 1, residual: bool = True,
+        attention: bool = False, n_condition: int = 0, masked: bool = False, activation: str = "silu",
+        dropout: float = 0.0, scaling: Scaling | None = None,
+    ) -> None:
+        super().__init__()
+        self.net = MapEncoder(
+            event, width=width, n_stages=n_stages, residual=residual, n_condition=n_condition, masked=masked,
+            activation=activation, dropout=dropout, scaling=scaling,
+        )
+        (self.grid,), (self.channels,) = self.net.grids, self.net.channels
+        self.attention = SelfAttention(self.channels) if attention else nn.Identity()
+        self.n_features = self.channels * self.grid[0] * self.grid[1]
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return features ``(B, n_features)``."""
+        return self.map(batch).flatten(1)
+
+    def map(self, batch: Batch) -> Tensor:
+        """Return the map ``(B, channels, height, width)``."""
+        found: Tensor = self.attention(self.net(batch)[-1])
+        return found
+
+
 @part("decoder", "spatial")
 @final
 class SpatialDecoder(Decoder):
@@ -97,6 +176,7 @@ class SpatialDecoder(Decoder):
         grids: Height and width of each map, the coarsest first; all have the same number of channels.
         width: Channels of the last stage.
         residual: Residual pairs of convolutions instead of single ones.
+        attention: Let every place of the first map look at all others.
         n_condition: Width of the condition, shown to every place.
         activation: One of ``senzai.nn.ACTIVATIONS``.
         dropout: Share of channels dropped in training.
@@ -111,7 +191,8 @@ class SpatialDecoder(Decoder):
 
     def __init__(
         self, n_latent: int, raw_shape: tuple[int, ...], grids: tuple[Grid, ...] = ((1, 1),), *, width: int = 32,
-        residual: bool = True, n_condition: int = 0, activation: str = "silu", dropout: float = 0.0,
+        residual: bool = True, attention: bool = False, n_condition: int = 0, activation: str = "silu",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         check_image(raw_shape[1:])
@@ -127,11 +208,14 @@ class SpatialDecoder(Decoder):
         chans = channels_of(width, len(self.sizes), activation)[::-1]
         self.start = nn.Conv2d(self.n_channels * len(self.grids) + n_condition, chans[0], 3, padding=1)
         block = partial(ConvBlock, activation=activation, residual=residual, dropout=dropout)
-        self.first = block(chans[0])
+        self.first = nn.Sequential(block(chans[0]), SelfAttention(chans[0])) if attention else block(chans[0])
         self.stages = nn.ModuleList(nn.Sequential(nn.Conv2d(a, b, 3, padding=1), block(b)) for a, b in pairwise(chans))
         self.out = nn.Conv2d(chans[-1], 4 * n_raw * c, 3, padding=1)
         initialise_weights(self, activation)
-        nn.init.xavier_uniform_(self.out.weight)
+        for module in self.modules():
+            if isinstance(module, SelfAttention):
+                nn.init.zeros_(module.say.weight)
+        smooth_start(self.out)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return raw numbers ``(*lead, n_raw, channels, height, width)``."""

@@ -5,6 +5,7 @@ from .aggressive import Aggressive as Aggressive
 from .base import Objective as Objective
 from .base import Player as Player
 from .base import Terms as Terms
+from .by_length import ByLength as ByLength
 from .capacity import Capacity as Capacity
 from .code_critics import AdversarialCodes as AdversarialCodes
 from .code_critics import Factor as Factor

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from ..core.batch import Batch, Data
-from ..core.errors import SettingError, ShapeError
+from ..core.errors import CombinationError, SettingError, ShapeError
 from ..distributions.ops import draw_scored
 from ..distributions.spaces import Real, Space
 
@@ -60,6 +60,22 @@ class Prior(nn.Module, ABC):
     """Whether its density is that of its draws, and neither a bound, an estimate nor the end of a numerical path."""
 
     @property
+    def dear(self) -> bool:
+        """Whether its density costs so much that nobody should ask for it in passing: it is not compared."""
+        return False
+
+    def guided(self, weight: float) -> Prior:
+        """Return the prior with another weight of its condition in draws, everything else shared.
+
+        Raises:
+            CombinationError: It cannot be guided.
+        """
+        raise CombinationError(
+            f"Guidance needs a prior that learned with and without its condition, but {type(self).__name__} did not. "
+            "Fit recipe=latent-image with condition=label."
+        )
+
+    @property
     def space(self) -> Space:
         """Where its latents live."""
         return Real()
@@ -72,6 +88,9 @@ class Prior(nn.Module, ABC):
         """Return the prior that the rows of a batch are scored under; it may only differ from p(z | c) in training."""
         p: Distribution = self(batch.c)
         return p
+
+    def after_step(self, total: Callable[[Tensor], Tensor]) -> None:
+        """Follow a training step otherwise than by gradients; see ``Generative.after_step``."""
 
 
 Joint: TypeAlias = Callable[[Tensor], Tensor]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from ..core.registry import Registry
 from ..models.generative import Generative
@@ -12,6 +12,7 @@ from ..objectives.base import Objective
 from .frame import Frame
 from .settings import NETWORK_SETTINGS, OWN_SETTINGS, objective_settings, slots
 
+NONE: Mapping[str, Any] = {}
 Made: TypeAlias = tuple[Generative, Objective]
 
 
@@ -25,6 +26,7 @@ class Recipe:
         paper: Where it comes from.
         make: ``frame -> (model, objective)``.
         settings: Settings of its own, beside those of its parts, networks and objective.
+        training: Settings of training that it asks for, where the user sets none.
     """
 
     name: str
@@ -32,18 +34,22 @@ class Recipe:
     paper: str
     make: Callable[[Frame], Made]
     settings: tuple[str, ...] = ()
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 RECIPES: Registry[Recipe] = Registry("recipe")
 
 
 def recipe(
-    name: str, *, title: str, paper: str, settings: tuple[str, ...] = ()
+    name: str, *, title: str, paper: str, settings: tuple[str, ...] = (), training: Mapping[str, Any] = NONE
 ) -> Callable[[Callable[[Frame], Made]], Callable[[Frame], Made]]:
-    """Register a function as a recipe; ``settings`` names what it reads with ``frame.get``."""
+    """Register a function as a recipe; ``settings`` names what it reads with ``frame.get``.
+
+    ``training`` are settings of training that it asks for.
+    """
 
     def keep(make: Callable[[Frame], Made]) -> Callable[[Frame], Made]:
-        RECIPES.add(name)(Recipe(name, title, paper, make, settings))
+        RECIPES.add(name)(Recipe(name, title, paper, make, settings, training))
         return make
 
     return keep

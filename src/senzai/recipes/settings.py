@@ -13,7 +13,7 @@ from ..core.spec import REGISTRIES, registry
 from .provided import PROVIDED
 
 NETWORK_SETTINGS = (
-    "hidden", "width", "residual", "n_stages", "activation", "dropout", "norm", "skip", "spectral",
+    "hidden", "width", "residual", "n_stages", "activation", "dropout", "norm", "skip", "spectral", "attention",
 )
 """Settings that encoder, decoder and coder share and that need no dot: each takes those it knows."""
 

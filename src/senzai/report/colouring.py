@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,26 @@ MOST = 200
 LEVELS = 200
 """Different values that a page keeps; more are gathered in so many bins of about equal size."""
 MISSING = 255
+
+
+class WordsOf(Sequence[str]):
+    """Values in words, each put into words when it is asked for: of many rows, few are.
+
+    Example:
+        >>> WordsOf([1.0, 2.5], lambda v: f"{v:g} cm")[1]
+        '2.5 cm'
+    """
+
+    def __init__(self, values: Sequence[Any], word: Callable[[Any], str]) -> None:
+        self.values, self.word = values, word
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.word(self.values[i])
+
+
 DISTORTION = "distortion, nats"
 
 

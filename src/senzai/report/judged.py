@@ -18,6 +18,7 @@ PARTS = {
     "likelihood": ("Likelihood estimates", ("convergence", "ais", "bdmc", "gaps")),
     "representation": ("Representation", ("dependence", "probes", "map", "disentanglement")),
     "generation": ("Sample quality", ("generation",)),
+    "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
     "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),
     "detection": ("Anomaly detection", ("detection", "paradox")),
 }

@@ -78,7 +78,7 @@ def all_sections(run: Trained, found: Findings | None, judged: Judged, dataset: 
         parts += [] if found.codes is None else [sections.rates(found, judged), *view.latent_sections(found)]
     fit = run.metrics.get("fit", {})
     folder = "path/to/this/run" if run.folder is None else str(run.folder)
-    parts += [] if judged.here else judged_sections(judged.numbers)
+    parts += [] if judged.here else [*view.judged(judged.numbers), *judged_sections(judged.numbers)]
     parts.append(diagnosed.section(run.metrics, run.history))
     infers = run.model.infers
     last = sections.use(folder, infers=infers, scores=infers or judged.get("log_likelihood") is not None)

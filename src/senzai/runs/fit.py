@@ -22,7 +22,7 @@ from ..data.addresses import without_password
 from ..data.sources import is_at_hand
 from ..models.generative import Generative
 from ..objectives.base import Objective
-from ..recipes import Frame, Settings, build
+from ..recipes import RECIPES, Frame, Settings, build
 from ..training import bundle
 from ..training.comms import is_main, process_group
 from ..training.listeners import Listener
@@ -34,7 +34,8 @@ from .training.launch import launch
 from .training.requests import lengthened, sort_settings
 from .training.train import IN_MEMORY, listeners_of, train
 
-ROWS_TO_INITIALISE = 10_000
+ROWS_TO_INITIALISE, NUMBERS_TO_INITIALISE, LEAST_TO_INITIALISE = 10_000, 10_000_000, 1_000
+"""Rows that a model looks at before training: fewer where they are large, for their numbers share a unit."""
 
 
 def fit(
@@ -93,7 +94,8 @@ def fit(
     with reserved(out, overwrite=overwrite, main=is_main()) as place:
         dataset = open_data(data, kind=request.kind, options=request.data)
         proposal = dataset.propose()
-        recipe, wanted = recipe or proposal.recipe, request.training.proposed(proposal.training)
+        recipe = recipe or proposal.recipe
+        wanted = request.training.proposed({**proposal.training, **RECIPES[recipe].training})
         model, objective = make(recipe, dataset, request.model, wanted.seed)
         refuse_sampler(model, dataset, wanted)
         spec = bundle.new_spec(
@@ -111,7 +113,8 @@ def fit(
 
 
 def resume(
-    path: str | Path, *, data: object = None, progress: bool | None = None, track: str | Sequence[str] = (), **more: Any
+    path: str | Path, *, data: object = None, progress: bool | None = None, track: str | Sequence[str] = (),
+    listeners: Sequence[Listener] = (), **more: Any,
 ) -> Run:
     """Go on with a run that was stopped, to the same weights as if it had not been.
 
@@ -122,6 +125,7 @@ def resume(
         data: The same data, where they did not come from a path.
         progress: As in :func:`fit`.
         track: Likewise.
+        listeners: Likewise.
         **more: ``epochs`` or ``steps`` may be raised; every other setting is the run's own.
 
     Raises:
@@ -129,10 +133,13 @@ def resume(
         OutputError: Another process trains in the folder.
     """
     with reopened(user_path(path), main=is_main()) as place:
-        return _go_on(place, data, more, progress=_shown(progress), track=names_of(track))
+        return _go_on(place, data, more, progress=_shown(progress), track=names_of(track), listeners=listeners)
 
 
-def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: bool, track: Sequence[str]) -> Run:
+def _go_on(
+    place: Place, data: object, more: Mapping[str, Any], *, progress: bool, track: Sequence[str],
+    listeners: Sequence[Listener],
+) -> Run:
     folder = place.work
     assert folder is not None  # it was opened
     begun = (folder / bundle.CHECKPOINT).is_file()
@@ -160,7 +167,7 @@ def _go_on(place: Place, data: object, more: Mapping[str, Any], *, progress: boo
     with process_group() as comms:
         if longer != spec and comms.is_main:
             bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
-        heard = listeners_of(longer, place, comms, progress=progress, track=track)
+        heard = [*listeners_of(longer, place, comms, progress=progress, track=track), *listeners]
         return train(dataset, model, objective, longer, place, comms, heard, fresh=False)
 
 
@@ -185,7 +192,8 @@ def make(
 ) -> tuple[Generative, Objective]:
     """Return a recipe's model, initialised from training rows, and its objective."""
     rows = dataset.split_indices()["train"]
-    some, most = rows, dataset.rows.at_once(ROWS_TO_INITIALISE)
+    wanted = min(ROWS_TO_INITIALISE, max(LEAST_TO_INITIALISE, NUMBERS_TO_INITIALISE // dataset.schema.size))
+    some, most = rows, dataset.rows.at_once(wanted)
     if len(rows) > most:  # at random: data are often sorted
         rng = np.random.default_rng(derive(seed, "rows to initialise"))
         some = np.sort(rng.choice(rows, most, replace=False))

@@ -49,7 +49,7 @@ class Methods(ABC):
 
     def sample(
         self, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
-        given: Mapping[str, object] | None = None, sampler: str = "auto",
+        given: Mapping[str, object] | None = None, sampler: str = "auto", guidance: float | None = None,
         decoding: Mapping[str, float] | None = None,
     ) -> Any:
         """Return ``n`` new rows in the form of the training data.
@@ -65,15 +65,18 @@ class Methods(ABC):
             given: Values to condition on, by name: one for all rows, or ``n`` of them.
             sampler: What latents are drawn from: ``prior``, the name of one that was fitted to them after training, or
                 ``auto``, the one that held-out rows chose (``run.samplers.chosen``).
+            guidance: Weight of what is given, for a sampler that learned to be guided (``latent-image`` with
+                ``condition=label``): 1 as it was learned, more for rows that are more typical and less varied.
             decoding: How rows of symbols are made: ``temperature`` and ``top_p`` of each symbol's draw.
 
         Raises:
             SettingError: The model was not fitted to be conditioned on a name, or has not seen a value.
             UnknownNameError: The run has no such sampler.
+            CombinationError: The sampler cannot be guided.
         """
         return self.do(
             "sample", n, seed=seed, noise=noise, temperature=temperature, given=given, sampler=sampler,
-            decoding=decoding,
+            guidance=guidance, decoding=decoding,
         )
 
     def interpolate(
@@ -93,6 +96,25 @@ class Methods(ABC):
         ``attrs["changes"]`` lists the columns that change, as in :meth:`interpolate`.
         """
         return self.do("traverse", data, dim=dim, values=values)
+
+    def edit(
+        self, data: object, *, towards: object = None, away: object = None, by: float = 1.0, like: object = None,
+        unlike: object = None,
+    ) -> Any:
+        """Return rows moved along an attribute in the latent space, in the form of ``data``.
+
+        The attribute is a class of the label, or what one group of rows has and another has not; ``by=1`` goes as far
+        as from the mean code of those without to the mean code of those with it.
+
+        Args:
+            data: Rows to change.
+            towards: Class of the label to go to.
+            away: Class to come from; by default all others.
+            by: How far; below zero the other way.
+            like: Rows that have the attribute, instead of a class.
+            unlike: Rows that have it not.
+        """
+        return self.do("edit", data, towards=towards, away=away, by=by, like=like, unlike=unlike)
 
     def log_likelihood(
         self, data: object, *, k: int = 500, seed: int = 0, sampler: str = "prior"

@@ -30,6 +30,9 @@ MIXTURES = {"diag": (1, 5, 10, 20, 40), "full": (1, 2, 5, 10)}
 ROWS_PER_COMPONENT = 20
 FLOW_STEPS, LEAST_FLOW_STEPS = 150, 40
 AGGREGATE = 1000
+FIELD_STEPS, FIELD_WIDTH, GUIDANCE = 1000, 32, 2.0
+FULL_UP_TO = 512
+"""Latents up to which mixtures with full covariances are tried."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ def mixture(codes: PosteriorDraws, seed: int) -> Prior:
     fit, held = z[order[cut:]], z[order[:cut]]
     best, chosen = -inf, None
     for form, counts in MIXTURES.items():
+        if form == "full" and z.shape[1] > FULL_UP_TO:
+            continue
         size, before = 1 if form == "diag" else z.shape[1] // 2, -inf
         for n in counts:
             if n > 1 and n * ROWS_PER_COMPONENT * max(1, size) > len(fit):
@@ -215,6 +220,22 @@ def flow_matching(codes: PosteriorDraws, seed: int) -> Prior:
     return moved(inner, matching_loss, codes, seed=seed, steps=3000, lr=2e-3, rows=512)
 
 
+def spatial_flow_matching(codes: PosteriorDraws, seed: int, steps: int = FIELD_STEPS) -> Prior:
+    """Return a velocity field of convolutions over maps of codes; given a condition, one that can be guided.
+
+    Raises:
+        CombinationError: The latents are no maps.
+    """
+    grid = None if codes.of is None else getattr(getattr(codes.of[0], "posterior", None), "grid", None)
+    if grid is None:
+        raise CombinationError("a field of convolutions needs latents on a grid, as kl-autoencoder has them")
+    inner = FlowMatchingPrior(
+        codes.z.shape[1], grid=grid, width=FIELD_WIDTH, n_condition=codes.n_condition,
+        guidance=GUIDANCE if codes.n_condition else 1.0,
+    )
+    return moved(inner, matching_loss, codes, seed=seed, steps=steps, lr=2e-3, rows=64)
+
+
 def two_stage(codes: PosteriorDraws, seed: int) -> Prior:
     """Return a second variational autoencoder, over the codes."""
     inner = TwoStagePrior(codes.z.shape[1], n_condition=codes.n_condition)
@@ -231,7 +252,7 @@ SAMPLERS: Registry[Callable[..., Prior]] = Registry("sampler")
 """What is fitted to codes after training, by name: called with the codes and a seed, returns a prior over them."""
 for _name, _fit in (
     ("mixture", mixture), ("flow", flow), ("flow_matching", flow_matching), ("two_stage", two_stage),
-    ("aggregate", aggregate_of),
+    ("aggregate", aggregate_of), ("spatial_flow_matching", spatial_flow_matching),
 ):
     SAMPLERS.add(_name)(_fit)
 

@@ -38,6 +38,8 @@ FLOW_ROWS = 500
 SHARE = 0.3
 """Part of the work of training that fitting a flow may take."""
 MOST_ROWS = 5_000
+FIELD, MOST_FIELD_STEPS = "spatial_flow_matching", 4_000
+"""The sampler that is fitted for as many steps as its model was trained, within bounds."""
 DRAWS = 4
 """Draws per held-out row that a density is judged by."""
 
@@ -174,6 +176,8 @@ def fit_samplers(
             if not how["steps"]:
                 failed.append(_no_flow(codes))
                 continue
+        if name == FIELD:
+            how["steps"] = min(max(steps, LEAST_STEPS), MOST_FIELD_STEPS)
         try:
             found[name] = fitted(name, codes, seed, **how)
         except SenzaiError as err:
@@ -220,7 +224,8 @@ def _choose(
     scores: dict[str, Tensor] = {}
     if held is not None:
         known = {} if trained is None else {PRIOR: trained}
-        scores = {name: log_densities(prior, held) for name, prior in {**known, **found}.items()}
+        every = {**known, **found}
+        scores = {name: log_densities(prior, held) for name, prior in every.items() if not prior.dear}
     candidates = {name: _facts(values, scores.get(PRIOR)) for name, values in scores.items()}
     if forced is not None:
         if forced in found:

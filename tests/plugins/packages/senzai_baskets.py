@@ -128,8 +128,8 @@ def needs_baskets(schema: Schema, model: Any) -> str | None:
     return None if fits else f"Items are recommended for baskets, not for {schema.kind}. Use encode."
 
 
-@verb("recommend", group="Use", takes="rows", answers="document", unfit=needs_baskets)
-def recommend(run: Any, data: object, *, top: int = 3) -> dict[str, Any]:
+@verb("suggest", group="Use", takes="rows", answers="document", unfit=needs_baskets)
+def suggest(run: Any, data: object, *, top: int = 3) -> dict[str, Any]:
     """Name the likeliest items that each basket does not have."""
     items = items_of(run.schema)
     best = [expected(run.model, batch).topk(top).indices for _, batch in run.pieces(run.dataset(data))]

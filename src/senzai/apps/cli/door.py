@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ...core.errors import RunInterrupted, SenzaiError
-from . import complete, judge, look, new, output, serve, share, train, tuning, use
+from . import comparing, complete, judge, look, new, output, serve, share, studio, train, tuning, use
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
 WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[dim]. Each verb has[/] --help[dim].[/]"
@@ -135,6 +135,7 @@ _verb("Train", tuning.tune, "senzai tune people.csv --out tuned --trials 50 --pr
 _verb("Judge", judge.evaluate, "senzai evaluate runs/digits digits --k 500")
 _verb("Judge", judge.diagnose, "senzai diagnose runs/digits", "senzai diagnose runs/digits --cure --out runs/better")
 _verb("Judge", judge.compare, "senzai compare runs/digits runs/better")
+_verb("Judge", comparing.families, "senzai families digits --minutes 10 --out runs/families")
 _verb("Judge", judge.report, "senzai report runs/digits -o digits.html")
 _verb("Use", use.sample, "senzai sample runs/digits -n 9 --seed 1 -o new.npy", "senzai sample runs/digits -o sheet.png")
 _verb("Use", use.encode, "senzai encode runs/digits digits -o codes.csv")
@@ -153,6 +154,7 @@ _verb("Share", share.push, "senzai push runs/digits user/digits", "senzai sample
 _verb("Look", look.info, "senzai info runs/digits", "senzai info rows.csv")
 _verb("Look", look.recipes, "senzai recipes")
 _verb("Look", look.kinds, "senzai kinds --json")
+_verb("Look", studio.studio, "senzai studio", "senzai studio runs --port 9000")
 _verb("Extend", new.new, "senzai new part wide_normal", "senzai new kind spectra --out ../senzai-spectra")
 _verb("Look", look.verbs, "senzai verbs")
 

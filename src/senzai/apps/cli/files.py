@@ -66,8 +66,10 @@ def write_codes(codes: Any, path: Path, names: list[str] | None = None) -> None:
         OutputError: The file cannot be written.
     """
     import pandas as pd
+    from pandas.api.types import is_numeric_dtype
 
     from ...core.files import replacing
+    from ...data.frame_files import FrameWriter
     from ...data.writers import plain_array, write_array
 
     suffix = path.suffix.lower()
@@ -75,6 +77,10 @@ def write_codes(codes: Any, path: Path, names: list[str] | None = None) -> None:
         raise InputError(f"Codes are written as .npy, .npz, .csv, .tsv or .parquet, but got {path.name!r}. Choose one.")
     if suffix in (".npy", ".npz"):
         write_array(codes, path)
+        return
+    if hasattr(codes, "dtypes") and not all(is_numeric_dtype(t) for t in codes.dtypes):
+        with FrameWriter(path) as writer:
+            writer.write(codes)
         return
     rows = plain_array(codes)
     frame = pd.DataFrame(rows, columns=names or [f"z{i}" for i in range(rows.shape[1])])

@@ -35,6 +35,9 @@ ARGUMENTS: Mapping[Takes, tuple[Any, ...]] = {
     "two rows": (OneRow, OneRow), "runs": (Runs,),
 }
 READS = ("rows", "own rows", "one row", "two rows")
+Maybe = Annotated[Path | None, Option("--output", "-o", metavar="FILE", help="Where to.", callback=place)]
+SHOWN = 60
+"""Lines of a table that are printed where it is not written to a file."""
 DEFAULTS: Mapping[Takes, Any] = {"number": 100, "own rows": None}
 WRITES = ("rows", "codes", "scores")
 WITH_SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -72,10 +75,10 @@ def as_function(verb: Verb) -> Callable[..., None]:
     if verb.takes in READS:
         parameters.append(_keyword("reading_", Reading, None))
     if verb.answers in WRITES:
-        parameters += [_keyword("output_", File), _keyword("overwrite_", Overwrite, False)]
+        optional = (Maybe, None) if verb.answers == "scores" else (File,)
+        parameters += [_keyword("output_", *optional), _keyword("overwrite_", Overwrite, False)]
     elif any(_is_output(verb, p) for p in verb.parameters):
-        optional = Annotated[Path | None, Option("--output", "-o", metavar="FILE", help="Where to.", callback=place)]
-        parameters += [_keyword("output_", optional, None), _keyword("overwrite_", Overwrite, False)]
+        parameters += [_keyword("output_", Maybe, None), _keyword("overwrite_", Overwrite, False)]
     parameters.append(_keyword("as_json_", Json, False))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect looks at first
     command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -118,7 +121,7 @@ def as_word(parameter: inspect.Parameter, told: str) -> tuple[inspect.Parameter,
     """
     kind, optional = _without_none(parameter.annotation)
     empty = parameter.default is inspect.Parameter.empty
-    flag = f"--{parameter.name.replace('_', '-')}"
+    flag = f"-{parameter.name}" if len(parameter.name) == 1 else f"--{parameter.name.replace('_', '-')}"
     if kind in PLAIN or get_origin(kind) is Literal:
         typed = kind | None if optional else kind
         return _keyword(parameter.name, Annotated[typed, _option(kind, flag, told)], parameter.default), _same
@@ -168,6 +171,9 @@ def _carry_out(
     if verb.answers == "file" and output_ is not None:
         settings["path"] = output_
     answer = model.do(verb.name, *_opened(model, verb, inputs, parse_set(reading_ or [])), **settings)
+    if output_ is None and callable(text := getattr(answer, "to_string", None)):
+        reply(as_json_, {verb.name: answer.to_dict(orient="records")}, plain_lines(text(index=False, max_rows=SHOWN)))
+        return
     if verb.answers not in WRITES or output_ is None:
         document = as_document(answer, verb)
         reply(as_json_, document, *(f"[dim]  {plain(k)}  [/]{plain(v)}" for k, v in document.items()))
@@ -175,7 +181,14 @@ def _carry_out(
     write_answer(answer, output_, verb, model)
     n = len(answer)
     document = {"out": str(output_), "n": n, **{k: v for k, v in settings.items() if _is_shown(v)}}
-    reply(as_json_, document, f"{n:,} {verb.answers} are in {plain(output_)}")
+    said = as_document(dict(getattr(answer, "attrs", {})), verb)
+    lines = (f"[dim]  {plain(k)}  [/]{plain(v)}" for k, v in said.items())
+    reply(as_json_, document | said, f"{n:,} {verb.answers} are in {plain(output_)}", *lines)
+
+
+def plain_lines(text: str) -> str:
+    """Return a table as it is, none of its cells read as markup."""
+    return "\n".join(map(plain, text.splitlines()))
 
 
 def _is_shown(value: Any) -> bool:

@@ -37,6 +37,9 @@ def sample(
     sampler: Annotated[
         str, Option("--sampler", help="What latents are drawn from: prior, one fitted after training, or auto.")
     ] = "auto",
+    guidance: Annotated[
+        float | None, Option("--guidance", min=0, help="Weight of what is given, for samplers that can be guided.")
+    ] = None,
     decoding: Decoding = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -45,6 +48,7 @@ def sample(
     import secrets
 
     from ...runs.verbs import stream as streams
+    from ...runs.verbs.sample import drawing
 
     refuse_existing(output, overwrite)
     chosen = secrets.randbelow(2**31) if seed is None else seed
@@ -54,14 +58,14 @@ def sample(
     writer = model.kind.writer(output, model.schema)
     if writer is not None:
         with_noise = model.kind.shows == "draws" if noise is None else noise
-        under = model.samplers.apply_to(model.model, sampler)
+        under = drawing(model, sampler, guidance)
         pieces = streams.samples(
             under, model.schema, n, wanted, seed=chosen, noise=with_noise, temperature=temperature
         )
         shape, about = _write_frames(pieces, writer)
     else:
         new = model.sample(
-            n, seed=chosen, noise=noise, temperature=temperature, given=wanted, sampler=sampler,
+            n, seed=chosen, noise=noise, temperature=temperature, given=wanted, sampler=sampler, guidance=guidance,
             decoding=parse_set(decoding or []),
         )
         write_rows(new, output, model.schema)

@@ -29,6 +29,10 @@ from . import layout, pictures, sheets
 from .details import ImageDetails, details_of
 from .folder import Pictures, read_folder
 
+CONVOLUTIONS = {"batch_size": 32, "lr": 2e-3, "schedule": "one_cycle"}
+"""Training of convolutions: a row costs far more than a step, so that more steps of few rows get further in the same
+time; and the rate rises, for at full rate from the start Adam moves codes to where gradients are small."""
+
 
 @final
 class ImageKind(Kind):
@@ -49,6 +53,7 @@ class ImageKind(Kind):
     details: ClassVar[type[NumberDetails]] = ImageDetails
     shows: ClassVar[Literal["draws", "mean"]] = "mean"
     suffix: ClassVar[str] = ".png"
+    folder: ClassVar[bool] = True
     unit: ClassVar[str] = "pixel"
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
@@ -173,7 +178,8 @@ class ImageKind(Kind):
         conv = min(sides) >= least
         plain = deciding.propose(schema)
         why = f"Images of {sides[0]} x {sides[1]} are {'large enough' if conv else 'too small'} for convolutions."
-        return replace(plain, encoder=Choice("conv" if conv else "mlp"), reason=f"{plain.reason} {why}")
+        encoder, training = Choice("conv" if conv else "mlp"), CONVOLUTIONS if conv else {}
+        return replace(plain, encoder=encoder, training=training, reason=f"{plain.reason} {why}")
 
 
 def _image_options(options: Options) -> ImageOptions:

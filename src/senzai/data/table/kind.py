@@ -17,7 +17,7 @@ from senzai.core.registry import suggestion
 
 from .. import frame_files, labels
 from ..deciding import label_of, one_tensor
-from ..features import RowFeatures
+from ..features import NamedEntry, RowFeatures
 from ..frames import with_index
 from ..kind import KINDS, Claim, Kind, Opened, Writer
 from ..options import Options, TableOptions
@@ -28,11 +28,11 @@ from ..sources import existing
 from ..split import numbered_groups, numbered_times
 from . import as_data, codec, filling, plain, quick
 from . import labels as columns
-from .column import TableDetails
+from .column import TYPES, TableDetails
 from .features import TableFeatures
 from .inference import condition_of, cuts_of, decided, fingerprint_of, reasons_of, surveyed
 from .rows import column_named, frame_of, rows_of
-from .source import ROWS, SUFFIXES, Source, is_table, named, open_source
+from .source import ROWS, SUFFIXES, Source, is_table, named, open_source, rows_at
 
 
 @final
@@ -192,6 +192,18 @@ class TableKind(Kind):
     def processing(self, schema: Schema) -> dict[str, JsonValue]:
         """Return every column, with what the way there and back needs."""
         return as_data.described(details_of(schema), schema)
+
+    def entries(self, schema: Schema) -> tuple[NamedEntry, ...]:
+        """Return every column, those that are not modelled among them."""
+        return tuple(
+            NamedEntry(name=str(c.name), type=c.type, types=TYPES, reason=c.reason, setting=f"schema.{c.name}",
+                       missing=c.n_missing)
+            for c in details_of(schema).columns
+        )
+
+    def originals(self, source: Any, index: Array) -> Any:
+        """Return rows of the table with all their columns, in the order of ``index``."""
+        return rows_at(source, index)
 
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Yes: strange rows are compared with usual ones."""

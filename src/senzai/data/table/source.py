@@ -82,6 +82,25 @@ class Source:
         return self.whole is None
 
 
+def rows_at(source: Source, index: Any) -> Any:
+    """Return rows by their numbers as a pandas frame, in the order of the numbers, with all columns."""
+    import numpy as np
+    import pandas as pd
+
+    at = np.asarray(index, dtype=np.int64)
+    order = np.argsort(at, kind="stable")
+    wanted, start, found = at[order], 0, []
+    for piece in source.pieces(ROWS):
+        here = wanted[(wanted >= start) & (wanted < start + len(piece))] - start
+        start += len(piece)
+        if len(here):
+            found.append(piece.iloc[here])
+        if start > (wanted[-1] if len(wanted) else -1):
+            break
+    frame = pd.concat(found) if found else next(source.pieces(1)).iloc[:0]
+    return frame.iloc[np.argsort(order, kind="stable")].set_axis(at, axis=0)
+
+
 def is_polars(source: object) -> bool:
     """Whether a source is a polars frame, without importing polars for those who have none."""
     polars = sys.modules.get("polars")

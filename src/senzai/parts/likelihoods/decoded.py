@@ -38,7 +38,8 @@ def hearing_raw() -> Iterator[list[Tensor]]:
         >>> [tuple(raw.shape) for raw in heard]
         [(3, 1, 5)]
     """
-    token = _HEARD.set(heard := [])
+    heard: list[Tensor] = []
+    token = _HEARD.set(heard)
     try:
         yield heard
     finally:

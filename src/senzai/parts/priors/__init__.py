@@ -7,6 +7,7 @@ from .codes import CodePrior as CodePrior
 from .codes import IndependentCodes as IndependentCodes
 from .codes import TransformerCodes as TransformerCodes
 from .codes import UniformCodes as UniformCodes
+from .composite import CompositePrior as CompositePrior
 from .flow import FlowPrior as FlowPrior
 from .flow_matching import FlowMatchingPrior as FlowMatchingPrior
 from .manifold import BernoulliPrior as BernoulliPrior

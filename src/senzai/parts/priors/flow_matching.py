@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 from itertools import pairwise
+from math import inf
 from typing import final
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
 
-from ...core.errors import SettingError
+from ...core.errors import CombinationError, SettingError
 from ...core.examples import example
 from ...core.random import Noise, current_noise
 from ...core.spec import part
@@ -21,11 +23,17 @@ from ...distributions.vectors import Vector, standard_log_prob
 from ...nn.layers import initialise_weights, with_condition
 from ...nn.listed import ModulesOf
 from ...nn.products import Linear, linear
+from ...nn.spatial import Grid
+from ...nn.unet import Guided, UNetField, VelocityNet
 from ..base import Prior, check_width, condition_of
 
+UNTOLD = 0.1
+"""Share of rows whose condition is kept from a field that is to be guided."""
 
-class VelocityField(nn.Module):
-    """A velocity field v(z, t, c) that knows its own divergence.
+
+@final
+class VelocityField(VelocityNet):
+    """A fully connected velocity field v(z, t, c).
 
     The divergence is exact: the tangents of all latent directions go through the layers with the value.
 
@@ -37,11 +45,17 @@ class VelocityField(nn.Module):
 
     def __init__(self, n_latent: int, hidden: tuple[int, ...], n_condition: int) -> None:
         super().__init__()
-        self.n_latent = n_latent
+        self.n_latent, self.n_condition = n_latent, n_condition
         widths = (n_latent + 3 + n_condition, *hidden, n_latent)
         self.layers: ModulesOf[Linear] = ModulesOf(Linear(a, b) for a, b in pairwise(widths))
         initialise_weights(self.layers, "silu")
         nn.init.zeros_(self.layers[-1].weight)
+
+    @property
+    def like(self) -> Tensor:
+        """The last bias."""
+        bias: Tensor = self.layers[-1].bias
+        return bias
 
     def inputs(self, z: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
         """Return latents, time and condition side by side."""
@@ -84,10 +98,9 @@ class Carried(Vector):
 
     has_rsample = True
 
-    def __init__(self, field: VelocityField, c: Tensor | None, n_steps: int) -> None:
+    def __init__(self, field: VelocityNet, c: Tensor | None, n_steps: int) -> None:
         self.field, self.c, self.n_steps = field, c, n_steps
-        like: Tensor = field.layers[-1].bias
-        super().__init__(() if c is None else (len(c),), field.n_latent, like)
+        super().__init__(() if c is None else (len(c),), field.n_latent, field.like)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log density, ``(*lead,)``, by following every vector back to the noise it came from."""
@@ -121,6 +134,9 @@ class Carried(Vector):
 
 @part("prior", "flow_matching")
 @example(settings={"prior": "flow_matching", "prior.hidden": (8,), "prior.n_steps": 2})
+@example(
+    settings={"prior": "flow_matching", "prior.grid": (1, 2), "prior.width": 8, "prior.n_steps": 2, "n_latent": 2}
+)
 @final
 class FlowMatchingPrior(Prior):
     r"""Noise carried to latents by a learned velocity field: latent diffusion in its deterministic form.
@@ -143,6 +159,10 @@ class FlowMatchingPrior(Prior):
         hidden: Widths of the hidden layers.
         n_steps: Runge-Kutta steps from noise to latents.
         n_condition: Width of the condition; 0 for p(z).
+        grid: Height and width of the map that the latents are, for a field of convolutions (a small U-Net).
+        width: Channels of that field.
+        guidance: Weight of the condition in draws; other than 1 the field also learns without it. See
+            :class:`senzai.nn.unet.Guided`.
 
     Example:
         >>> FlowMatchingPrior(2)().log_prob(torch.zeros(1, 2))
@@ -150,17 +170,47 @@ class FlowMatchingPrior(Prior):
     """
 
     def __init__(
-        self, n_latent: int, *, hidden: tuple[int, ...] = (128, 128), n_steps: int = 8, n_condition: int = 0
+        self, n_latent: int, *, hidden: tuple[int, ...] = (128, 128), n_steps: int = 8, n_condition: int = 0,
+        grid: Grid | None = None, width: int = 32, guidance: float = 1.0,
     ) -> None:
         super().__init__()
+        need_guidance(guidance)
         if n_steps < 1:
             raise SettingError(f"`n_steps >= 1` must hold, but got {n_steps!r}. More steps follow the path closer.")
         self.n_latent, self.n_steps, self.n_condition = check_width(n_latent), n_steps, n_condition
-        self.field = VelocityField(n_latent, tuple(hidden), n_condition)
+        self.guidance = guidance
+        self.field: VelocityNet = (
+            VelocityField(n_latent, tuple(hidden), n_condition) if grid is None
+            else UNetField(n_latent, grid, width=width, n_condition=n_condition)
+        )
 
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return p(z | c)."""
-        return Carried(self.field, condition_of(c, self.n_condition), self.n_steps)
+        c = condition_of(c, self.n_condition)
+        guided = c is not None and self.guidance != 1.0 and not self.training
+        return Carried(Guided(self.field, self.guidance) if guided else self.field, c, self.n_steps)
+
+    @property
+    def dear(self) -> bool:
+        """Whether its field is a U-Net, whose divergence takes a gradient at every step of the way."""
+        return isinstance(self.field, UNetField)
+
+    def guided(self, weight: float) -> FlowMatchingPrior:
+        """Return the prior with another guidance, its field shared.
+
+        Raises:
+            CombinationError: It has no condition, or did not learn without it.
+        """
+        need_guidance(weight)
+        if not self.n_condition or (self.guidance == 1.0 and weight != 1.0):
+            why = "was not" if self.n_condition else "has no condition"
+            raise CombinationError(
+                f"Guidance needs a prior with a condition that was trained to be guided, but this one {why}. "
+                "Fit recipe=latent-image with condition=label."
+            )
+        found = copy(self)
+        found.guidance = weight
+        return found
 
     def matching_loss(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         r"""Squared distance of the field from the straight way between noise and latents, one number per row.
@@ -178,5 +228,19 @@ class FlowMatchingPrior(Prior):
         eps = noise.normal(tuple(z.shape), row_dim=rows, dtype=z.dtype, device=z.device)
         t = noise.uniform(tuple(z.shape[:-1]), row_dim=rows, dtype=z.dtype, device=z.device)
         mixed = eps + t.unsqueeze(-1) * (z - eps)
-        missed: Tensor = self.field(mixed, t, condition_of(c, self.n_condition)) - (z - eps)
+        missed: Tensor = self.field(mixed, t, self._told(c)) - (z - eps)
         return missed.square().sum(-1)
+
+    def _told(self, c: Tensor | None) -> Tensor | None:
+        """Return the condition, kept from some rows where the field is to be guided."""
+        c = condition_of(c, self.n_condition)
+        if c is None or self.guidance == 1.0 or not self.training:
+            return c
+        u = current_noise().uniform((len(c),), row_dim=0, dtype=c.dtype, device=c.device)
+        return torch.where(u.unsqueeze(-1) < UNTOLD, torch.zeros_like(c), c)
+
+
+def need_guidance(weight: float) -> None:
+    """Refuse a weight that leads away from the condition."""
+    if not 0 <= weight < inf:
+        raise SettingError(f"`guidance >= 0` must hold, but got {weight!r}. 1 is the condition as it is, 2 more of it.")

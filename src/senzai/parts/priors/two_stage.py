@@ -229,6 +229,17 @@ class MovedPrior(Prior):
         self.register_buffer("loc", torch.zeros(n_latent))
         self.register_buffer("scale", torch.ones(n_latent))
 
+    @property
+    def dear(self) -> bool:
+        """That of the inner prior."""
+        return self.inner.dear
+
+    def guided(self, weight: float) -> MovedPrior:
+        """Return the same with the inner prior guided."""
+        found = MovedPrior(self.n_latent, self.inner.guided(weight))
+        found.loc, found.scale = self.loc, self.scale
+        return found.train(self.training)
+
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return p(z | c)."""
         return Moved(self.inner(c), self.loc, self.scale)

@@ -2,7 +2,9 @@
 
 from . import array as _array
 from . import images as _images
+from . import interactions as _interactions
 from . import molecules as _molecules
+from . import series as _series
 from . import table as _table
 from . import text as _text
 from .base import DEFAULT as DEFAULT
@@ -10,4 +12,4 @@ from .base import VIEWS as VIEWS
 from .base import View as View
 from .base import view_of as view_of
 
-del _array, _images, _molecules, _table, _text
+del _array, _images, _interactions, _molecules, _series, _table, _text

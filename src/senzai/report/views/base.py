@@ -73,6 +73,14 @@ class View:
             words.interpolations(found, words.interpolation_words(found), between),
         ]
 
+    def judged(self, numbers: Mapping[str, Any]) -> list[Section]:
+        """Return what was evaluated of rows of this kind and is best shown in a way of its own.
+
+        Args:
+            numbers: As ``evaluate`` gives them.
+        """
+        return []
+
     def thumbnails(self, found: Findings) -> Sprite | None:
         """Return small pictures of the rows of the map, shown when the pointer is on one."""
         return None

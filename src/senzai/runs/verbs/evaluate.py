@@ -16,10 +16,13 @@ from ...core.files import user_path
 from ...core.random import derive
 from ...core.registry import suggestion
 from ...data import KINDS, Dataset, Kind, Schema
+from ...data.histories import items_of
 from ...data.limits import guarded, need_no_holes, need_regular, need_sound_archive
+from ...data.sparse import entries
 from ...evaluation import Extras, chosen, likelihood_figures
 from ...evaluation import evaluate as measured
 from ...evaluation.features import Features
+from ...evaluation.users import Users
 from ...training.samplers import PRIOR
 from ...training.trained import Trained
 from .registry import verb
@@ -105,6 +108,7 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         anomaly=None if anomaly is None else class_number(anomaly, schema),
         features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
         sampler=run.samplers.apply_to(run.model), kind=schema.kind, figures=figures_of(schema, seed),
+        users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
     )
 
 
@@ -118,6 +122,19 @@ def figures_of(schema: Schema, seed: int) -> Callable[[Data, Data], Mapping[str,
         return kind.sample_figures(kind.decode(made, schema), kind.decode(known, schema), schema, seed=seed)
 
     return figures
+
+
+def users_of(schema: Schema, dataset: Dataset, index: Numbers, source: Callable[[], Dataset]) -> Users | None:
+    """Return the judged rows as users of whom items are held out; ``None`` where rows are no sets of items."""
+    if items_of(schema) is None:
+        return None
+    kind, own = dataset.kind, training_data(schema, dataset, source)
+    judged = kind.histories(dataset.rows, dataset.schema, index)
+    if own is None or judged is None:
+        return None
+    parts = own.split_indices()
+    held = kind.histories(own.rows, own.schema, parts["validation"]) if len(parts["validation"]) else None
+    return Users(judged, entries(own.rows, parts["train"]), held)
 
 
 def joined(before: Mapping[str, Any], found: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
@@ -163,15 +180,20 @@ def some_rows(dataset: Dataset, index: Numbers, most: int, *, seed: int) -> Batc
 
 def training_rows(schema: Schema, dataset: Dataset, source: Callable[[], Dataset], *, seed: int) -> Batch | None:
     """Return rows the model was trained on, or ``None`` where they are not to be had."""
-    if dataset.schema.fingerprint != schema.fingerprint:
-        try:
-            dataset = source()
-        except InputError:
-            return None
-        if dataset.schema.fingerprint != schema.fingerprint:
-            return None
-    rows = dataset.split_indices()["train"]
-    return some_rows(dataset, rows, TRAIN_ROWS, seed=seed) if len(rows) else None
+    own = training_data(schema, dataset, source)
+    rows = [] if own is None else own.split_indices()["train"]
+    return some_rows(own, rows, TRAIN_ROWS, seed=seed) if own is not None and len(rows) else None
+
+
+def training_data(schema: Schema, dataset: Dataset, source: Callable[[], Dataset]) -> Dataset | None:
+    """Return the data that the model was trained on: these, or those of the run; ``None`` where they are not here."""
+    if dataset.schema.fingerprint == schema.fingerprint:
+        return dataset
+    try:
+        found = source()
+    except InputError:
+        return None
+    return found if found.schema.fingerprint == schema.fingerprint else None
 
 
 def class_number(name: object, schema: Schema) -> int:

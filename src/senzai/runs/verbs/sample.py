@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...core.errors import CombinationError
 from ...data import KINDS, Schema
 from ...data.schema import Condition
-from ...models.base import Classifies
+from ...models.base import Classifies, latent_model
 from ...models.generative import Generative
 from ...models.probed import Probed
 from . import given as conditional
@@ -22,15 +23,31 @@ if TYPE_CHECKING:
 @verb("sample", group="Use", takes="number", answers="rows", steered=False)
 def sample(
     run: Trained, n: int, *, seed: int | None = None, noise: bool | None = None, temperature: float = 1.0,
-    given: Mapping[str, object] | None = None, sampler: str = "auto",
+    given: Mapping[str, object] | None = None, sampler: str = "auto", guidance: float | None = None,
     decoding: Mapping[str, float] | None = None,
 ) -> Any:
     """Make new rows in the form of the training data."""
     with_noise = KINDS[run.schema.kind].shows == "draws" if noise is None else noise
     chosen = secrets.randbits(62) if seed is None else seed
-    model, schema = run.samplers.apply_to(run.model, sampler), with_label_as_condition(run.schema, run.model, given)
+    model, schema = drawing(run, sampler, guidance), with_label_as_condition(run.schema, run.model, given)
     with choosing(model, decoding):
         return conditional.sample(model, schema, n, given or {}, seed=chosen, noise=with_noise, temperature=temperature)
+
+
+def drawing(run: Trained, sampler: str = "auto", guidance: float | None = None) -> Generative:
+    """Return the model with the prior that latents are drawn from, guided if asked.
+
+    Raises:
+        UnknownNameError: The run has no such sampler.
+        CombinationError: The prior cannot be guided.
+    """
+    model = run.samplers.apply_to(run.model, sampler)
+    if guidance is None:
+        return model
+    latent = latent_model(model)
+    if latent.top_prior is None:
+        raise CombinationError("Guidance is of a prior over latents, but this model has none of its own. Leave it out.")
+    return latent.with_prior(latent.top_prior.guided(guidance))
 
 
 def with_label_as_condition(schema: Schema, model: Generative, given: Mapping[str, object] | None) -> Schema:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ....data import Schema
 from ....data.table import Column, codec, details_of
 from ...blocks import Colouring
-from ...colouring import LEVELS, by_levels, by_numbers
+from ...colouring import LEVELS, WordsOf, by_levels, by_numbers
 from ...findings import Findings, Floats
 from ...numbers import own, short
 from .values import known
@@ -29,7 +29,8 @@ def of_column(column: Column, codes: Floats, seen: NDArray[np.bool_], schema: Sc
     if column.sort in ("category", "binary") or (column.sort == "steps" and isinstance(column.levels[0], str)):
         names = [*codec.level_names(column), codec.OTHER] if column.other else codec.level_names(column)
         return by_levels(str(column.name), np.where(seen, codes, -1).astype(np.int64), names)
-    texts = [short(own(v)) for v in codec.decode(codes, column, details_of(schema)).astype(object).tolist()]
+    values = codec.decode(codes, column, details_of(schema)).astype(object).tolist()
+    texts = WordsOf(values, lambda v: short(own(v)))
     return by_numbers(str(column.name), np.where(seen, codes, np.nan), texts, _plain(codes, seen, column))
 
 

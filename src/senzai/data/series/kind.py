@@ -1,0 +1,362 @@
+"""The kind `series`: numbers along time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import numpy as np
+from pydantic import JsonValue
+
+from senzai.core.batch import Data
+from senzai.core.errors import InputError, ShapeError
+from senzai.core.later import Tensor
+
+from .. import conditioning, frame_files, sources, writers
+from ..deciding import label_of, one_tensor
+from ..kind import KINDS, Claim, Kind, Opened, Writer
+from ..labels import as_labels, encode_labels
+from ..options import Options
+from ..proposal import Choice, Proposal
+from ..rows import Array, Rows, Targets
+from ..schema import Axis, Field, Schema
+from ..split import split_indices
+from . import deciding, frames
+from .ahead import beyond
+from .details import SeriesDetails, series_of
+from .options import SeriesOptions, series_options
+from .reading import ARRAYS, FRAMES, NAMES, TEXTS, ReadSeries, read_series
+from .windows import RATIO, WindowRows, Windows, cut, levels, moments, rounded, stamps, units
+
+MARKS = ("window", "stride", "horizon", "level")
+"""Options that only series have: who sets one means series."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some windows of the user's data, and values to fill holes with, where the model gave any."""
+
+    windows: Windows
+    start: int
+    stop: int
+    values: Array | None = None
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@final
+class SeriesKind(Kind):
+    """Frames and files with times, and arrays of many series; rows are windows ``(L, d)``.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"day": pd.date_range("2024-02-27", periods=60), "sold": np.arange(60.0)})
+        >>> kind = KINDS["series"]
+        >>> opened = kind.read(frame, kind.options(window=4))
+        >>> schema = kind.infer(opened, kind.options(window=4))
+        >>> rows = kind.rows(opened, schema)
+        >>> first = rows.take(np.array([0]))
+        >>> kind.decode(first.x, schema, about=rows.about(np.array([0])))["day"].dt.strftime("%m-%d").tolist()
+        ['02-27', '02-28', '02-29', '03-01']
+    """
+
+    name: ClassVar[str] = "series"
+    title: ClassVar[str] = "numbers along time, cut into windows: csv, parquet, frames with times; npz of series"
+    suffixes: ClassVar[tuple[str, ...]] = (*FRAMES, *ARRAYS)
+    options: ClassVar[type[Options]] = SeriesOptions
+    details: ClassVar[type[SeriesDetails]] = SeriesDetails
+    suffix: ClassVar[str] = ".csv"
+    unit: ClassVar[str] = "value"
+
+    def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
+        """Claim what has times for an index or prices for columns, or is to be cut into windows."""
+        path = sources.existing(source)
+        frame = sources.is_frame(source) or type(source).__module__.startswith("polars")
+        if path is None and not frame and sources.header(source, options) is None:
+            return None
+        if path is not None and path.suffix.lower() not in self.suffixes:
+            return None
+        if any(name in options for name in MARKS):
+            return Claim(0.95, "a window, stride, horizon or level was asked for")
+        if sources.is_frame(source) and str(getattr(source, "index", None).dtype).startswith("datetime"):
+            return Claim(0.9, "its index is of times")
+        names = [c.strip().strip('"').lower() for c in _columns_of(source, path)]
+        if {"open", "high", "low", "close"} <= set(names):
+            return Claim(0.9, "its columns are open, high, low and close")
+        return Claim(0.55, f"its first column is called {names[0]!r}") if names and names[0] in NAMES else None
+
+    def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
+        """Read series, put them on their calendar, and cut windows."""
+        asked = series_options(options)
+        told = None if schema is None else series_of(schema)
+        read = read_series(source, asked, schema, told)
+        if told is None:
+            season = deciding.season_of(read)
+            windows, stride, said = deciding.windows_of(read, asked, season)
+        else:
+            season, stride, said = told.season, told.stride, []
+            windows = cut(read.panel, told.window, stride)
+            _refuse_short(windows, told, read.origin)
+        panel = read.panel
+        ends = windows.starts + (windows.length if windows.lengths is None else windows.lengths) - 1
+        labels = None if panel.labels is None else as_labels(panel.labels[ends])
+        notes = (*deciding.told_of(read, season), *said, *read.notes) if told is None else read.notes
+        return Opened(
+            data=windows, n_rows=len(windows), dtype="float64", form=read.form, origin=read.origin, labels=labels,
+            label_name=read.label or "label", label_asked=labels is not None, columns=read.columns,
+            index=_names(read, windows), lengths=windows.lengths, groups=panel.owner[windows.starts],
+            order=panel.places[windows.starts], notes=notes, facts={"read": read, "season": season, "stride": stride},
+        )
+
+    def infer(self, opened: Opened, options: Options) -> Schema:
+        """Decide the split, and standardise by the training windows alone."""
+        asked, windows = series_options(options), opened.data
+        read: ReadSeries = opened.facts["read"]
+        decimals, constant = deciding.looked_at(windows.panel, opened.columns)
+        by_time = asked.divide == "time" or (asked.divide == "auto" and read.dated)
+        split = asked.divided(by_time=by_time, span=windows.length, column=read.time if by_time else read.id)
+        _refuse_no_ratio(windows.panel.values, asked.level, opened)
+        train = split_indices(len(windows), split, opened.groups, opened.order)["train"]
+        shift, scale = moments(windows, train, asked.level)
+        label, about_label = label_of(opened, asked)
+        targets = encode_labels(opened.labels, label)
+        details = SeriesDetails(
+            time=read.time, in_index=read.in_index, id=read.id, calendar=read.calendar, dtypes=read.dtypes,
+            decimals=decimals, window=windows.length, stride=opened.facts["stride"], level=asked.level,
+            shift=tuple(shift.tolist()), scale=tuple(scale.tolist()), hidden=asked.horizon,
+            season=opened.facts["season"], end=int(windows.panel.times.max()), last=_last(windows),
+            ragged=windows.lengths is not None,
+        )
+        return Schema(
+            kind=self.name, fields={"x": _field(windows, read)}, dtype="float64", columns=opened.columns,
+            form=opened.form, label=label, details=details,
+            condition=conditioning.of_label(asked.condition, label, targets, opened.origin),
+            n_rows=len(windows), split=split, fingerprint=windows.fingerprint,
+            reasons=(*opened.notes, *constant, _said_of(split), *about_label),
+        )
+
+    def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
+        """Take the model's window, calendar and scaling for other series; nothing is hidden in them."""
+        told = series_of(schema)
+        _refuse_no_ratio(opened.data.panel.values, told.level, opened)
+        read: ReadSeries = opened.facts["read"]
+        details = told.model_copy(update={
+            "hidden": 0, "in_index": read.in_index, "time": read.time, "id": read.id,
+            "end": int(read.panel.times.max()), "last": _last(opened.data),
+            "calendar": read.calendar, "dtypes": read.dtypes,
+        })
+        return schema.model_copy(update={
+            "form": opened.form, "n_rows": opened.n_rows, "fingerprint": opened.data.fingerprint, "details": details,
+            "columns": opened.columns or schema.columns,
+            "reasons": tuple(dict.fromkeys((*schema.reasons, *opened.notes))),
+        })
+
+    def rows(self, opened: Opened, schema: Schema) -> Rows:
+        """Return the windows in model values."""
+        targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
+        return WindowRows(opened.data, series_of(schema), targets)
+
+    # --- out --------------------------------------------------------------------------------------------------------
+    def decode(self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None) -> Any:
+        """Return dated windows below each other; of arrays an array ``(N, L, d)``.
+
+        Windows of the user's data have their own times; new ones are dated as if they followed the data.
+        """
+        told = series_of(schema)
+        values = units(one_tensor(x), schema, about)
+        values = values if soft else rounded(values, told)
+        if schema.form in ("numpy", "torch"):
+            return values
+        frame = frames.windows_frame(values, schema, about)
+        return _in_form(frame if soft else frames.as_were(frame, told, schema), schema)
+
+    def joined(
+        self, x: Data, schema: Schema, source: Any, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the windows of a whole data set as the series they were cut from, each step from its best window."""
+        if not isinstance(source, Windows):
+            return self.decode(x, schema, soft=soft, about=about)
+        values = units(one_tensor(x), schema, about)
+        values = values if soft else rounded(values, series_of(schema))
+        if schema.form in ("numpy", "torch"):
+            return values
+        lines, window, step = frames.best_windows(source)
+        return _in_form(frames.series_frame(source, values[window, step], schema, lines), schema)
+
+    def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
+        """Write a frame as csv, tsv, parquet or json lines; an array as npy or npz, or as a frame."""
+        if hasattr(decoded, "columns"):
+            frame = frame_files.to_pandas(decoded)
+            named = frame.reset_index() if series_of(schema).in_index and frame.index.name else frame
+            with frame_files.FrameWriter(path) as writer:
+                writer.write(named)
+        elif Path(path).suffix.lower() in ARRAYS:
+            writers.write_array(decoded, path)
+        else:
+            with frame_files.FrameWriter(path) as writer:
+                writer.write(frames.windows_frame(np.asarray(decoded), schema, None))
+
+    def writer(self, path: Path, schema: Schema) -> Writer | None:
+        """None: windows are joined before they are written."""
+        return None
+
+    def to_json(self, decoded: Any, schema: Schema) -> JsonValue:
+        """Return records: series, time and values of each step; of arrays nested lists."""
+        if not hasattr(decoded, "columns"):
+            return super().to_json(decoded, schema)
+        frame = frame_files.to_pandas(decoded)
+        frame = frame.reset_index() if series_of(schema).in_index and frame.index.name else frame
+        return [json.loads(line) for line in frame_files.json_lines(frame)]
+
+    def from_json(self, value: JsonValue, schema: Schema) -> object:
+        """Return a frame of records, or an array of nested lists."""
+        import pandas as pd
+
+        records: Any = value
+        if isinstance(records, list) and records and isinstance(records[0], dict):
+            return pd.DataFrame(records)
+        return np.asarray(records, dtype=np.float64)
+
+    def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
+        """Where series were given in memory: they cannot be read again when somebody asks for scores."""
+        return in_memory
+
+    # --- missing values ---------------------------------------------------------------------------------------------
+    def parts(self, source: Any, schema: Schema, rows: int) -> Iterator[Any]:
+        """Yield some windows after the others."""
+        yield from (Part(source, i, min(i + rows, len(source))) for i in range(0, max(1, len(source)), rows))
+
+    def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
+        """Return some windows with values for what they lack."""
+        at = part.start + (np.arange(len(part)) if rows is None else rows)
+        about = part.windows.about(at, series_of(schema).level)
+        made = np.full((len(part), *schema.event_shape), np.nan)
+        values = rounded(units(x.double().mean(0) if average else x, schema, about), series_of(schema))
+        made[at - part.start] = values
+        return Part(part.windows, part.start, part.stop, made)
+
+    def gather(self, parts: list[Any], source: Any, schema: Schema, index: Any) -> Any:
+        """Return whole series: what was seen as it was, the rest from the window in whose middle it lies."""
+        filled = np.concatenate([p.values for p in parts])
+        lines, window, step = frames.best_windows(source)
+        values = source.panel.values.copy()
+        new = filled[window, step]
+        values[lines] = np.where(np.isnan(values[lines]), new, values[lines])
+        if schema.form in ("numpy", "torch"):
+            return _as_array(source, values)
+        return _in_form(frames.series_frame(source, values, schema), schema)
+
+    # --- about ------------------------------------------------------------------------------------------------------
+    def season(self, schema: Schema) -> int | None:
+        """Return the steps after which series repeat, where a season was found."""
+        return series_of(schema).season
+
+    def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
+        """Return one window for each series that ends ``horizon`` steps after it."""
+        return WindowRows(beyond(source, series_of(schema), horizon), series_of(schema), Targets())
+
+    def along(self, values: Array, schema: Schema, source: Any, *, name: str) -> Any:
+        """Return a frame of series, time and number; of arrays the numbers of each series."""
+        means = frames.means_of_lines(source, values)
+        if schema.form in ("numpy", "torch"):
+            return _as_array(source, means[:, None])[..., 0]
+        only = schema.but(columns=(name,), fields={"x": Field.of((schema.event_shape[0], 1), "real")})
+        return _in_form(frames.series_frame(source, means[:, None], only), schema)
+
+    def propose(self, schema: Schema) -> Proposal:
+        """Suggest convolutions along time, with level, trend and season in the decoder."""
+        told, (length, _) = series_of(schema), schema.event_shape
+        season = told.season if told.season and told.season < length else None
+        network = {"season": season} if season else {}
+        return Proposal(
+            likelihood=Choice("normal"), encoder=Choice("temporal"), decoder=Choice("temporal", network),
+            training={"batch_size": 128, "schedule": "follow", "steps": 3000, "lr": 2e-3},
+            reason="Proposed because rows are windows of series, some calm and some wild: the scale is the window's.",
+        )
+
+
+def _columns_of(source: Any, path: Path | None) -> list[str]:
+    """Return names of columns from the head of a file or a frame."""
+    if path is None:
+        return [str(c) for c in source.columns] if hasattr(source, "columns") else []
+    if path.suffix.lower() in TEXTS:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            head = file.readline(10_000)
+        return head.strip().split(max("\t;,", key=head.count))
+    return []
+
+
+def _refuse_short(windows: Windows, told: SeriesDetails, origin: str) -> None:
+    if not len(windows):
+        raise InputError(f"Series need a value, but all of {origin} are missing. Check how they were read.")
+    if windows.lengths is not None and not told.ragged:
+        raise ShapeError(
+            f"The model was fitted on windows of {told.window} steps, but {origin} has a series of "
+            f"{int(windows.lengths.min())}. Give longer series, or fit with a shorter window."
+        )
+
+
+def _refuse_no_ratio(values: Array, level: str, opened: Opened) -> None:
+    if level == RATIO and (np.nanmin(values) <= 0):
+        j = int(np.argmax((np.nan_to_num(values, nan=1.0) <= 0).any(0)))
+        name = opened.columns[j] if opened.columns else j
+        raise InputError(
+            f"Logarithms of ratios need values above 0, but {name!r} of {opened.origin} has "
+            f"{np.nanmin(values[:, j]):g}. Leave that column out, or fit with level=start."
+        )
+
+
+def _names(read: ReadSeries, windows: Windows) -> Any:
+    """Return what rows are called: the time that a window begins with, and its series where there are several."""
+    import pandas as pd
+
+    if read.form in ("numpy", "torch"):
+        return None
+    panel = windows.panel
+    times = stamps(panel.times[windows.starts], read.calendar).rename(read.time or "step")
+    if read.id is None:
+        return times
+    names = panel.called(panel.owner[windows.starts])
+    return pd.MultiIndex.from_arrays([names, times], names=[read.id, times.name])
+
+
+def _last(windows: Windows) -> tuple[float, ...]:
+    values = windows.panel.values[windows.panel.owner == windows.panel.owner[-1]][::-1]
+    last = levels(values[None])[0]
+    every = levels(windows.panel.values[None])[0]
+    return tuple(float(v) for v in np.where(np.isnan(last), every, last))
+
+
+def _field(windows: Windows, read: ReadSeries) -> Field:
+    step = read.calendar.step / 1e9 if read.calendar.unit == "time" and read.calendar.rule != "months" else None
+    axes = (
+        Axis(name="step", size=windows.length, ragged=windows.lengths is not None, spacing=step),
+        Axis(name="feature", size=windows.panel.values.shape[1]),
+    )
+    return Field(axes=axes, support="real")
+
+
+def _said_of(split: Any) -> str:
+    if split.by == "time":
+        return f"Windows are divided by time: the latest are the test, and no step is in two parts (span {split.span})."
+    return "Windows are divided by series: all windows of a series are in one part."
+
+
+def _in_form(frame: Any, schema: Schema) -> Any:
+    return frame_files.to_polars(frame) if schema.form == "polars" else frame
+
+
+def _as_array(source: Windows, values: Array) -> Array:
+    """Return values of lines as an array of series, NaN behind the end of short ones; of one series its steps."""
+    begin, behind = source.panel.bounds
+    made = np.full((len(begin), int((behind - begin).max()), values.shape[1]), np.nan)
+    for i, (a, b) in enumerate(zip(begin, behind, strict=True)):
+        made[i, : b - a] = values[a:b]
+    return made[0] if len(begin) == 1 else made
+
+
+KINDS.add("series")(SeriesKind())

@@ -1,0 +1,100 @@
+"""The measure of a recommender: what it finds of what was held out, beside simple methods on the same users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.batch import Batch, only
+from ..data.histories import Histories
+from ..data.sparse import Sparse
+from ..models import verbs
+from ..models.generative import Generative
+from .catalogue import Case, Pace, measure
+from .ranking import GAINS, Ranked, differences, figures, pieces, rank
+from .recommenders import RECOMMENDERS, Recommender, unfit
+from .users import Users
+
+CRITERION = f"ndcg_at_{GAINS}"
+"""What the one number of a simple method is chosen by, on validation users."""
+
+
+def expected_items(model: Generative, seen: Sparse, c: Tensor | None = None) -> Tensor:
+    """Return what a model expects of every item for users who are given as what they have, ``(n, n_items)``."""
+    x = torch.from_numpy(seen.dense(np.arange(seen.n_rows)))
+    return only(verbs.reconstruct(model, Batch(x, c=c))).flatten(1)
+
+
+def judged(score: Callable[[Sparse, Any], Tensor], users: Histories) -> Ranked:
+    """Return the figures of each user, from what scores items: a function of users and their numbers."""
+    parts = []
+    for index in pieces(users.seen.n_rows):
+        seen, held = users.seen.rows_of(index), users.held.rows_of(index)
+        parts.append(rank(score(seen, index).double(), seen, held))
+    return Ranked.together(parts)
+
+
+def best(kind: type[Recommender], users: Users) -> tuple[Recommender, float | None]:
+    """Return a simple method with the setting that is best on validation users, and that setting."""
+    if not kind.settings:
+        return kind(users.train, 0.0), None
+    if users.validation is None:
+        return kind(users.train, kind.usual), kind.usual
+    found, top, value = None, -np.inf, kind.usual
+    for setting in kind.settings:
+        made = kind(users.train, setting)
+        gain = float(judged(lambda seen, _, m=made: m.scores(seen), users.validation).per_user[CRITERION].mean())
+        if gain > top:
+            found, top, value = made, gain, setting
+    assert found is not None  # a gain is a number
+    return found, value
+
+
+def beside(users: Users, own: Ranked, *, seed: int) -> dict[str, dict[str, Any]]:
+    """Return the figures of every simple method, or why there are none, and how much better the model is."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, kind in RECOMMENDERS.items():
+        try:
+            made, setting = best(kind, users)
+        except Exception as err:
+            why = unfit(err)
+            if why is None:
+                raise
+            found[name] = {"not_measured": why}
+            continue
+        ranked = judged(lambda seen, _, m=made: m.scores(seen), users.judged)
+        told = {} if setting is None else {kind.setting_name: setting}
+        better = differences(own, ranked)
+        found[name] = {**figures(ranked, users.train, seed=seed), **told, "model_is_better_by": better}
+    return found
+
+
+def _cost(case: Case, pace: Pace) -> float:
+    users = case.extras.users
+    assert users is not None  # it is needed
+    n = users.train.n_columns
+    return pace.row * len(case.rows) + 12 * (2e-11 * n**2 * min(n, users.train.n_rows) + 2e-8 * n**2)
+
+
+@measure(
+    "recommendation", "what is found of items that were held out, beside popularity, item-kNN, EASE and ALS",
+    needs=("users",), usual=True, cost=_cost,
+)
+def recommendation(case: Case) -> Mapping[str, Any]:
+    """Recommend to users of whom a part of the items is hidden, and look for that part."""
+    users, c = case.extras.users, case.rows.c
+    assert users is not None  # it is needed
+
+    def score(seen: Sparse, index: Any) -> Tensor:
+        given = None if c is None else c[torch.from_numpy(users.judged.judged[index])]
+        return expected_items(case.model, seen, given).cpu()
+
+    own = judged(score, users.judged)
+    return {
+        "users": len(own.lists), "how": users.judged.how, **figures(own, users.train, seed=case.seed),
+        "beside": beside(users, own, seed=case.seed),
+    }

@@ -1,0 +1,170 @@
+"""Encoder of rows in which little is not zero: what a user has, which words a text has."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..core.arguments import at_least
+from ..core.batch import Batch
+from ..core.errors import ShapeError
+from ..core.random import current_noise
+from ..core.spec import part
+from .inputs import Encoder, as_float
+from .layers import (
+    ACTIVATIONS,
+    NORMS,
+    check_dropout,
+    halves,
+    hidden_layers,
+    initialise_weights,
+    size_of,
+    with_condition,
+)
+from .products import Linear
+
+DENSITY = 0.05
+"""Share of inputs that are not zero up to which only their weights are read."""
+
+
+@part("encoder", "profile")
+@final
+class ProfileEncoder(Encoder):
+    r"""Rows of non-negative numbers scaled to unit length, some of them dropped in training, then hidden layers.
+
+    .. math:: h_0 = \mathrm{dropout}(x / \|x\|_2), \qquad
+        h_i = \mathrm{norm}\big(\sigma(W_i h_{i-1}) + \textstyle\sum_{0<j<i} h_j\big)
+
+    with the sum only where layers are ``dense``. Dropping inputs asks the network for items that it was not shown,
+    which is what a recommendation is; nothing is standardised, so that what is not there says nothing.
+
+    Reference:
+        Variational Autoencoders for Collaborative Filtering (Liang et al., 2018). https://arxiv.org/abs/1802.05814
+        RecVAE (Shenbin et al., 2020), dense layers. https://arxiv.org/abs/1912.11160
+
+    Args:
+        event: Shape of one row of data.
+        hidden: Widths of the hidden layers; with ``dense`` all equal.
+        n_condition: Width of the condition appended to the input.
+        activation: One of ``senzai.nn.ACTIVATIONS``.
+        input_dropout: Share of the inputs that are dropped in training.
+        dropout: Share of hidden units dropped in training.
+        norm: ``"none"`` or ``"layer"``.
+        dense: Whether every layer is given the sum of all before it.
+        log: Whether counts enter as log(1 + x).
+
+    Raises:
+        ShapeError: Layers are dense and of different widths.
+
+    Example:
+        >>> net = ProfileEncoder((3,), (4,)).eval()
+        >>> x = torch.tensor([[0.0, 2.0, 0.0]])
+        >>> bool((net(Batch(x)) == net(Batch(7 * x))).all())
+        True
+    """
+
+    def __init__(
+        self, event: tuple[int, ...], hidden: tuple[int, ...] = (600,), *, n_condition: int = 0,
+        activation: str = "tanh", input_dropout: float = 0.5, dropout: float = 0.0, norm: str = "none",
+        dense: bool = False, log: bool = False,
+    ) -> None:
+        super().__init__()
+        at_least(0, n_condition=n_condition)
+        check_dropout(input_dropout)
+        check_dropout(dropout)
+        if dense and len(set(hidden)) > 1:
+            raise ShapeError(f"Dense layers are added up, so their widths are equal, but got hidden={hidden}.")
+        self.n_condition, self.input_dropout, self.log = n_condition, input_dropout, log
+        n_in = size_of(event) + n_condition
+        self.n_features = hidden[-1] if hidden else n_in
+        layers = {"activation": activation, "dropout": dropout, "norm": norm}
+        self.hidden: nn.Module = nn.Identity()
+        if hidden:
+            self.hidden = DenseLayers(n_in, tuple(hidden), **layers) if dense else plain(n_in, tuple(hidden), **layers)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return features ``(B, n_features)``."""
+        x = as_float(batch.tensor).flatten(1)
+        seen = batch.observed
+        if seen is not None:
+            x = torch.where(seen.flatten(1), x, torch.zeros_like(x))
+        x = F.normalize(x.clamp_min(0).log1p() if self.log else x, dim=1)
+        x = self._dropped(x)
+        features: Tensor = self.hidden(with_condition(x, batch.c if self.n_condition else None))
+        return features
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        """Drop inputs in training, by the noise of the step, so that what a row loses is a row's alone."""
+        if not self.training or self.input_dropout == 0:
+            return x
+        u = current_noise().uniform(tuple(x.shape), row_dim=0, dtype=x.dtype, device=x.device)
+        return torch.where(u < self.input_dropout, torch.zeros_like(x), x / (1 - self.input_dropout))
+
+
+class SparseInput(nn.Module):
+    """A linear layer of which most inputs are zero: it reads the weights of the others alone.
+
+    Args:
+        n_in: Inputs.
+        n_out: Outputs.
+
+    Example:
+        >>> layer, x = SparseInput(50, 3), torch.zeros(2, 50)
+        >>> x[0, 7] = 2.0
+        >>> bool(torch.allclose(layer(x), x @ layer.weight + layer.bias))
+        True
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_in, n_out))
+        self.bias = nn.Parameter(torch.zeros(n_out))
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(B, n_out)`` of ``(B, n_in)``."""
+        traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or x.requires_grad
+        if traced or x.ndim != 2:
+            return x @ self.weight + self.bias
+        row, column = x.nonzero(as_tuple=True)
+        if len(row) > DENSITY * x.numel():
+            return x @ self.weight + self.bias
+        counts = torch.bincount(row, minlength=len(x))
+        starts = counts.cumsum(0) - counts
+        total: Tensor = F.embedding_bag(
+            column, self.weight, starts, mode="sum", per_sample_weights=x[row, column].to(self.weight.dtype)
+        )
+        return total + self.bias
+
+
+def plain(n_in: int, hidden: tuple[int, ...], *, activation: str, dropout: float, norm: str) -> nn.Sequential:
+    """Return hidden layers of which the first reads sparse inputs."""
+    first = SparseInput(n_in, hidden[0] * halves(activation))
+    behind: list[nn.Module] = [NORMS[norm](first.bias.numel()), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+    rest = hidden_layers(hidden[0], hidden[1:], activation=activation, dropout=dropout, norm=norm)
+    return nn.Sequential(first, *behind, *rest)
+
+
+class DenseLayers(nn.Module):
+    """Hidden layers of one width of which each is given the sum of all before it."""
+
+    def __init__(self, n_in: int, hidden: tuple[int, ...], *, activation: str, dropout: float, norm: str) -> None:
+        super().__init__()
+        first = nn.Sequential(SparseInput(n_in, hidden[0]), ACTIVATIONS[activation]())
+        more = (nn.Sequential(Linear(a, b), ACTIVATIONS[activation]()) for a, b in pairwise(hidden))
+        self.layers = nn.ModuleList([first, *more])
+        initialise_weights(self.layers[1:], activation)
+        self.norms = nn.ModuleList(nn.LayerNorm(w) if norm == "layer" else nn.Identity() for w in hidden)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the last layer gives."""
+        total = h = self.norms[0](self.layers[0](x))
+        for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
+            h = norm(layer(self.drop(h)) + total)
+            total = total + h
+        return self.drop(h)

@@ -1,0 +1,181 @@
+"""Forecast: how series go on, as paths and intervals, with what intervals and paths were worth on held-out windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...core.batch import Batch, only
+from ...core.errors import SettingError
+from ...data import KINDS, Dataset, Schema
+from ...data.kind import Kind
+from ...evaluation.forecasts import covered, crps, seasonal_naive
+from ...models.base import latent_model
+from ...models.impute import conditional_draws
+from .fitness import needs_latents
+from .registry import verb
+
+if TYPE_CHECKING:
+    from ...training.trained import Trained
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastSettings:
+    """What is asked of a forecast.
+
+    Args:
+        horizon: Steps behind the end of the data.
+        n: Paths of each series.
+        level: Share of what comes that an interval should hold.
+        paths: Give the paths themselves instead of intervals.
+        k: Weighted draws of the latents, of which each path takes one.
+        checked: Held-out windows whose last steps are forecast too, so that coverage and error are known; 0 for none.
+        seed: Seed of the draws.
+
+    Raises:
+        SettingError: The level is no share, or there are no steps or paths.
+    """
+
+    horizon: int
+    n: int = 100
+    level: float = 0.9
+    paths: bool = False
+    k: int = 200
+    checked: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1 or self.horizon < 1 or self.n < 2:
+            raise SettingError(
+                "`0 < level < 1`, `horizon >= 1` and `n >= 2` must hold, but got "
+                f"level={self.level!r}, horizon={self.horizon!r}, n={self.n!r}."
+            )
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The quantiles between which an interval lies."""
+        return (1 - self.level) / 2, (1 + self.level) / 2
+
+
+def cannot_forecast(schema: Schema, model: nn.Module) -> str | None:
+    """Ask for latents, and for rows that go on in time."""
+    if type(KINDS[schema.kind]).ahead is not Kind.ahead:
+        return needs_latents(schema, model)
+    return f"A forecast goes on in time, but rows of the kind {schema.kind!r} have none. Fit on dated series."
+
+
+@verb(
+    "forecast", group="Use", takes="own rows", answers="rows", unfit=cannot_forecast, settings=ForecastSettings,
+    steered=False,
+)
+def forecast(run: Trained, data: object, asked: ForecastSettings) -> Any:
+    """Give what comes after the data: median, interval and a seasonal-naive forecast of each step, or paths.
+
+    The frame says in ``attrs`` what such forecasts were worth on held-out windows: see :func:`checked`.
+    """
+    dataset = run.dataset(run.source(data))
+    schema, kind = dataset.schema.but(form="pandas"), dataset.kind
+    rows = kind.ahead(dataset.source, schema, asked.horizon)
+    every = np.arange(len(rows))
+    batch, about = rows.take(every), rows.about(every)
+    drawn = paths_of(run, batch, asked)
+    if asked.paths:
+        made = _paths(kind, drawn, schema, about, asked.horizon)
+    else:
+        made = _intervals(kind, drawn, batch, schema, about, asked)
+    made.attrs.update(checked(run, dataset, asked))
+    return made
+
+
+def paths_of(run: Trained, batch: Batch, asked: ForecastSettings) -> Tensor:
+    """Return how windows may go on where they are not observed, ``(n, N, L, d)``; what was seen stays."""
+    model = latent_model(run.model)
+    drawn = only(conditional_draws(model, batch, draws=asked.n, k=asked.k, seed=asked.seed))
+    assert batch.observed is not None  # the steps ahead are not
+    return torch.where(batch.observed, batch.tensor.to(drawn), drawn)
+
+
+def checked(run: Trained, dataset: Dataset, asked: ForecastSettings) -> dict[str, Any]:
+    """Forecast the last steps of windows that training did not see, and compare.
+
+    Errors are in the units of the model, so that columns of other sizes count alike. Windows that share forecast
+    steps are not taken, as far as there are others.
+    """
+    index = run.part(dataset)
+    order = dataset.rows.order
+    if order is not None and len(index):
+        kept, last = [], -np.inf
+        for i in index[np.argsort(order[index], kind="stable")]:
+            if order[i] == last or order[i] >= last + asked.horizon:
+                kept.append(i)
+                last = order[i]
+        index = np.array(kept)
+    if len(index) > asked.checked > 0:
+        index = index[np.linspace(0, len(index) - 1, asked.checked).round().astype(int)]
+    if not len(index) or asked.checked < 1:
+        return {"windows": 0}
+    batch = dataset.batch(index)
+    seen = torch.ones_like(batch.tensor, dtype=torch.bool) if batch.observed is None else batch.observed
+    hidden = seen.clone()
+    hidden[:, -asked.horizon :] = False
+    drawn = _ahead(paths_of(run, replace(batch, mask=hidden), asked), asked.horizon)
+    real = np.where(seen.numpy(), batch.tensor.double().numpy(), np.nan)
+    came, past = real[:, -asked.horizon :], real[:, : -asked.horizon]
+    naive = seasonal_naive(past, asked.horizon, dataset.kind.season(dataset.schema) or 1)
+    low, high = np.quantile(drawn, asked.ends, axis=0)
+    ours, theirs = crps(drawn, came), np.abs(naive - came)
+    return {
+        "windows": len(index), "level": asked.level, "coverage": covered(low, high, came),
+        "crps": float(np.nanmean(ours)), "crps_seasonal_naive": float(np.nanmean(theirs)),
+        "mean_absolute_error": float(np.nanmean(np.abs(np.median(drawn, 0) - came))),
+        "width": float((high - low).mean()),
+    }
+
+
+def _ahead(x: Tensor, horizon: int) -> Array:
+    return x[..., -horizon:, :].double().cpu().numpy()
+
+
+def _tail(frame: Any, horizon: int) -> Any:
+    """Return the last steps of each window of a decoded frame."""
+    return frame.groupby(frame.columns[0], sort=False).tail(horizon).reset_index(drop=True)
+
+
+def _paths(kind: Kind, drawn: Tensor, schema: Schema, about: Any, horizon: int) -> Any:
+    """Return paths below each other, ``path`` first."""
+    import pandas as pd
+
+    frames = [_tail(kind.decode(x, schema, about=about), horizon) for x in drawn]
+    made = [f.drop(columns=f.columns[0]) for f in frames]
+    return pd.concat([f.assign(path=i)[["path", *f.columns]] for i, f in enumerate(made)], ignore_index=True)
+
+
+def _intervals(kind: Kind, drawn: Tensor, batch: Batch, schema: Schema, about: Any, asked: ForecastSettings) -> Any:
+    """Return median, ends of the interval and the naive forecast of each step and column, one line each.
+
+    Quantiles are taken in model values: the way back is increasing in each entry.
+    """
+    import pandas as pd
+
+    horizon, x = asked.horizon, drawn.double()
+    middle, low, high = torch.quantile(x, torch.tensor([0.5, *asked.ends], dtype=torch.float64), dim=0)
+    assert batch.observed is not None
+    past = torch.where(batch.observed, batch.tensor.double(), torch.nan).numpy()[:, :-horizon]
+    naive = middle.clone()
+    naive[:, -horizon:] = torch.from_numpy(seasonal_naive(past, horizon, kind.season(schema) or 1))
+    made = {name: _tail(kind.decode(v, schema, about=about, soft=True), horizon)
+            for name, v in (("median", middle), ("low", low), ("high", high), ("naive", naive))}
+    frame = made["median"]
+    columns = [str(c) for c in schema.columns] if schema.columns is not None else list(frame.columns[-x.shape[-1] :])
+    marks = [c for c in frame.columns[1:] if c not in columns]
+    parts = [
+        pd.DataFrame({**{m: frame[m] for m in marks}, "column": c, **{name: f[c] for name, f in made.items()}})
+        for c in columns
+    ]
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,67 @@
+"""Anomaly scores of single steps of series, from all windows that have them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ...core.batch import Batch
+from ...core.random import Noise, derive, using
+from ...core.row_noise import RowKeys, RowNoise
+from ...data import KINDS, Schema
+from ...data.kind import Kind
+from ...distributions.within import within
+from ...models.base import LatentModel, latent_model
+from ...models.modes import judging
+from .fitness import needs_latents
+from .registry import verb
+
+if TYPE_CHECKING:
+    from ...training.trained import Trained
+
+ROWS = 512
+
+
+def cannot_score_steps(schema: Schema, model: nn.Module) -> str | None:
+    """Ask for latents, and for rows along time."""
+    if type(KINDS[schema.kind]).along is not Kind.along:
+        return needs_latents(schema, model)
+    return f"Steps are scored along time, but rows of the kind {schema.kind!r} have none. Use score for whole rows."
+
+
+@verb("score_steps", group="Use", takes="rows", answers="scores", unfit=cannot_score_steps, steered=False)
+def score_steps(run: Trained, data: object, *, k: int = 4, seed: int = 0) -> Any:
+    """Give the anomaly score of each step of series: nats, the mean over the windows that have it."""
+    dataset, keys = run.dataset(data), RowKeys()
+    model = latent_model(run.model)
+    parts = [
+        step_distortions(model, batch.take(slice(i, i + ROWS)), k=k, seed=seed, keys=keys)
+        for _, batch in run.pieces(dataset) for i in range(0, len(batch), ROWS)
+    ]
+    return dataset.kind.along(torch.cat(parts).double().numpy(), dataset.schema, dataset.source, name="score")
+
+
+def step_distortions(
+    model: LatentModel, batch: Batch, *, k: int = 4, seed: int = 0, keys: RowKeys | None = None
+) -> Tensor:
+    """Return the mean over draws of -log p(x_t | z) for each step, ``(N, T)``; NaN where nothing was observed.
+
+    They add up to the distortion of the row where entries are independent given z.
+    """
+    x = batch.tensor
+    seen = torch.ones_like(x, dtype=torch.bool) if batch.observed is None else batch.observed
+    known = RowKeys() if keys is None else keys
+    noise: Noise = RowNoise.of(derive(seed, "steps"), k, known(batch), range(k), device=batch.device)
+    found = []
+    with judging(model), using(noise):
+        z = tuple(group.z for group in model.infer(batch, k).groups)
+        p = model.generate(z, model.given(batch))
+        for t in range(x.shape[1]):
+            here = torch.zeros_like(seen)
+            here[:, t] = seen[:, t]
+            found.append(-within(p, replace(batch, mask=here, lengths=None)).log_prob(x).mean(0))
+    made = torch.stack(found, 1)
+    return made.masked_fill(~seen.flatten(2).any(2), torch.nan)

@@ -1,0 +1,176 @@
+"""What a user does with a run of series: dated answers in the user's units, forecasts, scores of steps, a report."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import senzai
+from senzai.core.batch import Batch
+from senzai.core.errors import CombinationError, SettingError
+from senzai.models import verbs
+from senzai.runs.verbs.score_steps import step_distortions
+
+N, L = 240, 8
+
+
+def frame(n=N, seed=0):
+    rng, t = np.random.default_rng(seed), np.arange(n)
+    when = pd.date_range("2024-01-01", periods=n, freq="h")
+    return pd.DataFrame({"when": when, "v": (100 + 10 * np.sin(2 * np.pi * t / 4) + rng.normal(size=n)).round(2)})
+
+
+@pytest.fixture(scope="module")
+def run():
+    return senzai.fit(
+        frame(), kind="series", window=L, horizon=2, width=4, n_latent=3, sampler="none", lr=1e-2, steps=60,
+        batch_size=32, validate_every=60, schedule="constant",
+    )
+
+
+def test_samples_are_dated_draws_in_the_users_units(run):
+    made = run.sample(40, seed=0)
+    assert made.columns.tolist() == ["window", "when", "v"]
+    assert len(made) == 40 * L
+    assert made["when"].iloc[0] == frame()["when"].iloc[-1] + pd.Timedelta("1h")
+    assert 60 < made["v"].mean() < 140
+    assert run.kind.shows == "draws"  # means are smoother than series, and understate what may happen
+
+
+def test_reconstructions_and_codes_go_with_the_times_of_the_data(run):
+    data = frame()
+    made = run.reconstruct(data)
+    assert made["when"].tolist() == data["when"].tolist()
+    assert np.corrcoef(made["v"], data["v"])[0, 1] > 0.3
+    codes = run.encode(data)
+    assert codes.shape == (N - L + 1, 3)
+    assert codes.index.tolist() == data["when"].tolist()[: N - L + 1]
+
+
+def test_imputed_series_keep_what_was_seen(run):
+    data = frame()
+    data.loc[[50, 51, N - 1], "v"] = np.nan
+    whole = run.impute(data.drop(index=100))
+    assert len(whole) == N
+    assert not whole["v"].isna().any()
+    kept = np.setdiff1d(np.arange(N), [50, 51, 100, N - 1])
+    assert whole["v"][kept].tolist() == data["v"][kept].tolist()
+    assert np.abs(whole["v"][[50, 51, 100, N - 1]] - frame()["v"][[50, 51, 100, N - 1]]).max() < 25
+
+
+def test_a_way_between_two_windows_is_dated(run):
+    made = run.interpolate(frame().iloc[:L], frame().iloc[2 : 2 + L], steps=3)
+    assert made["window"].tolist() == [0] * L + [1] * L + [2] * L
+
+
+def test_a_strange_stretch_scores_high_step_by_step(run):
+    data = frame(seed=1)
+    data.loc[120:125, "v"] += 80
+    scores = run.score_steps(data)
+    assert scores["when"].tolist() == data["when"].tolist()
+    assert set(np.argsort(scores["score"].to_numpy())[-6:].tolist()) == set(range(120, 126))
+    windows = run.score(data, method="elbo")
+    assert len(windows) == N - L + 1
+    assert 112 < int(np.argmax(np.asarray(windows))) <= 125
+
+
+def test_scores_of_steps_add_up_to_the_distortion(run):
+    batch = run.dataset(frame()).batch(np.arange(5))
+    steps = step_distortions(run.model, batch, k=1)
+    assert steps.shape == (5, L)
+    holed = step_distortions(run.model, Batch(batch.x, mask=torch.arange(L).view(1, L, 1).expand(5, L, 1) != 3), k=1)
+    assert bool(torch.isnan(holed[:, 3]).all())
+    assert not bool(torch.isnan(holed[:, 4]).any())
+    sums = [step_distortions(run.model, batch, k=1, seed=s).sum(1) for s in range(64)]
+    mean = torch.stack(sums).mean(0)
+    made = torch.stack([verbs.encode(run.model, batch, seed=s)[0] for s in range(64)])
+    p = run.model.generate((made,), None)
+    assert torch.allclose(mean, -p.log_prob(batch.tensor.expand(64, -1, -1, -1)).mean(0), rtol=0.2, atol=1.0)
+
+
+def test_a_forecast_goes_on_after_the_data_and_says_what_it_is_worth(run):
+    found = run.forecast(frame(), horizon=2, n=60, checked=15)
+    assert found.columns.tolist() == ["when", "column", "median", "low", "high", "naive"]
+    assert found["when"].tolist() == pd.date_range(frame()["when"].iloc[-1], periods=3, freq="h")[1:].tolist()
+    assert bool((found["low"] <= found["median"]).all())
+    assert bool((found["median"] <= found["high"]).all())
+    told = found.attrs
+    assert told["windows"] >= 5
+    assert 0.4 <= told["coverage"] <= 1
+    assert told["crps"] < told["mean_absolute_error"] * 1.2
+    json.dumps(told)
+
+
+def test_the_naive_forecast_and_the_season_are_those_of_the_data(run):
+    naive = run.forecast(frame(), horizon=2, n=4, checked=0)["naive"]
+    assert run.kind.season(run.schema) in (None, 24)
+    assert naive.tolist() == pytest.approx([frame()["v"].iloc[-1]] * 2, abs=1e-4)  # a day is longer than the window
+
+
+def test_paths_of_a_forecast_are_draws(run):
+    paths = run.forecast(frame(), horizon=2, n=5, paths=True, checked=0)
+    assert paths["path"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert paths["v"].nunique() > 5
+    assert paths.equals(run.forecast(frame(), horizon=2, n=5, paths=True, checked=0))
+    assert not paths.equals(run.forecast(frame(), horizon=2, n=5, paths=True, checked=0, seed=1))
+
+
+def test_only_windows_that_training_did_not_see_check_a_forecast(run, monkeypatch):
+    seen = []
+    whole = run.part
+    monkeypatch.setattr(run, "part", lambda data, split=None: seen.append(whole(data, split)) or seen[-1])
+    run.forecast(frame(), horizon=2, n=4, checked=3)
+    assert seen[0].tolist() == run.dataset(frame()).split_indices()["test"].tolist()
+
+
+def test_a_forecast_does_not_see_what_came(run, monkeypatch):
+    """The values behind the horizon change nothing but the comparison."""
+    from senzai.runs.verbs import forecast as module
+
+    drawn = []
+    real = module.paths_of
+    monkeypatch.setattr(module, "paths_of", lambda *given: drawn.append(real(*given)) or drawn[-1])
+    changed = frame()
+    changed.loc[N - 2 :, "v"] = 500.0
+    for data in (frame(), changed):
+        dataset = run.dataset(data).take([N - L])
+        module.checked(run, dataset, module.ForecastSettings(horizon=2, n=4, checked=1))
+    assert torch.equal(*drawn)
+
+
+def test_what_cannot_be_forecast_is_said(run):
+    with pytest.raises(SettingError, match="horizon < window"):
+        run.forecast(frame(), horizon=L)
+    with pytest.raises(SettingError, match="level"):
+        run.forecast(frame(), horizon=1, level=1.5)
+    other = senzai.fit(np.random.default_rng(0).normal(size=(40, 3)), steps=1)
+    for name in ("forecast", "score_steps"):
+        with pytest.raises(CombinationError, match=r"dated series|whole rows"):
+            other.do(name, np.zeros((2, 3)), **({"horizon": 1} if name == "forecast" else {}))
+
+
+def test_the_report_shows_dated_curves(run, tmp_path):
+    path = run.report(tmp_path / "r.html", data=frame())
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert str(path).endswith("r.html")
+    assert "233 windows of 8 steps every hour" in text
+    assert "autocorrelation" in text
+    assert "2024-01-" in text
+
+
+def test_an_evaluation_measures_time(run):
+    found = run.evaluate(frame(), split="all", rows=60, k=5, only=["autocorrelation", "spectrum"])["measured"]
+    assert 0 <= found["autocorrelation"]["distance"] < 1
+    assert found["autocorrelation"]["floor"] < 0.2
+    assert len(found["spectrum"]["real"]) == L // 2
+
+
+@pytest.mark.parametrize("recipe", ["dmm", "vrnn"])
+def test_sequence_recipes_fit_series(recipe):
+    made = senzai.fit(frame(60), kind="series", recipe=recipe, window=4, steps=2, width=4, n_latent=2)
+    assert len(made.sample(3, seed=0)) == 12
+    assert len(made.reconstruct(frame(60))) == 60
