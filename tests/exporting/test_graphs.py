@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from senzai.distributions.variates import gamma_variate, poisson_variate
 from torch import nn
 from torch.distributions import Gamma, Independent, Normal
 
 from senzai.core.errors import CombinationError
 from senzai.core.random import Noise, forked, using
+from senzai.distributions.gamma_poisson import gamma_variate, poisson_variate
 from senzai.distributions.numeric import log_rising
 from senzai.distributions.ops import draw
 from senzai.exporting import graphs
