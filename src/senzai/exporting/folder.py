@@ -65,7 +65,7 @@ def export(
         return path
     example = example_of(model, run.schema, processing)
     made = parts_of(
-        model, example, sampled=run.samplers.under(model), fixed=batch, timed=timed, draws=to != "web",
+        model, example, sampled=run.samplers.apply_to(model), fixed=batch, timed=timed, draws=to != "web",
         scores=to == "onnx", report=report,
     )
     manifest = _about(run, processing, batch) | _of_parts(made, model) | {"held": dict(held or {})}
