@@ -272,7 +272,7 @@ def measure(
     noisy = dataset.kind.shows == "draws"
     source = samplers or Samplers()
     samples = attempt(
-        "samples", lambda: find_samples(source.under(model), dataset, schema, scope.samples, noisy=noisy, seed=seed),
+        "samples", lambda: find_samples(source.apply_to(model), dataset, schema, scope.samples, noisy=noisy, seed=seed),
         missing,
     )
     found = Findings(
