@@ -11,7 +11,7 @@ from torch.distributions import Gamma, Independent, Normal
 
 from senzai.core.errors import CombinationError
 from senzai.core.random import Noise, forked, using
-from senzai.distributions.gamma_poisson import gamma_variate, log_gamma_variate, poisson_variate
+from senzai.distributions.gamma_poisson import log_gamma_variate, poisson_variate
 from senzai.distributions.numeric import log_rising
 from senzai.distributions.ops import draw
 from senzai.exporting import graphs
