@@ -207,7 +207,8 @@ def read_sparse(path: Path) -> Sparse:
     need_room(8 * sum(shape), path, f"a matrix of {' x '.join(map(str, shape))}")  # of its other side, the pointers
     across = shape if layout == "csr" else shape[::-1]
     checked(Sparse(parts[2], parts[1], parts[0], across[1] if len(across) == 2 else 0), across[0], str(path))
-    made = (csr_array if layout == "csr" else csc_array)((parts[0], parts[1], parts[2]), shape)
+    rows, columns = shape[0], shape[-1]
+    made = (csr_array if layout == "csr" else csc_array)((parts[0], parts[1], parts[2]), (rows, columns))
     return of_scipy(made, repr(str(path)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
@@ -73,7 +73,7 @@ class MultinomialGivenTotal(Vector):
         x = as_real(value, self.log_share)
         return log_arrangements(x) + (x * self.log_share).sum(-1)
 
-    def expand(self, batch_shape: Shape, _instance: object = None) -> MultinomialGivenTotal:
+    def expand(self, batch_shape: Any, _instance: Any = None) -> MultinomialGivenTotal:
         """Return the same distribution with a larger batch shape."""
         return MultinomialGivenTotal(self.log_share.expand(*batch_shape, *self.event_shape), self.total)
 

@@ -38,6 +38,11 @@ def judged(score: Callable[[Sparse, Any], Tensor], users: Histories) -> Ranked:
     return Ranked.together(parts)
 
 
+def _ranked(made: Recommender, users: Histories) -> Ranked:
+    """Return the figures of each user under a simple method, which knows them by what they have."""
+    return judged(lambda seen, _: made.scores(seen), users)
+
+
 def best(kind: type[Recommender], users: Users) -> tuple[Recommender, float | None]:
     """Return a simple method with the setting that is best on validation users, and that setting."""
     if not kind.settings:
@@ -47,7 +52,7 @@ def best(kind: type[Recommender], users: Users) -> tuple[Recommender, float | No
     found, top, value = None, -np.inf, kind.usual
     for setting in kind.settings:
         made = kind(users.train, setting)
-        gain = float(judged(lambda seen, _, m=made: m.scores(seen), users.validation).per_user[CRITERION].mean())
+        gain = float(_ranked(made, users.validation).per_user[CRITERION].mean())
         if gain > top:
             found, top, value = made, gain, setting
     assert found is not None  # a gain is a number
@@ -66,7 +71,7 @@ def beside(users: Users, own: Ranked, *, seed: int) -> dict[str, dict[str, Any]]
                 raise
             found[name] = {"not_measured": why}
             continue
-        ranked = judged(lambda seen, _, m=made: m.scores(seen), users.judged)
+        ranked = _ranked(made, users.judged)
         told = {} if setting is None else {kind.setting_name: setting}
         better = differences(own, ranked)
         found[name] = {**figures(ranked, users.train, seed=seed), **told, "model_is_better_by": better}

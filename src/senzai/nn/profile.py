@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +81,7 @@ class ProfileEncoder(Encoder):
         self.n_condition, self.input_dropout, self.log = n_condition, input_dropout, log
         n_in = size_of(event) + n_condition
         self.n_features = hidden[-1] if hidden else n_in
-        layers = {"activation": activation, "dropout": dropout, "norm": norm}
+        layers: dict[str, Any] = {"activation": activation, "dropout": dropout, "norm": norm}
         self.hidden: nn.Module = nn.Identity()
         if hidden:
             self.hidden = DenseLayers(n_in, tuple(hidden), **layers) if dense else plain(n_in, tuple(hidden), **layers)
@@ -167,4 +167,5 @@ class DenseLayers(nn.Module):
         for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
             h = norm(layer(self.drop(h)) + total)
             total = total + h
-        return self.drop(h)
+        out: Tensor = self.drop(h)
+        return out

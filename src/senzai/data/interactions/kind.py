@@ -17,6 +17,7 @@ from .. import sources, sparse
 from ..frame_files import FrameWriter
 from ..histories import Histories, folded, histories_of, judged_of
 from ..kind import KINDS, Claim, Kind, Opened
+from ..limits import guarded
 from ..options import Options
 from ..proposal import Choice, Proposal
 from ..rows import Array, Rows
@@ -73,7 +74,7 @@ class InteractionKind(Kind):
         if path.suffix.lower() == ".parquet":
             from pyarrow import parquet
 
-            with sources.readers.guarded(path):
+            with guarded(path):
                 return _claim(list(parquet.read_schema(path).names), options)
         return _claim(header_of(path), options) if text else None
 

@@ -68,7 +68,9 @@ class Log:
 
     def where(self, keep: Array) -> Log:
         """Return some of the lines."""
-        marks = {n: None if (v := getattr(self, n)) is None else v[keep] for n in ("rating", "count", "time")}
+        marks: dict[str, Any] = {
+            n: None if (v := getattr(self, n)) is None else v[keep] for n in ("rating", "count", "time")
+        }
         return replace(self, user=self.user[keep], item=self.item[keep], **marks)
 
 
@@ -152,8 +154,9 @@ def _query(url: str, options: InteractionOptions) -> Any:
     try:
         engine = alchemy.create_engine(url)
         with engine.connect() as link:
-            query = alchemy.text(options.query) if options.query else options.table
-            return pd.read_sql(query, link) if options.query else pd.read_sql_table(query, link)
+            if options.query:
+                return pd.read_sql(alchemy.text(options.query), link)
+            return pd.read_sql_table(str(options.table), link)
     except Exception as err:
         why = str(err).partition("\n")[0][:200]
         raise InputError(f"The query must run on {without_password(url)!r}, but: {why}. Correct it.") from err
@@ -204,7 +207,7 @@ def of_frame(frame: Any, options: InteractionOptions, origin: str) -> Log:
     kept = {role: name.partition(":")[0] for role, name in chosen.items() if name is not None}
     left = [n for n in names if n not in chosen.values()]
     told = f"Users are the column {kept['user']!r}, items {kept['item']!r}"
-    notes = (f"{told}{''.join(f', the {r} {kept[r]!r}' for r in marks)}.",)
+    notes: tuple[str, ...] = (f"{told}{''.join(f', the {r} {kept[r]!r}' for r in marks)}.",)
     notes += (f"Columns that say nothing here were left out: {', '.join(left[:5])}.",) if left else ()
     return Log(user, item, users, items, **marks, names=kept, origin=origin, notes=notes)
 
@@ -265,7 +268,7 @@ def identifiers(found: list[Any], role: str, origin: str) -> tuple[Any, ...]:
 def _numbers(column: Any, role: str, origin: str) -> Array:
     import pandas as pd
 
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    values: Array = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~np.isfinite(values) | ((values < 0) & (role == "count"))
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
@@ -299,13 +302,13 @@ def of_lists(rows: Iterable[Any], users: list[Any] | None, origin: str) -> Log:
         raise InputError(
             f"Users are given as lists of items, one list each, but {origin} has a bare item. Give [[item, item], ...]."
         )
-    told = [list(r) for r in lists]
+    told: list[list[Any]] = [list(r) for r in lists]
     if not told:
         raise InputError(f"There must be at least one user, but {origin} has none. Give lists of items.")
     user = np.repeat(np.arange(len(told)), [len(r) for r in told])
     flat = [item for r in told for item in r]
     codes, found = pd.factorize(np.array(flat, dtype=object)) if flat else (np.empty(0, np.int64), [])
-    names = users if users is not None else list(range(len(told)))
+    names: list[Any] = users if users is not None else list(range(len(told)))
     return Log(
         user.astype(np.int64), codes.astype(np.int64), identifiers(names, "user", origin),
         identifiers(list(found), "item", origin), names={"user": "user", "item": "item"}, origin=origin,

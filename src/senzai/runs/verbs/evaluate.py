@@ -181,7 +181,7 @@ def some_rows(dataset: Dataset, index: Numbers, most: int, *, seed: int) -> Batc
 def training_rows(schema: Schema, dataset: Dataset, source: Callable[[], Dataset], *, seed: int) -> Batch | None:
     """Return rows the model was trained on, or ``None`` where they are not to be had."""
     own = training_data(schema, dataset, source)
-    rows = [] if own is None else own.split_indices()["train"]
+    rows: Numbers = np.arange(0) if own is None else own.split_indices()["train"]
     return some_rows(own, rows, TRAIN_ROWS, seed=seed) if own is not None and len(rows) else None
 
 
