@@ -49,7 +49,7 @@ def measure(rounds: int = 3, *, steps: int = STEPS, quick: bool = False) -> dict
         fitted = time.perf_counter() - began
         data = open_data(frame, kind="series", options=OPTIONS)
         x = data.batch().tensor
-        made = only(verbs.sample(run.samplers.under(run.model), len(x), seed=seed)).float()
+        made = only(verbs.sample(run.samplers.apply_to(run.model), len(x), seed=seed)).float()
         real, new = in_range(x, made)
         judged = discriminative_score(real, new, JudgeSettings(seed=seed, **course))
         taught = predictive_score(real, new, JudgeSettings(seed=seed, **course))

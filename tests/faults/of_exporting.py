@@ -42,12 +42,12 @@ LIST = (
     ),
     Fault(
         "a gamma's proposal squared in place of cubed", EXPORTS,
-        edit("distributions.variates:_fixed_cube", "(9 * d).sqrt()).pow(3)", "(9 * d).sqrt()).pow(2)"),
+        edit("distributions.gamma_poisson:_fixed_cube", "(9 * d).sqrt()).pow(3)", "(9 * d).sqrt()).pow(2)"),
         (f"{GRAPHS}test_gamma_variates_of_a_fixed_number_of_rounds_are_gamma",),
     ),
     Fault(
         "few Poisson counts one too low", EXPORTS,
-        edit("distributions.variates:_fixed_poisson", "log_p.exp().cumsum(-1)", "log_p.exp().cumsum(-1)[..., 1:]"),
+        edit("distributions.gamma_poisson:_fixed_poisson", "log_p.exp().cumsum(-1)", "log_p.exp().cumsum(-1)[..., 1:]"),
         (f"{GRAPHS}test_poisson_variates_of_a_fixed_number_of_rounds_are_poisson",),
     ),
     Fault(

@@ -41,8 +41,7 @@ LIST = (
     ),
     Fault(
         "a job that nobody works on and that is called working", VERBS,
-        edit("studio.jobs:Jobs.working", "if lock is None:\n        return True\n    lock.release()\n    return False",
-             "if lock is not None:\n        lock.release()\n    return True"),
+        edit("studio.jobs:Jobs.working", "lock.release()", "return True"),
         (f"{JOBS}test_a_job_without_a_process_and_without_an_end_is_lost",),
     ),
     Fault(

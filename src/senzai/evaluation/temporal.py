@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import InputError
-from ..core.local_random import locally_seeded
-from ..core.random import derive
+from ..core.random import GLOBAL, derive, forked
 from .results import Figure, Floats
 
 
@@ -140,7 +139,7 @@ def discriminative_score(real: Tensor, made: Tensor, course: JudgeSettings | Non
         Time-series Generative Adversarial Networks (Yoon, Jarrett and van der Schaar, 2019), section 5.
     """
     course, (real, made) = course or JudgeSettings(), _windows(real, made)
-    with locally_seeded(derive(course.seed, "discriminative score")):
+    with GLOBAL, forked(derive(course.seed, "discriminative score")):
         parts = [x[torch.randperm(len(x))] for x in (real, made)]
         train, test = zip(*(x.split([(cut := int(0.8 * len(x))), len(x) - cut]) for x in parts), strict=True)
         judge = _Recurrent(real.shape[2], course.state(real.shape[2]), each=False)
@@ -180,7 +179,7 @@ def predictive_score(real: Tensor, made: Tensor, course: JudgeSettings | None = 
     seen = slice(0, max(1, real.shape[2] - 1))
 
     def error(source: Tensor) -> Floats:
-        with locally_seeded(derive(course.seed, "predictive score")):
+        with GLOBAL, forked(derive(course.seed, "predictive score")):
             pupil = _Recurrent(len(range(*seen.indices(real.shape[2]))), course.state(real.shape[2]), each=True)
 
             def loss() -> Tensor:

@@ -218,7 +218,7 @@ class WindowRows(Rows):
             values = values.masked_fill(~mask, 0.0)
         rows = torch.from_numpy(at)
         return Batch(values, mask=mask, lengths=None if self.lengths is None else self.lengths[rows],
-                     **self.targets.at(rows))
+                     **self.targets.for_rows(rows))
 
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return series, times and level of some windows."""

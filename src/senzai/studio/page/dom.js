@@ -27,8 +27,9 @@ export function section(id, title, words, ...body) {
 
 /** A labelled control. */
 export function field(label, control, note = "") {
-  const id = control.id || `f${(field.n = (field.n ?? 0) + 1)}`;
-  control.id = id;
+  const named = control.matches("input, select") ? control : control.querySelector("input, select") ?? control;
+  const id = named.id || `f${(field.n = (field.n ?? 0) + 1)}`;
+  named.id = id;
   return h("div", { class: "field" }, h("label", { for: id }, label), control, note && h("small", {}, note));
 }
 
