@@ -103,4 +103,9 @@ LIST = (
         edit("data.ring:log_density", " - np.log(MODES)", ""),
         (f"{FAMILIES}test_the_ring_has_the_density_it_says",),
     ),
+    Fault(
+        "sheets with a copy of every colour", VERBS,
+        edit("data.images.sheets:write_sheet", "*[1] * (picture.ndim - 2)", "*picture.shape[2:]"),
+        (f"{RUNS}test_a_sheet_of_small_pictures_in_colour_shows_them_larger",),
+    ),
 )

@@ -108,6 +108,18 @@ def test_a_recipe_asks_for_training_and_the_user_has_the_last_word(faces):
     assert senzai.fit(faces[0], recipe="latent-image", settings=settings).samplers.chosen == "prior"
 
 
+def test_a_sheet_of_small_pictures_in_colour_shows_them_larger(tmp_path, faces):
+    from PIL import Image
+
+    run = senzai.fit(faces[0], settings={"steps": 1, "width": 4, "sampler": "none"})
+    run.kind.write(faces[0][:4], tmp_path / "sheet.png", run.schema)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.mode == "RGB"
+        assert sheet.width > 2 * 16
+        seen = {tuple(c) for c in np.asarray(sheet).reshape(-1, 3).tolist()}
+    assert {tuple(c) for c in faces[0][0].reshape(-1, 3).tolist()} <= seen
+
+
 # --- edits ----------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def digits():

@@ -34,7 +34,7 @@ def write_sheet(folder: Path, path: Path, top: int) -> None:
     size = (zoom * columns * (width + 1), zoom * -(-len(pictures) // columns) * (height + 1))
     sheet = Image.new(Image.fromarray(pictures[0]).mode, size, "white")
     for i, picture in enumerate(pictures):
-        large = Image.fromarray(np.kron(picture, np.ones((zoom, zoom, *picture.shape[2:]), picture.dtype)))
+        large = Image.fromarray(np.kron(picture, np.ones((zoom, zoom, *[1] * (picture.ndim - 2)), picture.dtype)))
         sheet.paste(large, (zoom * (i % columns) * (width + 1), zoom * (i // columns) * (height + 1)))
     if path.suffix.lower() in (".jpg", ".jpeg"):
         sheet = sheet.convert("RGB")
