@@ -40,7 +40,7 @@ class TrainingWish(BaseModel):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
-class Asked(BaseModel):
+class JobSettings(BaseModel):
     """Settings of what is asked."""
 
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -138,7 +138,7 @@ def run_routes(desk: Desk) -> APIRouter:
         return {"start": start, "lines": lines[start : start + LINES], "total": len(lines)}
 
     @router.post("/runs/{name}/resume", status_code=201)
-    def resume(name: str, asked: Asked) -> dict[str, Any]:
+    def resume(name: str, asked: JobSettings) -> dict[str, Any]:
         """Go on with training, perhaps to more steps."""
         desk.workspace.run(name)
         return {"run": name, "job": desk.jobs.start("resume", name, settings=asked.settings)}
@@ -151,7 +151,7 @@ def judge_routes(desk: Desk) -> APIRouter:
     router = APIRouter(prefix="/api")
 
     @router.post("/runs/{name}/judge/{verb}", status_code=201)
-    def judge(name: str, verb: str, asked: Asked) -> dict[str, Any]:
+    def judge(name: str, verb: str, asked: JobSettings) -> dict[str, Any]:
         """Begin a verb that judges a run on its own rows."""
         run, found = desk.open(name).run, verb_named(verb)
         if found.takes != "own rows" or found.answers not in ("document", "file"):
