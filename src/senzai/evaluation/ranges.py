@@ -30,13 +30,15 @@ def sloped(labels: Ints, buffer: int) -> Floats:
         >>> sloped(np.array([0, 0, 1, 0, 0]), 2).round(3).tolist()
         [0.0, 0.707, 1.0, 0.707, 0.0]
     """
-    n, out = len(labels), (np.asarray(labels) == 1).astype(float)
+    n = len(labels)
+    out: Floats = (np.asarray(labels) == 1).astype(float)
     for first, last in segments(labels):
         after = np.arange(last + 1, min(last + buffer // 2 + 1, n))
         before = np.arange(max(first - buffer // 2, 0), first)
         out[after] += np.sqrt(1 - (after - last) / buffer)
         out[before] += np.sqrt(1 - (first - before) / buffer)
-    return np.minimum(out, 1.0)
+    found: Floats = np.minimum(out, 1.0)
+    return found
 
 
 def range_average_precision(scores: Floats, labels: Ints, buffer: int, *, thresholds: int = 250) -> float:

@@ -302,7 +302,7 @@ def of_lists(rows: Iterable[Any], users: list[Any] | None, origin: str) -> Log:
         raise InputError(
             f"Users are given as lists of items, one list each, but {origin} has a bare item. Give [[item, item], ...]."
         )
-    told: list[list[Any]] = [list(r) for r in lists]
+    told: list[list[Any]] = [list(r) for r in lists if isinstance(r, Iterable)]  # all of them are
     if not told:
         raise InputError(f"There must be at least one user, but {origin} has none. Give lists of items.")
     user = np.repeat(np.arange(len(told)), [len(r) for r in told])

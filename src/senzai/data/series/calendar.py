@@ -84,7 +84,8 @@ class Calendar(Frozen):
         if self.rule == "months":
             return self._of_months(int(self.months(np.array([last]))[0]) + self.step * steps, last)
         if self.by_days:
-            days, at = [], int(self.wall(np.array([last]))[0])
+            days: list[int] = []
+            at = int(self.wall(np.array([last]))[0])
             while len(days) < n:
                 at += DAY
                 if int((at // DAY + 3) % 7) in self.weekdays:

@@ -82,7 +82,8 @@ class SeriesKind(Kind):
             return None
         if any(name in options for name in MARKS):
             return Claim(0.95, "a window, stride, horizon or level was asked for")
-        if sources.is_frame(source) and str(getattr(source, "index", None).dtype).startswith("datetime"):
+        index: Any = getattr(source, "index", None)
+        if sources.is_frame(source) and str(index.dtype).startswith("datetime"):
             return Claim(0.9, "its index is of times")
         names = [c.strip().strip('"').lower() for c in _columns_of(source, path)]
         if {"open", "high", "low", "close"} <= set(names):

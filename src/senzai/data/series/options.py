@@ -68,10 +68,8 @@ class SeriesOptions(Options):
                 "`validation + test < 1` must hold, so that windows are left to train on, "
                 f"but got {self.validation} + {self.test}. Lower one of them."
             )
-        shares = {"seed": self.seed, "validation": self.validation, "test": self.test, "column": column}
-        if by_time:
-            return Split(by="time", span=span, gap=self.gap, **shares)
-        return Split(by="groups", **shares)
+        made = Split(seed=self.seed, validation=self.validation, test=self.test, column=column, by="groups")
+        return made.model_copy(update={"by": "time", "span": span, "gap": self.gap}) if by_time else made
 
 
 def series_options(options: Options) -> SeriesOptions:

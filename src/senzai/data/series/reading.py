@@ -304,7 +304,7 @@ def on_calendar(panel: SeriesPanel, calendar: Calendar, notes: list[str]) -> Ser
 # --- arrays -----------------------------------------------------------------------------------------------------------
 def of_arrays(source: object, options: SeriesOptions, known: Schema | None) -> ReadSeries:
     """Take series out of arrays: ``(N, T, d)``, ``(N, T)`` with a label for each, or one series ``(T, d)``."""
-    plain = Options(key=options.key, label=options.label, missing="keep", in_memory=True)
+    plain = Options.model_validate({"key": options.key, "label": options.label, "missing": "keep", "in_memory": True})
     opened = sources.read_arrays(source, plain, None)
     x, labels = np.asarray(opened.data, dtype=np.float64), opened.labels
     notes = list(opened.notes)
@@ -323,8 +323,8 @@ def of_arrays(source: object, options: SeriesOptions, known: Schema | None) -> R
         )
     _refuse_endless(x.reshape(-1, x.shape[2]), range(x.shape[2]), opened.origin)
     n, steps, width = x.shape
-    there = ~np.isnan(x).all(2)
-    ends = np.where(there.any(1), steps - np.argmax(there[:, ::-1], 1), 0)
+    there = ~np.isnan(x).all(axis=2)
+    ends = np.where(there.any(axis=1), steps - np.argmax(there[:, ::-1], 1), 0)
     if opened.lengths is not None:
         ends = np.asarray(opened.lengths).reshape(-1)
     if int(ends.min()) < 1:

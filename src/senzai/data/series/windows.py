@@ -168,7 +168,7 @@ def moments(windows: Windows, index: Array, how: str) -> tuple[Array, Array]:
         lines = np.zeros(len(windows.panel.values) + 1, dtype=np.int64)
         np.add.at(lines, windows.starts[index], 1)
         ends = windows.starts + (windows.length if windows.lengths is None else windows.lengths)
-        np.add.at(lines, ends[index], -1)
+        np.add.at(lines, np.asarray(ends[index], dtype=np.int64), -1)
         values = windows.panel.values[np.cumsum(lines)[:-1] > 0]
     else:
         some = index if len(index) <= 20_000 else index[:: -(-len(index) // 20_000)]
@@ -217,7 +217,7 @@ class WindowRows(Rows):
         if mask is not None:
             values = values.masked_fill(~mask, 0.0)
         rows = torch.from_numpy(at)
-        return Batch(values, mask=mask, lengths=None if self.lengths is None else self.lengths[rows],
+        return Batch(values, mask=mask, lengths=self.lengths[rows] if isinstance(self.lengths, Tensor) else None,
                      **self.targets.for_rows(rows))
 
     def about(self, index: Array) -> Mapping[str, Any]:
@@ -227,7 +227,7 @@ class WindowRows(Rows):
     @property
     def nbytes(self) -> int:
         """Bytes that all windows would take as model values."""
-        return 4 * len(self) * self.windows.length * self.windows.panel.values.shape[1]
+        return 4 * len(self) * self.windows.length * int(self.windows.panel.values.shape[1])
 
 
 def units(x: Tensor, schema: Schema, about: Mapping[str, Any] | None) -> Array:
