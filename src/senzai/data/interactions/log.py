@@ -307,7 +307,7 @@ def of_lists(rows: Iterable[Any], users: list[Any] | None, origin: str) -> Log:
         raise InputError(f"There must be at least one user, but {origin} has none. Give lists of items.")
     user = np.repeat(np.arange(len(told)), [len(r) for r in told])
     flat = [item for r in told for item in r]
-    codes, found = pd.factorize(np.array(flat, dtype=object)) if flat else (np.empty(0, np.int64), [])
+    codes, found = pd.factorize(np.array(flat, dtype=object)) if flat else (np.empty(0, np.int64), np.empty(0))
     names: list[Any] = users if users is not None else list(range(len(told)))
     return Log(
         user.astype(np.int64), codes.astype(np.int64), identifiers(names, "user", origin),

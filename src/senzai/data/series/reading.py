@@ -323,7 +323,7 @@ def of_arrays(source: object, options: SeriesOptions, known: Schema | None) -> R
         )
     _refuse_endless(x.reshape(-1, x.shape[2]), range(x.shape[2]), opened.origin)
     n, steps, width = x.shape
-    there = ~np.isnan(x).all(axis=2)
+    there: Array = np.logical_not(np.isnan(x).all(axis=2))
     ends = np.where(there.any(axis=1), steps - np.argmax(there[:, ::-1], 1), 0)
     if opened.lengths is not None:
         ends = np.asarray(opened.lengths).reshape(-1)

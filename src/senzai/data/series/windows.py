@@ -216,8 +216,8 @@ class WindowRows(Rows):
         values = torch.from_numpy(np.nan_to_num(x).astype(np.float32))
         if mask is not None:
             values = values.masked_fill(~mask, 0.0)
-        rows = torch.from_numpy(at)
-        return Batch(values, mask=mask, lengths=self.lengths[rows] if isinstance(self.lengths, Tensor) else None,
+        rows, lengths = torch.from_numpy(at), None if isinstance(self.lengths, dict) else self.lengths
+        return Batch(values, mask=mask, lengths=None if lengths is None else lengths[rows],
                      **self.targets.for_rows(rows))
 
     def about(self, index: Array) -> Mapping[str, Any]:
