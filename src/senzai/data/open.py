@@ -83,7 +83,7 @@ class Dataset:
             back = self.kind.joined(x, self.schema, self.source, soft=soft, about=about)
         else:
             back = self.kind.decode(x, self.schema, soft=soft, about=about)
-        return with_index(back, self.index) if self.schema.form in ("pandas", "series") else back
+        return with_index(back, self.index) if self.schema.form in ("pandas", "column") else back
 
     def propose(self) -> Proposal:
         """Suggest a likelihood and a network."""

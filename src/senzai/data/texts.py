@@ -31,7 +31,7 @@ class Texts:
 
     Args:
         texts: One text a row.
-        form: What comes back to the user: ``list``, ``file``, ``pandas`` or ``series``.
+        form: What comes back to the user: ``list``, ``file``, ``pandas`` or ``column``.
         labels: Label of each row, where there are any.
         label_name: What it is called.
         index: Row names of a frame.
@@ -77,7 +77,7 @@ def read(
         return Texts([str(s) for s in source], "list")
     if sources.is_series(source):
         series: Any = source
-        return Texts(_cells(series, "the series"), "series", index=series.index)
+        return Texts(_cells(series, "the series"), "column", index=series.index)
     if sources.is_frame(source):
         return _of_frame(source, column, label, marks, "pandas", "the frame", usual)
     path = sources.existing(source)
@@ -208,7 +208,7 @@ def as_list(decoded: Any) -> list[str]:
 
 def in_form(texts: list[str], form: str, column: str) -> Any:
     """Return texts as a list, or as the Series or the frame of one column that they came as."""
-    if form not in ("pandas", "series"):
+    if form not in ("pandas", "column"):
         return texts
     import pandas as pd
 

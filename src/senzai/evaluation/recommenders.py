@@ -74,14 +74,14 @@ class ItemNeighbours(Recommender):
         alike = (x.T @ x).tocsr()
         alike.setdiag(0)
         alike.eliminate_zeros()
-        self.alike = nearest(alike, int(setting))
+        self.alike = nearest_items(alike, int(setting))
 
     def scores(self, seen: Sparse) -> Tensor:
         """Return summed similarities."""
         return torch.from_numpy((binary(seen) @ self.alike).toarray())
 
 
-def nearest(alike: Any, k: int) -> Any:
+def nearest_items(alike: Any, k: int) -> Any:
     """Keep the k largest entries of each column of a sparse matrix."""
     from scipy.sparse import csc_array
 

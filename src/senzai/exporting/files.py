@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.files import write_json, write_text
 from ..runtime.model import MANIFEST
-from .parts import Part, Parts
+from .parts import GraphPart, Parts
 
 
 def write_graphs(folder: Path, made: Parts, manifest: dict[str, Any]) -> None:
@@ -19,7 +19,7 @@ def write_graphs(folder: Path, made: Parts, manifest: dict[str, Any]) -> None:
     write_text(folder / "README.md", page_of(manifest))
 
 
-def told_of(part: Part) -> dict[str, Any]:
+def told_of(part: GraphPart) -> dict[str, Any]:
     """Return what the runtime needs to know of a graph."""
     graph = part.graph
     noise = {

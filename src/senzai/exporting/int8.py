@@ -16,7 +16,7 @@ from ..core.extras import need
 from .checking import arrays_for, inputs_of, latency, session_of
 from .files import write_graphs
 from .graphs import Graph
-from .parts import Part, Parts
+from .parts import GraphPart, Parts
 
 QUANTISED = ("encoder", "decoder")
 CALIBRATION = 64
@@ -55,7 +55,7 @@ as a share of the standard deviation of the output; the worst output of a graph 
     )
 
 
-def _measured(part: Part, blob: bytes, way: str) -> dict[str, Any]:
+def _measured(part: GraphPart, blob: bytes, way: str) -> dict[str, Any]:
     full, small = session_of(part.blob), session_of(blob)
     given = arrays_for(full, inputs_of(part.graph, CALIBRATION, seed=3))
     pairs = zip(full.run(None, given), small.run(None, given), strict=True)
@@ -71,7 +71,7 @@ def _share(full: Any, small: Any) -> float:
     return float(np.sqrt(np.square(full - small).mean()) / max(1e-6, float(full.std())))
 
 
-def _quantised(part: Part, way: str) -> bytes:
+def _quantised(part: GraphPart, way: str) -> bytes:
     """Return a graph with weights, and for ``static`` what flows between layers, in eight bits."""
     tools = need("onnxruntime.quantization", extra="export", to="quantise graphs")
     with tempfile.TemporaryDirectory() as tmp, _quiet_advice():

@@ -49,7 +49,7 @@ REFUSALS: tuple[Refusal, ...] = (
 
 
 @dataclass(frozen=True)
-class Part:
+class GraphPart:
     """A graph that was exported and checked."""
 
     graph: Graph
@@ -66,7 +66,7 @@ class Parts:
         missing: Verbs that the export has not, with the reason; ``drawer`` where rows are shown, but not drawn.
     """
 
-    parts: Mapping[str, Part]
+    parts: Mapping[str, GraphPart]
     missing: Mapping[str, str]
 
 
@@ -90,13 +90,13 @@ def parts_of(
         CombinationError: The model cannot be exported.
     """
     need_whole_rows(model)
-    made, missing = dict[str, Part](), dict[str, str]()
+    made, missing = dict[str, GraphPart](), dict[str, str]()
 
     def add(graph: Graph) -> Graph:
         if report is not None:
             report(f"Exporting and checking the {graph.name}.")
         blob = onnx_of(graph, batch=fixed).SerializeToString()
-        made[graph.name] = Part(graph, blob, check(graph, blob, batch=fixed, timed=timed))
+        made[graph.name] = GraphPart(graph, blob, check(graph, blob, batch=fixed, timed=timed))
         return graph
 
     def attempt(verb: str, make: Callable[[], Graph]) -> None:

@@ -14,7 +14,7 @@ from ..core.random import Noise, using
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedNoise:
     """Numbers that a draw asked for.
 
     Args:
@@ -32,7 +32,7 @@ class Asked:
 class Recorder(Noise):
     """Noise that notes what it was asked for, and the numbers that it gave."""
 
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[AskedNoise] = field(default_factory=list)
     given: list[Tensor] = field(default_factory=list)
     same: bool = False
 
@@ -63,7 +63,7 @@ class Recorder(Noise):
         kind = dtype or torch.float32
         one = (*shape[:row_dim], 1, *shape[row_dim + 1 :]) if self.same and len(shape) > row_dim else shape
         numbers = make(one, generator=self.generator, dtype=kind)
-        self.asked.append(Asked(like, shape, kind))
+        self.asked.append(AskedNoise(like, shape, kind))
         self.given.append(numbers)
         return numbers.expand(shape)
 
@@ -142,7 +142,7 @@ def wanted(draw: Callable[[int], object], what: str) -> tuple[Wanted, ...]:
     return tuple(Wanted(a.like, _axes(a.shape, b.shape), a.dtype) for a, b in zip(few, many, strict=True))
 
 
-def _asked(draw: Callable[[int], object], n: int, what: str) -> list[Asked]:
+def _asked(draw: Callable[[int], object], n: int, what: str) -> list[AskedNoise]:
     before = torch.random.get_rng_state()
     heard = Recorder(torch.Generator().manual_seed(0))
     with using(heard), torch.no_grad():
@@ -156,7 +156,7 @@ def _asked(draw: Callable[[int], object], n: int, what: str) -> list[Asked]:
     return heard.asked
 
 
-def _alike(a: Asked, b: Asked) -> bool:
+def _alike(a: AskedNoise, b: AskedNoise) -> bool:
     sizes = all(x == y or (x, y) == (3, 5) for x, y in zip(a.shape, b.shape, strict=False))
     return (a.like, a.dtype, len(a.shape)) == (b.like, b.dtype, len(b.shape)) and sizes
 

@@ -37,7 +37,7 @@ class Call:
 
 
 @dataclass
-class Asked:
+class VerbCall:
     """A call that was parsed and checked: what the verb takes, as it came, and settings."""
 
     given: list[Any]

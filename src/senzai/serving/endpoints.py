@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from ..core.errors import SettingError
 from . import bodies, words
 from .answers import ORIENTS, Answer, answered
-from .calls import Asked, Call, call_of
+from .calls import Call, VerbCall, call_of
 from .joining import answer_several
 from .openapi import operation
 from .problems import RequestError
@@ -71,7 +71,7 @@ class Endpoint:
         """Answer calls of one run, those that can be joined by one call of the verb."""
         return answer_several(self.verb, self.shelf, calls, asked=self.asked, done=self.done, limits=self.limits)
 
-    def done(self, run: Run, asked: Asked, inputs: list[Any] | None = None) -> Answer:
+    def done(self, run: Run, asked: VerbCall, inputs: list[Any] | None = None) -> Answer:
         """Do the verb, and return its answer; with inputs that were read from files."""
         names = words.inputs_of(self.verb)
         if inputs is None:
@@ -81,13 +81,13 @@ class Endpoint:
         found = run.do(self.verb.name, *inputs, **asked.settings)
         return answered(run, self.verb, found, asked.forms, asked.orient)
 
-    def _page(self, run: Run, asked: Asked, inputs: list[Any]) -> Answer:
+    def _page(self, run: Run, asked: VerbCall, inputs: list[Any]) -> Answer:
         with TemporaryDirectory(prefix="senzai-") as folder:
             found = run.do(self.verb.name, *inputs, **asked.settings, path=Path(folder, "page.html"))
             return answered(run, self.verb, found, asked.forms)
 
     # --- reading ----------------------------------------------------------------------------------------------------
-    def asked(self, call: Call) -> Asked:
+    def asked(self, call: Call) -> VerbCall:
         """Return a call that was parsed and checked; its rows are not read yet.
 
         Raises:
@@ -101,7 +101,7 @@ class Endpoint:
         if call.media in ("", *bodies.JSON):
             values |= bodies.parse_json(call.body)
         checked = words.settings_of(self.verb, values, self.limits.rows, rows_sent=bool(call.files))
-        return Asked([checked.pop(n, None) for n in words.inputs_of(self.verb)], checked, orient, call.forms)
+        return VerbCall([checked.pop(n, None) for n in words.inputs_of(self.verb)], checked, orient, call.forms)
 
     def _input(self, run: Run, name: str, value: Any) -> Any:
         if self.verb.takes == "number":

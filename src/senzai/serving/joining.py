@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..data.open import joined
 from . import bodies
 from .answers import JSON, Answer, answered, beside, dumped, plain_rows
-from .calls import Asked, Call
+from .calls import Call, VerbCall
 from .settings import ServeSettings
 from .shelf import Shelf
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from ..runs.verbs.registry import Verb
 
 Outcome: TypeAlias = Answer | BaseException
-Done: TypeAlias = Callable[["Run", Asked], Answer]
-Numbered: TypeAlias = tuple[int, Asked]
+Done: TypeAlias = Callable[["Run", VerbCall], Answer]
+Numbered: TypeAlias = tuple[int, VerbCall]
 
 
 def answer_several(
-    verb: Verb, shelf: Shelf, calls: Sequence[Call], *, asked: Callable[[Call], Asked], done: Done,
+    verb: Verb, shelf: Shelf, calls: Sequence[Call], *, asked: Callable[[Call], VerbCall], done: Done,
     limits: ServeSettings,
 ) -> list[Outcome]:
     """Return an answer, or an error, for each call.
@@ -61,7 +61,7 @@ def answer_several(
     return [found[i] for i in range(len(calls))]
 
 
-def _group(verb: Verb, run: Run, asked: Asked, i: int) -> Any:
+def _group(verb: Verb, run: Run, asked: VerbCall, i: int) -> Any:
     """Return what calls have in common that can be joined; a number of its own for one that cannot."""
     if verb.by_row is None or run.model.mixes_rows or not verb.by_row(run.schema, run.model, asked.settings):
         return i

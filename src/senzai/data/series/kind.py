@@ -36,7 +36,7 @@ MARKS = ("window", "stride", "horizon", "level")
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class SeriesPart:
     """Some windows of the user's data, and values to fill holes with, where the model gave any."""
 
     windows: Windows
@@ -229,7 +229,7 @@ class SeriesKind(Kind):
     # --- missing values ---------------------------------------------------------------------------------------------
     def parts(self, source: Any, schema: Schema, rows: int) -> Iterator[Any]:
         """Yield some windows after the others."""
-        yield from (Part(source, i, min(i + rows, len(source))) for i in range(0, max(1, len(source)), rows))
+        yield from (SeriesPart(source, i, min(i + rows, len(source))) for i in range(0, max(1, len(source)), rows))
 
     def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
         """Return some windows with values for what they lack."""
@@ -238,7 +238,7 @@ class SeriesKind(Kind):
         made = np.full((len(part), *schema.event_shape), np.nan)
         values = rounded(units(x.double().mean(0) if average else x, schema, about), series_of(schema))
         made[at - part.start] = values
-        return Part(part.windows, part.start, part.stop, made)
+        return SeriesPart(part.windows, part.start, part.stop, made)
 
     def gather(self, parts: list[Any], source: Any, schema: Schema, index: Any) -> Any:
         """Return whole series: what was seen as it was, the rest from the window in whose middle it lies."""
