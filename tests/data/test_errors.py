@@ -1,5 +1,7 @@
 """What cannot work is refused: the rule, what came, the way out."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +42,7 @@ CASES = {
     "empty frame": (pd.DataFrame(), "needs rows and columns"),
     "no data": (None, "of a known kind, but got a NoneType"),
     "a number": (3, "of a known kind, but got a int"),
-    "list of text": (["a", "b"], "of a known kind"),
+    "list of paths": ([Path("a"), Path("b")], "of a known kind"),
     "a dictionary": ({"x": np.eye(3)}, "of a known kind, but got a dict"),
     "too few labels": ((np.eye(3), [1, 2]), "one label per row.*3 rows and 2 labels"),
     "labels with fractions": ((np.eye(3), [1.5, 2, 3]), "classes, but 'label' has 1.5.*leave the label out"),
@@ -95,8 +97,8 @@ def test_unknown_files(tmp_path):
 
 
 def test_a_folder_without_images(tmp_path):
-    (tmp_path / "a.txt").write_text("?")
-    with pytest.raises(InputError, match=r"holds \.txt \(1\).*png.*kind="):
+    (tmp_path / "a.wav").write_text("?")
+    with pytest.raises(InputError, match=r"holds \.wav \(1\).*png.*kind="):
         open_data(tmp_path)
     with pytest.raises(InputError, match=r"folder. Name the file"):
         open_data(tmp_path, kind="array")

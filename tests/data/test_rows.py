@@ -114,6 +114,9 @@ class Titled:
     def decode(self, x, schema, *, soft=False, about=None):
         return list(zip(x[:, 0, 0].tolist(), about.get("file", [None] * len(x)), strict=True))
 
+    def joined(self, x, schema, source, *, soft=False, about=None):
+        return self.decode(x, schema, soft=soft, about=about)
+
 
 def test_facts_of_rows_come_back_to_decode(rows):
     schema = SimpleNamespace(form="numpy")

@@ -41,7 +41,9 @@ def long(n=80, names=("x", "y", "z"), offset=3):
 # --- who reads what -------------------------------------------------------------------------------------------------
 def test_a_frame_with_an_index_of_times_and_prices_are_series():
     assert detect_kind(frame().set_index("when")) == "series"
-    assert detect_kind(pd.DataFrame({c: [1.0, 2.0] for c in ("Open", "High", "Low", "Close")})) == "series"
+    prices = {c: [1.0, 2.0] for c in ("Open", "High", "Low", "Close")}
+    assert detect_kind(pd.DataFrame({"Date": ["2024-01-01", "2024-01-02"], **prices})) == "series"
+    assert detect_kind(pd.DataFrame(prices)) == "table"  # without times they are columns like others
     assert detect_kind(frame()) == "table"
     assert detect_kind(frame(), {"window": 24}) == "series"
 

@@ -379,5 +379,5 @@ class Overshoots(Warmup):
     def end(self):
         return self.steps
 
-    def at(self, step):
+    def factor(self, step):
         return min(1.5, step / self.steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -53,7 +53,6 @@ class BagOfSymbols(Regularised):
         free_bits: Floor of the rate per latent dimension, in nats.
     """
 
-    is_bound: ClassVar[bool] = False
     bag_weight: float = 1.0
     fade: Warmup = LinearWarmup(10**9)  # noqa: RUF009 - frozen and without state
     free_bits: float = 0.0

@@ -16,9 +16,10 @@ from .numbers import number, plural, shown, with_error
 
 PARTS = {
     "likelihood": ("Likelihood estimates", ("convergence", "ais", "bdmc", "gaps")),
-    "representation": ("Representation", ("dependence", "probes", "map", "disentanglement")),
-    "generation": ("Sample quality", ("generation",)),
+    "representation": ("Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols")),
+    "generation": ("Sample quality", ("generation", "new_rows")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
+    "recommendation": ("Recommendation", ("recommendation",)),
     "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),
     "detection": ("Anomaly detection", ("detection", "paradox")),
 }

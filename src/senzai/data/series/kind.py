@@ -86,8 +86,8 @@ class SeriesKind(Kind):
         if sources.is_frame(source) and str(index.dtype).startswith("datetime"):
             return Claim(0.9, "its index is of times")
         names = [c.strip().strip('"').lower() for c in _columns_of(source, path)]
-        if {"open", "high", "low", "close"} <= set(names):
-            return Claim(0.9, "its columns are open, high, low and close")
+        if {"open", "high", "low", "close"} <= set(names) and set(NAMES) & set(names):
+            return Claim(0.9, "its columns are times, open, high, low and close")
         return Claim(0.55, f"its first column is called {names[0]!r}") if names and names[0] in NAMES else None
 
     def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
@@ -284,7 +284,7 @@ def _columns_of(source: Any, path: Path | None) -> list[str]:
     """Return names of columns from the head of a file or a frame."""
     if path is None:
         return [str(c) for c in source.columns] if hasattr(source, "columns") else []
-    if path.suffix.lower() in TEXTS:
+    if path.is_file() and path.suffix.lower() in TEXTS:
         with path.open(encoding="utf-8", errors="replace") as file:
             head = file.readline(10_000)
         return head.strip().split(max("\t;,", key=head.count))
