@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -124,3 +126,12 @@ def test_info_says_which_verbs_fit(cli, trained):
     assert "Not for this run" in told
     assert "m1, m2" in told
     assert json.dumps(found)
+
+
+def test_the_list_of_commands_has_every_verb():
+    """Commands that are made from verbs stand in the help beside those that are written; nothing heavy is loaded."""
+    code = "import sys; from senzai.apps.cli import main; sys.argv = ['senzai', '--help']\n"
+    code += "try:\n    main()\nfinally:\n    assert 'torch' not in sys.modules"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=1800)
+    assert shown.returncode == 0, shown.stderr
+    assert not [name for name in every_verb() if name.replace("_", "-") not in shown.stdout]

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from ...core.errors import RunInterrupted, SenzaiError
 from . import comparing, complete, judge, look, new, output, serve, share, studio, train, tuning, use
+from .listed import as_listed, registered
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
 WHERE = "[dim]Start with[/] senzai demo[dim], then[/] senzai fit DATA --out RUN[dim]. Each verb has[/] --help[dim].[/]"
@@ -28,6 +29,8 @@ class _Stopped(Exception):
 
 class Door(TyperGroup):
     """Runs a verb; exit code 0 is done, 1 a run that failed, 2 a user's mistake, 130 and 143 a signal."""
+
+    listing = False
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run the command line and leave with its exit code."""
@@ -45,10 +48,27 @@ class Door(TyperGroup):
             raise _Stopped(err) from err
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command of this name: one of these, or one made of a verb that was registered elsewhere."""
-        from .outside import command_for
+        """Return the command of this name: one of these, or one that is made from a verb."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or not self.listing:
+            from .outside import command_for
 
-        return super().get_command(ctx, cmd_name) or command_for(cmd_name)
+            return own or command_for(cmd_name)
+        return as_listed(cmd_name.replace("-", "_"))
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands; in the help, verbs whose commands are made from them stand there too."""
+        own = super().list_commands(ctx)
+        made = [name.replace("_", "-") for name in registered()] if self.listing else []
+        return [*own, *sorted(set(made) - set(own))]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with every verb in its list."""
+        self.listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.listing = False
 
     def _run(self, words: list[str], as_json: bool) -> int:
         try:

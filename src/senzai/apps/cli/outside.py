@@ -121,18 +121,18 @@ def as_word(parameter: inspect.Parameter, told: str) -> tuple[inspect.Parameter,
     """
     kind, optional = _without_none(parameter.annotation)
     empty = parameter.default is inspect.Parameter.empty
-    flag = f"-{parameter.name}" if len(parameter.name) == 1 else f"--{parameter.name.replace('_', '-')}"
+    flags = (f"--{parameter.name.replace('_', '-')}", *([f"-{parameter.name}"] if len(parameter.name) == 1 else []))
     if kind in PLAIN or get_origin(kind) is Literal:
         typed = kind | None if optional else kind
-        return _keyword(parameter.name, Annotated[typed, _option(kind, flag, told)], parameter.default), _same
+        return _keyword(parameter.name, Annotated[typed, _option(kind, flags, told)], parameter.default), _same
     if get_origin(kind) in MAPPINGS or kind in MAPPINGS:
-        several = Annotated[list[str] | None, Option(flag, metavar="NAME=VALUE", help=told)]
+        several = Annotated[list[str] | None, Option(*flags, metavar="NAME=VALUE", help=told)]
         return _keyword(parameter.name, several, None), lambda words: parse_given(words or []) or parameter.default
     one = (get_args(kind) or (Any,))[0] if get_origin(kind) in (tuple, list, Sequence) else None
     read = parse_value if one is None else lambda text: tuple(_one(part, one) for part in text.split(","))
     metavar = "VALUE" if one is None else "VALUES"
-    text = Annotated[str | None, Option(flag, metavar=metavar, help=told, show_default=False)]
-    required = Annotated[str, Option(flag, metavar=metavar, help=told)]
+    text = Annotated[str | None, Option(*flags, metavar=metavar, help=told, show_default=False)]
+    required = Annotated[str, Option(*flags, metavar=metavar, help=told)]
     default = inspect.Parameter.empty if empty else None
     return (
         _keyword(parameter.name, required if empty else text, default),
@@ -140,8 +140,8 @@ def as_word(parameter: inspect.Parameter, told: str) -> tuple[inspect.Parameter,
     )
 
 
-def _option(kind: Any, flag: str, told: str) -> Any:
-    return Option(f"{flag}/--no-{flag[2:]}" if kind is bool else flag, help=told)
+def _option(kind: Any, flags: tuple[str, ...], told: str) -> Any:
+    return Option(*([f"{flags[0]}/--no-{flags[0][2:]}"] if kind is bool else flags), help=told)
 
 
 def _same(value: Any) -> Any:
