@@ -83,7 +83,7 @@ class Decoding:
         """Return the log probabilities that symbols are drawn with, ``(N, n)``.
 
         Example:
-            >>> Decoding(top_p=0.5).adjusted(torch.tensor([[0.5, 0.3, 0.2]]).log()).exp()
+            >>> Decoding(top_p=0.4).adjusted(torch.tensor([[0.5, 0.3, 0.2]]).log()).exp()
             tensor([[1., 0., 0.]])
         """
         log_p = torch.log_softmax(logits / self.temperature, -1)

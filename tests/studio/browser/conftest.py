@@ -88,8 +88,10 @@ class Studio:
 
     def map(self, run: str) -> Any:
         """Go to the map of a run and wait for its points."""
+        self.page.evaluate("document.getElementById('cloud')?.removeAttribute('data-ready')")  # of the map before
         self.go("run", run, "map")
         self.page.wait_for_selector("#cloud[data-ready]")
+        self.until("!!window.senzaiMap")
         return self.page
 
     def ask(self, code: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,8 +46,7 @@ def studio(
     with closing(listening(host, port)) as socket_:
         address = address_of(host, socket_.getsockname()[1], token, run)
         console(error=True).print(f"The studio of [bold]{plain(str(folder))}[/] is open at", highlight=False)
-        sys.stdout.write(f"{address}\n")
-        sys.stdout.flush()
+        console().print(plain(address), highlight=False, soft_wrap=True)
         console(error=True).print("[dim]Ctrl-C closes it; what is training is saved and can be continued.[/]")
         if not no_open:
             import webbrowser

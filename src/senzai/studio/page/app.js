@@ -1,6 +1,6 @@
 // Starts the page: languages, the way from an address to a view, keys that work everywhere, and what works behind it.
 
-import { get, path, post } from "./api.js";
+import { get, path, post, Problem } from "./api.js";
 import { button, fill, h, memory, say, select } from "./dom.js";
 import { LANGUAGES, language, speak, t, told } from "./words.js";
 
@@ -67,7 +67,7 @@ async function show() {
     if (mine === shown) leave = off;
     else off?.();
   } catch (error) {
-    if (mine === shown) fill(main, problem(error));
+    if (mine === shown) fill(main, problem(error instanceof TypeError ? new Problem(0, "unreachable", "") : error));
     console.warn(error);
   }
 }
