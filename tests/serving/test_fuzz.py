@@ -20,7 +20,7 @@ LONG = ("cure", "rate_distortion", "diagnose", "evaluate", "compare", "report")
 """Verbs that train, or look at all training rows."""
 SECRET = 123456.75
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8,
 )
 
