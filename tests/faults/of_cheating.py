@@ -107,7 +107,7 @@ LIST = (
     # --- which rows --------------------------------------------------------------------------------------------------
     Fault(
         "held-out rows among the training rows that samples are compared with", BOUNDS,
-        edit("runs.verbs.evaluate:training_rows", 'dataset.split_indices()["train"]', "np.arange(len(dataset))"),
+        edit("runs.verbs.evaluate:training_rows", 'own.split_indices()["train"]', "np.arange(len(own))"),
         (f"{ROWS}test_training_rows_are_training_rows",),
     ),
     Fault(

@@ -27,12 +27,12 @@ LIST = (
     ),
     Fault(
         "parts of time without their gap", SCHEMA,
-        edit("data.split:_by_time", "held - split.gap * (split.validation > 0)", "held"),
+        edit("data.split:_by_time", "max(0, over - split.gap)", "max(0, over)"),
         (f"{SPLITS}test_parts_of_time_follow_each_other_with_a_gap",),
     ),
     Fault(
         "equal times in two parts", SCHEMA,
-        edit("data.split:refuse_leaks", "a.max() >= b.min()", "a.max() > b.min()"),
+        edit("data.split:refuse_leaks", "a.max() + split.span > b.min()", "a.max() + split.span > b.min() + 1"),
         (f"{SPLITS}test_equal_times_in_two_parts_are_a_leak",),
     ),
     Fault(

@@ -100,7 +100,7 @@ LIST = (
     ),
     Fault(
         "facts of rows that do not come back", SCHEMA,
-        edit("data.open:Dataset.decode", "soft=soft, about=about)", "soft=soft, about={})"),
+        edit("data.open:Dataset.decode", "self.source, soft=soft, about=about)", "self.source, soft=soft, about={})"),
         (f"{ROWS}test_facts_of_rows_come_back_to_decode[memory]",),
     ),
     Fault(

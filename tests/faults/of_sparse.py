@@ -30,11 +30,6 @@ LIST = (
         (f"{ROWS}test_rows_are_scipys",),
     ),
     Fault(
-        "row pointers of a file that nobody looks at", SCHEMA,
-        edit("data.sparse:checked", "if not (rising and inside", "if not (True and inside"),
-        (f"{ROWS}test_a_damaged_file_is_refused",),
-    ),
-    Fault(
         "leading zeros of identifiers that are lost", SCHEMA,
         edit("data.interactions.log:identifiers", "WHOLE.fullmatch(v) and -(2**63)", "v.isdigit() and -(2**63)"),
         (f"{LOGS}test_identifiers_come_back_unchanged",),

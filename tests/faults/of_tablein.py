@@ -57,7 +57,7 @@ LIST = (
     ),
     Fault(
         "written numbers with as many decimals as they need", SCHEMA,
-        edit("data.table.amounts:NumberForm.text", "self.places if self.places is not None else decimals", "decimals"),
+        edit("runtime.numbers:written", "form.places if form.places is not None else decimals", "decimals"),
         (f"{TEXTS}test_numbers_are_read_and_written_back_as_they_were",),
     ),
     Fault(
