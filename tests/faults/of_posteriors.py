@@ -133,8 +133,8 @@ LIST = (
     ),
     Fault(
         "gamma variates below one that are not shrunk", POSTERIORS,
-        edit("distributions.gamma_poisson:log_gamma_variate", "log_v + torch.where(alpha < 1, shrunk, torch.zeros_like(alpha))",
-             "log_v"),
+        edit("distributions.gamma_poisson:log_gamma_variate",
+             "log_v + torch.where(alpha < 1, shrunk, torch.zeros_like(alpha))", "log_v"),
         (f"{PLACED}test_dirichlet_draws_follow_the_density",),
     ),
     Fault(
