@@ -8,6 +8,7 @@ from senzai.core.batch import Data
 from senzai.core.later import torch
 
 from . import deciding
+from .proposal import Choice, Proposal
 from .rows import MemoryRows, Targets
 from .schema import Axis, Field
 
@@ -59,6 +60,20 @@ def _until_end(codes: Sequence[int]) -> Iterator[int]:
         if code == END:
             return
         yield int(code)
+
+
+def symbol_proposal(n: int) -> Proposal:
+    """Suggest a recurrent encoder and decoder for ``n`` symbols, and a bound that keeps the code in use.
+
+    Example:
+        >>> symbol_proposal(5).recipe
+        'text-vae'
+    """
+    chosen = Choice("recurrent_tokens", {"n": n})
+    return Proposal(
+        likelihood=chosen, encoder=chosen, recipe="text-vae", training={"lr": 3e-3},
+        reason="Symbols follow one another, and a code is told to each of them.",
+    )
 
 
 def length_words(coded: Sequence[Sequence[int]], most: int) -> str:

@@ -17,11 +17,11 @@ from .. import conditioning, deciding, fingerprint, sources, texts
 from ..kind import KINDS, Claim, Kind, Opened
 from ..labels import encode_labels
 from ..options import Options
-from ..proposal import Choice, Proposal
+from ..proposal import Proposal
 from ..rows import Rows
 from ..schema import Schema
 from ..split import marked, split_indices
-from ..symbols import MOST, NAMES, UNKNOWN, codes_of, length_words, symbol_field, symbol_rows
+from ..symbols import MOST, NAMES, UNKNOWN, codes_of, length_words, symbol_field, symbol_proposal, symbol_rows
 from . import vocabulary
 from .vocabulary import TextDetails, Vocabulary
 
@@ -186,12 +186,7 @@ class TextKind(Kind):
     # --- about ------------------------------------------------------------------------------------------------------
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a recurrent encoder and decoder, and a bound that keeps the code in use."""
-        n = len(details_of(schema).symbols)
-        return Proposal(
-            likelihood=Choice("recurrent_tokens", {"n": n}), encoder=Choice("recurrent_tokens", {"n": n}),
-            recipe="text-vae", training={"lr": 3e-3},
-            reason="Symbols follow one another, and a code is told to each of them.",
-        )
+        return symbol_proposal(len(details_of(schema).symbols))
 
 
 def details_of(schema: Schema) -> TextDetails:
