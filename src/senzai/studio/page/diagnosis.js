@@ -11,7 +11,7 @@ export async function view(place, { name, about }) {
   const work = { ended: false };
   fill(place,
     section("diagnosis", t("tab.diagnosis"), [t("diagnosis.words"), t("diagnosis.words.cure")],
-      h("p", {}, button(t("diagnosis.go"), () => begin("diagnose", found).then(again), { class: "main", id: "diagnose" })), found, treated),
+      h("p", {}, button(t("diagnosis.go"), () => begin("diagnose", found).then((job) => job && again()), { class: "main", id: "diagnose" })), found, treated),
     judges.length > 0 && section("judges", t("diagnosis.judges"), t("diagnosis.judges.words"), others),
     about.report && section("report", t("diagnosis.report"), t("diagnosis.report.words"), h("p", {}, h("a", { class: "button", href: `api/runs${path(name)}/report`, target: "_blank", rel: "noopener" }, t("diagnosis.open")))));
 
