@@ -50,7 +50,7 @@ def serve(
         host=host, port=port, token=token_of(token_file), origins=tuple(origin or ()), rows=most_rows,
         body_bytes=int(most_mb * MB), pixels=most_pixels, seconds=seconds, keep=keep,
     )
-    with listen(settings) as made, folders_of(runs) as folders:  # what is wrong with the address is said before torch is loaded
+    with listen(settings) as made, folders_of(runs) as folders:  # a wrong address is said before torch is loaded
         from torch import set_num_threads
 
         from ...serving.app import create_app
