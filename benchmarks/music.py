@@ -17,6 +17,8 @@ import math
 import statistics
 import time
 from collections import Counter
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -29,11 +31,11 @@ from senzai.distributions.tokens import before_the_end
 from senzai.models import verbs
 from senzai.models.modes import judging
 
-from .common import need_data
+from .common import kept, need_data
 
 OPTIONS = {"melody": "MELODY", "meter": "4/4"}
 SETTINGS: dict[str, Any] = {
-    "n_latent": 64, "steps": 3000, "lr": 2e-3, "batch_size": 128, "schedule": "cosine", "sampler": "none",
+    "n_latent": 64, "steps": 3000, "lr": 2e-3, "batch_size": 64, "schedule": "cosine", "sampler": "none",
 }
 ROWS, WAYS, PLACES = 1000, 100, 9
 FIRST = 4
@@ -117,11 +119,23 @@ def smoothness(model: Any, rows: Any, known: Trigrams, seed: int) -> dict[str, A
     }
 
 
+def trained(data: Any, seed: int, **settings: Any) -> Any:
+    """Return a run, that of an earlier start where one was kept."""
+    folder = kept(f"music-{seed}") or Path(mkdtemp()) / "run"
+    if not (folder / "spec.json").exists():
+        began, wall = time.process_time(), time.perf_counter()
+        given = {**OPTIONS, **SETTINGS, **settings}
+        run = senzai.fit(data, kind="music", seed=seed, split_seed=0, progress=False, out=folder, **given)
+        took = ((time.process_time() - began) / 60, (time.perf_counter() - wall) / 60)
+        (folder / "minutes.txt").write_text(f"{took[0]} {took[1]}")
+        return run
+    return senzai.load(folder)
+
+
 def one(data: Any, seed: int, *, part: str = "test", **settings: Any) -> dict[str, Any]:
     """Train once, and return what is measured on rows of a part."""
-    began, wall = time.process_time(), time.perf_counter()
-    run = senzai.fit(data, kind="music", seed=seed, split_seed=0, progress=False, **{**OPTIONS, **SETTINGS, **settings})
-    seconds, wall = time.process_time() - began, time.perf_counter() - wall
+    run = trained(data, seed, **settings)
+    processor, wall = map(float, (run.folder / "minutes.txt").read_text().split())
     dataset = run.dataset(data)
     parts = dataset.split_indices()
     index, known = parts[part], Trigrams(dataset.batch(parts["train"]).tensor)
@@ -129,7 +143,7 @@ def one(data: Any, seed: int, *, part: str = "test", **settings: Any) -> dict[st
     made = torch.as_tensor(np.asarray(verbs.reconstruct(run.model, rows)))
     found = run.evaluate(data, k=10, split="validation" if part == "validation" else "test")
     return {
-        "processor_minutes": seconds / 60, "minutes": wall / 60, "rate": found["rate"], "elbo": found["elbo"],
+        "processor_minutes": processor, "minutes": wall, "rate": found["rate"], "elbo": found["elbo"],
         "active_units": found["active_units"], "taught": right(taught(run.model, rows), rows.tensor),
         "free": right(made, rows.tensor), "ways": smoothness(run.model, rows.take(slice(0, 2 * WAYS)), known, seed),
     }

@@ -11,7 +11,9 @@ from senzai.core.errors import InputError, SettingError
 from senzai.data import KINDS, open_data
 from senzai.data.music import Note, Piece, attributes, pieces, windows
 
-symusic = pytest.importorskip("symusic")
+pytest.importorskip("symusic")
+
+import symusic
 
 from senzai.data.music import midi, reading
 
@@ -224,7 +226,8 @@ def test_numbers_of_melodies_are_what_they_are_by_hand():
 
 
 def test_numbers_are_conditions_standardised_by_the_training_rows(tmp_path):
-    data = open_data(folder(tmp_path / "songs"), options={"bars": 1, "condition": "density,pitch", "properties": "range"})
+    options = {"bars": 1, "condition": "density,pitch", "properties": "range"}
+    data = open_data(folder(tmp_path / "songs"), options=options)
     quantities = {q.name: q for q in data.schema.quantities}
     assert list(quantities) == ["density", "pitch", "range"]
     batch = data.batch()

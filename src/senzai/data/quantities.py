@@ -1,4 +1,4 @@
-"""Numbers that rows have: given with them, or computed from them; what is conditioned on, and what codes are to tell."""
+"""Numbers that rows have, given or computed: what is conditioned on, and what codes are to tell."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def need_known(names: Sequence[str], known: Sequence[str], origin: str) -> None:
         senzai.core.errors.SettingError: x.smi has no number 'logq'. Did you mean 'logp'? There are logp, qed.
     """
     if len(names) > MOST:
-        raise SettingError(f"Up to {MOST} numbers of a row are learned, but got {len(names):,}. Name those that matter.")
+        raise SettingError(
+            f"Up to {MOST} numbers of a row are learned, but got {len(names):,}. Name those that matter."
+        )
     for name in names:
         if name not in known:
             listed = ", ".join(known[:20]) + (" ..." if len(known) > 20 else "")

@@ -46,6 +46,7 @@ class Extras:
         kind: Name of the kind of the rows.
         users: Users to judge a recommender by, where rows are sets of items.
         figures: What that kind says of new rows beside training rows, where it says anything.
+        numbers: What the numbers of rows are called.
     """
 
     train: Batch | None = None
@@ -58,6 +59,7 @@ class Extras:
     kind: str = ""
     users: Users | None = None
     figures: Callable[[Data, Data], Mapping[str, float]] | None = None
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,9 @@ class BagOfSymbols(Regularised):
     does not see them. Its linear head is used in training only. With either ``bag_weight`` or ``free_bits`` above zero
     the loss is no bound; distortion and rate are watched as they are.
 
+    With ``placed`` the head says which symbol stands at each place, and not only which there are: where places mean
+    something (steps of a bar), the code then learns them early.
+
     Where rows have numbers (properties of molecules, attributes of bars), a second linear head reads them from the
     code, so that the latent space is ordered by them; its squared errors of standardised numbers are added, half of
     their sum times ``number_weight``. A number that is not known counts nothing.
@@ -56,6 +59,7 @@ class BagOfSymbols(Regularised):
         bag_weight: Weight of the bag.
         fade: How that weight falls: it is taken times one minus this schedule; by default it stays.
         free_bits: Floor of the rate per latent dimension, in nats.
+        placed: Whether the code is asked for each place.
         number_weight: Weight of the numbers.
         n_numbers: How many numbers rows have.
     """
@@ -63,6 +67,7 @@ class BagOfSymbols(Regularised):
     bag_weight: float = 1.0
     fade: Warmup = LinearWarmup(10**9)  # noqa: RUF009 - frozen and without state
     free_bits: float = 0.0
+    placed: bool = False
     number_weight: float = 10.0
     n_numbers: int = 0
 
@@ -82,7 +87,8 @@ class BagOfSymbols(Regularised):
         """Add the heads."""
         likelihood = _decoder(model)
         network = likelihood.network
-        model.aux[HEAD] = nn.Linear(network.n_context, network.out.out_features)
+        places = likelihood.event[0] if self.placed else 1
+        model.aux[HEAD] = nn.Linear(network.n_context, places * network.out.out_features)
         if self.n_numbers:
             model.aux[NUMBERS] = nn.Linear(network.n_context - likelihood.n_condition, self.n_numbers)
 
@@ -108,8 +114,9 @@ class BagOfSymbols(Regularised):
         context = with_condition(z, batch.c if likelihood.n_condition else None)
         x = batch.tensor.nan_to_num().long()
         inside = valid_steps(batch) if batch.lengths is not None else before_the_end(x)
-        log_p = F.log_softmax(model.aux[HEAD](context).float(), -1)
-        found = log_p.gather(1, torch.where(inside, x, 0))
+        told = model.aux[HEAD](context).float().view(len(x), -1, likelihood.network.out.out_features)
+        log_p = F.log_softmax(told, -1).expand(-1, x.shape[1], -1)
+        found = log_p.gather(2, torch.where(inside, x, 0).unsqueeze(2))[..., 0]
         weight = self.bag_weight * (1 - self.fade.factor(step))
         bag = {"bag": -weight * torch.where(inside, found, 0.0).sum(1)}
         if NUMBERS not in model.aux or batch.numbers is None:

@@ -32,13 +32,15 @@ def text_vae(frame: Frame) -> Made:
           "https://arxiv.org/abs/1803.05428",
 )
 def music_vae(frame: Frame) -> Made:
-    """Weight 0.2 on the rate, and a floor of three quarters of a nat a dimension; rows of symbols alone."""
+    """Weight 0.2 on the rate, a floor of half a nat a dimension, and a code that is asked for each place at first."""
     likelihood = frame.likelihood()
     if not isinstance(likelihood, TokenLikelihood):
         raise CombinationError(
             "music-vae is about rows of symbols, but the data propose another likelihood. Use the recipe vae."
         )
-    objective = frame.objective("bag_of_symbols", beta=0.2, bag_weight=0.0, free_bits=0.5)
+    objective = frame.objective(
+        "bag_of_symbols", beta=0.2, bag_weight=1.0, placed=True, fade=ShareWarmup(0.8), free_bits=0.5
+    )
     return Flat(frame.prior(), frame.posterior(), likelihood), objective
 
 

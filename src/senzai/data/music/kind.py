@@ -14,7 +14,7 @@ from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 from senzai.core.files import replacing, replacing_folder, write_text
 
-from .. import conditioning, fingerprint, quantities, sources
+from .. import fingerprint, quantities, sources
 from ..kind import KINDS, Claim, Kind, Opened
 from ..options import Options
 from ..proposal import Choice, Proposal
@@ -84,8 +84,8 @@ class MusicKind(Kind):
         origin = str(source)[:80] if isinstance(source, str | Path) else "the data"
         if not cut.pieces:
             raise InputError(
-                f"Rows are bars in {told.meter[0]}/{told.meter[1]} with notes of the {told.part}, but {origin} has none. "
-                "Set another part= or meter=..."
+                f"Rows are bars in {told.meter[0]}/{told.meter[1]} with notes of the {told.part}, but {origin} has "
+                "none. Set another part= or meter=..."
             )
         notes = (*reading.left_out(found.bad, len(found.bad) + len(found.songs)), *_told(cut, told, found.songs))
         names = _names(asked, schema)
@@ -283,7 +283,7 @@ def _decided(told: MusicDetails, split: Split) -> Iterable[str]:
         f"A row is {told.bars} bars of {told.meter[0]}/{told.meter[1]} on a grid of sixteenths, {what}; a note that "
         "sounds into a row begins there anew."
     )
-    yield f"New rows have the tempo in the middle of the data, {told.tempo:g} quarters a minute; velocities are not kept."
+    yield f"New rows have the tempo in the middle of the data, {told.tempo:g} a minute; velocities are not kept."
     if split.by == "groups":
         yield "Rows of one song are in one part of the split."
     else:

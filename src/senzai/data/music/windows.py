@@ -59,8 +59,8 @@ def decide(songs: Sequence[Song], asked: MusicOptions) -> MusicDetails:
     voices = 1 if part != "voices" else asked.voices or _voices(songs)
     if steps * voices > MOST_CODES:
         raise InputError(
-            f"A row has up to {MOST_CODES:,} symbols, but {asked.bars} bars of {voices} voices have {steps * voices:,}. "
-            "Take fewer bars."
+            f"A row has up to {MOST_CODES:,} symbols, but {asked.bars} bars of {voices} voices have "
+            f"{steps * voices:,}. Take fewer bars."
         )
     tempos = [song.tempo_at(0) for song in songs if song.tracks]
     return MusicDetails(

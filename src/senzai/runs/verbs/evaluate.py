@@ -108,6 +108,7 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         anomaly=None if anomaly is None else class_number(anomaly, schema),
         features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
         sampler=run.samplers.apply_to(run.model), kind=schema.kind, figures=figures_of(schema, seed),
+        numbers=tuple(q.name for q in schema.quantities),
         users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
     )
 
