@@ -259,3 +259,11 @@ def test_molecules_of_qm9_go_there_and_back(data_dir):
             continue
         assert chemistry.smiles_of(symbols) == clean
     assert bad < 100
+
+
+@pytest.mark.slow
+def test_the_distance_of_a_set_to_itself_is_nothing():
+    pytest.importorskip("fcd")
+    some = ["CCO", "CCN", "CCC", "CC(=O)O", "c1ccccc1", "C1CCCCC1", "CC(N)=O"] * 3
+    assert sets.frechet_chemnet(some, some) == pytest.approx(0, abs=1e-3)
+    assert sets.frechet_chemnet(some, ["CCCCCC"] * 21) > 1

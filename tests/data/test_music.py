@@ -268,6 +268,13 @@ def test_times_that_no_music_has_are_refused_before_memory_is_taken():
         midi.song_of_score(made, "x")
 
 
+def test_meters_of_no_whole_sixteenths_and_wild_tempos_are_no_reason_to_stop(tmp_path):
+    (tmp_path / "a.mid").write_bytes(raw(meters=((0, 3, 32), (16, 4, 4)), tempos=((0, 0.001), (16, 100000.0))))
+    data = open_data(tmp_path / "a.mid", options={"bars": 1, "validation": 0, "test": 0})
+    assert data.schema.details.meter == (4, 4)
+    assert data.decode(data.batch().x, about=data.rows.about(np.arange(len(data))))[0].tempo == 1000.0
+
+
 @pytest.mark.parametrize("wrong", [[[[1, 2], 3]], [[["a"]]], [[]], [5], [[[200, 1]]], {"voices": 3}])
 def test_json_that_is_no_music(tmp_path, wrong):
     path = tmp_path / "x.json"
@@ -281,7 +288,7 @@ def test_plain_pieces_go_there_and_back_and_bad_ones_are_refused():
     data = open_data([piece] * 3, options={"bars": 1})
     assert kind.from_json(kind.to_json([piece], data.schema), data.schema) == [piece]
     for bad in ({"steps": 4}, {"steps": 4, "voices": [[[0, 1, 128]]]}, {"steps": 4, "voices": [[[9, 1, 60]]]},
-                {"steps": 4, "voices": [], "tempo": 0}, {"steps": 4, "voices": [], "meter": [4, 5]}):
+                {"steps": 10**9, "voices": []}, {"steps": 4, "voices": [], "tempo": 0}, {"steps": 4, "voices": [], "meter": [4, 5]}):
         with pytest.raises(InputError):
             kind.from_json([bad], data.schema)
     with pytest.raises(InputError, match="list of pieces"):

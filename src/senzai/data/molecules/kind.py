@@ -113,7 +113,8 @@ class MoleculeKind(Kind):
         names = _names(set_, schema)
         found = _texts(source, set_, schema, names)
         cleaned = [chemistry.clean(text) for text in found.texts]
-        bad = [i for i, smiles in enumerate(cleaned) if smiles is None or chemistry.symbols_of(smiles) is None]
+        symbols = [None if smiles is None else chemistry.symbols_of(smiles) for smiles in cleaned]
+        bad = [i for i, one in enumerate(symbols) if one is None]
         origin = str(source)[:80] if isinstance(source, str | Path) else "the data"
         kept = [i for i in range(len(cleaned)) if i not in set(bad)]
         data = [cleaned[i] for i in kept]
@@ -131,14 +132,17 @@ class MoleculeKind(Kind):
             data=data, n_rows=len(kept), dtype="str", form=found.form, origin=origin,
             labels=None if found.labels is None else found.labels[kept], label_name=found.label_name,
             label_asked=set_.label is not None, index=None if found.index is None else found.index[kept], notes=notes,
-            facts={"column": found.column, **_quantities(names, data, found, kept, schema, origin)},
+            facts={
+                "column": found.column, "symbols": [symbols[i] for i in kept],
+                **_quantities(names, data, found, kept, schema, origin),
+            },
             **marked(marks, options.split, origin, len(kept)),
         )
 
     def infer(self, opened: Opened, options: Options) -> Schema:
         """Take the alphabet from the training rows."""
         train = split_indices(opened.n_rows, options.split, opened.groups, opened.order)["train"]
-        symbols = [chemistry.symbols_of(smiles) or [] for smiles in opened.data]
+        symbols: list[list[str]] = opened.facts["symbols"]
         counts = Counter(s for i in train for s in symbols[i])
         alphabet = (*NAMES, *sorted(counts, key=lambda s: (-counts[s], s)))
         coded = _codes(symbols, alphabet)
@@ -173,7 +177,7 @@ class MoleculeKind(Kind):
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:
         """Return rows of SELFIES symbols with their end."""
-        symbols = [chemistry.symbols_of(smiles) or [] for smiles in opened.data]
+        symbols: list[list[str]] = opened.facts["symbols"]
         known = encode_labels(opened.labels, schema.label)
         if not quantities.is_about(schema.condition, schema.quantities):
             known = conditioning.need_label(known, schema, opened.origin)

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from senzai.core.errors import InputError
 from senzai.core.extras import need
 
-from .pieces import PER_QUARTER, Note, Piece
+from .pieces import FASTEST, MOST_STEPS, PER_QUARTER, SLOWEST, Note, Piece
 
 TICKS = 480
 """Ticks of a quarter in files that are written."""
-MOST_STEPS = 2**20
-"""Sixteenths of a piece, at most: two days of music at 100 quarters a minute, or a damaged file."""
 MOST_BYTES = 2**24
 """Bytes of a file of MIDI, at most."""
 CLEAR = 0.5
@@ -117,7 +115,7 @@ def song_of_score(score: Any, name: str) -> Song:
     tracks = tuple(Track(str(t.name), _on_grid(a, step, moved), bool(t.is_drum)) for t, a in arrays)
     end = max((int(t.grid[:, :2].sum(1).max()) for t in tracks), default=0)
     meters = tuple((round(s.time / step), (int(s.numerator), int(s.denominator))) for s in score.time_signatures)
-    tempos = tuple((round(t.time / step), float(t.qpm)) for t in score.tempos)
+    tempos = tuple((round(t.time / step), float(np.clip(t.qpm, SLOWEST, FASTEST))) for t in score.tempos)
     return Song(name, tracks, meters or ((0, (4, 4)),), tempos or ((0, 120.0),), end, moved)
 
 

@@ -25,6 +25,10 @@ ALIKE = {
 }
 """Pitches of General MIDI's drum channel, and the one of nine that stands for each."""
 PER_QUARTER = 4
+MOST_STEPS = 2**20
+"""Sixteenths of a piece, at most: two days of music at 100 quarters a minute, or a damaged file."""
+SLOWEST, FASTEST = 1.0, 1000.0
+"""Quarters a minute."""
 
 
 class Note(NamedTuple):
@@ -102,26 +106,30 @@ class Piece:
                     f"A note has a pitch of 0 to 127, begins within its piece and lasts a sixteenth or more, but got "
                     f"{tuple(note)} in {self.steps} steps. Correct it."
                 )
-        if not 1 <= self.tempo <= 1000:
-            raise InputError(f"A tempo is 1 to 1000 quarters a minute, but got {self.tempo:g}. Correct it.")
+        if not (SLOWEST <= self.tempo <= FASTEST and 1 <= self.steps <= MOST_STEPS):
+            raise InputError(
+                f"A piece has 1 to {MOST_STEPS:,} sixteenths, at 1 to 1000 quarters a minute, but got {self.steps:,} at "
+                f"{self.tempo:g}. Correct it."
+            )
         return self
 
 
 def _meter(value: Any) -> tuple[int, int]:
     top, bottom = (int(v) for v in value)
-    if not (1 <= top <= 64 and bottom in (1, 2, 4, 8, 16)):
+    if not (1 <= top <= 64 and steps_of((top, bottom))):
         raise ValueError(value)
     return top, bottom
 
 
 def steps_of(meter: tuple[int, int]) -> int:
-    """Return the sixteenths of a bar.
+    """Return the sixteenths of a bar; none where they are not whole.
 
     Example:
-        >>> steps_of((4, 4)), steps_of((6, 8))
-        (16, 12)
+        >>> steps_of((4, 4)), steps_of((6, 8)), steps_of((3, 32))
+        (16, 12, 0)
     """
-    return meter[0] * 16 // meter[1]
+    whole, rest = divmod(meter[0] * 16, max(1, meter[1]))
+    return 0 if rest else whole
 
 
 # --- one note at a time -----------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from senzai.core.errors import InputError
 
 from .. import sources
 from ..limits import DEFLATE, guarded, need_archive, need_regular, need_room
-from .midi import MOST_BYTES, MOST_STEPS, Song, Track, song_of_bytes, song_of_score
-from .pieces import Note, Piece
+from .midi import MOST_BYTES, Song, Track, song_of_bytes, song_of_score
+from .pieces import MOST_STEPS, Note, Piece
 
 MIDI, JSON = (".mid", ".midi"), (".json",)
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
