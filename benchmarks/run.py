@@ -135,6 +135,13 @@ def wide_table(given: argparse.Namespace) -> dict[str, Result]:
     return {"wide_table": all_of_it(quick=given.quick)}
 
 
+def growth(given: argparse.Namespace) -> dict[str, Result]:
+    """How score grows with the rows, and impute with the columns."""
+    from .growth import measure
+
+    return {"growth": measure(quick=given.quick)}
+
+
 def tuning(given: argparse.Namespace) -> dict[str, Result]:
     """Tuning by two processes beside tuning by one."""
     from .tuning import measure
@@ -201,7 +208,8 @@ def mutants(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
-    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
+    "wide_table": wide_table, "growth": growth, "zoo": zoo, "huge_pages": huge_pages,
+    "startup": startup, "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
     "series": series, "pictures": pictures, "faces": faces, "music": music,
     "molecules": molecules,
