@@ -288,7 +288,8 @@ def test_plain_pieces_go_there_and_back_and_bad_ones_are_refused():
     data = open_data([piece] * 3, options={"bars": 1})
     assert kind.from_json(kind.to_json([piece], data.schema), data.schema) == [piece]
     for bad in ({"steps": 4}, {"steps": 4, "voices": [[[0, 1, 128]]]}, {"steps": 4, "voices": [[[9, 1, 60]]]},
-                {"steps": 10**9, "voices": []}, {"steps": 4, "voices": [], "tempo": 0}, {"steps": 4, "voices": [], "meter": [4, 5]}):
+                {"steps": 10**9, "voices": []}, {"steps": 4, "voices": [], "tempo": 0},
+                {"steps": 4, "voices": [], "meter": [4, 5]}):
         with pytest.raises(InputError):
             kind.from_json([bad], data.schema)
     with pytest.raises(InputError, match="list of pieces"):

@@ -18,6 +18,7 @@ from .. import fingerprint, quantities, sources
 from ..kind import KINDS, Claim, Kind, Opened
 from ..options import Options
 from ..proposal import Choice, Proposal
+from ..ranked import fields_of
 from ..rows import Array, MemoryRows, Rows, Targets
 from ..schema import Schema, Split
 from ..split import split_indices
@@ -177,7 +178,9 @@ class MusicKind(Kind):
             with replacing(path) as place:
                 place.write_bytes(midi.bytes_of(pieces, program))
         elif suffix in reading.JSON:
-            write_text(path, json.dumps([p.plain() for p in pieces]) + "\n")
+            told = fields_of(decoded)
+            plain = [{**p.plain(), **{name: values[i] for name, values in told.items()}} for i, p in enumerate(pieces)]
+            write_text(path, json.dumps(plain) + "\n")
         elif not suffix:
             with replacing_folder(path) as place:
                 for i, piece in enumerate(pieces):

@@ -62,6 +62,10 @@ class Piece:
     meter: tuple[int, int] = (4, 4)
     drums: bool = False
 
+    def __bool__(self) -> bool:
+        """Whether there is a note in it."""
+        return any(self.voices)
+
     @property
     def seconds(self) -> float:
         """How long it lasts."""
@@ -108,8 +112,8 @@ class Piece:
                 )
         if not (SLOWEST <= self.tempo <= FASTEST and 1 <= self.steps <= MOST_STEPS):
             raise InputError(
-                f"A piece has 1 to {MOST_STEPS:,} sixteenths, at 1 to 1000 quarters a minute, but got {self.steps:,} at "
-                f"{self.tempo:g}. Correct it."
+                f"A piece has 1 to {MOST_STEPS:,} sixteenths, at 1 to 1000 quarters a minute, but got {self.steps:,} "
+                f"at {self.tempo:g}. Correct it."
             )
         return self
 

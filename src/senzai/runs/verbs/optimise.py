@@ -188,10 +188,11 @@ class Ledger:
             if row and key not in self._seen and self.calls + len(new) < self.budget:
                 self._seen.add(key)
                 new.append(row)
+        new = self._readable(new)
         if not new:
             return
-        scores, numbers = self.score(new)
         codes = self._encoded(new)
+        scores, numbers = self.score(new)
         self.codes = codes if not self.calls else torch.cat([self.codes, codes])
         self.rows += new
         self.found += scores.tolist()
@@ -203,6 +204,16 @@ class Ledger:
         schema = self.run.schema.but(form="list")
         made: list[Any] = list(KINDS[schema.kind].decode(verbs.decode(self.run.model, (z,)), schema))
         return made
+
+    def _readable(self, rows: list[Any]) -> list[Any]:
+        """Return those rows that are read again: what is decoded is written and read like a user's own rows."""
+        try:
+            whole = not rows or len(self.run.dataset(rows)) == len(rows)
+        except InputError:
+            whole = False
+        if whole:
+            return rows
+        return [] if len(rows) == 1 else [row for one in rows for row in self._readable([one])]
 
     def _encoded(self, rows: Sequence[Any]) -> Tensor:
         batch: Batch = self.run.dataset(list(rows)).batch()
