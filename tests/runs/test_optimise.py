@@ -8,6 +8,7 @@ from senzai.core.errors import CombinationError, InputError, SettingError
 from senzai.data import KINDS
 from senzai.data.molecules import chemistry
 from senzai.data.ranked import Ranked
+from senzai.runs.verbs import region
 from senzai.runs.verbs.optimise import scorer
 
 pytest.importorskip("rdkit")
@@ -17,10 +18,16 @@ pytest.importorskip("botorch")
 SMILES = ["CCO", "CCN", "CCC", "CC(=O)O", "c1ccccc1", "C1CCCCC1", "CC(N)=O", "C#N", "CCCC", "CCCO", "OCCO", "CCOC"] * 4
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Few candidates: the search is looked at, not what it finds."""
+    monkeypatch.setattr(region, "CANDIDATES", 50)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return senzai.fit(
-        SMILES, kind="molecules", steps=100, n_latent=4, seed=0, batch_size=32, lr=1e-2, properties="logp,atoms",
+        SMILES, kind="molecules", steps=60, n_latent=4, seed=0, batch_size=32, lr=2e-2, properties="logp,atoms",
         sampler="none", out=tmp_path_factory.mktemp("m") / "run", **{
             "likelihood.width": 32, "likelihood.embedding": 16, "encoder.width": 24, "encoder.embedding": 16,
         },

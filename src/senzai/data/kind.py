@@ -330,6 +330,10 @@ class Kind(ABC):
         """Return what this kind says of new rows beside training rows, both in the user's form; nothing by default."""
         return {}
 
+    def sample_distance(self, made: Any, known: Any, schema: Schema) -> Mapping[str, float]:
+        """Return distances of new rows to training rows that take long or an extra; nothing by default."""
+        return {}
+
     def quantity(self, decoded: Any, name: str, schema: Schema) -> Array:
         """Return one of :attr:`quantities` of rows in the user's form, ``(N,)``; NaN where a row has none.
 

@@ -19,7 +19,7 @@ PARTS = {
     "representation": (
         "Representation", ("dependence", "probes", "map", "disentanglement", "numbers", "code_use", "symbols")
     ),
-    "generation": ("Sample quality", ("generation", "new_rows")),
+    "generation": ("Sample quality", ("generation", "new_rows", "kind_distance")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
     "recommendation": ("Recommendation", ("recommendation",)),
     "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),

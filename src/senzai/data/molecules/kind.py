@@ -240,6 +240,11 @@ class MoleculeKind(Kind):
         """Return validity, uniqueness, novelty and the like; see :func:`sets.set_figures`."""
         return sets.set_figures(texts.as_list(made), texts.as_list(known), seed=seed)
 
+    def sample_distance(self, made: Any, known: Any, schema: Schema) -> Mapping[str, float]:
+        """Return the Fréchet ChemNet distance; see :func:`sets.frechet_chemnet`."""
+        new, old = ([s for s in texts.as_list(rows) if s] for rows in (made, known))
+        return {"frechet_chemnet": sets.frechet_chemnet(new, old)} if new and old else {}
+
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a recurrent encoder and decoder, and a bound that keeps the code in use."""
         return symbol_proposal(len(details_of(schema).symbols))

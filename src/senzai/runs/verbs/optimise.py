@@ -87,8 +87,9 @@ def optimise(
         proposed = region.propose(ledger.codes, ledger.scores, centre, batch)
         before, top_score = ledger.calls, ledger.scores[centre]
         ledger.spend(proposed, None, parents=centre)
-        idle = 0 if ledger.calls > before else idle + 1
-        region.learn(better=bool(ledger.scores[ledger.best] > top_score))
+        new = ledger.calls > before
+        idle = 0 if new else idle + 1
+        region.learn(better=bool(ledger.scores[ledger.best] > top_score), new=new)
     return ledger.ranked(top)
 
 

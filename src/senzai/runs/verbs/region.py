@@ -45,8 +45,11 @@ class Region:
         self.furthest = float(codes.norm(dim=1).max())
         self.rng = torch.Generator().manual_seed(seed % 2**63)
 
-    def learn(self, *, better: bool) -> None:
-        """Let the region grow or shrink, or begin anew."""
+    def learn(self, *, better: bool, new: bool = True) -> None:
+        """Let the region grow or shrink, or begin anew; where nothing new was decoded it is too small."""
+        if not new:
+            self.side = min(MOST, 1.5 * self.side)
+            return
         self.good, self.bad = (self.good + 1, 0) if better else (0, self.bad + 1)
         if self.good >= LUCK:
             self.side, self.good = min(MOST, 2 * self.side), 0
