@@ -177,6 +177,20 @@ def text(given: argparse.Namespace) -> dict[str, Result]:
     return {"text": measure(given.rounds, quick=given.quick)}
 
 
+def music(given: argparse.Namespace) -> dict[str, Result]:
+    """Two-bar melodies of POP909."""
+    from .music import measure
+
+    return {"music": measure(given.rounds, quick=given.quick)}
+
+
+def molecules(given: argparse.Namespace) -> dict[str, Result]:
+    """Molecules of QM9: codes, properties, and a search for better ones."""
+    from .molecules import measure
+
+    return {"molecules": measure(given.rounds, quick=given.quick)}
+
+
 def recommend(given: argparse.Namespace) -> dict[str, Result]:
     """Recommendation on Last.fm, beside simple methods."""
     from .recommend import measure
@@ -197,7 +211,8 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "wide_table": wide_table, "growth": growth, "zoo": zoo, "huge_pages": huge_pages,
     "startup": startup, "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
-    "series": series, "pictures": pictures, "faces": faces,
+    "series": series, "pictures": pictures, "faces": faces, "music": music,
+    "molecules": molecules,
 }
 
 

@@ -6,6 +6,7 @@ from . import builtin as _builtin
 from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
+from . import music as _music
 from . import series as _series
 from . import table as _table
 from . import text as _text
@@ -32,7 +33,7 @@ from .schema import Split as Split
 from .schema import Values as Values
 from .sources import BUILT_IN as BUILT_IN
 
-del _array, _builtin, _images, _interactions, _molecules, _series, _table, _text
+del _array, _builtin, _images, _interactions, _molecules, _music, _series, _table, _text
 
 __getattr__ = _old_attributes(__name__, {
     "Table": "senzai.data.table:TableDetails", "Column": "senzai.data.table:Column",

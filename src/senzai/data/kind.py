@@ -23,7 +23,7 @@ from senzai.core.later import Tensor
 from senzai.core.random import derive
 from senzai.core.registry import Registry
 
-from . import conditioning
+from . import conditioning, quantities
 from .features import NamedEntry, RowFeatures
 from .histories import FOLD_IN, Histories, folded, histories_of, items_of
 from .options import Options
@@ -121,6 +121,8 @@ class Kind(ABC):
     """What new rows are by default: draws from the likelihood, or its expected value (smooth pictures)."""
     unit: ClassVar[str] = "dimension"
     """What figures "per dimension" count: pixel, feature, token, item."""
+    quantities: ClassVar[Mapping[str, str]] = {}
+    """Numbers that this kind can compute of a row, by name, and what each is."""
     averages: ClassVar[bool] = False
     """Whether a missing entry is best answered by an average over draws that :meth:`fill` makes, and not by a mean."""
 
@@ -328,6 +330,18 @@ class Kind(ABC):
         """Return what this kind says of new rows beside training rows, both in the user's form; nothing by default."""
         return {}
 
+    def sample_distance(self, made: Any, known: Any, schema: Schema) -> Mapping[str, float]:
+        """Return distances of new rows to training rows that take long or an extra; nothing by default."""
+        return {}
+
+    def quantity(self, decoded: Any, name: str, schema: Schema) -> Array:
+        """Return one of :attr:`quantities` of rows in the user's form, ``(N,)``; NaN where a row has none.
+
+        Raises:
+            SettingError: There is no such number.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no numbers of their own, but got {name!r}.")
+
     # --- rows that are given in part, and missing cells -------------------------------------------------------------
     def evidence(self, given: Mapping[str, object], schema: Schema) -> Batch:
         """Return one row in which only what is given is observed.
@@ -392,7 +406,9 @@ class Kind(ABC):
         return None if values is None else self.encode_condition(values, schema)
 
     def encode_condition(self, values: Mapping[str, list[Any]], schema: Schema) -> Tensor:
-        """Return the codes ``(n, width)`` of the user's values of what is conditioned on; by default of the label."""
+        """Return the codes ``(n, width)`` of the user's values of what is conditioned on: numbers, or the label."""
+        if quantities.is_about(schema.condition, schema.quantities):
+            return quantities.encode_given(values, schema)
         return conditioning.encode_label(values, schema)
 
 

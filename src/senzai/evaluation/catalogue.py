@@ -46,6 +46,8 @@ class Extras:
         kind: Name of the kind of the rows.
         users: Users to judge a recommender by, where rows are sets of items.
         figures: What that kind says of new rows beside training rows, where it says anything.
+        distance: How far that kind says that new rows are from training rows, where it says so.
+        numbers: What the numbers of rows are called.
     """
 
     train: Batch | None = None
@@ -58,6 +60,8 @@ class Extras:
     kind: str = ""
     users: Users | None = None
     figures: Callable[[Data, Data], Mapping[str, float]] | None = None
+    distance: Callable[[Data, Data], Mapping[str, float]] | None = None
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -303,6 +307,7 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         "It needs rows that are sets of items of which some are held out, and the training rows.",
     ),
     "figures": (lambda c: c.extras.figures is not None, "The kind of these data has no figures of its own."),
+    "distance": (lambda c: c.extras.distance is not None, "The kind of these data has no distance of its own."),
     "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
 }
 """What a measure may need: how to see whether it is there, and what to say if it is not."""

@@ -211,6 +211,25 @@ class Cards:
 
 
 @dataclass(frozen=True, slots=True)
+class Tune:
+    """A picture of some notes that can be heard: ``sound`` is JSON, ``[[start, length, pitch, drum], ...]``."""
+
+    picture: Picture
+    title: str
+    sound: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tunes:
+    """Tunes side by side, with a button that plays each and, under a common title, one that plays all."""
+
+    tunes: Sequence[Tune]
+    title: str = ""
+    least: int = 220
+    kind: str = "tunes"
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """Lines to copy."""
 
@@ -234,7 +253,7 @@ class Empty:
     kind: str = "empty"
 
 
-Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Empty
+Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Empty
 
 
 @dataclass(frozen=True, slots=True)

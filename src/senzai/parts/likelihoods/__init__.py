@@ -4,5 +4,6 @@ from .autoregressive import MADE as MADE
 from .autoregressive import PixelCNN as PixelCNN
 from .decoded import Likelihood as Likelihood
 from .modalities import ModalLikelihood as ModalLikelihood
+from .tokens import ConductorTokens as ConductorTokens
 from .tokens import RecurrentTokens as RecurrentTokens
 from .tokens import TransformerTokens as TransformerTokens

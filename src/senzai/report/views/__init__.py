@@ -4,6 +4,7 @@ from . import array as _array
 from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
+from . import music as _music
 from . import series as _series
 from . import table as _table
 from . import text as _text
@@ -12,4 +13,4 @@ from .base import VIEWS as VIEWS
 from .base import View as View
 from .base import view_of as view_of
 
-del _array, _images, _interactions, _molecules, _series, _table, _text
+del _array, _images, _interactions, _molecules, _music, _series, _table, _text
