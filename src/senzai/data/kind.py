@@ -277,6 +277,10 @@ class Kind(ABC):
         """Return the steps after which rows along time repeat; ``None`` where there is no time, or no season."""
         return None
 
+    def seconds(self, schema: Schema) -> float | None:
+        """Return how long a row lasts; ``None`` where it is no stretch of time."""
+        return None
+
     def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
         """Return rows whose last ``horizon`` steps lie behind the data, and are not observed.
 
@@ -326,6 +330,10 @@ class Kind(ABC):
 
     def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
         """Return what this kind says of new rows beside training rows, both in the user's form; nothing by default."""
+        return {}
+
+    def row_figures(self, rows: Any, made: Any, schema: Schema) -> Mapping[str, Array]:
+        """Return what this kind says of each row beside its reconstruction, both in the user's form; nothing here."""
         return {}
 
     # --- rows that are given in part, and missing cells -------------------------------------------------------------

@@ -15,6 +15,7 @@ from ..distributions.ops import expected
 from ..models.base import LatentModel
 from .base import Objective, Player, Terms
 from .quantised import CodeBound, quantised, terms_of
+from .row_critics import real_rows
 
 
 @example(recipe="wave-codec", data="waves")
@@ -66,7 +67,7 @@ class SpectralCodes(Objective):
         coded = quantised(model)
         seen = coded.infer(batch)
         terms, made = terms_of(coded, seen), expected(seen.likelihood)[0]
-        apart = stft_distance(batch.tensor.to(made.dtype), made, self.sizes).mean(-1)
+        apart = stft_distance(real_rows(batch, made), made, self.sizes).mean(-1)
         weighted = self.spectrum_weight * prod(batch.tensor.shape[1:]) * apart
         return Terms(
             terms.loss + weighted, {**terms.parts, "spectrum": weighted},

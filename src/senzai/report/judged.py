@@ -18,6 +18,7 @@ PARTS = {
     "likelihood": ("Likelihood estimates", ("convergence", "ais", "bdmc", "gaps")),
     "representation": ("Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols")),
     "generation": ("Sample quality", ("generation", "new_rows")),
+    "reconstruction": ("Reconstructions", ("reconstructions", "code_rate")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
     "recommendation": ("Recommendation", ("recommendation",)),
     "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),

@@ -195,14 +195,22 @@ class AudioKind(Kind):
         """Where sound was given in memory: it cannot be read again when somebody asks for scores."""
         return in_memory
 
+    def seconds(self, schema: Schema) -> float:
+        """Return the length of a row."""
+        return audio_of(schema).samples / audio_of(schema).rate
+
     def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
         """Return distances of new sounds to training sounds; see :func:`figures.of_sets`."""
         rate = audio_of(schema).back
         return figures.of_sets(*(_stacked(as_sounds(v, schema), rate) for v in (made, known)), rate)
 
     def row_figures(self, rows: Any, made: Any, schema: Schema) -> Mapping[str, Array]:
-        """Return how near reconstructions are to their sounds; see :func:`figures.of_pairs`."""
-        return figures.of_pairs(as_sounds(rows, schema), as_sounds(made, schema))
+        """Return how near reconstructions are to their sounds; see :func:`figures.of_pairs`.
+
+        Sounds of pictures have phases that were made anew, and so no ratio of signal to distortion.
+        """
+        found = figures.of_pairs(as_sounds(rows, schema), as_sounds(made, schema))
+        return found if audio_of(schema).form == "wave" else {k: v for k, v in found.items() if k != "si_sdr"}
 
     def propose(self, schema: Schema) -> Proposal:
         """Suggest convolutions over pictures, or the codec of waves."""

@@ -108,6 +108,8 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         anomaly=None if anomaly is None else class_number(anomaly, schema),
         features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
         sampler=run.samplers.apply_to(run.model), kind=schema.kind, figures=figures_of(schema, seed),
+        pairs=pairs_of(schema), steps=len(schema.fields) == 1 and schema.field.axes[0].name == "step",
+        seconds=KINDS[schema.kind].seconds(schema),
         users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
     )
 
@@ -122,6 +124,14 @@ def figures_of(schema: Schema, seed: int) -> Callable[[Data, Data], Mapping[str,
         return kind.sample_figures(kind.decode(made, schema), kind.decode(known, schema), schema, seed=seed)
 
     return figures
+
+
+def pairs_of(schema: Schema) -> Callable[[Data, Data], Mapping[str, Any]] | None:
+    """Return what the kind of the data says of rows beside reconstructions; ``None`` where it says nothing."""
+    kind = KINDS[schema.kind]
+    if type(kind).row_figures is Kind.row_figures:
+        return None
+    return lambda rows, made: kind.row_figures(kind.decode(rows, schema), kind.decode(made, schema), schema)
 
 
 def users_of(schema: Schema, dataset: Dataset, index: Numbers, source: Callable[[], Dataset]) -> Users | None:
