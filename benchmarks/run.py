@@ -53,6 +53,20 @@ def series(given: argparse.Namespace) -> dict[str, Result]:
     return {"series": measure(given.rounds, quick=given.quick)}
 
 
+def audio_digits(given: argparse.Namespace) -> dict[str, Result]:
+    """Spoken digits: what a classifier hears in reconstructions and samples."""
+    from .audio import measure_digits
+
+    return {"audio_digits": measure_digits(given.rounds, quick=given.quick)}
+
+
+def audio_codec(given: argparse.Namespace) -> dict[str, Result]:
+    """A codec of spoken digits beside mu-law."""
+    from .audio import measure_codec
+
+    return {"audio_codec": measure_codec(given.rounds, quick=given.quick)}
+
+
 def startup(given: argparse.Namespace) -> dict[str, Result]:
     """Processor seconds of each verb as a whole process, here and in another checkout."""
     from .startup import measure
@@ -213,6 +227,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
     "series": series, "pictures": pictures, "faces": faces, "music": music,
     "molecules": molecules,
+    "series": series, "pictures": pictures, "faces": faces, "audio_digits": audio_digits, "audio_codec": audio_codec,
 }
 
 

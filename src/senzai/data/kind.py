@@ -279,6 +279,10 @@ class Kind(ABC):
         """Return the steps after which rows along time repeat; ``None`` where there is no time, or no season."""
         return None
 
+    def seconds(self, schema: Schema) -> float | None:
+        """Return how long a row lasts; ``None`` where it is no stretch of time."""
+        return None
+
     def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
         """Return rows whose last ``horizon`` steps lie behind the data, and are not observed.
 
@@ -342,6 +346,8 @@ class Kind(ABC):
         """
         raise SettingError(f"Rows of the kind {self.name!r} have no numbers of their own, but got {name!r}.")
 
+    def row_figures(self, rows: Any, made: Any, schema: Schema) -> Mapping[str, Array]:
+        """Return what this kind says of each row beside its reconstruction, both in the user's form; nothing here."""
     # --- rows that are given in part, and missing cells -------------------------------------------------------------
     def evidence(self, given: Mapping[str, object], schema: Schema) -> Batch:
         """Return one row in which only what is given is observed.

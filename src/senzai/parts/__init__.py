@@ -57,12 +57,14 @@ from .quantisers import FSQ as FSQ
 from .quantisers import LFQ as LFQ
 from .quantisers import VQ as VQ
 from .quantisers import Codebook as Codebook
+from .quantisers import CodeStream as CodeStream
 from .quantisers import Coder as Coder
 from .quantisers import GridCoder as GridCoder
 from .quantisers import Quantisation as Quantisation
 from .quantisers import Quantiser as Quantiser
 from .quantisers import ResidualVQ as ResidualVQ
 from .quantisers import SetCoder as SetCoder
+from .quantisers import WaveCoder as WaveCoder
 from .quantisers import perplexity as perplexity
 from .transitions import Combined as Combined
 from .transitions import GatedTransition as GatedTransition

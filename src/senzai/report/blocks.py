@@ -246,6 +246,15 @@ class Prose:
 
 
 @dataclass(frozen=True, slots=True)
+class Player:
+    """A sound as a data URI, to be played."""
+
+    src: str
+    says: str
+    kind: str = "player"
+
+
+@dataclass(frozen=True, slots=True)
 class Empty:
     """Why there is nothing here, and what to do about it."""
 
@@ -254,6 +263,7 @@ class Empty:
 
 
 Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Empty
+Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Player | Empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ PARTS = {
         "Representation", ("dependence", "probes", "map", "disentanglement", "numbers", "code_use", "symbols")
     ),
     "generation": ("Sample quality", ("generation", "new_rows", "kind_distance")),
+    "representation": ("Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols")),
+    "generation": ("Sample quality", ("generation", "new_rows")),
+    "reconstruction": ("Reconstructions", ("reconstructions", "code_rate")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
     "recommendation": ("Recommendation", ("recommendation",)),
     "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),

@@ -110,6 +110,8 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         sampler=run.samplers.apply_to(run.model), kind=schema.kind, figures=figures_of(schema, seed),
         distance=distance_of(schema),
         numbers=tuple(q.name for q in schema.quantities),
+        pairs=pairs_of(schema), steps=len(schema.fields) == 1 and schema.field.axes[0].name == "step",
+        seconds=KINDS[schema.kind].seconds(schema),
         users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
     )
 
@@ -132,6 +134,10 @@ def distance_of(schema: Schema) -> Callable[[Data, Data], Mapping[str, float]] |
     if type(kind).sample_distance is Kind.sample_distance:
         return None
     return lambda made, known: kind.sample_distance(kind.decode(made, schema), kind.decode(known, schema), schema)
+def pairs_of(schema: Schema) -> Callable[[Data, Data], Mapping[str, Any]] | None:
+    """Return what the kind of the data says of rows beside reconstructions; ``None`` where it says nothing."""
+    if type(kind).row_figures is Kind.row_figures:
+    return lambda rows, made: kind.row_figures(kind.decode(rows, schema), kind.decode(made, schema), schema)
 
 
 def users_of(schema: Schema, dataset: Dataset, index: Numbers, source: Callable[[], Dataset]) -> Users | None:
