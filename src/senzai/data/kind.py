@@ -121,6 +121,10 @@ class Kind(ABC):
     """What new rows are by default: draws from the likelihood, or its expected value (smooth pictures)."""
     unit: ClassVar[str] = "dimension"
     """What figures "per dimension" count: pixel, feature, token, item."""
+    beside: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files in which numbers of rows (codes, say) are written together with the rows."""
+    forms_beside: ClassVar[tuple[str, ...]] = ()
+    """Forms of data whose users get numbers of rows together with the rows; see :meth:`with_numbers`."""
     averages: ClassVar[bool] = False
     """Whether a missing entry is best answered by an average over draws that :meth:`fill` makes, and not by a mean."""
 
@@ -216,6 +220,18 @@ class Kind(ABC):
             InputError: These are no rows.
         """
         return plain_rows(value, schema)
+
+    def with_numbers(self, source: Any, schema: Schema, values: Any, *, name: str, columns: list[str] | None) -> Any:
+        """Return the user's rows together with numbers of theirs, where data of this kind have a place for them.
+
+        Args:
+            source: What was read, as the kind keeps it.
+            schema: What the rows are.
+            values: The numbers, rows first.
+            name: What they are called.
+            columns: Names of their columns; ``None`` for codes.
+        """
+        return None
 
     def need_small(  # noqa: B027 - most kinds can read whatever fits a request
         self, source: object, schema: Schema, *, rows: int, pixels: int
