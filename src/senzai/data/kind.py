@@ -411,5 +411,48 @@ class Kind(ABC):
         """Return the codes ``(n, width)`` of the user's values of what is conditioned on; by default of the label."""
         return conditioning.encode_label(values, schema)
 
+    def moved(self, c: Tensor, given: Mapping[str, object], schema: Schema) -> Tensor:
+        """Return conditions of rows, ``(n, width)``, with some of what they are conditioned on replaced.
+
+        Args:
+            c: Their own.
+            given: What replaces it, by name: one value for all rows, or one for each.
+            schema: Schema of the model.
+
+        Raises:
+            SettingError: The model is not conditioned on a name, or has not seen a value.
+        """
+        values = conditioning.fill(given, len(c), schema, seed=0)
+        assert values is not None and schema.condition is not None  # noqa: PT018  # it has a condition
+        made, at = c.clone(), 0
+        for name, width in zip(schema.condition.names, self.widths(schema), strict=True):
+            if name in given or len(schema.condition.names) == 1:
+                made[:, at : at + width] = self.encode_condition(values, schema)[:, at : at + width].to(c)
+            at += width
+        return made
+
+    def widths(self, schema: Schema) -> tuple[int, ...]:
+        """Return the width of the code of each name that rows are conditioned on; of one alone, the whole width.
+
+        Raises:
+            SettingError: Rows of the kind do not say which part of a condition belongs to which name.
+        """
+        if schema.condition is None or len(schema.condition.names) > 1:
+            raise SettingError(f"Parts of a condition cannot be replaced in rows of the kind {self.name!r}. Give all.")
+        return (schema.condition.width,)
+
+    def fact(self, source: Any, schema: Schema, name: str) -> Array:
+        """Return a fact about each row that is no model value, by its name.
+
+        Args:
+            source: What was read, as the kind keeps it.
+            schema: What the rows are.
+            name: A column beside the rows: their type, their treatment.
+
+        Raises:
+            SettingError: Rows of the kind come without facts.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} come without facts beside their values. Fit kind=counts.")
+
 
 KINDS: Registry[Kind] = Registry("kind")

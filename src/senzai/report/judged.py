@@ -17,6 +17,7 @@ from .numbers import number, plural, shown, with_error
 PARTS = {
     "likelihood": ("Likelihood estimates", ("convergence", "ais", "bdmc", "gaps")),
     "representation": ("Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols")),
+    "batches": ("Batches and labels", ("mixing", "conservation")),
     "generation": ("Sample quality", ("generation", "new_rows")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
     "recommendation": ("Recommendation", ("recommendation",)),

@@ -205,6 +205,23 @@ class CountKind(Kind):
         """Return the codes of classes and numbers that rows are conditioned on."""
         return covariates.encode(details_of(schema).covariates, values)
 
+    def widths(self, schema: Schema) -> tuple[int, ...]:
+        """Return the width of the code of each fact that rows are conditioned on."""
+        return tuple(one.width for one in details_of(schema).covariates)
+
+    def fact(self, source: Any, schema: Schema, name: str) -> Array:
+        """Return a column of ``obs``, classes as text."""
+        if not isinstance(source, CountTable):
+            raise SettingError("Facts about rows are those of data that were read from a source. Give the data again.")
+        return np.array([covariates.text_of(v) for v in source.column(name)], object)
+
+    def decode_given(self, x: Data, schema: Schema, given: Mapping[str, list[Any]]) -> Any:
+        """Return new rows with what they were given as facts in ``obs``."""
+        made = self.decode(x, schema)
+        for name, values in given.items() if hasattr(made, "obs") else ():
+            made.obs[name] = np.array([covariates.text_of(v) for v in values], object)
+        return made
+
     # --- genes that were not observed -------------------------------------------------------------------------------
     def parts(self, source: Any, schema: Schema, rows: int) -> Iterator[Any]:
         """Yield the rows in pieces."""
