@@ -4,6 +4,7 @@ from ..core.renamed import old_attributes as _old_attributes
 from . import array as _array
 from . import audio as _audio
 from . import builtin as _builtin
+from . import counts as _counts
 from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
@@ -36,6 +37,7 @@ from .sources import BUILT_IN as BUILT_IN
 
 del _array, _builtin, _images, _interactions, _molecules, _music, _series, _table, _text
 del _array, _audio, _builtin, _images, _interactions, _molecules, _series, _table, _text
+del _array, _builtin, _counts, _images, _interactions, _molecules, _series, _table, _text
 
 __getattr__ = _old_attributes(__name__, {
     "Table": "senzai.data.table:TableDetails", "Column": "senzai.data.table:Column",

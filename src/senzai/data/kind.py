@@ -123,6 +123,10 @@ class Kind(ABC):
     """What figures "per dimension" count: pixel, feature, token, item."""
     quantities: ClassVar[Mapping[str, str]] = {}
     """Numbers that this kind can compute of a row, by name, and what each is."""
+    beside: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files in which numbers of rows (codes, say) are written together with the rows."""
+    forms_beside: ClassVar[tuple[str, ...]] = ()
+    """Forms of data whose users get numbers of rows together with the rows; see :meth:`with_numbers`."""
     averages: ClassVar[bool] = False
     """Whether a missing entry is best answered by an average over draws that :meth:`fill` makes, and not by a mean."""
 
@@ -218,6 +222,18 @@ class Kind(ABC):
             InputError: These are no rows.
         """
         return plain_rows(value, schema)
+
+    def with_numbers(self, source: Any, schema: Schema, values: Any, *, name: str, columns: list[str] | None) -> Any:
+        """Return the user's rows together with numbers of theirs, where data of this kind have a place for them.
+
+        Args:
+            source: What was read, as the kind keeps it.
+            schema: What the rows are.
+            values: The numbers, rows first.
+            name: What they are called.
+            columns: Names of their columns; ``None`` for codes.
+        """
+        return None
 
     def need_small(  # noqa: B027 - most kinds can read whatever fits a request
         self, source: object, schema: Schema, *, rows: int, pixels: int
@@ -416,6 +432,49 @@ class Kind(ABC):
         if quantities.is_about(schema.condition, schema.quantities):
             return quantities.encode_given(values, schema)
         return conditioning.encode_label(values, schema)
+
+    def moved(self, c: Tensor, given: Mapping[str, object], schema: Schema) -> Tensor:
+        """Return conditions of rows, ``(n, width)``, with some of what they are conditioned on replaced.
+
+        Args:
+            c: Their own.
+            given: What replaces it, by name: one value for all rows, or one for each.
+            schema: Schema of the model.
+
+        Raises:
+            SettingError: The model is not conditioned on a name, or has not seen a value.
+        """
+        values = conditioning.fill(given, len(c), schema, seed=0)
+        assert values is not None and schema.condition is not None  # noqa: PT018  # it has a condition
+        made, at = c.clone(), 0
+        for name, width in zip(schema.condition.names, self.widths(schema), strict=True):
+            if name in given or len(schema.condition.names) == 1:
+                made[:, at : at + width] = self.encode_condition(values, schema)[:, at : at + width].to(c)
+            at += width
+        return made
+
+    def widths(self, schema: Schema) -> tuple[int, ...]:
+        """Return the width of the code of each name that rows are conditioned on; of one alone, the whole width.
+
+        Raises:
+            SettingError: Rows of the kind do not say which part of a condition belongs to which name.
+        """
+        if schema.condition is None or len(schema.condition.names) > 1:
+            raise SettingError(f"Parts of a condition cannot be replaced in rows of the kind {self.name!r}. Give all.")
+        return (schema.condition.width,)
+
+    def fact(self, source: Any, schema: Schema, name: str) -> Array:
+        """Return a fact about each row that is no model value, by its name.
+
+        Args:
+            source: What was read, as the kind keeps it.
+            schema: What the rows are.
+            name: A column beside the rows: their type, their treatment.
+
+        Raises:
+            SettingError: Rows of the kind come without facts.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} come without facts beside their values. Fit kind=counts.")
 
 
 KINDS: Registry[Kind] = Registry("kind")
