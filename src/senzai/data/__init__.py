@@ -4,6 +4,7 @@ from ..core.renamed import old_attributes as _old_attributes
 from . import array as _array
 from . import builtin as _builtin
 from . import images as _images
+from . import documents as _documents
 from . import interactions as _interactions
 from . import molecules as _molecules
 from . import series as _series
@@ -32,7 +33,7 @@ from .schema import Split as Split
 from .schema import Values as Values
 from .sources import BUILT_IN as BUILT_IN
 
-del _array, _builtin, _images, _interactions, _molecules, _series, _table, _text
+del _array, _builtin, _documents, _images, _interactions, _molecules, _series, _table, _text
 
 __getattr__ = _old_attributes(__name__, {
     "Table": "senzai.data.table:TableDetails", "Column": "senzai.data.table:Column",
