@@ -3,8 +3,8 @@
 from ..core.renamed import old_attributes as _old_attributes
 from . import array as _array
 from . import builtin as _builtin
-from . import images as _images
 from . import documents as _documents
+from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
 from . import series as _series

@@ -82,6 +82,7 @@ def read_count_file(path: Path, *, n_words: int | None, first: int | None, encod
     at, value = _cells(split, path)
     base = first if first is not None else int(not (len(at) and bool((at == 0).any())))
     size = _size(at - base, base, n_words, row, str(path))
+    value = value.clip(-1, 2 * LARGEST)  # what is beyond is refused, and fits single precision until then
     matrix = Sparse.of(row, at - base, value, shape=(len(labels), size))
     notes = (*lines.notes, f"Words are numbered from {base}.")
     return Counts(need_counts(matrix, repr(str(path))), None, "file", "counts", np.array(labels, object), base,

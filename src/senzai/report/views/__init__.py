@@ -1,6 +1,7 @@
 """How rows of each kind are shown: views, by the name of the kind; all that a report knows of a kind's data is here."""
 
 from . import array as _array
+from . import documents as _documents
 from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
@@ -12,4 +13,4 @@ from .base import VIEWS as VIEWS
 from .base import View as View
 from .base import view_of as view_of
 
-del _array, _images, _interactions, _molecules, _series, _table, _text
+del _array, _documents, _images, _interactions, _molecules, _series, _table, _text
