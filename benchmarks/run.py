@@ -170,6 +170,20 @@ def text(given: argparse.Namespace) -> dict[str, Result]:
     return {"text": measure(given.rounds, quick=given.quick)}
 
 
+def topics(given: argparse.Namespace) -> dict[str, Result]:
+    """Topics of 20 Newsgroups beside scikit-learn's LDA and NMF."""
+    from .topics import measure
+
+    return {"topics": measure(given.rounds, quick=given.quick)}
+
+
+def transfer(given: argparse.Namespace) -> dict[str, Result]:
+    """Sentences of movie reviews brought to the other polarity."""
+    from .transfer import measure
+
+    return {"transfer": measure(given.rounds, quick=given.quick)}
+
+
 def recommend(given: argparse.Namespace) -> dict[str, Result]:
     """Recommendation on Last.fm, beside simple methods."""
     from .recommend import measure
@@ -188,7 +202,8 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
-    "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
+    "export": export, "text": text, "topics": topics, "transfer": transfer, "tuning": tuning, "serve": serve,
+    "studio": studio, "recommend": recommend,
     "series": series, "pictures": pictures, "faces": faces,
 }
 

@@ -14,7 +14,7 @@ from ..core.spec import part
 from .inputs import Decoder
 from .layers import check_dropout, size_of
 
-NEAR = 1e-5
+NEAR = 1e-6
 """Added to variances, and to shares below which no logarithm is taken."""
 
 
