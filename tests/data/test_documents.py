@@ -31,15 +31,18 @@ COUNTS = [[2, 0, 0, 1], [2, 1, 0, 0], [0, 0, 5, 0], [0, 2, 0, 1]]
 # --- in ---------------------------------------------------------------------------------------------------------------
 def test_a_count_file_with_its_vocabulary(feat):
     data = open_data(feat / "train.feat", options={"vocabulary": str(feat / "vocab.new")})
-    assert data.schema.kind == "documents" and words_of(data.schema) == ("tea", "milk", "leaf", "cup")
+    assert data.schema.kind == "documents"
+    assert words_of(data.schema) == ("tea", "milk", "leaf", "cup")
     assert dense(data).tolist() == COUNTS  # numbers from 1, repeated ones added
-    assert data.schema.label is None and "label=label" in " ".join(data.schema.reasons)
+    assert data.schema.label is None
+    assert "label=label" in " ".join(data.schema.reasons)
 
 
 def test_numbers_from_zero_where_a_zero_is_seen(tmp_path):
     (tmp_path / "x.feat").write_text("1 0:2 2:1\n1 1:1\n")
     data = open_data(tmp_path / "x.feat", options=WHOLE)
-    assert dense(data).tolist() == [[2, 0, 1], [0, 1, 0]] and data.schema.columns == ("w0", "w1", "w2")
+    assert dense(data).tolist() == [[2, 0, 1], [0, 1, 0]]
+    assert data.schema.columns == ("w0", "w1", "w2")
     later = open_data(tmp_path / "x.feat", schema=data.schema)
     assert (dense(later) == dense(data)).all()
 
@@ -89,7 +92,8 @@ def test_words_are_those_of_training_rows_alone():
     data = open_data(docs, kind="documents", options={"least": 1, "most_share": 1.0, "test": 0.3})
     train = data.split_indices()["train"]
     seen = {w for i in train for w in docs[i].split()}
-    assert set(data.schema.columns) == seen and len(seen) < 21
+    assert set(data.schema.columns) == seen
+    assert len(seen) < 21
 
 
 def test_rare_and_usual_words_do_not_count():
@@ -117,7 +121,8 @@ def test_other_texts_lose_words_that_the_model_does_not_count():
     later = open_data(["tea and sugar", "sugar"], schema=schema)
     assert dense(later).tolist() == [[0, 0, 0, 1], [0, 0, 0, 0]]
     mapped = open_data([{"tea": 2, "sugar": 4}], schema=schema)
-    assert dense(mapped).tolist() == [[0, 0, 0, 2]] and "1 words" in " ".join(mapped.schema.reasons)
+    assert dense(mapped).tolist() == [[0, 0, 0, 2]]
+    assert "1 words" in " ".join(mapped.schema.reasons)
 
 
 def test_claims(feat):
@@ -158,7 +163,8 @@ def test_json_there_and_back(source):
 def test_means_are_a_table():
     data = open_data(DOCS, kind="documents", options=FEW)
     made = data.decode(data.batch().x + 0.25, soft=True)
-    assert list(made.columns) == list(data.schema.columns) and made.iat[0, 3] == 2.25
+    assert list(made.columns) == list(data.schema.columns)
+    assert made.iat[0, 3] == 2.25
 
 
 # --- refused ----------------------------------------------------------------------------------------------------------

@@ -46,7 +46,8 @@ def test_npmi_at_its_ends(words, value):
     assert npmi(np.array([words]), corpus)[0] == pytest.approx(value)
 
 
-def test_npmi_of_groups_is_the_mean_over_pairs(rng=np.random.default_rng(0)):
+def test_npmi_of_groups_is_the_mean_over_pairs():
+    rng = np.random.default_rng(0)
     x = rng.poisson(0.7, (60, 12))
     words = np.stack([rng.permutation(12)[:5] for _ in range(4)])
     there = x > 0
@@ -104,7 +105,8 @@ def test_a_product_is_normed_over_the_batch_in_training_and_by_running_moments_a
     assert torch.allclose(made.mean(0), torch.zeros(4), atol=1e-5)
     assert torch.allclose(made.var(0, correction=0), torch.ones(4), atol=0.05)
     assert torch.allclose(net.eval()(z), made, atol=1e-4)
-    assert net.mixes_rows and not TopicDecoder(3, (4,), norm=False).mixes_rows
+    assert net.mixes_rows
+    assert not TopicDecoder(3, (4,), norm=False).mixes_rows
 
 
 def test_a_condition_shifts_words_alike_for_all_topics():
@@ -157,10 +159,12 @@ def test_topics_of_a_simulated_corpus_are_found_again(run):
 def test_shares_of_new_documents_sum_to_one_and_agree_with_the_truth(run):
     x, share = corpus(100, seed=1)
     code = run.encode(x)
-    assert code.shape == (100, K) and code.sum(1) == pytest.approx(np.ones(100), abs=1e-4)
+    assert code.shape == (100, K)
+    assert code.sum(1) == pytest.approx(np.ones(100), abs=1e-4)
     right = np.corrcoef(code.T, share.T)[:K, K:]
     if run.model.likelihood.decoder.mixture:
-        assert (right.max(1) > 0.7).all() and sorted(right.argmax(1)) == list(range(K))
+        assert (right.max(1) > 0.7).all()
+        assert sorted(right.argmax(1)) == list(range(K))
 
 
 def test_the_verb(run):
@@ -171,7 +175,9 @@ def test_the_verb(run):
     assert sum(t["share"] for t in found["topics"]) == pytest.approx(1, abs=1e-4)
     shares = [t["share"] for t in found["topics"]]
     assert shares == sorted(shares, reverse=True)
-    assert found["window"] == "document" and "400 documents" in found["corpus"] and found["diversity"] == 1.0
+    assert found["window"] == "document"
+    assert "400 documents" in found["corpus"]
+    assert found["diversity"] == 1.0
     names = list(run.schema.columns)
     by_hand = npmi(np.array([[names.index(w) for w in t["words"]] for t in found["topics"]]), sparse(x))
     assert [t["npmi"] for t in found["topics"]] == pytest.approx(list(by_hand))
@@ -182,12 +188,16 @@ def test_the_verb(run):
 def test_evaluate_measures_topics(run):
     found = run.evaluate(corpus()[0], k=5)["measured"]["topics"]
     words = found["perplexity_bound"]["value"]
-    assert 10 < words < V and found["npmi"]["window"] == "document" and 0 < found["diversity"]["value"] <= 1
+    assert 10 < words < V
+    assert found["npmi"]["window"] == "document"
+    assert 0 < found["diversity"]["value"] <= 1
 
 
 def test_the_report_shows_topics(run, tmp_path):
     page = run.report(tmp_path / "r.html", data=corpus()[0]).read_text()
-    assert "Topics" in page and "Map of 4 topics" in page and "Hellinger" not in page
+    assert "Topics" in page
+    assert "Map of 4 topics" in page
+    assert "Hellinger" not in page
 
 
 def test_other_runs_have_no_topics():

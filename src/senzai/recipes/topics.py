@@ -37,7 +37,8 @@ def prodlda(frame: Frame) -> Made:
 @recipe(
     "dirichlet-topics",
     title="Topics of documents: a Dirichlet posterior and prior by implicit gradients, multiplied experts over words",
-    paper="Burkhardt and Kramer, Decoupling Sparsity and Smoothness in the Dirichlet Variational Autoencoder Topic Model, 2019, https://jmlr.org/papers/v20/18-569.html",
+    paper="Burkhardt and Kramer, Decoupling Sparsity and Smoothness in the Dirichlet Variational Autoencoder Topic "
+          "Model, 2019, https://jmlr.org/papers/v20/18-569.html",
 )
 def dirichlet_topics(frame: Frame) -> Made:
     """A sparse prior; with decoder.mixture=true, latent Dirichlet allocation with an encoder."""

@@ -16,7 +16,9 @@ from .numbers import number, plural, shown, with_error
 
 PARTS = {
     "likelihood": ("Likelihood estimates", ("convergence", "ais", "bdmc", "gaps")),
-    "representation": ("Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols", "topics")),
+    "representation": (
+        "Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols", "topics"),
+    ),
     "generation": ("Sample quality", ("generation", "new_rows")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
     "recommendation": ("Recommendation", ("recommendation",)),

@@ -174,8 +174,8 @@ def of_table(frame: Any, form: str, origin: str, *, label: str | None = None) ->
         row, column = (int(v[0]) for v in np.nonzero(np.isnan(values)))
         raise InputError(
             f"A table of documents by words has a count in every cell, but row {row} (from 0), column "
-            f"{str(frame.columns[column])[:40]!r} of {origin} has {str(frame.iat[row, column])[:40]!r}. For texts, name "
-            "their column: column=..."
+            f"{str(frame.columns[column])[:40]!r} of {origin} has {str(frame.iat[row, column])[:40]!r}. For texts, "
+            "name their column: column=..."
         )
     row, at = np.nonzero(values)
     matrix = Sparse.of(row, at, values[row, at], shape=(values.shape[0], values.shape[1]))

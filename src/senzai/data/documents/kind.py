@@ -182,8 +182,8 @@ class DocumentKind(Kind):
         """Suggest topics: a multinomial over the words, and an encoder of the words that a document has."""
         return Proposal(
             likelihood=Choice("multinomial", {"total": details_of(schema).usual}),
-            encoder=Choice("profile", {"log": True, "total": True, "input_dropout": 0.0}), decoder=Choice("topics"), recipe="prodlda",
-            training={"batch_size": 200},
+            encoder=Choice("profile", {"log": True, "total": True, "input_dropout": 0.0}), decoder=Choice("topics"),
+            recipe="prodlda", training={"batch_size": 200},
             reason="The words of a document share its length: a multinomial given how many there are.",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -75,7 +76,7 @@ def pairs_of(text: str) -> list[str]:
         >>> pairs_of("猫が寝る。")
         ['猫が', 'が寝', '寝る']
     """
-    return [a + b for a, b in zip(text, text[1:], strict=False) if a.isalpha() and b.isalpha()]
+    return [a + b for a, b in itertools.pairwise(text) if a.isalpha() and b.isalpha()]
 
 
 class Normal:

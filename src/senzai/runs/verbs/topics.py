@@ -65,5 +65,6 @@ def topics(run: Trained, data: object = None, *, words: int = TOP, relevance: fl
             for k in order
         ],
         "npmi": float(coherence.mean()), "diversity": diversity(chosen), "words": words, "relevance": relevance,
-        "window": "document", "corpus": f"{len(dataset):,} documents that {'were given' if data is not None else 'the run was fitted on'}",
+        "window": "document",
+        "corpus": f"{len(dataset):,} documents that {'were given' if data is not None else 'the run was fitted on'}",
     }

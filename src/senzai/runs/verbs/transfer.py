@@ -70,7 +70,7 @@ def transfer(
     if way not in ("auto", "condition", "direction") or not np.isfinite(by):
         raise SettingError(f"`way` is auto, condition or direction, and `by` a number, but got {way!r} and {by!r}.")
     if keep is not None and decoding:
-        raise SettingError("Rows are decoded, or kept in part and not decoded, but got keep and decoding. Leave one out.")
+        raise SettingError("Rows are kept in part, or decoded anew, but got keep and decoding. Leave one out.")
     chosen = way if way != "auto" else "condition" if is_conditioned(run.schema) else "direction"
     if chosen == "condition" and not is_conditioned(run.schema):
         raise CombinationError(
