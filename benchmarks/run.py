@@ -203,6 +203,14 @@ def molecules(given: argparse.Namespace) -> dict[str, Result]:
     from .molecules import measure
 
     return {"molecules": measure(given.rounds, quick=given.quick)}
+def topics(given: argparse.Namespace) -> dict[str, Result]:
+    """Topics of 20 Newsgroups beside scikit-learn's LDA and NMF."""
+    from .topics import measure
+    return {"topics": measure(given.rounds, quick=given.quick)}
+def transfer(given: argparse.Namespace) -> dict[str, Result]:
+    """Sentences of movie reviews brought to the other polarity."""
+    from .transfer import measure
+    return {"transfer": measure(given.rounds, quick=given.quick)}
 
 
 def recommend(given: argparse.Namespace) -> dict[str, Result]:
@@ -228,6 +236,10 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "series": series, "pictures": pictures, "faces": faces, "music": music,
     "molecules": molecules,
     "series": series, "pictures": pictures, "faces": faces, "audio_digits": audio_digits, "audio_codec": audio_codec,
+    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
+    "export": export, "text": text, "topics": topics, "transfer": transfer, "tuning": tuning, "serve": serve,
+    "studio": studio, "recommend": recommend,
+    "series": series, "pictures": pictures, "faces": faces,
 }
 
 

@@ -5,6 +5,7 @@ from . import array as _array
 from . import audio as _audio
 from . import builtin as _builtin
 from . import counts as _counts
+from . import documents as _documents
 from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
@@ -38,6 +39,7 @@ from .sources import BUILT_IN as BUILT_IN
 del _array, _builtin, _images, _interactions, _molecules, _music, _series, _table, _text
 del _array, _audio, _builtin, _images, _interactions, _molecules, _series, _table, _text
 del _array, _builtin, _counts, _images, _interactions, _molecules, _series, _table, _text
+del _array, _builtin, _documents, _images, _interactions, _molecules, _series, _table, _text
 
 __getattr__ = _old_attributes(__name__, {
     "Table": "senzai.data.table:TableDetails", "Column": "senzai.data.table:Column",

@@ -126,6 +126,11 @@ class Decoder(nn.Module, ABC):
 
     raw_shape: tuple[int, ...]
 
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether, in training, what it says of a row depends on the others of its batch."""
+        return False
+
     @abstractmethod
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the raw numbers of each row."""

@@ -46,6 +46,7 @@ from .priors import LogisticNormalPrior as LogisticNormalPrior
 from .priors import MixtureOfNormals as MixtureOfNormals
 from .priors import MovedPrior as MovedPrior
 from .priors import ResampledPrior as ResampledPrior
+from .priors import SoftmaxNormalPrior as SoftmaxNormalPrior
 from .priors import StandardNormal as StandardNormal
 from .priors import TransformerCodes as TransformerCodes
 from .priors import TwoStagePrior as TwoStagePrior

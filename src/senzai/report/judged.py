@@ -22,6 +22,7 @@ PARTS = {
     "generation": ("Sample quality", ("generation", "new_rows", "kind_distance")),
     "representation": ("Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols")),
     "batches": ("Batches and labels", ("mixing", "conservation")),
+        "Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols", "topics"),
     "generation": ("Sample quality", ("generation", "new_rows")),
     "reconstruction": ("Reconstructions", ("reconstructions", "code_rate")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),

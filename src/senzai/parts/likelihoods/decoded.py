@@ -168,8 +168,8 @@ class Likelihood(DataInitialised, AnyLikelihood):
 
     @property
     def mixes_rows(self) -> bool:
-        """Whether the family takes its scale from all rows of a batch together."""
-        return self.family.mixes_rows
+        """Whether the family takes its scale from all rows of a batch together, or the decoder norms over them."""
+        return self.family.mixes_rows or self.decoder.mixes_rows
 
     @torch.no_grad()
     def observe(self, p: Distribution, x: Data) -> None:

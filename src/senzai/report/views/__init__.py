@@ -2,6 +2,7 @@
 
 from . import array as _array
 from . import audio as _audio
+from . import documents as _documents
 from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
@@ -16,3 +17,4 @@ from .base import view_of as view_of
 
 del _array, _images, _interactions, _molecules, _music, _series, _table, _text
 del _array, _audio, _images, _interactions, _molecules, _series, _table, _text
+del _array, _documents, _images, _interactions, _molecules, _series, _table, _text
