@@ -29,6 +29,7 @@ from .histories import FOLD_IN, Histories, folded, histories_of, items_of
 from .options import Options
 from .plain import plain_rows
 from .proposal import Proposal
+from .returns import Returns
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
 from .sparse import entries
@@ -275,6 +276,10 @@ class Kind(ABC):
     # --- time --------------------------------------------------------------------------------------------------------
     def season(self, schema: Schema) -> int | None:
         """Return the steps after which rows along time repeat; ``None`` where there is no time, or no season."""
+        return None
+
+    def returns(self, schema: Schema) -> Returns | None:
+        """Return what is known of returns where rows are steps of prices or of returns, else ``None``."""
         return None
 
     def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
