@@ -8,7 +8,7 @@ from typing import Any
 
 from senzai.core.later import Tensor
 
-from .rows import Array
+from .rows import Array, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Seen:
 class Returns(ABC):
     """Returns of the user's series, and paths of them from model values.
 
-    Model values are returns, standardised; or, where a filter took the volatility out, normal scores of what it left.
+    Model values are returns, standardised; or, where a filter took the volatility out, what it left, uncorrelated.
     """
 
     @property
@@ -51,6 +51,11 @@ class Returns(ABC):
 
     @property
     @abstractmethod
+    def coming(self) -> Array:
+        """Variance of each column at the step after the last, where there is a filter."""
+
+    @property
+    @abstractmethod
     def parameters(self) -> dict[str, dict[str, float]]:
         """The filter of each column, as plain numbers."""
 
@@ -63,6 +68,18 @@ class Returns(ABC):
         """Return the numbers of the lines that some windows cover."""
 
     @abstractmethod
+    def unknown(self, source: Any, lines: Array) -> Array:
+        """Return which of some lines come after everything that trained or validated the model."""
+
+    @abstractmethod
+    def ending(self, source: Any, lines: Array) -> Rows:
+        """Return the windows that end with some lines."""
+
+    @abstractmethod
+    def unscaled(self, x: Tensor) -> Array:
+        """Return model values as returns, or as what a filter left of them."""
+
+    @abstractmethod
     def one_step(self, x: Tensor, variances: Array) -> Array:
         """Return returns of single steps ``(S, d)`` on a day with variances ``(d,)``."""
 
@@ -71,12 +88,12 @@ class Returns(ABC):
         """Return returns of paths ``(N, T, d)``, the first step with variances ``first``, by default those to come."""
 
     @abstractmethod
-    def scores(self, source: Any, lines: Array) -> Array:
+    def left(self, source: Any, lines: Array) -> Array:
         """Return what the filter left of some lines, without missing ones."""
 
     @abstractmethod
-    def again(self, scores: Array, first: Array | None = None) -> Array:
-        """Return returns of paths of normal scores ``(N, T, d)`` through the filter."""
+    def again(self, left: Array, first: Array | None = None) -> Array:
+        """Return returns of paths of what it left, ``(N, T, d)`` through the filter."""
 
     @abstractmethod
     def usual(self) -> Array:

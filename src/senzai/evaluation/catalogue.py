@@ -46,6 +46,7 @@ class Extras:
         kind: Name of the kind of the rows.
         users: Users to judge a recommender by, where rows are sets of items.
         figures: What that kind says of new rows beside training rows, where it says anything.
+        market: Returns, and ways to make paths of them, where rows are steps of prices or returns.
     """
 
     train: Batch | None = None
@@ -58,6 +59,7 @@ class Extras:
     kind: str = ""
     users: Users | None = None
     figures: Callable[[Data, Data], Mapping[str, float]] | None = None
+    market: Any = None
 
 
 @dataclass(frozen=True)
@@ -303,6 +305,9 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         "It needs rows that are sets of items of which some are held out, and the training rows.",
     ),
     "figures": (lambda c: c.extras.figures is not None, "The kind of these data has no figures of its own."),
+    "returns": (
+        lambda c: c.extras.market is not None, "It is about returns; these rows are none. Fit with returns=log.",
+    ),
     "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
 }
 """What a measure may need: how to see whether it is there, and what to say if it is not."""

@@ -34,6 +34,8 @@ class SeriesDetails(Frozen):
         returns: How prices become returns: "none", "simple", "log", or "given" where they are returns already.
         wide_of: Columns of series and of prices of long data that were made wide: a column for each series.
         filters: What takes the volatility out of each column of returns.
+        trained: The last time of windows that trained or validated.
+        mixing: Cholesky factor of the correlation of what the filters leave.
         coming: Variance of each column at the step after the last.
     """
 
@@ -56,6 +58,8 @@ class SeriesDetails(Frozen):
     returns: Literal["none", "simple", "log", "given"] = "none"
     wide_of: tuple[str, str] | None = None
     filters: tuple[Garch, ...] = ()
+    trained: int = 0
+    mixing: tuple[tuple[float, ...], ...] = ()
     coming: tuple[float, ...] = ()
 
     @property

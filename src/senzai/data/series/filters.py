@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from scipy import stats
@@ -86,20 +86,20 @@ class Garch(Frozen):
         """Standard deviation of a Student t with these degrees of freedom."""
         return math.sqrt(self.freedom / (self.freedom - 2))
 
-    def scores(self, residuals: Array) -> Array:
-        """Return standardised residuals as normal scores: the normal quantile of their chance under the Student t."""
-        below = stats.t.cdf(-np.abs(residuals) * self.spread, self.freedom)
-        return np.asarray(np.sign(residuals) * -stats.norm.ppf(below))
-
-    def residuals(self, scores: Array) -> Array:
-        """Return standardised residuals of normal scores, the inverse of :meth:`scores`."""
-        below = stats.norm.cdf(-np.minimum(np.abs(scores), 30.0))
-        return np.asarray(np.sign(scores) * -stats.t.ppf(below, self.freedom) / self.spread)
-
     def log_likelihood(self, returns: Array) -> float:
         """Return the log density of returns, nats, summed."""
         scale = np.sqrt(self.variances(returns)[:-1]) / self.spread
         return float(np.nansum(stats.t.logpdf((returns - self.mean) / scale, self.freedom) - np.log(scale)))
+
+
+class Filtered(Protocol):
+    """What is known of returns and their filter."""
+
+    returns: Literal["none", "simple", "log", "given"]
+    filters: tuple[Garch, ...]
+    mixing: tuple[tuple[float, ...], ...]
+    coming: tuple[float, ...]
+    last: tuple[float, ...]
 
 
 def fitted(returns: Array, how: Literal["garch", "gjr"], name: object) -> Garch:
@@ -142,46 +142,72 @@ def backcast(deviations: Array) -> float:
     return float((weight * some**2).sum() / weight.sum())
 
 
-def walked(scores: Array, filters: tuple[Garch, ...], first: Array, known: Array | None = None) -> Array:
-    """Return returns of paths from normal scores ``(N, T, d)``; each column goes its own way.
+# --- columns together -------------------------------------------------------------------------------------------------
+def mixing_of(residuals: Array) -> tuple[tuple[float, ...], ...]:
+    """Return the Cholesky factor of the correlation of residuals ``(T, d)``, over the days on which all are known.
+
+    With too few such days columns are taken for uncorrelated.
+    """
+    whole, d = residuals[~np.isnan(residuals).any(1)], residuals.shape[1]
+    found = np.eye(d)
+    if d > 1 and len(whole) >= LEAST:
+        found = np.linalg.cholesky(np.corrcoef(whole.T) + 1e-6 * np.eye(d))
+    return tuple(tuple(float(v) for v in row) for row in found)
+
+
+def unmixed(residuals: Array, mixing: tuple[tuple[float, ...], ...]) -> Array:
+    """Return residuals ``(T, d)`` without their correlation: each column less what those before it say of it.
+
+    A missing entry stays missing, and says nothing of those after it.
+
+    Example:
+        >>> unmixed(np.array([[1.0, 1.0], [np.nan, 0.8]]), ((1.0, 0.0), (0.6, 0.8))).tolist()
+        [[1.0, 0.5], [nan, 1.0]]
+    """
+    made = np.empty_like(residuals)
+    for j, row in enumerate(mixing):
+        known = np.nan_to_num(made[:, :j]) @ np.array(row[:j]) if j else 0.0
+        made[:, j] = (residuals[:, j] - known) / row[j]
+    return made
+
+
+def walked(
+    left: Array, filters: tuple[Garch, ...], mixing: tuple[tuple[float, ...], ...], first: Array,
+    known: Array | None = None,
+) -> Array:
+    """Return returns of paths from what a filter left of each step, ``(N, T, d)``.
 
     Args:
-        scores: What is left of each step.
+        left: Uncorrelated residuals.
         filters: One for each column.
+        mixing: Cholesky factor of the correlation of residuals.
         first: Variance of the first step, ``(N, d)`` or ``(d,)``.
         known: Variances that are known, ``(N, T, d)``, NaN where they follow from the path.
     """
-    n, steps, width = scores.shape
-    made = np.empty((n, steps, width))
+    residuals = left @ np.array(mixing).T
+    n, steps, _ = residuals.shape
+    made = np.empty_like(residuals)
     for j, law in enumerate(filters):
-        left = law.residuals(scores[..., j])
         variance = np.broadcast_to(np.asarray(first)[..., j], (n,)).astype(float)
         for t in range(steps):
             if known is not None:
                 variance = np.where(np.isnan(known[:, t, j]), variance, known[:, t, j])
-            deviation = np.sqrt(variance) * left[:, t]
+            deviation = np.sqrt(variance) * residuals[:, t, j]
             made[:, t, j] = law.mean + deviation
             variance = law.after(variance, deviation)
     return made
 
 
-def to_user(
-    values: Array,
-    how: str,
-    filters: tuple[Garch, ...],
-    coming: tuple[float, ...],
-    last: tuple[float, ...],
-    about: Mapping[str, Any] | None,
-) -> Array:
-    """Return the user's values of windows ``(N, L, d)`` of returns, or of normal scores where there is a filter."""
+def to_user(values: Array, told: Filtered, about: Mapping[str, Any] | None) -> Array:
+    """Return the user's values of windows ``(N, L, d)`` of returns, or of what a filter left of them."""
     known = None if about is None else about.get("variance")
-    if filters:
-        first = np.array(coming) if known is None else known[:, 0]
-        values = walked(values, filters, first, known)
-    if how == GIVEN:
+    if told.filters:
+        first = np.array(told.coming) if known is None else known[:, 0]
+        values = walked(values, told.filters, told.mixing, first, known)
+    if told.returns == GIVEN:
         return values
-    before = np.array(about["before"]) if about and "before" in about else np.tile(last, (len(values), 1))
-    return priced(values, np.where(np.isnan(before), np.array(last), before), how)
+    before = np.array(about["before"]) if about and "before" in about else np.tile(told.last, (len(values), 1))
+    return priced(values, np.where(np.isnan(before), np.array(told.last), before), told.returns)
 
 
 def priced(returns: Array, before: Array, how: str) -> Array:

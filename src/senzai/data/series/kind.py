@@ -29,7 +29,7 @@ from . import deciding, frames
 from .ahead import beyond
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
-from .prices import SeriesReturns, as_returns, filters_of
+from .prices import SeriesReturns, as_returns, filters_of, lines_of
 from .reading import ARRAYS, FRAMES, NAMES, TEXTS, ReadSeries, read_series
 from .windows import RATIO, WindowRows, Windows, cut, filtered, levels, moments, rounded, stamps, units
 
@@ -128,10 +128,11 @@ class SeriesKind(Kind):
         by_time = asked.divide == "time" or (asked.divide == "auto" and read.dated)
         split = asked.divided(by_time=by_time, span=windows.length, column=read.time if by_time else read.id)
         _refuse_no_ratio(windows.panel.values, asked.level, opened)
-        train = split_indices(len(windows), split, opened.groups, opened.order)["train"]
-        law = asked.law
-        filters = () if law == "none" else filters_of(windows, train, law, opened.columns)
-        windows = filtered(windows, filters)
+        parts = split_indices(len(windows), split, opened.groups, opened.order)
+        train, used = parts["train"], np.concatenate([parts["train"], parts["validation"]])
+        law, filters, mixing = asked.law, (), ()
+        if law != "none":
+            windows, filters, mixing = filters_of(windows, train, law, opened.columns)
         shift, scale = moments(windows, train, asked.level)
         label, about_label = label_of(opened, asked)
         targets = encode_labels(opened.labels, label)
@@ -141,13 +142,13 @@ class SeriesKind(Kind):
             shift=tuple(shift.tolist()), scale=tuple(scale.tolist()), hidden=asked.horizon,
             season=opened.facts["season"], end=int(windows.panel.times.max()), last=_last(windows),
             ragged=windows.lengths is not None, returns=asked.returns, wide_of=read.wide_of, filters=filters,
-            coming=_coming(windows),
+            mixing=mixing, coming=_coming(windows), trained=int(windows.panel.times[lines_of(windows, used)].max()),
         )
         return Schema(
             kind=self.name, fields={"x": _field(windows, read)}, dtype="float64", columns=opened.columns,
             form=opened.form, label=label, details=details,
             condition=conditioning.of_label(asked.condition, label, targets, opened.origin),
-            n_rows=len(windows), split=split, fingerprint=windows.fingerprint,
+            n_rows=len(windows), split=split, fingerprint=opened.data.fingerprint,
             reasons=(*opened.notes, *constant, *_filtered(details), _said_of(split), *about_label),
         )
 
@@ -159,7 +160,7 @@ class SeriesKind(Kind):
         details = told.model_copy(update={
             "hidden": 0, "in_index": read.in_index, "time": read.time, "id": read.id,
             "end": int(read.panel.times.max()), "last": _last(opened.data),
-            "calendar": read.calendar, "dtypes": read.dtypes, "coming": _coming(filtered(opened.data, told.filters)),
+            "calendar": read.calendar, "dtypes": read.dtypes, "coming": _coming(filtered(opened.data, told)),
         })
         return schema.model_copy(update={
             "form": opened.form, "n_rows": opened.n_rows, "fingerprint": opened.data.fingerprint, "details": details,
@@ -240,7 +241,7 @@ class SeriesKind(Kind):
     # --- missing values ---------------------------------------------------------------------------------------------
     def parts(self, source: Any, schema: Schema, rows: int) -> Iterator[Any]:
         """Yield some windows after the others."""
-        source = filtered(source, series_of(schema).filters)
+        source = filtered(source, series_of(schema))
         yield from (SeriesPart(source, i, min(i + rows, len(source))) for i in range(0, max(1, len(source)), rows))
 
     def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
@@ -289,8 +290,14 @@ class SeriesKind(Kind):
         told, (length, _) = series_of(schema), schema.event_shape
         season = told.season if told.season and told.season < length else None
         network = {"season": season} if season else {}
+        if told.filters:
+            return Proposal(
+                likelihood=Choice("student_t"), encoder=Choice("mlp"),
+                training={"batch_size": 128, "schedule": "follow", "steps": 2000, "lr": 2e-3},
+                reason="Proposed because rows are what filters leave of returns: large ones are not rare.",
+            )
         return Proposal(
-            likelihood=Choice("normal"), encoder=Choice("temporal"), decoder=Choice("temporal", network),
+            likelihood=Choice("normal" if told.returns == "none" else "student_t"), encoder=Choice("temporal"), decoder=Choice("temporal", network),
             training={"batch_size": 128, "schedule": "follow", "steps": 3000, "lr": 2e-3},
             reason="Proposed because rows are windows of series, some calm and some wild: the scale is the window's.",
         )

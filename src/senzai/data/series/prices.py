@@ -11,11 +11,11 @@ from senzai.core.errors import InputError
 from senzai.core.later import Tensor
 
 from ..returns import Returns, Seen
-from ..rows import Array
+from ..rows import Array, Rows, Targets
 from ..schema import Schema
 from .details import SeriesDetails, series_of
-from .filters import GIVEN, LOG, SIMPLE, Garch, fitted, priced, walked
-from .windows import SeriesPanel, Windows, filtered, stamps
+from .filters import GIVEN, LOG, SIMPLE, Garch, fitted, mixing_of, priced, unmixed, walked
+from .windows import SeriesPanel, WindowRows, Windows, filtered, stamps, standardised
 
 SPLITS = tuple(r for n in (1.5, 2, 3, 4, 5, 7, 10, 20) for r in (n, 1 / n))
 """Ratios of prices from one day to the next that a split of shares gives."""
@@ -100,12 +100,21 @@ def lines_of(windows: Windows, index: Array) -> Array:
     return np.asarray(np.cumsum(counts)[:-1] > 0)
 
 
-def filters_of(windows: Windows, train: Array, how: Literal["garch", "gjr"], names: Any) -> tuple[Garch, ...]:
-    """Estimate a filter for each column from the steps of training windows alone; several series follow each other."""
+def filters_of(
+    windows: Windows, train: Array, how: Literal["garch", "gjr"], names: Any
+) -> tuple[Windows, tuple[Garch, ...], tuple[tuple[float, ...], ...]]:
+    """Estimate filters from the steps of training windows alone; several series follow each other.
+
+    Returns:
+        Windows of what they leave, a filter for each column, and the Cholesky factor of the correlation that was left.
+    """
     covered = lines_of(windows, train)
     values = windows.panel.values[covered]
     called = names or range(values.shape[1])
-    return tuple(fitted(values[:, j], how, name) for j, name in enumerate(called))
+    filters = tuple(fitted(values[:, j], how, name) for j, name in enumerate(called))
+    found = standardised(windows, filters)
+    mixing = mixing_of(found.panel.values[covered])
+    return replace(found, panel=replace(found.panel, values=unmixed(found.panel.values, mixing))), filters, mixing
 
 
 @final
@@ -144,9 +153,14 @@ class SeriesReturns(Returns):
         """The last price of each column; 1 where only returns are known."""
         return np.array(self._told.last) if self.how != GIVEN else np.ones(len(self.names))
 
+    @property
+    def coming(self) -> Array:
+        """Variance of each column at the step after the last, where there is a filter."""
+        return np.array(self._told.coming)
+
     def seen(self, source: Windows) -> Seen:
         """Return what is known of each day of the last series."""
-        told, panel = self._told, filtered(source, self._told.filters).panel
+        told, panel = self._told, filtered(source, self._told).panel
         a, b = int(panel.bounds[0][-1]), int(panel.bounds[1][-1])
         a += int(panel.before is not None and b - a > 1)
         calendar = told.calendar
@@ -161,32 +175,48 @@ class SeriesReturns(Returns):
         """Return the numbers of the lines that some windows cover."""
         return np.flatnonzero(lines_of(source, index))
 
+    def unknown(self, source: Windows, lines: Array) -> Array:
+        """Return which of some lines come after everything that trained or validated the model."""
+        return np.asarray(lines[source.panel.times[lines] > self._told.trained])
+
+    def ending(self, source: Windows, lines: Array) -> Rows:
+        """Return the windows that end with some lines, as far as there are so many steps before."""
+        whole, told = filtered(source, self._told), self._told
+        starts = lines - told.window + 1
+        own = whole.panel.owner[np.maximum(starts, 0)] == whole.panel.owner[lines]
+        begin = whole.panel.bounds[0][whole.panel.owner[lines]] + int(whole.panel.before is not None)
+        if bool((starts < begin).any()) or not bool(own.all()):
+            raise InputError(
+                f"A day is forecast from the {told.window - 1} days before it, but some have fewer. Ask for later days."
+            )
+        return WindowRows(Windows(whole.panel, starts, told.window), told, Targets())
+
     def unscaled(self, x: Tensor) -> Array:
-        """Return model values as returns, or as normal scores where there is a filter."""
+        """Return model values as returns, or as what a filter left where there is a filter."""
         told = self._told
         return np.asarray(x.detach().double().cpu().numpy() * np.array(told.scale) + np.array(told.shift))
 
     def one_step(self, x: Tensor, variances: Array) -> Array:
         """Return returns of single steps ``(S, d)`` on days with variances ``(d,)``."""
         values, told = self.unscaled(x), self._told
-        return values if not told.filters else walked(values[:, None], told.filters, variances)[:, 0]
+        return values if not told.filters else walked(values[:, None], told.filters, told.mixing, variances)[:, 0]
 
     def paths(self, x: Tensor, first: Array | None = None) -> Array:
         """Return returns of paths ``(N, T, d)``, the first step with variances ``first``, by default those to come."""
         values, told = self.unscaled(x), self._told
         if not told.filters:
             return values
-        return walked(values, told.filters, np.array(told.coming) if first is None else first)
+        return walked(values, told.filters, told.mixing, np.array(told.coming) if first is None else first)
 
-    def scores(self, source: Windows, lines: Array) -> Array:
+    def left(self, source: Windows, lines: Array) -> Array:
         """Return what the filter left of some lines, without missing ones: to be drawn from again."""
-        values = filtered(source, self._told.filters).panel.values[lines]
+        values = filtered(source, self._told).panel.values[lines]
         return np.asarray(values[~np.isnan(values).any(1)])
 
-    def again(self, scores: Array, first: Array | None = None) -> Array:
-        """Return returns of paths of normal scores ``(N, T, d)`` through the filter."""
+    def again(self, left: Array, first: Array | None = None) -> Array:
+        """Return returns of paths of what a filter left ``(N, T, d)`` through the filter."""
         told = self._told
-        return walked(scores, told.filters, np.array(told.coming) if first is None else first)
+        return walked(left, told.filters, told.mixing, np.array(told.coming) if first is None else first)
 
     def usual(self) -> Array:
         """Return the mean variance of each column under its filter."""
@@ -212,7 +242,7 @@ class SeriesReturns(Returns):
     def dates(self, n: int) -> Any:
         """Return the next ``n`` times."""
         told = self._told
-        return stamps(told.calendar.after(told.end, n), told.calendar)
+        return stamps(told.calendar.after(told.end, n), told.calendar).rename(told.time_name)
 
     @property
     def parameters(self) -> dict[str, dict[str, float]]:

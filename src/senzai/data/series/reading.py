@@ -114,7 +114,7 @@ def of_frame(
         twice = frame.columns[frame.columns.duplicated()].tolist()[:3]
         raise InputError(f"Column names must be different, but {origin} has {twice} more than once. Rename them.")
     time, in_index = options.time or (told.time if told else None), False
-    if isinstance(frame.index, pd.DatetimeIndex) and time in (None, frame.index.name):
+    if isinstance(frame.index, pd.DatetimeIndex) and time in (None, frame.index.name or "time"):
         time, in_index = str(frame.index.name or "time"), True
         frame = frame.rename_axis(None).assign(**{time: frame.index}).reset_index(drop=True)
     if time is None and told is None:

@@ -17,7 +17,7 @@ from ..rows import Array, Rows, Targets, as_index
 from ..schema import Schema
 from .calendar import Calendar
 from .details import SeriesDetails, series_of
-from .filters import Garch, to_user
+from .filters import Garch, to_user, unmixed
 
 RATIO = "log"
 
@@ -161,14 +161,12 @@ def cut(panel: SeriesPanel, window: int, stride: int) -> Windows:
     return Windows(panel, found[there], window, steps[there] if short else None)
 
 
-def filtered(windows: Windows, filters: tuple[Garch, ...]) -> Windows:
-    """Return windows of normal scores of what a filter leaves, with the variances that it took out.
+def standardised(windows: Windows, filters: tuple[Garch, ...]) -> Windows:
+    """Return windows of residuals: returns less their mean, in units of their volatility, and the variances.
 
     Before the first return of a series its first variance stands, and behind the step after its last return none.
     """
     panel = windows.panel
-    if not filters or panel.variances is not None:
-        return windows
     values, variances = np.empty_like(panel.values), np.empty_like(panel.values)
     coming = np.empty((len(panel.names), panel.values.shape[1]))
     for j, law in enumerate(filters):
@@ -178,9 +176,17 @@ def filtered(windows: Windows, filters: tuple[Garch, ...]) -> Windows:
             first, behind = (int(there[0]), int(there[-1]) + 1) if len(there) else (0, 0)
             moved = law.variances(returns[first:behind])
             whole = np.concatenate([np.full(first, moved[0]), moved, np.full(b - a - behind, np.nan)])
-            values[a:b, j] = law.scores((returns - law.mean) / np.sqrt(whole[:-1]))
+            values[a:b, j] = (returns - law.mean) / np.sqrt(whole[:-1])
             variances[a:b, j], coming[i, j] = whole[:-1], moved[-1]
     return replace(windows, panel=replace(panel, values=values, variances=variances, coming=coming))
+
+
+def filtered(windows: Windows, told: SeriesDetails) -> Windows:
+    """Return windows of what filters leave of returns, if there are any, with the variances that they took out."""
+    if not told.filters or windows.panel.variances is not None:
+        return windows
+    found = standardised(windows, told.filters)
+    return replace(found, panel=replace(found.panel, values=unmixed(found.panel.values, told.mixing)))
 
 
 # --- model values -----------------------------------------------------------------------------------------------------
@@ -237,7 +243,7 @@ class WindowRows(Rows):
     in_memory = False
 
     def __init__(self, windows: Windows, details: SeriesDetails, targets: Targets) -> None:
-        self.windows, self.details, self.targets = filtered(windows, details.filters), details, targets
+        self.windows, self.details, self.targets = filtered(windows, details), details, targets
         self.lengths = None if windows.lengths is None else torch.from_numpy(windows.lengths.astype(np.int64))
         panel = self.windows.panel
         unused = panel.bounds[0] if panel.before is not None else []
@@ -280,7 +286,7 @@ def units(x: Tensor, schema: Schema, about: Mapping[str, Any] | None) -> Array:
     told = series_of(schema)
     values = x.detach().double().cpu().numpy() * np.array(told.scale) + np.array(told.shift)
     if told.returns != "none":
-        return to_user(values, told.returns, told.filters, told.coming, told.last, about)
+        return to_user(values, told, about)
     level = None
     if told.level != "keep":
         level = np.array(about["level"]) if about and "level" in about else np.tile(told.last, (len(values), 1))
