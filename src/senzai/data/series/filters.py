@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from scipy import stats
 
 from senzai.core.errors import InputError
 from senzai.core.extras import need
@@ -88,6 +87,8 @@ class Garch(Frozen):
 
     def log_likelihood(self, returns: Array) -> float:
         """Return the log density of returns, nats, summed."""
+        from scipy import stats
+
         scale = np.sqrt(self.variances(returns)[:-1]) / self.spread
         return float(np.nansum(stats.t.logpdf((returns - self.mean) / scale, self.freedom) - np.log(scale)))
 
@@ -131,7 +132,7 @@ def fitted(returns: Array, how: Literal["garch", "gjr"], name: object) -> Garch:
         gamma=float(found.get("gamma[1]", 0.0)),
         beta=float(found["beta[1]"]),
         freedom=float(found["nu"]),
-        start=backcast(seen - mean),
+        start=backcast(seen - seen.mean()),
     )
 
 

@@ -217,7 +217,7 @@ class Forecasts:
         """Forecast each of some days, and the one that follows the data last, where a filter knows its volatility."""
         var: dict[str, list[Array]] = {level: [] for level in TAILS}
         es: dict[str, list[Array]] = {level: [] for level in TAILS}
-        kept = []
+        kept, rng = [], np.random.default_rng(0)
         asked = np.append(lines, seen.lines[-1] + 1) if returns.filtered else lines
         for made in draw(asked):
             ordered = np.sort(both := _whole(made, shares), axis=0)
@@ -225,7 +225,7 @@ class Forecasts:
                 v, e = var_es(ordered, tail)
                 var[level].append(v)
                 es[level].append(e)
-            kept.append(both[np.linspace(0, len(both) - 1, min(KEPT, len(both))).astype(int)])
+            kept.append(both[rng.integers(len(both), size=KEPT)])  # days that are drawn apart, as they come
         return cls({k: np.stack(v) for k, v in var.items()}, {k: np.stack(v) for k, v in es.items()}, np.stack(kept, 1))
 
 
