@@ -53,6 +53,13 @@ def series(given: argparse.Namespace) -> dict[str, Result]:
     return {"series": measure(given.rounds, quick=given.quick)}
 
 
+def finance(given: argparse.Namespace) -> dict[str, Result]:
+    """Risk where the truth is known, and of two indices; each row is written as soon as it is there."""
+    from .finance import ROWS, measure
+
+    return {f"finance/{row}": measure((row,), given.rounds, quick=given.quick) for row in given.rows or ROWS}
+
+
 def startup(given: argparse.Namespace) -> dict[str, Result]:
     """Processor seconds of each verb as a whole process, here and in another checkout."""
     from .startup import measure
@@ -189,7 +196,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
-    "series": series, "pictures": pictures, "faces": faces,
+    "series": series, "finance": finance, "pictures": pictures, "faces": faces,
 }
 
 

@@ -19,6 +19,7 @@ from ...core.registry import suggestion
 from ...data import KINDS, Dataset, Kind, Schema
 from ...data.histories import items_of
 from ...data.limits import guarded, need_no_holes, need_regular, need_sound_archive
+from ...data.returns import settled
 from ...data.sparse import entries
 from ...evaluation import Extras, chosen, likelihood_figures
 from ...evaluation import evaluate as measured
@@ -127,8 +128,8 @@ def market_of(run: Trained, dataset: Dataset, index: Numbers) -> Market | None:
     left = returns.left(own.source, lines) if returns.filtered else None
 
     def paths(x: Tensor, n: int) -> Numbers:
-        each = len(x) // n * x.shape[1]
-        return returns.paths(x[: len(x) // n * n].reshape(n, each, x.shape[2]), first)
+        whole = (settled(x) if returns.filtered else x)[: len(x) // n * n]
+        return returns.paths(whole.reshape(n, -1, x.shape[2]), first)
 
     def again(n: int, steps: int, seed: int) -> Numbers:
         assert left is not None

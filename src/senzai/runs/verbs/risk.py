@@ -17,11 +17,10 @@ from ...core.random import derive
 from ...data import Dataset
 from ...data.returns import Returns, Seen
 from ...evaluation.backtests import Backtest, backtests, fissler_ziegel, kupiec, var_es
-from ...models import verbs
 from ...models.base import latent_model
 from ...models.impute import conditional_draws
 from .registry import verb
-from .scenarios import PORTFOLIO, need_returns, without_returns
+from .scenarios import PORTFOLIO, need_returns, new_windows, without_returns
 
 if TYPE_CHECKING:
     from ...training.trained import Trained
@@ -178,10 +177,8 @@ def _filtered(returns: Returns, dataset: Dataset, step: Callable[[Array], Array]
 def _model(run: Trained, dataset: Dataset, returns: Returns, asked: RiskSettings) -> Draw:
     """Return draws of the model: its residuals behind a filter, else windows that end with a day, given their past."""
     if returns.filtered:
-        model, window = run.samplers.apply_to(run.model), run.schema.event_shape[0]
-        n = -(-asked.draws // window)
-        x = only(verbs.sample(model, n, seed=derive(asked.seed, "residuals"),
-                              c=dataset.kind.condition({}, n, dataset.schema, seed=asked.seed)))
+        n = -(-asked.draws // run.schema.event_shape[0])
+        x = new_windows(run, dataset, returns, n, seed=derive(asked.seed, "residuals"))
         steps = x.reshape(-1, x.shape[2])[: asked.draws]
         return _filtered(returns, dataset, lambda v: returns.one_step(steps, v))
 

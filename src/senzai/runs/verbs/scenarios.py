@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from ...core.batch import only
 from ...core.errors import CombinationError, SettingError
 from ...core.random import derive
 from ...core.registry import suggestion
 from ...data import KINDS, Dataset, Schema
-from ...data.returns import Returns
+from ...data.returns import Returns, settled
 from ...models import verbs
 from ...models.base import latent_model
 from ...models.impute import conditional_draws
@@ -27,8 +27,11 @@ Array = np.ndarray[Any, Any]
 MOST = 2_000_000
 """Paths that are drawn at most to find those on which something happens."""
 PIECE = 20_000
+LEAST = 2000
+"""Windows by whose mean and variance new ones are settled."""
 PORTFOLIO = "portfolio"
-RULE = re.compile(r"^\s*(?P<name>.+?)\s*(?P<sign><=|>=|<|>)\s*(?P<number>[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*(?P<unit>%?)\s*$")
+NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
+RULE = re.compile(rf"^\s*(?P<name>.+?)\s*(?P<sign><=|>=|<|>)\s*(?P<number>{NUMBER})\s*(?P<unit>%?)\s*$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,8 @@ def events_of(text: str | None, names: tuple[str, ...]) -> tuple[Event, ...]:
             raise SettingError(f"Scenarios are of {known}, but got {name!r}.{suggestion(name, [*names, PORTFOLIO])}")
         bound = float(rule["number"]) / (100 if rule["unit"] else 1)
         if not rule["unit"] and abs(bound) > 1:
-            raise SettingError(f"A return of {bound:g} is {bound:.0%}; for {bound:g} % write {name}{rule['sign']}{bound:g}%.")
+            asked = f"{name}{rule['sign']}{bound:g}"
+            raise SettingError(f"A return of {bound:g} is {bound:.0%}, but got {asked}. For per cent write {asked}%.")
         found.append(Event(names.index(name) if name in names else -1, rule["sign"][0] == "<", bound))
     return tuple(found)
 
@@ -160,13 +164,16 @@ def drawn_paths(run: Trained, dataset: Dataset, returns: Returns, n: int, horizo
         made = only(conditional_draws(latent_model(run.model), batch, draws=n, k=min(2000, max(200, n)), seed=seed))
         return returns.paths(made[:, 0, -horizon:])
     each = -(-horizon // window)
-    model = run.samplers.apply_to(run.model)
-    x = only(verbs.sample(model, n * each, seed=seed, c=_conditions(dataset, n * each, seed)))
+    x = new_windows(run, dataset, returns, n * each, seed=seed)
     return returns.paths(x.reshape(n, each * window, x.shape[2])[:, :horizon])
 
 
-def _conditions(dataset: Dataset, n: int, seed: int) -> Any:
-    return dataset.kind.condition({}, n, dataset.schema, seed=seed)
+def new_windows(run: Trained, dataset: Dataset, returns: Returns, n: int, *, seed: int) -> Tensor:
+    """Return model values of ``n`` new windows; behind a filter, settled by those and by others."""
+    drawn = max(n, LEAST) if returns.filtered else n
+    c = dataset.kind.condition({}, drawn, dataset.schema, seed=seed)
+    x = only(verbs.sample(run.samplers.apply_to(run.model), drawn, seed=seed, c=c))
+    return settled(x)[:n] if returns.filtered else x
 
 
 def _frame(paths: Array, returns: Returns, asked: ScenarioSettings, about: dict[str, Any]) -> Any:
