@@ -65,6 +65,10 @@ def audio_codec(given: argparse.Namespace) -> dict[str, Result]:
     from .audio import measure_codec
 
     return {"audio_codec": measure_codec(given.rounds, quick=given.quick)}
+def finance(given: argparse.Namespace) -> dict[str, Result]:
+    """Risk where the truth is known, and of two indices; each row is written as soon as it is there."""
+    from .finance import ROWS, measure
+    return {f"finance/{row}": measure((row,), given.rounds, quick=given.quick) for row in given.rows or ROWS}
 
 
 def startup(given: argparse.Namespace) -> dict[str, Result]:
@@ -240,6 +244,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "export": export, "text": text, "topics": topics, "transfer": transfer, "tuning": tuning, "serve": serve,
     "studio": studio, "recommend": recommend,
     "series": series, "pictures": pictures, "faces": faces,
+    "series": series, "finance": finance, "pictures": pictures, "faces": faces,
 }
 
 

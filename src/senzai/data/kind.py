@@ -29,6 +29,7 @@ from .histories import FOLD_IN, Histories, folded, histories_of, items_of
 from .options import Options
 from .plain import plain_rows
 from .proposal import Proposal
+from .returns import Returns
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
 from .sparse import entries
@@ -297,6 +298,8 @@ class Kind(ABC):
 
     def seconds(self, schema: Schema) -> float | None:
         """Return how long a row lasts; ``None`` where it is no stretch of time."""
+    def returns(self, schema: Schema) -> Returns | None:
+        """Return what is known of returns where rows are steps of prices or of returns, else ``None``."""
         return None
 
     def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
