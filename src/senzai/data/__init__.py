@@ -9,6 +9,7 @@ from . import molecules as _molecules
 from . import series as _series
 from . import table as _table
 from . import text as _text
+from . import volume as _volume
 from .describe import describe as describe
 from .features import RowFeatures as RowFeatures
 from .kind import KINDS as KINDS
@@ -32,7 +33,7 @@ from .schema import Split as Split
 from .schema import Values as Values
 from .sources import BUILT_IN as BUILT_IN
 
-del _array, _builtin, _images, _interactions, _molecules, _series, _table, _text
+del _array, _builtin, _images, _interactions, _molecules, _series, _table, _text, _volume
 
 __getattr__ = _old_attributes(__name__, {
     "Table": "senzai.data.table:TableDetails", "Column": "senzai.data.table:Column",

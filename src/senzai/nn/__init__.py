@@ -33,5 +33,7 @@ from .temporal import TemporalDecoder as TemporalDecoder
 from .temporal import TemporalEncoder as TemporalEncoder
 from .unet import UNetField as UNetField
 from .unet import VelocityNet as VelocityNet
+from .volumes import VolumeDecoder as VolumeDecoder
+from .volumes import VolumeEncoder as VolumeEncoder
 
 __getattr__ = _old_attributes(__name__, {"Levels": "LevelFeatures"})

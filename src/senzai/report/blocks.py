@@ -127,6 +127,14 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True)
+class Slices:
+    """Pictures that lie one behind the other: one is seen, the others are scrolled to."""
+
+    pictures: Sequence[Picture]
+    kind: str = "slices"
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
     """Pictures in an order, with a name and a remark."""
 
@@ -234,7 +242,7 @@ class Empty:
     kind: str = "empty"
 
 
-Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Empty
+Block: TypeAlias = Charts | Pairs | Wall | Slices | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 
 
 def _only_pictures(folder: Path) -> bool:
-    return all(p.suffix == ".png" and p.is_file() for p in folder.iterdir())
+    return all(p.name.endswith((".png", ".nii.gz", ".dcm")) and p.is_file() for p in folder.iterdir())
 
 
 def write_rows(decoded: Any, path: Path, schema: Schema) -> None:

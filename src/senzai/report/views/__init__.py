@@ -7,9 +7,10 @@ from . import molecules as _molecules
 from . import series as _series
 from . import table as _table
 from . import text as _text
+from . import volume as _volume
 from .base import DEFAULT as DEFAULT
 from .base import VIEWS as VIEWS
 from .base import View as View
 from .base import view_of as view_of
 
-del _array, _images, _interactions, _molecules, _series, _table, _text
+del _array, _images, _interactions, _molecules, _series, _table, _text, _volume
