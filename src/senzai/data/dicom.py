@@ -78,7 +78,7 @@ def is_dicom(path: Path) -> bool:
         return False
     if path.suffix.lower() in SUFFIXES:
         return True
-    if path.suffix and not path.suffix[1:].isdigit() or path.name == "DICOMDIR" or not path.is_file():
+    if (path.suffix and not path.suffix[1:].isdigit()) or path.name == "DICOMDIR" or not path.is_file():
         return False
     with path.open("rb") as file:
         return file.read(132)[128:] == MAGIC

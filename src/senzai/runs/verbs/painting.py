@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ...core.batch import Batch
+from ...core.batch import Batch, each, only
 from ...core.errors import SettingError
 from ...core.row_noise import RowKeys
 from ...data import Dataset
@@ -36,9 +36,10 @@ def painted(
         if draws:
             made = conditional_draws(model, masked, draws=draws, k=k, seed=seed, keys=keys(masked))
         else:
-            made = conditional_mean(model, masked, k=k, seed=seed).unsqueeze(0)  # type: ignore[union-attr]
-        assert isinstance(made, Tensor) and masked.observed is not None  # pictures are one tensor, and have holes
-        found.append(torch.where(masked.observed, batch.tensor.to(made.dtype), made))
+            made = each(lambda x: x.unsqueeze(0), conditional_mean(model, masked, k=k, seed=seed))
+        drawn = only(made)
+        seen = torch.ones((), dtype=torch.bool) if masked.observed is None else masked.observed
+        found.append(torch.where(seen, batch.tensor.to(drawn.dtype), drawn))
     whole = torch.cat(found, 1)
     answers = [dataset.decode(x) for x in whole]
     return answers if draws else answers[0]
