@@ -34,7 +34,9 @@ def measure(*, sets: list[str] | None = None, quick: bool = False) -> dict[str, 
     for name in sets or list(MINUTES):
         minutes, began = (0.05 if quick else MINUTES[name]), time.perf_counter()
         data = adult() if name == "adult" else name
-        one = compare_families(data, minutes=minutes, seeds=1 if quick else 3, announce=lambda said: print(said, flush=True))
+        one = compare_families(
+            data, minutes=minutes, seeds=1 if quick else 3, announce=lambda said: print(said, flush=True)
+        )
         one["seconds_in_fact"] = time.perf_counter() - began
         one["within_its_budget"] = one["seconds_in_fact"] <= 60 * minutes
         if one["floor"].get("log_likelihood") is not None:

@@ -1,8 +1,8 @@
 """Pneumonia on chest radiographs of 28 x 28 pixels by a model of normal ones, and example volumes there and back.
 
 PneumoniaMNIST: 1,214 normal training pictures, of which a tenth validates; the test set has 234 normal and 390 with
-pneumonia. Nothing was chosen on test rows: the model is the default `vae`, the score `auto`. Beside it, on the pixels of
-the same training rows: isolation forest, distance to the fifth nearest neighbour, and PyOD's VAE with its own settings,
+pneumonia. Nothing was chosen on test rows: the model is the default `vae`, the score `auto`. Beside it, on the pixels
+of the same training rows: isolation forest, distance to the fifth nearest neighbour, and PyOD's VAE with its own settings,
 where it is installed. Maps are distances from restorations; what is stated of them is how much larger their mean is in
 pictures with pneumonia, for nobody has drawn where it is. This is research data; nothing here is for diagnosis.
 

@@ -53,7 +53,7 @@ def membership(
     found: dict[str, Any] = {"by_likelihood": attack(inside, outside, false_positives)}
     if samples is None or training is None or held_out is None:
         return found
-    made, known, new = (np.asarray(x, np.float64).reshape(len(np.asarray(x)), -1) for x in (samples, training, held_out))
+    made, known, new = (_flat(x) for x in (samples, training, held_out))
     found["by_samples"] = attack(-nearest(known, made), -nearest(new, made), false_positives)
     n = min(len(known), len(new))
     to_known, to_new = nearest(made, known[:n]), nearest(made, new[:n])
@@ -64,6 +64,11 @@ def membership(
         "copies": int((to_known == 0).sum()),
     }
     return found
+
+
+def _flat(rows: object) -> Floats:
+    x = np.asarray(rows, np.float64)
+    return x.reshape(len(x), -1)
 
 
 def attack(members: Floats, strangers: Floats, false_positives: float = FALSE_POSITIVES) -> dict[str, Any]:

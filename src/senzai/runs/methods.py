@@ -217,7 +217,8 @@ class Methods(ABC):
         """Write graphs that run without torch, checked against the run; see ``senzai.runtime``, which reads them.
 
         Args:
-            to: ``onnx``, ``int8`` (weights of eight bits), ``web`` (a page) or ``executorch`` (for phones).
+            to: ``onnx``, ``int8`` (weights of eight bits), ``web`` (a page), ``executorch`` (for phones) or
+                ``diffusers`` (the folder of an AutoencoderKL, of the recipe autoencoder-kl).
             path: A new folder; by default ``export-FORMAT`` in the folder of the run.
             batch: The one number of rows that graphs take at a time; any by default.
             static: For ``int8``: quantise what flows between layers, too.

@@ -122,14 +122,15 @@ class Likelihood(DataInitialised, AnyLikelihood):
             net: Tensor = self.decoder(z, c)
         net = full_precision(net)
         if not self.is_shared:
-            return net + self.bias
+            return net if self.decoder.biased else net + self.bias
         axis = net.ndim - self.bias.ndim
         pieces: list[Tensor] = []
         for i in range(len(self.order)):
             bias = self.bias[i]
             j = self.order.index(i)
             decoded = j < len(self.from_net)
-            pieces.append(net.select(axis, j) + bias if decoded else bias.expand(*z.shape[:-1], *bias.shape))
+            own = bias.expand(*z.shape[:-1], *bias.shape)
+            pieces.append((net.select(axis, j) + (0 if self.decoder.biased else bias)) if decoded else own)
         return torch.stack(pieces, axis)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Distribution:
