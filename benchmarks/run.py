@@ -231,6 +231,20 @@ def mutants(given: argparse.Namespace) -> dict[str, Result]:
     return {"mutants": measure(given.mutants, given.seed, quick=given.quick)}
 
 
+def families(given: argparse.Namespace) -> dict[str, Result]:
+    """Five families of generators on three sets."""
+    from .families import measure
+
+    return {"families": measure(sets=given.rows or None, quick=given.quick)}
+
+
+def medical(given: argparse.Namespace) -> dict[str, Result]:
+    """Pneumonia by a model of normal radiographs, privacy, and volumes there and back."""
+    from .medical import measure
+
+    return {"medical": measure(quick=given.quick)}
+
+
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table,
@@ -245,6 +259,8 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "studio": studio, "recommend": recommend,
     "series": series, "pictures": pictures, "faces": faces,
     "series": series, "finance": finance, "pictures": pictures, "faces": faces,
+    "series": series, "pictures": pictures, "faces": faces, "families": families,
+    "medical": medical,
 }
 
 

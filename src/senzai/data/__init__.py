@@ -13,6 +13,7 @@ from . import music as _music
 from . import series as _series
 from . import table as _table
 from . import text as _text
+from . import volume as _volume
 from .describe import describe as describe
 from .features import RowFeatures as RowFeatures
 from .kind import KINDS as KINDS
@@ -40,6 +41,7 @@ del _array, _builtin, _images, _interactions, _molecules, _music, _series, _tabl
 del _array, _audio, _builtin, _images, _interactions, _molecules, _series, _table, _text
 del _array, _builtin, _counts, _images, _interactions, _molecules, _series, _table, _text
 del _array, _builtin, _documents, _images, _interactions, _molecules, _series, _table, _text
+del _array, _builtin, _images, _interactions, _molecules, _series, _table, _text, _volume
 
 __getattr__ = _old_attributes(__name__, {
     "Table": "senzai.data.table:TableDetails", "Column": "senzai.data.table:Column",

@@ -131,6 +131,9 @@ class Kind(ABC):
     averages: ClassVar[bool] = False
     """Whether a missing entry is best answered by an average over draws that :meth:`fill` makes, and not by a mean."""
 
+    drawn: ClassVar[bool] = False
+    """Whether entries are places of a picture, so that one number for each of them is a picture, too."""
+
     def __init_subclass__(cls, **more: Any) -> None:
         """Register the type of this kind's details for schemas."""
         super().__init_subclass__(**more)
@@ -389,6 +392,19 @@ class Kind(ABC):
     def renumbered(self, decoded: Any, schema: Schema, start: int) -> Any:
         """Return rows whose new identifiers go on after ``start`` rows."""
         return decoded
+
+    def holes(self, where: object, schema: Schema, n: int) -> Array:
+        """Return which entries of rows a user wants to be filled in though they are there, ``(N or 1, *event)``.
+
+        Args:
+            where: What the user said: a place in a picture, another picture that covers it.
+            schema: What the rows are.
+            n: How many rows.
+
+        Raises:
+            SettingError: Rows of the kind have no places, or these are none.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no places to be named by where=... Leave it out.")
 
     def parts(self, source: Any, schema: Schema, rows: int) -> Iterator[Any]:
         """Yield the user's data, at most so many rows at a time, to be completed by :meth:`fill`.

@@ -23,6 +23,7 @@ from .posteriors import CommittedNormal as CommittedNormal
 from .posteriors import FlowPosterior as FlowPosterior
 from .posteriors import HamiltonianPosterior as HamiltonianPosterior
 from .posteriors import IAFPosterior as IAFPosterior
+from .posteriors import KLMapPosterior as KLMapPosterior
 from .posteriors import MapPosterior as MapPosterior
 from .posteriors import PlanarPosterior as PlanarPosterior
 from .posteriors import Posterior as Posterior

@@ -127,6 +127,14 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True)
+class Slices:
+    """Pictures that lie one behind the other: one is seen, the others are scrolled to."""
+
+    pictures: Sequence[Picture]
+    kind: str = "slices"
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
     """Pictures in an order, with a name and a remark."""
 
@@ -264,6 +272,7 @@ class Empty:
 
 Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Empty
 Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Player | Empty
+Block: TypeAlias = Charts | Pairs | Wall | Slices | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ class Likelihood(DataInitialised, AnyLikelihood):
             net: Tensor = self.decoder(z, c)
         net = full_precision(net)
         if not self.is_shared:
-            return net + self.bias
+            return net if self.decoder.biased else net + self.bias
         axis = net.ndim - self.bias.ndim
         pieces: list[Tensor] = []
         for i in range(len(self.order)):
@@ -145,6 +145,9 @@ class Likelihood(DataInitialised, AnyLikelihood):
             else:
                 own = bias if not self.shared_by else bias + self._of_condition(j - len(self.from_net), c)
                 pieces.append(own.expand(*z.shape[:-1], *self.event))
+            decoded = j < len(self.from_net)
+            own = bias.expand(*z.shape[:-1], *bias.shape)
+            pieces.append((net.select(axis, j) + (0 if self.decoder.biased else bias)) if decoded else own)
         return torch.stack(pieces, axis)
 
     def _of_condition(self, shared: int, c: Tensor | None) -> Tensor:

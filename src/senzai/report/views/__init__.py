@@ -10,6 +10,7 @@ from . import music as _music
 from . import series as _series
 from . import table as _table
 from . import text as _text
+from . import volume as _volume
 from .base import DEFAULT as DEFAULT
 from .base import VIEWS as VIEWS
 from .base import View as View
@@ -18,3 +19,4 @@ from .base import view_of as view_of
 del _array, _images, _interactions, _molecules, _music, _series, _table, _text
 del _array, _audio, _images, _interactions, _molecules, _series, _table, _text
 del _array, _documents, _images, _interactions, _molecules, _series, _table, _text
+del _array, _images, _interactions, _molecules, _series, _table, _text, _volume
