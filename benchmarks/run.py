@@ -65,9 +65,12 @@ def audio_codec(given: argparse.Namespace) -> dict[str, Result]:
     from .audio import measure_codec
 
     return {"audio_codec": measure_codec(given.rounds, quick=given.quick)}
+
+
 def finance(given: argparse.Namespace) -> dict[str, Result]:
     """Risk where the truth is known, and of two indices; each row is written as soon as it is there."""
     from .finance import ROWS, measure
+
     return {f"finance/{row}": measure((row,), given.rounds, quick=given.quick) for row in given.rows or ROWS}
 
 
@@ -207,13 +210,19 @@ def molecules(given: argparse.Namespace) -> dict[str, Result]:
     from .molecules import measure
 
     return {"molecules": measure(given.rounds, quick=given.quick)}
+
+
 def topics(given: argparse.Namespace) -> dict[str, Result]:
     """Topics of 20 Newsgroups beside scikit-learn's LDA and NMF."""
     from .topics import measure
+
     return {"topics": measure(given.rounds, quick=given.quick)}
+
+
 def transfer(given: argparse.Namespace) -> dict[str, Result]:
     """Sentences of movie reviews brought to the other polarity."""
     from .transfer import measure
+
     return {"transfer": measure(given.rounds, quick=given.quick)}
 
 
@@ -247,20 +256,12 @@ def medical(given: argparse.Namespace) -> dict[str, Result]:
 
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
-    "imputation": imputation, "adult": adult, "large_table": large_table,
-    "wide_table": wide_table, "growth": growth, "zoo": zoo, "huge_pages": huge_pages,
-    "startup": startup, "mutants": mutants,
+    "imputation": imputation, "adult": adult, "large_table": large_table, "wide_table": wide_table,
+    "growth": growth, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
-    "series": series, "pictures": pictures, "faces": faces, "music": music,
-    "molecules": molecules,
-    "series": series, "pictures": pictures, "faces": faces, "audio_digits": audio_digits, "audio_codec": audio_codec,
-    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
-    "export": export, "text": text, "topics": topics, "transfer": transfer, "tuning": tuning, "serve": serve,
-    "studio": studio, "recommend": recommend,
-    "series": series, "pictures": pictures, "faces": faces,
-    "series": series, "finance": finance, "pictures": pictures, "faces": faces,
-    "series": series, "pictures": pictures, "faces": faces, "families": families,
-    "medical": medical,
+    "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
+    "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
+    "finance": finance, "families": families, "medical": medical,
 }
 
 

@@ -37,11 +37,10 @@ from .schema import Split as Split
 from .schema import Values as Values
 from .sources import BUILT_IN as BUILT_IN
 
-del _array, _builtin, _images, _interactions, _molecules, _music, _series, _table, _text
-del _array, _audio, _builtin, _images, _interactions, _molecules, _series, _table, _text
-del _array, _builtin, _counts, _images, _interactions, _molecules, _series, _table, _text
-del _array, _builtin, _documents, _images, _interactions, _molecules, _series, _table, _text
-del _array, _builtin, _images, _interactions, _molecules, _series, _table, _text, _volume
+del (
+    _array, _audio, _builtin, _counts, _documents, _images, _interactions, _molecules,
+    _music, _series, _table, _text, _volume,
+)
 
 __getattr__ = _old_attributes(__name__, {
     "Table": "senzai.data.table:TableDetails", "Column": "senzai.data.table:Column",

@@ -301,6 +301,8 @@ class Kind(ABC):
 
     def seconds(self, schema: Schema) -> float | None:
         """Return how long a row lasts; ``None`` where it is no stretch of time."""
+        return None
+
     def returns(self, schema: Schema) -> Returns | None:
         """Return what is known of returns where rows are steps of prices or of returns, else ``None``."""
         return None
@@ -370,6 +372,8 @@ class Kind(ABC):
 
     def row_figures(self, rows: Any, made: Any, schema: Schema) -> Mapping[str, Array]:
         """Return what this kind says of each row beside its reconstruction, both in the user's form; nothing here."""
+        return {}
+
     # --- rows that are given in part, and missing cells -------------------------------------------------------------
     def evidence(self, given: Mapping[str, object], schema: Schema) -> Batch:
         """Return one row in which only what is given is observed.

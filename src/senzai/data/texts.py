@@ -88,8 +88,7 @@ def read(
         return _folder(path, encoding)
     inner = encodings.inner(path)
     if inner in CELLS:
-        return _of_frame(_frame(path, inner, encoding), column, label, marks, "file", path.name, usual, beside)
-        return _of_frame(frame_of(path, inner, encoding), column, label, marks, "file", path.name, usual)
+        return _of_frame(frame_of(path, inner, encoding), column, label, marks, "file", path.name, usual, beside)
     lines, notes = _lines(path, encoding)
     return Texts(lines, "file", notes=notes)
 

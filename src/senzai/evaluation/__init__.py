@@ -103,5 +103,4 @@ from .uncertainty import interval_calibration as interval_calibration
 from .uncertainty import probability_calibration as probability_calibration
 from .uncertainty import reconstruction_uncertainty as reconstruction_uncertainty
 
-del _code_rate, _series_measures
-del _series_measures, _stylised
+del _code_rate, _series_measures, _stylised

@@ -279,8 +279,12 @@ def kind_distance(case: Case) -> Found:
     found = distance(case.samples(FAR_SAMPLES), train.x)
     told = {"training_rows": len(train)}
     return {n: Figure(v, n=FAR_SAMPLES, seed=case.seed, name=n, details=told) for n, v in found.items()}
+
+
+@measure(
     "reconstructions", "what the kind of the data says of rows beside their reconstructions", usual=True,
     needs=("inference", "pairs"), cost=lambda c, p: 3 * p.row * rows_of(c, HIDDEN_ROWS) + 5.0,
+)
 def reconstructed(case: Case) -> Found:
     """Distances of the kind's own: of sounds, say, those of their spectra."""
     pairs = case.extras.pairs

@@ -270,9 +270,9 @@ class Empty:
     kind: str = "empty"
 
 
-Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Empty
-Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Player | Empty
-Block: TypeAlias = Charts | Pairs | Wall | Slices | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Empty
+Block: TypeAlias = (
+    Charts | Pairs | Wall | Slices | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Player | Empty
+)
 
 
 @dataclass(frozen=True, slots=True)

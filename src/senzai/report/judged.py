@@ -17,13 +17,11 @@ from .numbers import number, plural, shown, with_error
 PARTS = {
     "likelihood": ("Likelihood estimates", ("convergence", "ais", "bdmc", "gaps")),
     "representation": (
-        "Representation", ("dependence", "probes", "map", "disentanglement", "numbers", "code_use", "symbols")
+        "Representation",
+        ("dependence", "probes", "map", "disentanglement", "numbers", "code_use", "symbols", "topics"),
     ),
     "generation": ("Sample quality", ("generation", "new_rows", "kind_distance")),
-    "representation": ("Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols")),
     "batches": ("Batches and labels", ("mixing", "conservation")),
-        "Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols", "topics"),
-    "generation": ("Sample quality", ("generation", "new_rows")),
     "reconstruction": ("Reconstructions", ("reconstructions", "code_rate")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
     "recommendation": ("Recommendation", ("recommendation",)),

@@ -141,13 +141,10 @@ class Likelihood(DataInitialised, AnyLikelihood):
             bias = self.bias[i]
             j = self.order.index(i)
             if j < len(self.from_net):
-                pieces.append(net.select(axis, j) + bias)
+                pieces.append(net.select(axis, j) + (0 if self.decoder.biased else bias))
             else:
                 own = bias if not self.shared_by else bias + self._of_condition(j - len(self.from_net), c)
                 pieces.append(own.expand(*z.shape[:-1], *self.event))
-            decoded = j < len(self.from_net)
-            own = bias.expand(*z.shape[:-1], *bias.shape)
-            pieces.append((net.select(axis, j) + (0 if self.decoder.biased else bias)) if decoded else own)
         return torch.stack(pieces, axis)
 
     def _of_condition(self, shared: int, c: Tensor | None) -> Tensor:

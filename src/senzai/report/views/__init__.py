@@ -16,7 +16,4 @@ from .base import VIEWS as VIEWS
 from .base import View as View
 from .base import view_of as view_of
 
-del _array, _images, _interactions, _molecules, _music, _series, _table, _text
-del _array, _audio, _images, _interactions, _molecules, _series, _table, _text
-del _array, _documents, _images, _interactions, _molecules, _series, _table, _text
-del _array, _images, _interactions, _molecules, _series, _table, _text, _volume
+del _array, _audio, _documents, _images, _interactions, _molecules, _music, _series, _table, _text, _volume

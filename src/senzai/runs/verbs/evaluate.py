@@ -162,9 +162,13 @@ def distance_of(schema: Schema) -> Callable[[Data, Data], Mapping[str, float]] |
     if type(kind).sample_distance is Kind.sample_distance:
         return None
     return lambda made, known: kind.sample_distance(kind.decode(made, schema), kind.decode(known, schema), schema)
+
+
 def pairs_of(schema: Schema) -> Callable[[Data, Data], Mapping[str, Any]] | None:
     """Return what the kind of the data says of rows beside reconstructions; ``None`` where it says nothing."""
+    kind = KINDS[schema.kind]
     if type(kind).row_figures is Kind.row_figures:
+        return None
     return lambda rows, made: kind.row_figures(kind.decode(rows, schema), kind.decode(made, schema), schema)
 
 
