@@ -163,6 +163,13 @@ def growth(given: argparse.Namespace) -> dict[str, Result]:
     return {"growth": measure(quick=given.quick)}
 
 
+def few_rows(given: argparse.Namespace) -> dict[str, Result]:
+    """Fewer rows than columns, beside factor analysis."""
+    from .few_rows import measure
+
+    return {"few_rows": measure(given.rounds, quick=given.quick)}
+
+
 def tuning(given: argparse.Namespace) -> dict[str, Result]:
     """Tuning by two processes beside tuning by one."""
     from .tuning import measure
@@ -257,7 +264,8 @@ def medical(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table, "wide_table": wide_table,
-    "growth": growth, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
+    "growth": growth, "few_rows": few_rows, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
+    "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
