@@ -23,6 +23,7 @@ from .posteriors import CommittedNormal as CommittedNormal
 from .posteriors import FlowPosterior as FlowPosterior
 from .posteriors import HamiltonianPosterior as HamiltonianPosterior
 from .posteriors import IAFPosterior as IAFPosterior
+from .posteriors import KLMapPosterior as KLMapPosterior
 from .posteriors import MapPosterior as MapPosterior
 from .posteriors import PlanarPosterior as PlanarPosterior
 from .posteriors import Posterior as Posterior
@@ -46,6 +47,7 @@ from .priors import LogisticNormalPrior as LogisticNormalPrior
 from .priors import MixtureOfNormals as MixtureOfNormals
 from .priors import MovedPrior as MovedPrior
 from .priors import ResampledPrior as ResampledPrior
+from .priors import SoftmaxNormalPrior as SoftmaxNormalPrior
 from .priors import StandardNormal as StandardNormal
 from .priors import TransformerCodes as TransformerCodes
 from .priors import TwoStagePrior as TwoStagePrior
