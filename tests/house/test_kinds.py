@@ -8,9 +8,8 @@ import pytest
 
 from senzai.data import KINDS
 
-OWN = {
-    name: f"senzai/data/{name}/" for name in ("array", "images", "interactions", "molecules", "series", "table", "text")
-}
+KNOWN = ("array", "counts", "images", "interactions", "molecules", "series", "table", "text")
+OWN = {name: f"senzai/data/{name}/" for name in KNOWN}
 VIEWS = {name: (f"senzai/report/views/{name}/", f"senzai/report/views/{name}.py") for name in OWN}
 """A view shows rows of its kind in a report; it is the part of the kind that stands in the report's room."""
 

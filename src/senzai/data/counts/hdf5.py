@@ -243,7 +243,7 @@ def of_10x(path: Path) -> CountTable:
         group = file["matrix"] if "matrix" in file else file[next(iter(file))]
         n_genes, n_cells = (int(n) for n in group["shape"][:])
         matrix = matrix_of(group, path, "matrix", (n_cells, n_genes))
-        features = group["features"] if "features" in group else group
+        features = group.get("features", group)
         names = [k for k in ("id", "name", "gene_names", "genes", "feature_type", "genome") if k in features]
         var = pd.DataFrame({k: texts(features[k]) for k in names})
         cells = np.array(texts(group["barcodes"]), object)

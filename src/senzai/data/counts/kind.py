@@ -13,9 +13,8 @@ from senzai.core.batch import Data, first
 from senzai.core.errors import InputError, SettingError
 from senzai.core.later import Tensor
 
-from .. import sources, sparse
+from .. import sources
 from ..conditioning import LABEL
-from ..frame_files import FrameWriter
 from ..kind import KINDS, Claim, Kind, Opened
 from ..labels import as_labels, encode_labels, make_label
 from ..options import Options
@@ -229,7 +228,7 @@ class CountKind(Kind):
             yield source.take(np.arange(start, min(len(source), start + rows)))
 
     def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
-        """Return rows of which genes that were not observed hold what is expected of them, and all others their counts."""
+        """Return rows whose genes that were not observed hold what is expected of them; others keep their counts."""
         found = part.matrix.dense(np.arange(len(part)))
         if part.absent is not None and x.ndim == 2:
             at = np.arange(len(part)) if rows is None else rows

@@ -74,7 +74,7 @@ def read_table(source: Any, options: CountOptions) -> CountTable:
         return numbered(checked_counts(sparse.read_sparse(path), what, "it"), what)
     if path.name.lower().endswith(TEXTS):
         return of_text(path, options)
-    raise InputError(f"Counts are read from {', '.join(SUFFIXES)} or a folder of 10x, but got {path.name!r}. Convert it.")
+    raise InputError(f"Counts are read from {', '.join(SUFFIXES)} or a 10x folder, but got {path.name!r}. Convert it.")
 
 
 def of_anndata(data: Any, options: CountOptions, *, origin: str = "the AnnData") -> CountTable:
@@ -152,7 +152,7 @@ def of_rows(source: Any) -> CountTable:
     if sources.is_frame(source):
         frame, what = source, "the DataFrame"
         matrix = frame.sparse.to_coo() if is_sparse_frame(frame) else frame.to_numpy()
-        if getattr(matrix, "dtype", None) == object:
+        if matrix.dtype.kind == "O":
             raise InputError(f"Counts are numbers, but {what} has columns that are none. Leave them out.")
         found = counts_of(matrix, what, "it")
         return shaped(CountTable(
@@ -228,7 +228,7 @@ def market(path: Path) -> Sparse:
         with _text(path) as file:
             head = next(line for line in file if not line.startswith("%")).split()
         if len(head) != 3 or not all(word.isdigit() for word in head):
-            raise InputError(f"{str(path)!r} must announce rows, columns and entries, but its first line is {head[:4]}.")
+            raise InputError(f"{str(path)!r} must announce rows, columns and entries, but begins with {head[:4]}.")
         genes, cells, n = map(int, head)
         held = path.stat().st_size * (DEFLATE if path.suffix == ".gz" else 1)
         need_room(4 * n, path, f"{n:,} entries", held=held)  # a line has four bytes at least

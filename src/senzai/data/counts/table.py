@@ -96,8 +96,8 @@ class CountTable:
         if len(lost) and (not keep or len(lost) == len(genes)):
             names = ", ".join(repr(genes[i]) for i in lost[:3])
             raise ShapeError(
-                f"Rows have the {len(genes):,} genes that the model was fitted on, but {self.origin} lacks {len(lost):,}"
-                f" of them, such as {names}. Give them, or take them as not observed with missing=keep."
+                f"Rows have the {len(genes):,} genes that the model was fitted on, but {self.origin} lacks "
+                f"{len(lost):,} of them, such as {names}. Give them, or take them as not observed with missing=keep."
             )
         more = int((here < 0).sum())
         notes = (*self.notes, *((f"{more:,} genes that the model does not know were left out.",) if more else ()))
