@@ -177,6 +177,15 @@ def recommend(given: argparse.Namespace) -> dict[str, Result]:
     return {"recommend": measure(given.rounds, quick=given.quick)}
 
 
+def cells(given: argparse.Namespace) -> dict[str, Result]:
+    """Counts of cells with known factors, beside scvi-tools where --peer-python has it; ``full`` for the whole size."""
+    from .cells import measure
+
+    peer = None if given.peer_python == sys.executable else given.peer_python
+    size = given.rows[0] if given.rows else "small"
+    return {"cells": measure(size, peer, quick=given.quick, seed=given.seed)}
+
+
 def mutants(given: argparse.Namespace) -> dict[str, Result]:
     """Changes made in the code by a tool, and whether the tests notice."""
     from .mutants import measure
@@ -189,7 +198,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "imputation": imputation, "adult": adult, "large_table": large_table,
     "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
-    "series": series, "pictures": pictures, "faces": faces,
+    "series": series, "pictures": pictures, "faces": faces, "cells": cells,
 }
 
 
