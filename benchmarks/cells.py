@@ -109,8 +109,7 @@ def ours(data: Any, parts: dict[str, Any], *, batch: str | None, label: str, ste
     )
     seconds = time.process_time() - began
     held = data[parts["test"]].copy()
-    log_p = run.log_likelihood(held, k=DRAWS)
-    log_p = np.asarray(log_p.obs["log_likelihood"] if hasattr(log_p, "obs") else log_p)
+    log_p = np.asarray(run.log_likelihood(held, k=DRAWS))
     found = {
         "processor_seconds": seconds, "steps": run.metrics["fit"]["steps"],
         "held_out_log_likelihood": float(log_p.mean()), "held_out_se": float(log_p.std() / np.sqrt(len(log_p))),

@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     held = model._validate_anndata(test)
     log_p = model.get_marginal_ll(held, n_mc_samples=asked["draws"], n_mc_samples_per_pass=asked["draws"])
     found = {
-        "version": scvi.__version__, "processor_seconds": seconds, "epochs": int(len(model.history["elbo_train"])),
+        "version": scvi.__version__, "processor_seconds": seconds, "epochs": len(model.history["elbo_train"]),
         "held_out_log_likelihood": float(np.mean(np.asarray(log_p))),
     }
     np.save(folder / "codes.npy", model.get_latent_representation(held))

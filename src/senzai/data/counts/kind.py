@@ -84,9 +84,9 @@ class CountKind(Kind):
             name = None if schema.label is None else schema.label.name
         if y is None and name is not None and (schema is None or name in map(str, found.obs.columns)):
             y = found.column(str(name)).to_numpy(dtype=object, na_value=None)
-        marks = {split.column: found.column(split.column)} if split.column in map(str, found.obs.columns) else {}
-        if split.column is not None and not marks and schema is None:
-            found.column(split.column)  # says that there is none
+        marks = {}
+        if split.column is not None and (schema is None or split.column in map(str, found.obs.columns)):
+            marks[split.column] = found.column(split.column)
         return Opened(
             data=found, n_rows=len(found), dtype="int64", form=found.form, origin=found.origin,
             labels=None if y is None else as_labels(y), label_name=str(name or LABEL), label_asked=True,
@@ -189,6 +189,10 @@ class CountKind(Kind):
         return pd.DataFrame(value, columns=genes)
 
     # --- about ------------------------------------------------------------------------------------------------------
+    def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
+        """Keep some rows that were given in memory: scores compare with them."""
+        return in_memory
+
     def propose(self, schema: Schema) -> Proposal:
         """Suggest negative binomial counts given the depth of a row."""
         how = details_of(schema)
