@@ -120,10 +120,14 @@ def matrix_of(node: Any, path: Path, place: str, shape: tuple[int, int]) -> Spar
         return checked_counts(sorted_columns(found), repr(str(path)), place)
     from scipy.sparse import csc_array
 
-    turned = csc_array((found.values, found.indices, found.indptr), shape).tocsr()
-    return checked_counts(
-        Sparse(turned.indptr.astype(np.int64), turned.indices.astype(np.int32), turned.data, shape[1]),
-        repr(str(path)), place,
+    turned: Any = csc_array((values, indices, found.indptr), shape).tocsr()
+    return checked_counts(of_compressed(turned), repr(str(path)), place)
+
+
+def of_compressed(matrix: Any) -> Sparse:
+    """Return a CSR matrix of SciPy as it is."""
+    return Sparse(
+        matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data, int(matrix.shape[1])
     )
 
 
@@ -137,9 +141,10 @@ def sorted_columns(found: Sparse) -> Sparse:
         return found
     from scipy.sparse import csr_array
 
-    made = csr_array((found.values, found.indices, found.indptr), (found.n_rows, found.n_columns))
+    values = np.ones(len(found.indices), np.uint8) if found.values is None else found.values
+    made: Any = csr_array((values, found.indices, found.indptr), (found.n_rows, found.n_columns))
     made.sum_duplicates()
-    return Sparse(made.indptr.astype(np.int64), made.indices.astype(np.int32), made.data, found.n_columns)
+    return of_compressed(made)
 
 
 def _row_blocks(node: Any) -> Iterator[Array]:

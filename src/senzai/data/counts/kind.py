@@ -82,7 +82,7 @@ class CountKind(Kind):
         if schema is not None:
             found = found.of_genes(schema.columns or (), keep=set_.missing == "keep")
             name = None if schema.label is None else schema.label.name
-        if y is None and name is not None and (schema is None or name in map(str, found.obs.columns)):
+        if y is None and name is not None and (schema is None or str(name) in map(str, found.obs.columns)):
             y = found.column(str(name)).to_numpy(dtype=object, na_value=None)
         marks = {}
         if split.column is not None and (schema is None or split.column in map(str, found.obs.columns)):

@@ -16,7 +16,7 @@ from .. import sources, sparse
 from ..limits import DEFLATE, guarded, need_no_holes, need_room
 from ..rows import Array
 from ..sparse import Sparse, checked, of_scipy
-from .hdf5 import no_raw_counts, of_10x, of_h5ad, of_loom, of_names, shaped, sorted_columns
+from .hdf5 import no_raw_counts, of_10x, of_compressed, of_h5ad, of_loom, of_names, shaped, sorted_columns
 from .options import CountOptions
 from .recognising import LOOKED_AT, are_counts, no_counts, what_else
 from .table import CountTable, checked_counts, of_dense, row_sums
@@ -129,8 +129,8 @@ def counts_of(matrix: Any, origin: str, place: str) -> Sparse:
         return checked_counts(of_dense((dense[i : i + 4096] for i in range(0, len(dense), 4096)), dense.shape[1]),
                               origin, place)
     found = matrix.tocsr()
-    made = Sparse(found.indptr.astype(np.int64), found.indices.astype(np.int32), found.data, int(found.shape[1]))
-    return checked_counts(sorted_columns(checked(made, int(found.shape[0]), origin)), origin, place)
+    made = checked(of_compressed(found), int(found.shape[0]), origin)
+    return checked_counts(sorted_columns(made), origin, place)
 
 
 def numbered(matrix: Sparse, origin: str) -> CountTable:

@@ -57,7 +57,7 @@ class CountTable:
         """Of counts, names and facts about rows."""
         digest = hashlib.sha256(repr((self.genes, self.matrix.n_rows)).encode(errors="surrogatepass"))
         for values in (self.matrix.indptr, self.matrix.indices, self.matrix.values):
-            for start in range(0, 0 if values is None else len(values), 1 << 22):
+            for start in range(0, len(values), 1 << 22) if values is not None else ():
                 digest.update(np.ascontiguousarray(values[start : start + (1 << 22)]).tobytes())
         for name in self.obs.columns:
             digest.update(repr((str(name), self.obs[name].astype(str).tolist())).encode(errors="surrogatepass"))
