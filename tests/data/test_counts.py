@@ -139,6 +139,15 @@ def test_genes_may_be_the_rows_of_a_table(tmp_path):
     assert data.schema.columns == GENES
 
 
+def test_repeated_entries_are_added_and_do_not_wrap_around(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        group = file.create_group("matrix")
+        group["data"], group["indices"] = np.array([200, 100, 7], np.uint8), np.array([1, 1, 0])
+        group["indptr"], group["shape"] = np.array([0, 3]), np.array([2, 1])
+        group["barcodes"], group["features/id"] = np.array(["c"], "S"), np.array(["a", "b"], "S")
+    assert rows(opened(tmp_path / "x.h5")).tolist() == [[7, 300]]
+
+
 # --- where counts are -----------------------------------------------------------------------------------------------
 def test_raw_counts_are_found_in_a_layer_and_in_raw(tmp_path):
     layered = data_of(log_normalised(), layers={"counts": X})

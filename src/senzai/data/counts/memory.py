@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from senzai.core.errors import InputError
+from senzai.core.extras import need
 
 from .. import sources, sparse
 from ..limits import DEFLATE, guarded, need_no_holes, need_room
@@ -64,7 +65,7 @@ def read_table(source: Any, options: CountOptions) -> CountTable:
         return of_folder(path)
     suffix = path.suffix.lower()
     if suffix == ".h5ad":
-        return of_h5ad(path, options)
+        return of_h5ad(path, options) or of_before(path, options)
     if suffix == ".loom":
         return of_loom(path)
     if suffix in HDF5:
@@ -75,6 +76,17 @@ def read_table(source: Any, options: CountOptions) -> CountTable:
     if path.name.lower().endswith(TEXTS):
         return of_text(path, options)
     raise InputError(f"Counts are read from {', '.join(SUFFIXES)} or a 10x folder, but got {path.name!r}. Convert it.")
+
+
+def of_before(path: Path, options: CountOptions) -> CountTable:
+    """Read a file of an early version of AnnData by its own reader."""
+    import warnings
+
+    anndata = need("anndata", extra="cells", to="read .h5ad files")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what has moved to another place since
+        made = anndata.read_h5ad(path)
+    return replace(of_anndata(made, options, origin=repr(str(path))), original=path)
 
 
 def of_anndata(data: Any, options: CountOptions, *, origin: str = "the AnnData") -> CountTable:

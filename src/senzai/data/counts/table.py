@@ -56,8 +56,9 @@ class CountTable:
     def fingerprint(self) -> str:
         """Of counts, names and facts about rows."""
         digest = hashlib.sha256(repr((self.genes, self.matrix.n_rows)).encode(errors="surrogatepass"))
-        for values in (self.matrix.indptr, self.matrix.indices, self.matrix.values):
-            for start in range(0, len(values), 1 << 22) if values is not None else ():
+        parts = (self.matrix.indptr, self.matrix.indices, self.matrix.values)
+        for values in [v for v in parts if v is not None]:
+            for start in range(0, len(values), 1 << 22):
                 digest.update(np.ascontiguousarray(values[start : start + (1 << 22)]).tobytes())
         for name in self.obs.columns:
             digest.update(repr((str(name), self.obs[name].astype(str).tolist())).encode(errors="surrogatepass"))
