@@ -77,6 +77,8 @@ from .ops import stand_in as stand_in
 from .simplex import DirichletFamily as DirichletFamily
 from .simplex import LogisticNormal as LogisticNormal
 from .simplex import LogisticNormalFamily as LogisticNormalFamily
+from .softmax_normal import SoftmaxNormal as SoftmaxNormal
+from .softmax_normal import SoftmaxNormalFamily as SoftmaxNormalFamily
 from .spaces import Real as Real
 from .spaces import Space as Space
 from .sphere import UniformSphere as UniformSphere

@@ -56,6 +56,7 @@ class Frame:
         n_condition: Width of the condition.
         n_classes: Number of classes of the label; 0 without one.
         n_rows: Number of training rows.
+        n_numbers: Numbers of a row that codes are to tell.
         n_labelled: How many of them have a label.
         settings: What the user set.
         own_decoder: Decoder that a model asks for, where its latents are no plain vector.
@@ -75,6 +76,7 @@ class Frame:
     n_condition: int = 0
     n_classes: int = 0
     n_rows: int = 0
+    n_numbers: int = 0
     n_labelled: int = 0
     settings: Settings = field(default_factory=Settings)
     own_decoder: Choice | None = None

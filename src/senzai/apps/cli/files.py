@@ -31,7 +31,7 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 
 
 def _only_pictures(folder: Path) -> bool:
-    return all(p.suffix == ".png" and p.is_file() for p in folder.iterdir())
+    return all(p.name.endswith((".png", ".nii.gz", ".dcm")) and p.is_file() for p in folder.iterdir())
 
 
 def in_form_for(dataset: Dataset, output: Path | None) -> Dataset:

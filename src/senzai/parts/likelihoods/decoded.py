@@ -134,14 +134,14 @@ class Likelihood(DataInitialised, AnyLikelihood):
             net: Tensor = self.decoder(z, c)
         net = full_precision(net)
         if not self.is_shared:
-            return net + self.bias
+            return net if self.decoder.biased else net + self.bias
         axis = net.ndim - self.bias.ndim
         pieces: list[Tensor] = []
         for i in range(len(self.order)):
             bias = self.bias[i]
             j = self.order.index(i)
             if j < len(self.from_net):
-                pieces.append(net.select(axis, j) + bias)
+                pieces.append(net.select(axis, j) + (0 if self.decoder.biased else bias))
             else:
                 own = bias if not self.shared_by else bias + self._of_condition(j - len(self.from_net), c)
                 pieces.append(own.expand(*z.shape[:-1], *self.event))
@@ -168,8 +168,8 @@ class Likelihood(DataInitialised, AnyLikelihood):
 
     @property
     def mixes_rows(self) -> bool:
-        """Whether the family takes its scale from all rows of a batch together."""
-        return self.family.mixes_rows
+        """Whether the family takes its scale from all rows of a batch together, or the decoder norms over them."""
+        return self.family.mixes_rows or self.decoder.mixes_rows
 
     @torch.no_grad()
     def observe(self, p: Distribution, x: Data) -> None:
