@@ -235,9 +235,31 @@ def transfer(given: argparse.Namespace) -> dict[str, Result]:
 
 def recommend(given: argparse.Namespace) -> dict[str, Result]:
     """Recommendation on Last.fm, beside simple methods."""
-    from .recommend import measure
+    from .recommend import measure, scale
 
+    if given.rows:
+        sizes = {"scale": (100_000, 20_000, 100, 400), "scale_small": (10_000, 20_000, 50, 20)}
+        users, items, per_user, steps = sizes[given.rows[0]]
+        return {f"recommend_{given.rows[0]}": scale(users, items, per_user, steps=steps)}
     return {"recommend": measure(given.rounds, quick=given.quick)}
+
+
+def cells(given: argparse.Namespace) -> dict[str, Result]:
+    """Counts of cells with known factors, beside scvi-tools where --peer-python has it; or ``full``, or ``smfish``."""
+    from .cells import measure
+
+    if given.rows[:1] == ["streamed"]:
+        from tempfile import TemporaryDirectory
+
+        from .cells import streamed
+
+        n, genes, steps = (2000, 100, 5) if given.quick else (200_000, 1000, 200)
+        with TemporaryDirectory() as folder:
+            return {"cells_streamed": streamed(n, genes, 0.05, Path(folder), steps=steps)}
+    peer = None if given.peer_python == sys.executable else given.peer_python
+    size = given.rows[0] if given.rows else "small"
+    name = "cells" if size in ("small", "full") else f"cells_{size}"
+    return {name: measure(size, peer, quick=given.quick, seed=given.seed)}
 
 
 def mutants(given: argparse.Namespace) -> dict[str, Result]:
@@ -270,6 +292,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
+    "cells": cells,
 }
 
 
