@@ -125,6 +125,8 @@ class Decoder(nn.Module, ABC):
     """From latents ``(*lead, n_latent)`` to raw numbers: ``decoder(z, c) -> (*lead, *raw_shape)``."""
 
     raw_shape: tuple[int, ...]
+    biased: ClassVar[bool] = False
+    """Whether its last layer alone says where numbers start, so that a likelihood adds nothing of its own."""
 
     @property
     def mixes_rows(self) -> bool:
