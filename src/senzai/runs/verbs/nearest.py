@@ -37,7 +37,7 @@ def needs_distances(schema: Schema, model: nn.Module) -> str | None:
 
 
 @verb("nearest", group="Use", takes="rows", answers="scores", unfit=needs_distances, steered=False)
-def nearest(run: Trained, data: object, *, among: object = None, k: int = 5) -> Any:
+def nearest_rows(run: Trained, data: object, *, among: object = None, k: int = 5) -> Any:
     """Name the rows whose codes are nearest to those of each row: by default among the rows the run was trained on.
 
     Args:
