@@ -28,7 +28,8 @@ LIST = (
     ),
     Fault(
         "other texts counted with capital letters", SCHEMA,
-        edit("data.documents.words:Normal.__call__", "made.lower() if self.lower else made", "made"),
+        edit("data.documents.words:counter_for", "preprocessor=Normal(lower=lower)",
+             "preprocessor=Normal(lower=False)"),
         (f"{DOCUMENTS}test_texts_are_counted_in_small_letters_without_stop_words",),
     ),
     Fault(
