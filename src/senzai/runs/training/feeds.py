@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...core.errors import SettingError
 from ...core.memory import free_memory
 from ...core.random import derive
 from ...data import Dataset
@@ -31,8 +32,13 @@ def feeds(
     in_memory = needed <= budget and dataset.schema.reading.get("in_memory") is not False
     batch_size = settings.chosen_batch_size(len(parts["train"]))
 
+    lengths = dataset.rows.lengths
+    if settings.by_length and not isinstance(lengths, torch.Tensor):
+        raise SettingError("Rows are put together by_length where they have lengths; these have none. Leave it out.")
+
     def feed(index: Any, rows_at_once: int, accumulate: int) -> Feed:
-        plan = FeedPlan(len(index), rows_at_once, settings.seed, comms.world)
+        own = lengths[torch.from_numpy(np.asarray(index))] if settings.by_length else None
+        plan = FeedPlan(len(index), rows_at_once, settings.seed, comms.world, own)
         return Feed(
             dataset.rows, index, plan, device=device, in_memory=in_memory, rank=comms.rank, world=comms.world,
             accumulate=accumulate,
