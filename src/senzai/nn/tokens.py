@@ -423,13 +423,14 @@ class ConductorSteps(TokenSteps):
 
     def _told(self, context: Tensor) -> Tensor:
         """Return what the conductor is told at each segment."""
-        weight = self.conductor.weight_ih_l0
+        weight = self.start.weight
         return context.to(weight.dtype) if self.n_context else weight.new_zeros(len(context), 1)
 
     def _begin(self, context: Tensor) -> Tensor:
         if self.first is None:
-            return self.conductor.weight_ih_l0.new_zeros(len(context), self.conductor.hidden_size)
-        return torch.tanh(self.first(context))
+            return self.start.weight.new_zeros(len(context), self.conductor.hidden_size)
+        first: Tensor = torch.tanh(self.first(context))
+        return first
 
     def begin(self, context: Tensor) -> State:
         """Return the conductor's state, a plan, the state within the segment, the context, and the steps so far."""
