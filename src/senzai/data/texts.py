@@ -88,7 +88,7 @@ def read(
         return _folder(path, encoding)
     inner = encodings.inner(path)
     if inner in CELLS:
-        return _of_frame(_frame(path, inner, encoding), column, label, marks, "file", path.name, usual, beside)
+        return _of_frame(frame_of(path, inner, encoding), column, label, marks, "file", path.name, usual, beside)
     lines, notes = _lines(path, encoding)
     return Texts(lines, "file", notes=notes)
 
@@ -132,7 +132,7 @@ def _folder(path: Path, encoding: str | None) -> Texts:
     return Texts(texts, "file", labels=labels, label_name="folder")
 
 
-def _frame(path: Path, suffix: str, encoding: str | None) -> Any:
+def frame_of(path: Path, suffix: str, encoding: str | None) -> Any:
     """Return a table whose cells are text as it stands in the file, numbers too."""
     import pandas as pd
 

@@ -11,6 +11,7 @@ import torch
 from ..core.batch import Batch
 from ..core.errors import InputError, SenzaiError
 from ..core.random import derive
+from ..models import verbs
 from ..nn.inputs import as_float
 from .annealing import Annealing, annealed_log_likelihood
 from .bracket import bidirectional
@@ -278,6 +279,24 @@ def kind_distance(case: Case) -> Found:
     found = distance(case.samples(FAR_SAMPLES), train.x)
     told = {"training_rows": len(train)}
     return {n: Figure(v, n=FAR_SAMPLES, seed=case.seed, name=n, details=told) for n, v in found.items()}
+
+
+@measure(
+    "reconstructions", "what the kind of the data says of rows beside their reconstructions", usual=True,
+    needs=("inference", "pairs"), cost=lambda c, p: 3 * p.row * rows_of(c, HIDDEN_ROWS) + 5.0,
+)
+def reconstructed(case: Case) -> Found:
+    """Distances of the kind's own: of sounds, say, those of their spectra."""
+    pairs = case.extras.pairs
+    assert pairs is not None  # the catalogue has seen to it
+    chosen = random_rows(len(case.rows), HIDDEN_ROWS, derive(case.seed, "reconstructions"))
+    some = case.rows if chosen is None else case.rows.take(chosen)
+    found: dict[str, Any] = {}
+    for name, values in pairs(some.x, verbs.reconstruct(case.model, some)).items():
+        known = torch.from_numpy(values[np.isfinite(values)])
+        if len(known):
+            found[name] = Figure(float(known.mean()), mean_se(known), len(known), case.seed, name)
+    return found
 
 
 @measure(

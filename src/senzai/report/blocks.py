@@ -127,6 +127,14 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True)
+class Slices:
+    """Pictures that lie one behind the other: one is seen, the others are scrolled to."""
+
+    pictures: Sequence[Picture]
+    kind: str = "slices"
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
     """Pictures in an order, with a name and a remark."""
 
@@ -246,6 +254,15 @@ class Prose:
 
 
 @dataclass(frozen=True, slots=True)
+class Player:
+    """A sound as a data URI, to be played."""
+
+    src: str
+    says: str
+    kind: str = "player"
+
+
+@dataclass(frozen=True, slots=True)
 class Empty:
     """Why there is nothing here, and what to do about it."""
 
@@ -253,7 +270,9 @@ class Empty:
     kind: str = "empty"
 
 
-Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Empty
+Block: TypeAlias = (
+    Charts | Pairs | Wall | Slices | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Player | Empty
+)
 
 
 @dataclass(frozen=True, slots=True)
