@@ -8,7 +8,7 @@ import pytest
 import senzai
 from senzai.core.errors import CombinationError, SettingError
 from senzai.data import KINDS
-from senzai.data.music import Note, Piece
+from senzai.data.music import Note, Passage
 from senzai.runs.verbs import region
 
 pytest.importorskip("symusic")
@@ -21,7 +21,7 @@ def tunes(n=40, seed=0):
     for i in range(n):
         step = (2, 4, 8)[i % 3]
         root = 60 + int(rng.integers(0, 5))
-        made.append(Piece((tuple(Note(t, step, root + (t // step) % 3 * 2) for t in range(0, 16, step)),), 16, 100.0))
+        made.append(Passage((tuple(Note(t, step, root + (t // step) % 3 * 2) for t in range(0, 16, step)),), 16, 100.0))
     return made
 
 
@@ -101,7 +101,7 @@ def test_new_rows_follow_a_number_that_is_given():
 
 
 def test_rows_of_many_bars_get_a_plan():
-    long = [Piece((tuple(Note(t, 4, 60 + i % 5) for t in range(0, 64, 4)),), 64) for i in range(12)]
+    long = [Passage((tuple(Note(t, 4, 60 + i % 5) for t in range(0, 64, 4)),), 64) for i in range(12)]
     data = senzai.data.open_data(long, options={"bars": 4})
     assert data.propose().likelihood.name == "conductor_tokens"
     assert data.propose().likelihood.settings["segment"] == 16

@@ -7,7 +7,7 @@ import senzai
 from senzai.core.errors import CombinationError, InputError, SettingError
 from senzai.data import KINDS
 from senzai.data.molecules import chemistry
-from senzai.data.ranked import Ranked
+from senzai.data.ranked import RankedRows
 from senzai.runs.verbs import region
 from senzai.runs.verbs.optimise import scorer
 
@@ -120,5 +120,5 @@ def test_rows_without_numbers_are_not_searched():
 
 
 def test_a_ranked_list_is_a_list():
-    assert Ranked(["a"], {"score": [1.0]}) == ["a"]
+    assert RankedRows(["a"], {"score": [1.0]}) == ["a"]
     assert chemistry.clean("OCC") == "CCO"
