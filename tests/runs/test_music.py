@@ -9,6 +9,7 @@ import senzai
 from senzai.core.errors import CombinationError, SettingError
 from senzai.data import KINDS
 from senzai.data.music import Note, Passage
+from senzai.runs.verbs import optimise as verb
 from senzai.runs.verbs import region
 
 pytest.importorskip("symusic")
@@ -112,6 +113,7 @@ def test_rows_of_many_bars_get_a_plan():
 def test_a_search_finds_rows_with_more_of_a_number(run, monkeypatch):
     pytest.importorskip("botorch")
     monkeypatch.setattr(region, "CANDIDATES", 50)
+    monkeypatch.setattr(verb, "IDLE", 3)
     best = run.optimise(objective="density - 0.01 * range", budget=24, top=3, batch=4, seed=0)
     assert len(best) == 3
     assert list(best.scores) == sorted(best.scores, reverse=True)

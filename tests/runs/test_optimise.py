@@ -8,6 +8,7 @@ from senzai.core.errors import CombinationError, InputError, SettingError
 from senzai.data import KINDS
 from senzai.data.molecules import chemistry
 from senzai.data.ranked import RankedRows
+from senzai.runs.verbs import optimise as verb
 from senzai.runs.verbs import region
 from senzai.runs.verbs.optimise import scorer
 
@@ -20,8 +21,9 @@ SMILES = ["CCO", "CCN", "CCC", "CC(=O)O", "c1ccccc1", "C1CCCCC1", "CC(N)=O", "C#
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Few candidates: the search is looked at, not what it finds."""
+    """Few candidates and little patience: the search is looked at, not what it finds."""
     monkeypatch.setattr(region, "CANDIDATES", 50)
+    monkeypatch.setattr(verb, "IDLE", 3)
 
 
 @pytest.fixture(scope="module")
