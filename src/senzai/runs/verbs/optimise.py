@@ -234,7 +234,7 @@ class Ledger:
 
     def _lineage(self, i: int) -> str:
         """Return the calls that a row came from, the first last, with their scores."""
-        steps = []
+        steps: list[str] = []
         while i >= 0 and len(steps) < 100:
             steps.append(f"{i} ({self.found[i]:.4g})")
             i = self.parents[i]
