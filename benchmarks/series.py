@@ -1,23 +1,23 @@
 """Rows about series, each run by itself: ``python -m benchmarks.run series stock sine taxi known_causes ucr stream``.
 
-``stock``, ``sine``, ``energy``, ``air``: windows of 24 steps by the protocol of TimeGAN. All windows train the generator,
-and as many samples as windows are judged, on the scale on which the windows go from 0 to 1. Judge and pupil are those of
-``senzai.evaluation.temporal``: a recurrent layer of half the columns, 2000 and 5000 steps of 128 windows, Adam. Published
-(Diffusion-TS, table 1, and TimeVAE): see ``PUBLISHED``; two scales of the predictive score of sines are in use there,
-0.093 and 0.213, and which one a number is on depends on how sines were made.
+``stock``, ``sine``, ``energy``, ``air``: windows of 24 steps by the protocol of TimeGAN. All windows train the
+generator, and as many samples as windows are judged, on the scale on which the windows go from 0 to 1. Judge and pupil
+are those of ``senzai.evaluation.temporal``: a recurrent layer of half the columns, 2000 and 5000 steps of 128 windows,
+Adam. Published (Diffusion-TS, table 1, and TimeVAE): see ``PUBLISHED``; two scales of the predictive score of sines are
+in use there, 0.093 and 0.213, and which one a number is on depends on how sines were made.
 
 ``taxi``: rides in New York each half hour; the last fifth of the steps is the test, 48 steps are forecast.
 
-``known_causes``: seven series of NAB with known causes. Detectors learn from all windows of 48 steps that begin every 4,
-without labels; scores of steps are means over windows. VUS-PR with buffers to 100 steps, nothing adjusted.
+``known_causes``: seven series of NAB with known causes. Detectors learn from all windows of 48 steps that begin every
+4, without labels; scores of steps are means over windows. VUS-PR with buffers to 100 steps, nothing adjusted.
 
-``ucr``: labelled series. A linear probe on codes beside one on whole windows, and 1-NN with as many new windows as there
-are of each class.
+``ucr``: labelled series. A linear probe on codes beside one on whole windows, and 1-NN with as many new windows as
+there are of each class.
 
 ``stream``: a million steps of eight columns: memory of a fit, and steps a second that are scored.
 
-Settings are what the kind proposes; nothing was chosen by these numbers, but steps of training, which say how long there
-was.
+Settings are what the kind proposes; nothing was chosen by these numbers, but steps of training, which say how long
+there was.
 """
 
 from __future__ import annotations

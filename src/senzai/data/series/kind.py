@@ -299,7 +299,8 @@ class SeriesKind(Kind):
                 reason="Proposed because rows are what filters leave of returns: large ones are not rare.",
             )
         return Proposal(
-            likelihood=Choice("normal" if told.returns == "none" else "student_t"), encoder=Choice("temporal"), decoder=Choice("temporal", network),
+            likelihood=Choice("normal" if told.returns == "none" else "student_t"), encoder=Choice("temporal"),
+            decoder=Choice("temporal", network),
             training={"batch_size": 128, "schedule": "follow", "steps": 3000, "lr": 2e-3},
             reason="Proposed because rows are windows of series, some calm and some wild: the scale is the window's.",
         )
