@@ -1,10 +1,10 @@
 """Risk where the truth is known, and value at risk of two indices on days that nothing was trained on.
 
 ``own``, ``common``: five assets from a CCC-GARCH-t law (GARCH(1,1) for each, a constant correlation, Student t
-innovations with six degrees of freedom), 10,000 days to train on. Two laws of innovations: each asset's own, mixed by the Cholesky
-factor (``own``), or one chi-squared number for all (``common``, a multivariate t, which has wild days in all assets at
-once). Truth is a million days of the law. Paths of each generator are 200 of 1,000 days after 200 to settle. Settings
-are what the kind proposes; nothing was chosen by these numbers.
+innovations with six degrees of freedom), 10,000 days to train on. Two laws of innovations: each asset's own, mixed by
+the Cholesky factor (``own``), or one chi-squared number for all (``common``, a multivariate t, which has wild days in
+all assets at once). Truth is a million days of the law. Paths of each generator are 200 of 1,000 days after 200 to
+settle. Settings are what the kind proposes, with 1,000 steps of training; nothing was chosen by these numbers.
 
 ``indices``: adjusted closes of S&P 500 and NASDAQ 1999 to 2018, as arch ships them. Filter and model see the days
 before the last 1,000, which are forecast one by one.
