@@ -179,9 +179,11 @@ class ImageOptions(Options):
         skip_bad: Leave out files that cannot be read (they are counted) and go on.
         layout: Order of an array's axes, where its shape should not decide.
         conv_from: Smallest side from which a convolutional network is proposed.
+        window: Window under which DICOM is shown as greys, ``"40,400"`` (centre, width) or ``"file"``; by default
+            values stay in their units.
     """
 
-    decisions: ClassVar[frozenset[str]] = Options.decisions | {"mode", "transparency", "conv_from"}
+    decisions: ClassVar[frozenset[str]] = Options.decisions | {"mode", "transparency", "conv_from", "window"}
 
     size: tuple[int, int] | None = None
     mode: Literal["L", "RGB", "RGBA"] | None = None
@@ -189,6 +191,17 @@ class ImageOptions(Options):
     skip_bad: bool = False
     layout: Literal["NHW", "NHWC", "NCHW"] | None = None
     conv_from: int = Field(16, ge=1)
+    window: str | None = None
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _window(cls, value: object) -> object:
+        if value is None or value == "file":
+            return value
+        words = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        if re.fullmatch(r"\s*-?\d+(\.\d+)?\s*,\s*\d+(\.\d+)?\s*", words):
+            return words.replace(" ", "")
+        raise ValueError("must be centre and width like '40,400', or 'file'")
 
     @field_validator("size", mode="before")
     @classmethod

@@ -13,7 +13,10 @@ from ..core.files import replacing_folder
 from ..core.plugins import version_of
 from ..core.registry import suggestion
 from ..data import KINDS
+from ..data.sources import is_at_hand
 from ..models.generative import Generative
+from ..models.verbs import encode
+from ..nn.kl_folder import write_folder
 from ..runtime.model import FORMAT
 from ..training.trained import Trained
 from .examples import example_of
@@ -21,7 +24,9 @@ from .files import told_of, write_graphs
 from .parts import Parts, Report, parts_of
 
 Held = Mapping[str, list[float]]
-FORMATS = ("onnx", "int8", "web", "executorch")
+SCALED_BY = 500
+"""Training rows whose codes say how diffusion models scale them."""
+FORMATS = ("onnx", "int8", "web", "executorch", "diffusers")
 
 
 def export(
@@ -33,7 +38,7 @@ def export(
     Args:
         run: The run.
         path: The folder, which must not be there.
-        to: ``onnx``, ``int8``, ``web`` or ``executorch``.
+        to: ``onnx``, ``int8``, ``web``, ``executorch``, or ``diffusers`` (weights of the recipe autoencoder-kl).
         batch: The one batch size of the graphs; any by default.
         static: For ``int8``: quantise what flows between layers by what it was for example rows, too.
         held: Scores of held-out rows by method, that new ones are compared with.
@@ -50,6 +55,9 @@ def export(
         raise SettingError(f"Exports are {', '.join(FORMATS)}, but got {to!r}.{suggestion(to, list(FORMATS))}")
     if batch is not None and batch < 1:
         raise SettingError(f"`batch >= 1` must hold, but got batch={batch!r}. Leave it out for any number of rows.")
+    if to == "diffusers":
+        write_folder(run.model, path, scaling=code_scaling(run))
+        return path
     if to == "web":
         from .web import need_runtime
 
@@ -81,6 +89,15 @@ def export(
         else:
             write_graphs(tmp, made, manifest)
     return path
+
+
+def code_scaling(run: Trained) -> float:
+    """Return one over the spread of the codes of some training rows; 1 where these are not at hand."""
+    if not is_at_hand(run.spec.source):
+        return 1.0
+    dataset = run.dataset(run.source(None))
+    (codes,) = encode(run.model, dataset.batch(run.part(dataset, "train")[:SCALED_BY]))
+    return 1 / max(float(codes.std()), 1e-6)
 
 
 def _about(run: Trained, processing: Mapping[str, Any], batch: int | None) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Networks: encoders and decoders for vectors and images of any size; they make numbers and know no distribution."""
 
 from ..core.renamed import old_attributes as _old_attributes
+from .autoencoder_kl import AutoencoderKLDecoder as AutoencoderKLDecoder
+from .autoencoder_kl import AutoencoderKLEncoder as AutoencoderKLEncoder
 from .causal import MaskedNet as MaskedNet
 from .causal import PixelNet as PixelNet
 from .conv import ConvDecoder as ConvDecoder
@@ -31,7 +33,12 @@ from .statistics import Statistics as Statistics
 from .table import TableEncoder as TableEncoder
 from .temporal import TemporalDecoder as TemporalDecoder
 from .temporal import TemporalEncoder as TemporalEncoder
+from .topics import TopicDecoder as TopicDecoder
 from .unet import UNetField as UNetField
 from .unet import VelocityNet as VelocityNet
+from .waves import WaveDecoder as WaveDecoder
+from .waves import WaveEncoder as WaveEncoder
+from .volumes import VolumeDecoder as VolumeDecoder
+from .volumes import VolumeEncoder as VolumeEncoder
 
 __getattr__ = _old_attributes(__name__, {"Levels": "LevelFeatures"})

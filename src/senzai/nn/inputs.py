@@ -125,6 +125,13 @@ class Decoder(nn.Module, ABC):
     """From latents ``(*lead, n_latent)`` to raw numbers: ``decoder(z, c) -> (*lead, *raw_shape)``."""
 
     raw_shape: tuple[int, ...]
+    biased: ClassVar[bool] = False
+    """Whether its last layer alone says where numbers start, so that a likelihood adds nothing of its own."""
+
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether, in training, what it says of a row depends on the others of its batch."""
+        return False
 
     @abstractmethod
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:

@@ -81,7 +81,7 @@ def initialise_weights(net: nn.Module, activation: str) -> None:
     """
     saturating = isinstance(ACTIVATIONS[activation](), _SATURATING)
     for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
             if saturating:
                 nn.init.xavier_uniform_(module.weight)
             else:

@@ -127,6 +127,14 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True)
+class Slices:
+    """Pictures that lie one behind the other: one is seen, the others are scrolled to."""
+
+    pictures: Sequence[Picture]
+    kind: str = "slices"
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
     """Pictures in an order, with a name and a remark."""
 
@@ -211,6 +219,25 @@ class Cards:
 
 
 @dataclass(frozen=True, slots=True)
+class Tune:
+    """A picture of some notes that can be heard: ``sound`` is JSON, ``[[start, length, pitch, drum], ...]``."""
+
+    picture: Picture
+    title: str
+    sound: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tunes:
+    """Tunes side by side, with a button that plays each and, under a common title, one that plays all."""
+
+    tunes: Sequence[Tune]
+    title: str = ""
+    least: int = 220
+    kind: str = "tunes"
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """Lines to copy."""
 
@@ -227,6 +254,15 @@ class Prose:
 
 
 @dataclass(frozen=True, slots=True)
+class Player:
+    """A sound as a data URI, to be played."""
+
+    src: str
+    says: str
+    kind: str = "player"
+
+
+@dataclass(frozen=True, slots=True)
 class Empty:
     """Why there is nothing here, and what to do about it."""
 
@@ -234,7 +270,9 @@ class Empty:
     kind: str = "empty"
 
 
-Block: TypeAlias = Charts | Pairs | Wall | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Empty
+Block: TypeAlias = (
+    Charts | Pairs | Wall | Slices | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Player | Empty
+)
 
 
 @dataclass(frozen=True, slots=True)

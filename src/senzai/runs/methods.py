@@ -217,7 +217,8 @@ class Methods(ABC):
         """Write graphs that run without torch, checked against the run; see ``senzai.runtime``, which reads them.
 
         Args:
-            to: ``onnx``, ``int8`` (weights of eight bits), ``web`` (a page) or ``executorch`` (for phones).
+            to: ``onnx``, ``int8`` (weights of eight bits), ``web`` (a page), ``executorch`` (for phones) or
+                ``diffusers`` (the folder of an AutoencoderKL, of the recipe autoencoder-kl).
             path: A new folder; by default ``export-FORMAT`` in the folder of the run.
             batch: The one number of rows that graphs take at a time; any by default.
             static: For ``int8``: quantise what flows between layers, too.
@@ -249,19 +250,48 @@ class Methods(ABC):
         found: dict[str, Any] = self.do("push", name=name, public=public, rows=rows)
         return found
 
-    def impute(self, data: object, *, draws: int | None = None, k: int = 100, seed: int = 0) -> Any:
+    def impute(
+        self, data: object, *, draws: int | None = None, k: int = 100, seed: int = 0, where: object = None,
+        refine: int | None = None,
+    ) -> Any:
         """Return data with their missing entries filled in from p(x_missing | x_observed); the others as they are.
 
         Latents are drawn from the posterior given what is observed and weighted by importance.
 
         Args:
-            data: A table or an array with missing entries.
+            data: A table or an array with missing entries, or pictures.
             draws: Give a list of so many draws (multiple imputations); by default one answer: means, and the commonest
                 of categories.
             k: Latents drawn for each row.
             seed: Seed of the draws.
+            where: Of pictures, what is to be filled in: ``"8:20,4:16"`` (rows, columns), ``"grid:2"``, a picture whose
+                white is the hole, or an array of bits.
+            refine: Of pictures, steps on the bound of what is seen of each row, from where the encoder starts; by
+                default 60 where the encoder was trained on whole rows, else none.
         """
-        return self.do("impute", data, draws=draws, k=k, seed=seed)
+        return self.do("impute", data, draws=draws, k=k, seed=seed, where=where, refine=refine)
+
+    def restore(self, data: object, *, share: float = 0.1, steps: int = 60, seed: int = 0) -> Any:
+        """Return pictures or volumes as they would be if they were like those that the model was trained on.
+
+        Args:
+            data: Pictures or volumes.
+            share: Share of each that may be anomalous: what fits least is left out and guessed from the rest.
+            steps: Steps of the search for what fits the rest.
+            seed: Seed of the draws.
+        """
+        return self.do("restore", data, share=share, steps=steps, seed=seed)
+
+    def score_map(self, data: object, *, share: float = 0.1, steps: int = 60, seed: int = 0) -> Any:
+        """Return a map for each picture or volume: how far each place is from its restoration, in units of the data.
+
+        Args:
+            data: Pictures or volumes.
+            share: Share of each that may be anomalous.
+            steps: Steps of the search for a restoration.
+            seed: Seed of the draws.
+        """
+        return self.do("score_map", data, share=share, steps=steps, seed=seed)
 
     def score(
         self, data: object, *, method: str = "auto", shares: bool = False, contamination: float | None = None,

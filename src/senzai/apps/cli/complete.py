@@ -69,6 +69,12 @@ def impute(
     ] = None,
     k: Annotated[int, Option("--k", min=1, help="Latents drawn for each row.")] = 100,
     seed: Seed = 0,
+    where: Annotated[
+        str | None, Option("--where", help="Of pictures: 8:20,4:16 (rows, columns), grid:2, or a file, white the hole.")
+    ] = None,
+    refine: Annotated[
+        int | None, Option("--refine", min=0, help="Of pictures: steps on the bound of what is seen of each row.")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -80,12 +86,14 @@ def impute(
     dataset = model.dataset(data, options=parse_set(settings or []))
     writer = dataset.kind.writer(output, dataset.schema)
     if writer is None:
-        made = model.impute(dataset, draws=draws, k=k, seed=seed)
         if draws:
             raise SettingError("Several draws are written for tables only. Leave --draws out, or use run.impute.")
+        made = model.impute(dataset, k=k, seed=seed, where=where, refine=refine)
         write_rows(made, output, dataset.schema)
         n = len(made)
     else:
+        if where is not None or refine is not None:
+            raise SettingError("--where and --refine are for pictures. Leave them out: what is missing is filled in.")
         n = _write_pieces(filling.pieces(model, dataset, draws=draws, k=k, seed=seed), writer, numbered=bool(draws))
     document: Document = {"out": str(output), "n": n, "draws": draws, "k": k, "seed": seed}
     reply(as_json, document, f"{n:,} completed rows are in {plain(output)}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import Field
 
 from ..details import NumberDetails
 from ..schema import Schema
@@ -17,6 +19,8 @@ class ImageDetails(NumberDetails):
         transparency: What becomes of transparent pixels of files.
         resize: Whether files were resized to one size.
         conv_from: Least side from which convolutions are proposed.
+        window: Window under which DICOM was shown, as the option has it; ``None`` for values in units.
+        storing: How DICOM of the training data stored values: for new pictures.
     """
 
     layout: str = "NHWC"
@@ -24,6 +28,8 @@ class ImageDetails(NumberDetails):
     transparency: Literal["white", "black", "keep"] | str | None = None
     resize: bool = False
     conv_from: int = 16
+    window: str | None = None
+    storing: dict[str, Any] = Field(default_factory=dict)
 
 
 def details_of(schema: Schema) -> ImageDetails:

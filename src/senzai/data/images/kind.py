@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 
-from .. import arrays_as_data, conditioning, deciding, sources, values, writers
+from .. import arrays_as_data, conditioning, deciding, dicom, sources, values, writers
 from ..details import NumberDetails
 from ..facts import ValueFacts, bytes_facts
 from ..kind import KINDS, Claim, Kind, Opened
@@ -22,12 +22,14 @@ from ..labels import encode_labels
 from ..options import ImageOptions, Options, parse
 from ..plain import plain_rows
 from ..proposal import Choice, Proposal
-from ..rows import Array, Rows, StreamedRows
+from ..rows import Array, MemoryRows, Rows, StreamedRows
 from ..schema import Schema
 from ..values import user_dtype
-from . import layout, pictures, sheets
+from . import holes, layout, pictures, sheets
 from .details import ImageDetails, details_of
 from .folder import Pictures, read_folder
+from .scans import FORM as DICOM
+from .scans import Frames, Scans, read_scans, write_scans
 
 CONVOLUTIONS = {"batch_size": 32, "lr": 2e-3, "schedule": "one_cycle"}
 """Training of convolutions: a row costs far more than a step, so that more steps of few rows get further in the same
@@ -55,6 +57,7 @@ class ImageKind(Kind):
     suffix: ClassVar[str] = ".png"
     folder: ClassVar[bool] = True
     unit: ClassVar[str] = "pixel"
+    drawn: ClassVar[bool] = True
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
         """Claim image files, folders that hold any, and arrays that look like images."""
@@ -63,6 +66,8 @@ class ImageKind(Kind):
             like = layout.is_image_like(header.shape, header.dtype, header.sequences)
             return Claim(0.9, f"the shape {header.shape} is that of pictures") if like else None
         path = sources.existing(source)
+        if path is not None and (dicom.holds(path) if path.is_dir() else dicom.is_dicom(path)):
+            return Claim(0.9, "it holds DICOM" if path.is_dir() else "it is DICOM")
         if path is None or not (pictures.holds_images(path) if path.is_dir() else pictures.is_image_file(path)):
             return None
         return Claim(0.9, "it holds pictures" if path.is_dir() else "it is a picture")
@@ -72,6 +77,13 @@ class ImageKind(Kind):
         set_ = _image_options(options)
         path = sources.existing(source)
         if path is not None and sources.header(path, {"key": options.key}) is None:
+            scans = dicom.find(path)
+            if scans and (not path.is_dir() or not pictures.holds_images(path)):
+                return read_scans(path, scans, set_, schema)
+            if scans:
+                raise InputError(
+                    f"A folder holds pictures or DICOM, but {str(path)!r} has both. Divide them into folders."
+                )
             if not path.is_dir() and not pictures.is_image_file(path):
                 raise InputError(
                     f"Images are {', '.join(self.suffixes)} files or a folder, but got {path.name!r}. Convert it."
@@ -86,10 +98,15 @@ class ImageKind(Kind):
         """Decide from all pixels in memory, or from the headers of files that are read when asked."""
         facts = _facts(opened, options)
         event = _event(opened)
+        storing = {"storing": opened.data.storing[0]} if isinstance(opened.data, Scans) else {}
         schema = deciding.decide(
             self, opened, options, event_shape=event, facts=facts, levels=True,
-            conv_from=_image_options(options).conv_from,
+            conv_from=_image_options(options).conv_from, **storing,
         )
+        several = opened.groups is not None and len(np.unique(opened.groups)) > 1
+        if isinstance(opened.data, Scans) and schema.split.by == "rows" and several:
+            together = schema.split.model_copy(update={"by": "groups", "column": "patient"})
+            return schema.but(split=together, reasons=(*schema.reasons, "All pictures of a patient are in one part."))
         if schema.values == "real" and facts.low >= -1 and facts.low < 0 and facts.high <= 1:
             hint = "Pixels from -1 to 1 look rescaled; 8-bit pixels, or pixels from 0 to 1, have a better likelihood."
             return schema.but(reasons=(*schema.reasons, hint))
@@ -107,7 +124,12 @@ class ImageKind(Kind):
         """Return rows ``(C, H, W)``."""
         if not isinstance(opened.data, Pictures):
             order = details_of(schema).layout
-            return deciding.rows_of(opened, schema, lambda x: layout.to_model(x, order))
+            if not isinstance(opened.data, Scans):
+                return deciding.rows_of(opened, schema, lambda x: layout.to_model(x, order))
+            x, mask = values.encode(opened.data.values, schema)
+            seen = None if mask is None else layout.to_model(mask, order)
+            about = opened.data.about(np.arange(opened.n_rows))
+            return MemoryRows(layout.to_model(x, order), mask=seen, about=about)
         targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
         nbytes = opened.n_rows * int(np.prod(schema.event_shape)) * values.model_dtype(schema).itemsize
         return StreamedRows(
@@ -120,6 +142,8 @@ class ImageKind(Kind):
         """Return image arrays in the user's layout and dtype; bytes ``(N, H, W[, C])`` where files came."""
         back = values.decode(deciding.to_numpy(x), schema, soft=soft)
         back = layout.from_model(back, _outer_layout(schema))
+        if schema.form == DICOM:
+            return Frames.of(back, about)
         return deciding.to_torch(back, schema.dtype, soft=soft) if schema.form == "torch" else back
 
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
@@ -132,6 +156,9 @@ class ImageKind(Kind):
             return
         if path.suffix:
             writers.write_array(decoded, path)
+            return
+        if schema.form == DICOM and path.suffix.lower() in ("", *dicom.SUFFIXES):
+            write_scans(decoded, getattr(decoded, "about", None), path, schema)
             return
         if schema.values in ("real", "count"):
             raise InputError(
@@ -171,6 +198,10 @@ class ImageKind(Kind):
         return arrays_as_data.described(
             schema, order=order.get(outer), one_channel=outer == "NHW", picture=schema.values not in ("real", "count"),
         )
+
+    def holes(self, where: object, schema: Schema, n: int) -> Array:
+        """Return where pixels are to be filled in: a box, all but a grid, or the white of pictures or arrays."""
+        return holes.of(where, schema, n)
 
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a convolutional network, or an MLP for tiny images."""
@@ -227,14 +258,16 @@ def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
 def _facts(opened: Opened, options: Options) -> ValueFacts:
     if isinstance(opened.data, Pictures):
         return replace(bytes_facts(), high=opened.data.high, zero_full=opened.data.bits)
-    return deciding.look(opened, options)
+    plain = replace(opened, data=opened.data.values) if isinstance(opened.data, Scans) else opened
+    return deciding.look(plain, options)
 
 
 def _event(opened: Opened) -> tuple[int, int, int]:
     if isinstance(opened.data, Pictures):
         plan = opened.data.plan
         return pictures.CHANNELS[plan.mode], plan.height, plan.width
-    return layout.event_of(tuple(opened.data.shape), str(opened.facts.get("layout", "NCHW")))
+    shape = opened.data.values.shape if isinstance(opened.data, Scans) else opened.data.shape
+    return layout.event_of(tuple(shape), str(opened.facts.get("layout", "NCHW")))
 
 
 def _outer_layout(schema: Schema) -> str:

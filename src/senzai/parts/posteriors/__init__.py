@@ -11,5 +11,6 @@ from .flow import SplinePosterior as SplinePosterior
 from .flow import SylvesterPosterior as SylvesterPosterior
 from .hamiltonian import HamiltonianPosterior as HamiltonianPosterior
 from .hamiltonian import RiemannianPosterior as RiemannianPosterior
+from .kl_maps import KLMapPosterior as KLMapPosterior
 from .maps import MapPosterior as MapPosterior
 from .semi_amortised import SemiAmortisedPosterior as SemiAmortisedPosterior

@@ -98,31 +98,51 @@ class SemiAmortisedPosterior(AnyPosterior):
         kept = torch.is_grad_enabled() and self.differentiable
         with torch.set_grad_enabled(kept):
             found = (loc, log_scale) if kept else (loc.detach(), log_scale.detach())
-            trust = torch.ones_like(loc[..., :1])
-            for _ in range(self.train_steps if self.training else self.n_steps):
-                moved, wider, trust = self._step(*found, trust, joint)
-                found = (moved, wider)
+            found = refine(
+                *found, joint, steps=self.train_steps if self.training else self.n_steps, rate=self.rate,
+                n_draws=self.n_draws,
+            )
         if not kept:
             found = (loc + (found[0] - loc).detach(), log_scale + (found[1] - log_scale).detach())
         return diagonal(found[0], found[1].exp())
 
-    def _step(
-        self, loc: Tensor, log_scale: Tensor, trust: Tensor, joint: Joint
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        shape = (self.n_draws // 2, *loc.shape)
-        half = current_noise().per_row(shape, dtype=loc.dtype, device=loc.device)
-        noise = torch.cat([half, -half])
 
-        def bound(loc: Tensor, log_scale: Tensor) -> Tensor:
-            return joint(loc + log_scale.exp() * noise).mean(0) + log_scale.sum(-1)
+def refine(
+    loc: Tensor, log_scale: Tensor, joint: Joint, *, steps: int, rate: float, n_draws: int
+) -> tuple[Tensor, Tensor]:
+    """Return mean and log scale of diagonal normals after steps along the natural gradient of the bound of each row.
 
-        value, up, wide = values_and_slopes(bound, loc, log_scale)
-        scale = log_scale.exp()
-        there = loc + scale * trust * (self.rate * scale * up).clamp(-_LARGEST, _LARGEST)
-        wider = log_scale + trust * (0.5 * self.rate * wide).clamp(-_LARGEST, _LARGEST)
-        with torch.no_grad():
-            better = (bound(there, wider) >= value).unsqueeze(-1)
-        return (
-            torch.where(better, there, loc), torch.where(better, wider, log_scale),
-            torch.where(better, trust, _SHORTER * trust),
-        )
+    Args:
+        loc: Means, ``(B, n)``.
+        log_scale: Log scales.
+        joint: Log p(x, z) of the rows.
+        steps: How many.
+        rate: Length of a step, in (0, 1].
+        n_draws: Draws per step and row, an even number.
+    """
+    trust = torch.ones_like(loc[..., :1])
+    for _ in range(steps):
+        loc, log_scale, trust = _step(loc, log_scale, trust, joint, rate, n_draws)
+    return loc, log_scale
+
+
+def _step(
+    loc: Tensor, log_scale: Tensor, trust: Tensor, joint: Joint, rate: float, n_draws: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    shape = (n_draws // 2, *loc.shape)
+    half = current_noise().per_row(shape, dtype=loc.dtype, device=loc.device)
+    noise = torch.cat([half, -half])
+
+    def bound(loc: Tensor, log_scale: Tensor) -> Tensor:
+        return joint(loc + log_scale.exp() * noise).mean(0) + log_scale.sum(-1)
+
+    value, up, wide = values_and_slopes(bound, loc, log_scale)
+    scale = log_scale.exp()
+    there = loc + scale * trust * (rate * scale * up).clamp(-_LARGEST, _LARGEST)
+    wider = log_scale + trust * (0.5 * rate * wide).clamp(-_LARGEST, _LARGEST)
+    with torch.no_grad():
+        better = (bound(there, wider) >= value).unsqueeze(-1)
+    return (
+        torch.where(better, there, loc), torch.where(better, wider, log_scale),
+        torch.where(better, trust, _SHORTER * trust),
+    )

@@ -111,6 +111,10 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         anomaly=None if anomaly is None else class_number(anomaly, schema),
         features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
         sampler=run.samplers.apply_to(run.model), kind=schema.kind, figures=figures_of(schema, seed),
+        distance=distance_of(schema),
+        numbers=tuple(q.name for q in schema.quantities),
+        pairs=pairs_of(schema), steps=len(schema.fields) == 1 and schema.field.axes[0].name == "step",
+        seconds=KINDS[schema.kind].seconds(schema),
         users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
         market=market_of(run, dataset, index),
     )
@@ -151,6 +155,22 @@ def figures_of(schema: Schema, seed: int) -> Callable[[Data, Data], Mapping[str,
         return kind.sample_figures(kind.decode(made, schema), kind.decode(known, schema), schema, seed=seed)
 
     return figures
+
+
+def distance_of(schema: Schema) -> Callable[[Data, Data], Mapping[str, float]] | None:
+    """Return how far the kind of the data says that new rows are from training rows; ``None`` where it does not say."""
+    kind = KINDS[schema.kind]
+    if type(kind).sample_distance is Kind.sample_distance:
+        return None
+    return lambda made, known: kind.sample_distance(kind.decode(made, schema), kind.decode(known, schema), schema)
+
+
+def pairs_of(schema: Schema) -> Callable[[Data, Data], Mapping[str, Any]] | None:
+    """Return what the kind of the data says of rows beside reconstructions; ``None`` where it says nothing."""
+    kind = KINDS[schema.kind]
+    if type(kind).row_figures is Kind.row_figures:
+        return None
+    return lambda rows, made: kind.row_figures(kind.decode(rows, schema), kind.decode(made, schema), schema)
 
 
 def users_of(schema: Schema, dataset: Dataset, index: Numbers, source: Callable[[], Dataset]) -> Users | None:

@@ -39,7 +39,7 @@ def export(
 
     Args:
         run: The run.
-        to: ``onnx``, ``int8``, ``web`` or ``executorch``.
+        to: ``onnx``, ``int8``, ``web``, ``executorch``, or ``diffusers`` (weights of the recipe autoencoder-kl).
         path: A new folder; by default ``export-FORMAT`` in the folder of the run.
         batch: The one number of rows that graphs take at a time; any by default.
         static: For ``int8``: quantise what flows between layers, too.

@@ -10,12 +10,14 @@ import torch
 from torch import nn
 
 from ...core.batch import only
+from ...core.errors import SettingError
 from ...core.row_noise import RowKeys
 from ...data import KINDS, Dataset, Schema
 from ...data.kind import Kind
 from ...models.base import latent_model
 from ...models.impute import conditional_draws, conditional_mean
 from .fitness import needs_latents
+from .painting import painted
 from .registry import verb
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ NUMBERS = 50_000_000
 
 def cannot_impute(schema: Schema, model: nn.Module) -> str | None:
     """Ask for latents, and for data that can have missing entries."""
-    if type(KINDS[schema.kind]).fill is not Kind.fill:
+    kind = type(KINDS[schema.kind])
+    if kind.fill is not Kind.fill or kind.holes is not Kind.holes:
         return needs_latents(schema, model)
     return (
         f"Missing entries are filled in where rows can have some, but those of the kind {schema.kind!r} have none. "
@@ -38,9 +41,19 @@ def cannot_impute(schema: Schema, model: nn.Module) -> str | None:
 
 
 @verb("impute", group="Use", takes="rows", answers="rows", unfit=cannot_impute, steered=False)
-def impute(run: Trained, data: object, *, draws: int | None = None, k: int = 100, seed: int = 0) -> Any:
+def impute(
+    run: Trained, data: object, *, draws: int | None = None, k: int = 100, seed: int = 0, where: object = None,
+    refine: int | None = None,
+) -> Any:
     """Give the data with missing entries filled in; what was there stays as it is."""
     dataset = run.dataset(data)
+    if type(dataset.kind).holes is not Kind.holes:
+        return painted(run, dataset, where, draws=draws, k=k, seed=seed, refine=refine)
+    if where is not None or refine is not None:
+        raise SettingError(
+            f"`where` and `refine` are for pictures, but rows are of the kind {dataset.schema.kind!r}. Leave them out: "
+            "what is missing here is filled in."
+        )
     found = list(pieces(run, dataset, draws=draws, k=k, seed=seed))
     made = [
         dataset.kind.gather([p[m] for p in found], dataset.source, dataset.schema, dataset.index)
