@@ -47,10 +47,19 @@ def tables(given: argparse.Namespace) -> dict[str, Result]:
 
 
 def series(given: argparse.Namespace) -> dict[str, Result]:
-    """Windows of the TimeGAN stock series by that paper's protocol."""
-    from .series import measure
+    """Windows, forecasts, anomalies and labelled series; without rows it lists them."""
+    from .series import PARTS, measure
 
-    return {"series": measure(given.rounds, quick=given.quick)}
+    if not given.rows:
+        print("\n".join(PARTS))
+        return {}
+    peer = None if given.peer_python == sys.executable else given.peer_python
+    found = {}
+    for row in given.rows:
+        found[f"series/{row}"] = measure(row, given.rounds, quick=given.quick, peer=peer)
+        if not given.quick:
+            write(f"series/{row}", found[f"series/{row}"])
+    return {} if not given.quick else found
 
 
 def audio_digits(given: argparse.Namespace) -> dict[str, Result]:
