@@ -1,4 +1,4 @@
-"""DICOM: units, windows, what is bright, where slices lie, whose they are, and files that are not what they should be."""
+"""DICOM: units, windows, what is bright, where slices lie, whose they are, and files that are not whole."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def series(folder, places, **more):
 def test_values_are_in_the_units_of_the_file(tmp_path):
     stored = pixels()
     data = open_data(made(tmp_path / "a.dcm", stored, slope=(2.0, -1024.0)))
-    assert data.schema.values == "real" and any("Hounsfield" in r for r in data.schema.reasons)
+    assert data.schema.values == "real"
+    assert any("Hounsfield" in r for r in data.schema.reasons)
     assert np.array_equal(data.decode(data.batch().x)[0], 2.0 * stored - 1024.0)
 
 
@@ -98,7 +99,8 @@ def test_a_window_that_is_none_is_refused(tmp_path):
 def test_every_frame_of_a_file_is_a_row(tmp_path):
     stored = pixels(shape=(3, 6, 4))
     data = open_data(made(tmp_path / "a.dcm", stored))
-    assert len(data) == 3 and np.array_equal(data.decode(data.batch().x), stored)
+    assert len(data) == 3
+    assert np.array_equal(data.decode(data.batch().x), stored)
 
 
 # --- there and back -------------------------------------------------------------------------------------------------
@@ -121,8 +123,10 @@ def test_what_says_whose_it_is_is_not_written(tmp_path):
     raw = (tmp_path / "b.dcm").read_bytes()
     assert not any(word in raw for word in (b"Doe", b"P1", b"1970", b"Nowhere", b"Elm", b"20200101", b"1.2.3\0"))
     written = pydicom.dcmread(tmp_path / "b.dcm")
-    assert written.PatientIdentityRemoved == "YES" and "not for diagnosis" in written.DerivationDescription
-    assert list(written.PixelSpacing) == [0.5, 0.25] and list(written.ImagePositionPatient) == [0.0, 10.0, 20.0]
+    assert written.PatientIdentityRemoved == "YES"
+    assert "not for diagnosis" in written.DerivationDescription
+    assert list(written.PixelSpacing) == [0.5, 0.25]
+    assert list(written.ImagePositionPatient) == [0.0, 10.0, 20.0]
 
 
 @pytest.mark.parametrize(("more", "warned"), [
@@ -146,7 +150,8 @@ def test_resized_slices_lie_where_they_lay(tmp_path):
 
 
 def test_the_shortest_text_of_a_number_keeps_what_fits():
-    assert dicom._short(0.661468) == "0.661468" and len(dicom._short(1 / 3)) <= 16
+    assert dicom._short(0.661468) == "0.661468"
+    assert len(dicom._short(1 / 3)) <= 16
     assert float(dicom._short(-1.23456789012345e-300)) == pytest.approx(-1.23456789012345e-300)
 
 
@@ -158,7 +163,9 @@ def test_pictures_of_a_patient_stay_together(tmp_path):
     data = open_data(tmp_path)
     parts = data.split_indices()
     owners = [set(data.rows.groups[rows].tolist()) for rows in parts.values()]
-    assert data.schema.split.column == "patient" and sum(map(len, owners)) == 5 and all(owners)
+    assert data.schema.split.column == "patient"
+    assert sum(map(len, owners)) == 5
+    assert all(owners)
 
 
 # --- series ---------------------------------------------------------------------------------------------------------
@@ -232,7 +239,8 @@ def test_files_without_pictures_are_named_or_left_out(data_dir, tmp_path):
     (tmp_path / "ecg.dcm").symlink_to(ecg)
     made(tmp_path / "a.dcm", pixels())
     data = open_data(tmp_path, options={"skip_bad": True})
-    assert len(data) == 1 and any("1 files could not be read" in r for r in data.schema.reasons)
+    assert len(data) == 1
+    assert any("1 files could not be read" in r for r in data.schema.reasons)
 
 
 def test_more_than_memory_and_deflated_files_are_refused_before_they_are_unpacked(tmp_path):

@@ -64,7 +64,8 @@ def test_a_run_gives_the_same_numbers_in_diffusers(tmp_path):
     theirs = diffusers.AutoencoderKL.from_pretrained(tmp_path / "ours").eval()
     for a, b in zip(seen_here(run), seen_by(theirs), strict=True):
         assert (a - b).abs().max() < 1e-4
-    assert theirs.config.scaling_factor > 0 and theirs.config.block_out_channels == [4, 8]
+    assert theirs.config.scaling_factor > 0
+    assert theirs.config.block_out_channels == [4, 8]
 
 
 def test_a_saved_run_needs_its_folder_no_more(tmp_path):
@@ -87,7 +88,8 @@ def test_weights_are_read_under_their_old_names(tmp_path):
         tensors = {k.replace(new, was): v for k, v in tensors.items()}
     save_file(tensors, folder / WEIGHTS)
     names = " ".join(read_folder(folder).tensors)
-    assert "to_q" in names and "query" not in names
+    assert "to_q" in names
+    assert "query" not in names
 
 
 def write(folder, **config):
