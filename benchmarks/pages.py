@@ -272,6 +272,18 @@ def verbs_table(r: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def growth_table(r: dict[str, Any]) -> str:
+    """Return how the cost of scoring and of filling in grows."""
+    score, impute = r["score"], r["impute"]
+    lines = ["| | processor time | a row or cell, beside the smallest |", "|---|---|---|"]
+    for n, seconds in score["seconds"].items():
+        lines.append(f"| score {int(n):,} rows × 20 columns | {seconds:.2f} s | {score['ratio_per_row'][n]:.2f} |")
+    for n, seconds in impute["seconds"].items():
+        cells = f"{impute['rows']:,} rows × {int(n):,} columns"
+        lines.append(f"| impute {cells} | {seconds:.1f} s | {impute['ratio_per_cell'][n]:.2f} |")
+    return "\n".join(lines) + f"\n\nOne row is scored in {score['one_row_ms']:.0f} ms.\n"
+
+
 def quality_line(adult: dict[str, Any], imputation: dict[str, Any], adbench: dict[str, Any]) -> str:
     """Return what README says of tables."""
     ours, theirs, mean = adult["senzai"], adult["tvae"], adbench["mean"]
@@ -301,7 +313,7 @@ def quality_line(adult: dict[str, Any], imputation: dict[str, Any], adbench: dic
 def main() -> None:
     """Fill every page."""
     for name, table in {"adult": adult_table, "imputation": imputation_table, "adbench": adbench_table,
-                        "wide_table": verbs_table, "large_table": verbs_table}.items():
+                        "wide_table": verbs_table, "growth": growth_table, "large_table": verbs_table}.items():
         between(ROOT / "docs" / "tables.md", name, table(result(name)))
     r = json.loads((RESULTS / "spine.json").read_text(encoding="utf-8"))
     quality = quality_line(result("adult"), result("imputation"), result("adbench"))

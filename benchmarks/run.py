@@ -53,6 +53,27 @@ def series(given: argparse.Namespace) -> dict[str, Result]:
     return {"series": measure(given.rounds, quick=given.quick)}
 
 
+def audio_digits(given: argparse.Namespace) -> dict[str, Result]:
+    """Spoken digits: what a classifier hears in reconstructions and samples."""
+    from .audio import measure_digits
+
+    return {"audio_digits": measure_digits(given.rounds, quick=given.quick)}
+
+
+def audio_codec(given: argparse.Namespace) -> dict[str, Result]:
+    """A codec of spoken digits beside mu-law."""
+    from .audio import measure_codec
+
+    return {"audio_codec": measure_codec(given.rounds, quick=given.quick)}
+
+
+def finance(given: argparse.Namespace) -> dict[str, Result]:
+    """Risk where the truth is known, and of two indices; each row is written as soon as it is there."""
+    from .finance import ROWS, measure
+
+    return {f"finance/{row}": measure((row,), given.rounds, quick=given.quick) for row in given.rows or ROWS}
+
+
 def startup(given: argparse.Namespace) -> dict[str, Result]:
     """Processor seconds of each verb as a whole process, here and in another checkout."""
     from .startup import measure
@@ -135,6 +156,13 @@ def wide_table(given: argparse.Namespace) -> dict[str, Result]:
     return {"wide_table": all_of_it(quick=given.quick)}
 
 
+def growth(given: argparse.Namespace) -> dict[str, Result]:
+    """How score grows with the rows, and impute with the columns."""
+    from .growth import measure
+
+    return {"growth": measure(quick=given.quick)}
+
+
 def tuning(given: argparse.Namespace) -> dict[str, Result]:
     """Tuning by two processes beside tuning by one."""
     from .tuning import measure
@@ -170,6 +198,34 @@ def text(given: argparse.Namespace) -> dict[str, Result]:
     return {"text": measure(given.rounds, quick=given.quick)}
 
 
+def music(given: argparse.Namespace) -> dict[str, Result]:
+    """Two-bar melodies of POP909."""
+    from .music import measure
+
+    return {"music": measure(given.rounds, quick=given.quick)}
+
+
+def molecules(given: argparse.Namespace) -> dict[str, Result]:
+    """Molecules of QM9: codes, properties, and a search for better ones."""
+    from .molecules import measure
+
+    return {"molecules": measure(given.rounds, quick=given.quick)}
+
+
+def topics(given: argparse.Namespace) -> dict[str, Result]:
+    """Topics of 20 Newsgroups beside scikit-learn's LDA and NMF."""
+    from .topics import measure
+
+    return {"topics": measure(given.rounds, quick=given.quick)}
+
+
+def transfer(given: argparse.Namespace) -> dict[str, Result]:
+    """Sentences of movie reviews brought to the other polarity."""
+    from .transfer import measure
+
+    return {"transfer": measure(given.rounds, quick=given.quick)}
+
+
 def recommend(given: argparse.Namespace) -> dict[str, Result]:
     """Recommendation on Last.fm, beside simple methods."""
     from .recommend import measure
@@ -200,11 +256,12 @@ def medical(given: argparse.Namespace) -> dict[str, Result]:
 
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
-    "imputation": imputation, "adult": adult, "large_table": large_table,
-    "wide_table": wide_table, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
+    "imputation": imputation, "adult": adult, "large_table": large_table, "wide_table": wide_table,
+    "growth": growth, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
-    "series": series, "pictures": pictures, "faces": faces, "families": families,
-    "medical": medical,
+    "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
+    "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
+    "finance": finance, "families": families, "medical": medical,
 }
 
 

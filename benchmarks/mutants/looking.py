@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 import types
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ import pytest
 
 from .covering import ROOT
 
+STALL = 20  # seconds of the clock without use of a processor after which a fork is taken to be stuck
+_SEEN: dict[int, tuple[float, int]] = {}
 WAITING = 600  # seconds of the clock after which a mutant that waits for ever is ended
 
 
@@ -112,6 +115,28 @@ def look(file: str, text: str, tests: Sequence[str], *, first: bool = True) -> d
     return told_by_pytest(tests, first=first)
 
 
+def _stands_still(process: int) -> bool:
+    """End a process and its children if they use no processor for a while: a fork waits for a thread it has not."""
+    def used() -> int:
+        found = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                words = stat.read_text().rpartition(")")[2].split()
+                if int(words[2]) == process:  # its process group
+                    found += int(words[11]) + int(words[12]) + int(words[13]) + int(words[14])
+        return found
+
+    now = time.monotonic()
+    if now - _SEEN.get(process, (now, -1))[0] < STALL and process in _SEEN:
+        return False
+    before, _SEEN[process] = _SEEN.get(process, (now, -1)), (now, used())
+    if before[1] != _SEEN[process][1]:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process, signal.SIGKILL)
+    return True
+
+
 def forked(work: Callable[[], dict[str, Any]], folder: Path, *, seconds: float) -> dict[str, Any]:
     """Return what ``work`` says in a fork: pytest's code, who passed and who failed, or that time ran out."""
     answer = folder / f"answer-{os.getpid()}.json"
@@ -129,7 +154,13 @@ def forked(work: Callable[[], dict[str, Any]], folder: Path, *, seconds: float) 
             traceback.print_exc()
         finally:
             os._exit(0)
-    _, status, used = os.wait4(process, 0)
+    stalled = False
+    while not (ended := os.wait4(process, os.WNOHANG))[0]:
+        stalled = stalled or _stands_still(process)
+        time.sleep(0 if stalled else 0.05)
+    _, status, used = ended
+    if stalled:
+        return {"code": None, "failed": ["stall"], "passed": [], "seconds": 0.0}
     took = {"seconds": round(used.ru_utime + used.ru_stime, 1)}
     if answer.exists():
         return {**json.loads(answer.read_text(encoding="utf-8")), **took}

@@ -19,6 +19,7 @@ from senzai.data import KINDS, open_data
 from senzai.data.frame_files import FrameWriter
 from senzai.data.table.exact import joined, series_of
 from senzai.data.table.filling import fill
+from senzai.data.table.ticks import narrow
 
 try:
     import polars  # here, because it sets a variable of the environment
@@ -238,3 +239,8 @@ def test_times_with_a_zone_do_not_shift_through_excel(tmp_path):
     np.testing.assert_allclose(again.batch().x, data.batch().x, atol=1e-9)
     first = pd.read_excel(tmp_path / "t.xlsx")["t"][0]
     assert datetime.datetime.fromisoformat(first) == frame["t"][0].to_pydatetime()
+
+
+def test_whole_numbers_are_64_bits_where_these_hold_them():
+    for low, high, kind in ((-(2**63), 2**63 - 1, np.int64), (-(2**63) - 1, 0, object), (0, 2**63, object)):
+        assert narrow(np.array([low, high], dtype=object)).dtype == kind

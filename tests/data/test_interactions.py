@@ -69,6 +69,8 @@ def test_a_sparse_matrix_is_users_by_items(tmp_path):
     assert detect_kind(tmp_path / "x.npz") == "interactions"
     for source in (matrix, tmp_path / "x.npz"):
         assert contents(opened(source)) == {0: [1], 1: [0, 2]}
+    with pytest.raises(InputError, match=r"from 0 up, but .* has -2\.0"):
+        opened(-matrix)
 
 
 def test_a_database_is_read_by_query(tmp_path):

@@ -54,6 +54,8 @@ def test_what_was_found_is_said_before_training():
     for words in ("400 steps every hour", "2 columns", "from 2024-01-01 00:00:00", "3 of 400 steps are missing",
                   "They overlap", "no step is in two parts"):
         assert words in said
+    for stride, words in ((1, "begin every step."), (4, "begin every 4 steps.")):
+        assert words in " ".join(series(frame(100), stride=stride).schema.reasons)
 
 
 @pytest.mark.parametrize(("freq", "rule", "step", "words"), [

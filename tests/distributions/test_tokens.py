@@ -13,12 +13,13 @@ from senzai.core.row_noise import RowNoise
 from senzai.distributions import draw, expected
 from senzai.distributions.ops import prefix
 from senzai.distributions.tokens import Decoding, TokenSequence, beam_search, decoding
-from senzai.nn.tokens import RecurrentSteps, TransformerSteps
+from senzai.nn.tokens import ConductorSteps, RecurrentSteps, TransformerSteps
 
 N, T = 3, 4
 NETWORKS = {
     "recurrent": lambda: RecurrentSteps(N, 2, width=8, embedding=4),
     "transformer": lambda: TransformerSteps(N, 2, width=8, n_heads=2),
+    "conductor": lambda: ConductorSteps(N, 2, segment=2, width=8, plan=5, embedding=4),
 }
 
 

@@ -42,7 +42,8 @@ def small(monkeypatch):
 
 ALONG = {name for name, found in MEASURES.items() if "steps" in found.needs}
 """Measures of rows that are windows of series, which these are not."""
-OTHERS = ALONG | {n for n, found in MEASURES.items() if {"symbols", "users", "figures"} & set(found.needs)}
+OF_KINDS = {"symbols", "users", "figures", "numbers", "distance"}
+OTHERS = ALONG | {n for n, found in MEASURES.items() if OF_KINDS & set(found.needs)}
 """Those, and measures of symbols, of histories of users, and of kinds that have figures of their own."""
 
 

@@ -16,7 +16,8 @@ nbclient = pytest.importorskip("nbclient")
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 TINY = {"STEPS": 12, "N": 800}
-USES = ("images", "tables", "anomalies", "dimension-reduction", "augmentation", "disentanglement", "judging", "kind")
+USES = ("images", "tables", "anomalies", "dimension-reduction", "augmentation", "disentanglement", "judging", "kind",
+        "topics")
 
 
 def read(path: Path):

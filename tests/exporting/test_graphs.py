@@ -28,8 +28,8 @@ from senzai.testing.subject import subjects
 REFUSED = {
     "hamiltonian-vae": "gradients", "riemannian-vae": "gradients", "sa-vae": "gradients", "made-vae": "entry by entry",
     "pixel-vae": "entry by entry", "cvae-structured": "a part of a row", "text-vae": "lengths of their own",
-    "language-model": "as its values need", "residual-vq-vae": "any number of rows",
-    "sylvester-vae": "cannot be written as a graph",
+    "music-vae": "lengths of their own", "language-model": "as its values need",
+    "residual-vq-vae": "any number of rows", "sylvester-vae": "cannot be written as a graph",
 }
 QUICK = ("gan", "cvae-structured", "sa-vae")
 

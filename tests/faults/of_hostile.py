@@ -70,12 +70,12 @@ LIST = (
     ),
     Fault(
         "class folders behind links left out without a word", SCHEMA,
-        edit("data.images.pictures:find", "followlinks=True", "followlinks=False"),
+        edit("data.trees:find", "followlinks=True", "followlinks=False"),
         (f"{PICTURES}test_class_folders_behind_links_are_read",),
     ),
     Fault(
         "links that lead back to where they began followed once more", SCHEMA,
-        edit("data.images.pictures:find", "seen = {_identity(root)}", "seen = set()"),
+        edit("data.trees:find", "seen = {_identity(root)}", "seen = set()"),
         (f"{PICTURES}test_loops_of_links_end_and_are_said",),
     ),
     # --- masks -------------------------------------------------------------------------------------------------------

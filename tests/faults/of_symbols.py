@@ -107,7 +107,7 @@ LIST = (
     ),
     Fault(
         "a diversity that compares molecules with themselves", MODELS,
-        edit("data.molecules.chemistry:set_figures", "(near.sum() - len(some))", "near.sum()"),
+        edit("data.molecules.sets:set_figures", "(near.sum() - len(some))", "near.sum()"),
         (f"{MOLECULES}test_sets_are_compared_as_they_are_by_hand",),
     ),
     # --- measured -----------------------------------------------------------------------------------------------------

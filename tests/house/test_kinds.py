@@ -8,7 +8,10 @@ import pytest
 
 from senzai.data import KINDS
 
-KINDS_HERE = ("array", "images", "interactions", "molecules", "series", "table", "text", "volume")
+KINDS_HERE = (
+    "array", "audio", "counts", "documents", "images", "interactions", "molecules", "music", "series", "table", "text",
+    "volume",
+)
 OWN = {name: f"senzai/data/{name}/" for name in KINDS_HERE}
 VIEWS = {name: (f"senzai/report/views/{name}/", f"senzai/report/views/{name}.py") for name in OWN}
 """A view shows rows of its kind in a report; it is the part of the kind that stands in the report's room."""

@@ -85,3 +85,28 @@ def test_other_models_are_refused(model):
         BagOfSymbols().admit(bits)
     with pytest.raises(SettingError, match="bag_weight"):
         BagOfSymbols(bag_weight=-1.0)
+
+
+def test_a_code_that_is_asked_for_each_place_is_asked_for_each(model):
+    terms = loss_of(BagOfSymbols(bag_weight=1.0, placed=True), model)
+    with using(Noise.seeded(0)):
+        z = model.infer(Batch(ROWS, lengths=LENGTHS)).groups[0].z[0]
+    log_p = F.log_softmax(model.aux["bag_of_symbols"](z).view(2, T, N), -1)
+    by_hand = [sum(log_p[i, t, int(ROWS[i, t])] for t in range(int(n))) for i, n in enumerate(LENGTHS)]
+    assert torch.allclose(terms.parts["bag"], -torch.stack(by_hand), atol=1e-6)
+
+
+def test_numbers_that_are_not_known_count_nothing(model):
+    objective = BagOfSymbols(number_weight=4.0, n_numbers=2)
+    objective.equip(model)
+    told = torch.tensor([[1.0, -1.0], [float("nan"), 0.5]])
+    batch = Batch(ROWS, lengths=LENGTHS, numbers=told)
+    with using(Noise.seeded(0)):
+        terms = objective(model, batch, 0)
+    with using(Noise.seeded(0)):
+        z = model.infer(batch).groups[0].z[0]
+    missed = model.aux["numbers"](z) - told
+    by_hand = torch.stack([(missed[0] ** 2).sum(), missed[1, 1] ** 2]) * 2.0
+    assert torch.allclose(terms.parts["numbers"], by_hand, atol=1e-5)
+    assert torch.isfinite(terms.loss).all()
+    assert len(objective.players(model)[0].parameters) == len(list(model.parameters()))

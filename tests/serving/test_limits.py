@@ -19,6 +19,7 @@ from senzai.serving.meters import JsonLines
 from senzai.serving.server import address_of, listen
 from senzai.serving.settings import token_of
 
+from ..alone import run_alone
 from .conftest import records, serving
 
 TOKEN = "a-token-of-some-length"
@@ -271,7 +272,7 @@ def test_a_slow_body_is_not_waited_for(folder):
             await body()
         return caught.value.status
 
-    assert asyncio.run(main()) == 408
+    assert run_alone(main()) == 408
 
 
 def test_answers_are_not_kept_or_guessed_at_by_browsers(client):

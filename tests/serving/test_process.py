@@ -8,17 +8,19 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import httpx
+import numpy as np
 import pytest
 
 import senzai
 
 
-@pytest.fixture
-def process(folder):
+@contextmanager
+def started(path):
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "senzai", "serve", str(folder), "--port", "0", "--json"]
+    command = [sys.executable, "-m", "senzai", "serve", str(path), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as found:
         told = ""
         while not told.endswith("}\n"):
@@ -28,6 +30,12 @@ def process(folder):
         yield found, json.loads(told)["address"]
         if found.poll() is None:
             found.kill()
+
+
+@pytest.fixture
+def process(folder):
+    with started(folder) as found:
+        yield found
 
 
 def test_it_answers_and_stops_gracefully(process):
@@ -51,6 +59,12 @@ def test_it_answers_and_stops_gracefully(process):
     assert server.returncode in (0, -signal.SIGTERM)
     lines = [json.loads(line) for line in log.splitlines()]
     assert (lines[0]["event"], lines[-1]["event"]) == ("started", "stopped")
+
+
+def test_a_packed_run_is_served(folder, tmp_path):
+    packed = senzai.load(folder / "numbers").pack(tmp_path / "numbers.zip")
+    with started(packed) as (_, address), senzai.connect(f"{address}/numbers") as run:
+        np.testing.assert_array_equal(run.sample(2, seed=1), senzai.load(folder / "numbers").sample(2, seed=1))
 
 
 def test_mistakes_end_it_with_a_sentence(folder, tmp_path):

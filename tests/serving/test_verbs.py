@@ -161,3 +161,23 @@ def test_what_a_server_has_is_listed(client):
     assert told["verbs"]["predict"]["why_not"]
     assert client.get("/health").json() == {"status": "ok"}
     assert client.get("/ready").status_code == 200
+
+
+def test_many_rows_go_out_in_pieces_that_are_the_same_document(client, runs, monkeypatch):
+    from senzai.serving import answers
+
+    for name in ("people", "numbers"):
+        asked = {"n": 50, "seed": 3}
+        whole = client.post(f"/v1/{name}/sample", json=asked)
+        monkeypatch.setattr(answers, "JSON_ROWS", 7)
+        pieces = client.post(f"/v1/{name}/sample", json=asked)
+        monkeypatch.undo()
+        assert "content-length" in whole.headers
+        assert "content-length" not in pieces.headers
+        assert pieces.content == whole.content
+    verb = served_verbs()["encode"]
+    codes = runs["numbers"].encode(np.zeros((20, 4), np.float32))
+    monkeypatch.setattr(answers, "JSON_ROWS", 6)
+    made = list(answers.answered(runs["numbers"], verb, codes).content)
+    assert len(made) == 5
+    np.testing.assert_allclose(json.loads(b"".join(made))["codes"], codes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from senzai.serving.problems import RequestError
 from senzai.studio.api import create_studio
 from senzai.studio.workspace import Workspace, checked
 
+from ..alone import run_alone
 from .conftest import TOKEN
 
 
@@ -22,7 +22,7 @@ async def pieces(*parts: bytes):
 
 
 def receive(space: Workspace, name: str, inner: str, *parts: bytes) -> int:
-    return asyncio.run(space.receive(name, inner, pieces(*parts)))
+    return run_alone(space.receive(name, inner, pieces(*parts)))
 
 
 @pytest.fixture

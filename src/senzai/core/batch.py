@@ -151,6 +151,7 @@ class Batch:
         lengths: Steps that each row has along the first axis of ``x`` behind the rows, ``(B,)``; for several modalities
             a dictionary, with those whose rows differ in length. Entries behind them are never read.
         present: Which rows have a modality, ``(B,)`` each; a modality that is not named is there in every row.
+        numbers: Standardised numbers of the rows that a head may learn to read from codes, ``(B, P)``; NaN unknown.
 
     Example:
         >>> b = Batch(torch.arange(6.0).reshape(3, 2), y=torch.tensor([0, 1, 0]))
@@ -165,6 +166,7 @@ class Batch:
     mask: Data | None = None
     lengths: Data | None = None
     present: dict[str, Tensor] | None = None
+    numbers: Tensor | None = None
 
     def map(self, fn: Callable[[Tensor], Tensor]) -> Batch:
         """Return a batch with ``fn`` applied to every tensor."""

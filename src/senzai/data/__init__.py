@@ -2,10 +2,14 @@
 
 from ..core.renamed import old_attributes as _old_attributes
 from . import array as _array
+from . import audio as _audio
 from . import builtin as _builtin
+from . import counts as _counts
+from . import documents as _documents
 from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
+from . import music as _music
 from . import series as _series
 from . import table as _table
 from . import text as _text
@@ -33,7 +37,10 @@ from .schema import Split as Split
 from .schema import Values as Values
 from .sources import BUILT_IN as BUILT_IN
 
-del _array, _builtin, _images, _interactions, _molecules, _series, _table, _text, _volume
+del (
+    _array, _audio, _builtin, _counts, _documents, _images, _interactions, _molecules,
+    _music, _series, _table, _text, _volume,
+)
 
 __getattr__ = _old_attributes(__name__, {
     "Table": "senzai.data.table:TableDetails", "Column": "senzai.data.table:Column",

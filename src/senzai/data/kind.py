@@ -23,12 +23,13 @@ from senzai.core.later import Tensor
 from senzai.core.random import derive
 from senzai.core.registry import Registry
 
-from . import conditioning
+from . import conditioning, quantities
 from .features import NamedEntry, RowFeatures
 from .histories import FOLD_IN, Histories, folded, histories_of, items_of
 from .options import Options
 from .plain import plain_rows
 from .proposal import Proposal
+from .returns import Returns
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
 from .sparse import entries
@@ -121,6 +122,12 @@ class Kind(ABC):
     """What new rows are by default: draws from the likelihood, or its expected value (smooth pictures)."""
     unit: ClassVar[str] = "dimension"
     """What figures "per dimension" count: pixel, feature, token, item."""
+    quantities: ClassVar[Mapping[str, str]] = {}
+    """Numbers that this kind can compute of a row, by name, and what each is."""
+    beside: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files in which numbers of rows (codes, say) are written together with the rows."""
+    forms_beside: ClassVar[tuple[str, ...]] = ()
+    """Forms of data whose users get numbers of rows together with the rows; see :meth:`with_numbers`."""
     averages: ClassVar[bool] = False
     """Whether a missing entry is best answered by an average over draws that :meth:`fill` makes, and not by a mean."""
 
@@ -220,6 +227,18 @@ class Kind(ABC):
         """
         return plain_rows(value, schema)
 
+    def with_numbers(self, source: Any, schema: Schema, values: Any, *, name: str, columns: list[str] | None) -> Any:
+        """Return the user's rows together with numbers of theirs, where data of this kind have a place for them.
+
+        Args:
+            source: What was read, as the kind keeps it.
+            schema: What the rows are.
+            values: The numbers, rows first.
+            name: What they are called.
+            columns: Names of their columns; ``None`` for codes.
+        """
+        return None
+
     def need_small(  # noqa: B027 - most kinds can read whatever fits a request
         self, source: object, schema: Schema, *, rows: int, pixels: int
     ) -> None:
@@ -280,6 +299,14 @@ class Kind(ABC):
         """Return the steps after which rows along time repeat; ``None`` where there is no time, or no season."""
         return None
 
+    def seconds(self, schema: Schema) -> float | None:
+        """Return how long a row lasts; ``None`` where it is no stretch of time."""
+        return None
+
+    def returns(self, schema: Schema) -> Returns | None:
+        """Return what is known of returns where rows are steps of prices or of returns, else ``None``."""
+        return None
+
     def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
         """Return rows whose last ``horizon`` steps lie behind the data, and are not observed.
 
@@ -329,6 +356,22 @@ class Kind(ABC):
 
     def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
         """Return what this kind says of new rows beside training rows, both in the user's form; nothing by default."""
+        return {}
+
+    def sample_distance(self, made: Any, known: Any, schema: Schema) -> Mapping[str, float]:
+        """Return distances of new rows to training rows that take long or an extra; nothing by default."""
+        return {}
+
+    def quantity(self, decoded: Any, name: str, schema: Schema) -> Array:
+        """Return one of :attr:`quantities` of rows in the user's form, ``(N,)``; NaN where a row has none.
+
+        Raises:
+            SettingError: There is no such number.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no numbers of their own, but got {name!r}.")
+
+    def row_figures(self, rows: Any, made: Any, schema: Schema) -> Mapping[str, Array]:
+        """Return what this kind says of each row beside its reconstruction, both in the user's form; nothing here."""
         return {}
 
     # --- rows that are given in part, and missing cells -------------------------------------------------------------
@@ -408,8 +451,53 @@ class Kind(ABC):
         return None if values is None else self.encode_condition(values, schema)
 
     def encode_condition(self, values: Mapping[str, list[Any]], schema: Schema) -> Tensor:
-        """Return the codes ``(n, width)`` of the user's values of what is conditioned on; by default of the label."""
+        """Return the codes ``(n, width)`` of the user's values of what is conditioned on: numbers, or the label."""
+        if quantities.is_about(schema.condition, schema.quantities):
+            return quantities.encode_given(values, schema)
         return conditioning.encode_label(values, schema)
+
+    def moved(self, c: Tensor, given: Mapping[str, object], schema: Schema) -> Tensor:
+        """Return conditions of rows, ``(n, width)``, with some of what they are conditioned on replaced.
+
+        Args:
+            c: Their own.
+            given: What replaces it, by name: one value for all rows, or one for each.
+            schema: Schema of the model.
+
+        Raises:
+            SettingError: The model is not conditioned on a name, or has not seen a value.
+        """
+        values = conditioning.fill(given, len(c), schema, seed=0)
+        assert values is not None and schema.condition is not None  # noqa: PT018  # it has a condition
+        made, at = c.clone(), 0
+        for name, width in zip(schema.condition.names, self.widths(schema), strict=True):
+            if name in given or len(schema.condition.names) == 1:
+                made[:, at : at + width] = self.encode_condition(values, schema)[:, at : at + width].to(c)
+            at += width
+        return made
+
+    def widths(self, schema: Schema) -> tuple[int, ...]:
+        """Return the width of the code of each name that rows are conditioned on; of one alone, the whole width.
+
+        Raises:
+            SettingError: Rows of the kind do not say which part of a condition belongs to which name.
+        """
+        if schema.condition is None or len(schema.condition.names) > 1:
+            raise SettingError(f"Parts of a condition cannot be replaced in rows of the kind {self.name!r}. Give all.")
+        return (schema.condition.width,)
+
+    def fact(self, source: Any, schema: Schema, name: str) -> Array:
+        """Return a fact about each row that is no model value, by its name.
+
+        Args:
+            source: What was read, as the kind keeps it.
+            schema: What the rows are.
+            name: A column beside the rows: their type, their treatment.
+
+        Raises:
+            SettingError: Rows of the kind come without facts.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} come without facts beside their values. Fit kind=counts.")
 
 
 KINDS: Registry[Kind] = Registry("kind")

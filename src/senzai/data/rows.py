@@ -29,6 +29,7 @@ class Known(TypedDict):
     y: Tensor | None
     y_known: Tensor | None
     c: Tensor | None
+    numbers: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +37,28 @@ class Targets:
     """Labels of all rows as class numbers, and where they are known (``None``: everywhere).
 
     With ``n_classes`` above 0 the label is also the condition: its one-hot code, zeros where it is not known. A
-    condition of another sort is given as ``c``, ``(N, n_condition)``.
+    condition of another sort is given as ``c``, ``(N, n_condition)``. Numbers that rows have are ``numbers``,
+    ``(N, P)``, NaN where they are not known.
     """
 
     y: Tensor | None = None
     known: Tensor | None = None
     n_classes: int = 0
     c: Tensor | None = None
+    numbers: Tensor | None = None
 
     def for_rows(self, index: Tensor) -> Known:
         """Return the fields of a batch for some rows."""
         y = None if self.y is None else self.y[index]
         known = None if self.known is None else self.known[index]
         c = one_hot(y, known, self.n_classes) if self.c is None else self.c[index]
-        return {"y": y, "y_known": known, "c": c}
+        numbers = None if self.numbers is None else self.numbers[index]
+        return {"y": y, "y_known": known, "c": c, "numbers": numbers}
 
     def take(self, index: Tensor) -> Targets:
         """Return the labels of some rows."""
-        y, known, c = (None if v is None else v[index] for v in (self.y, self.known, self.c))
-        return Targets(y, known, self.n_classes, c)
+        y, known, c, numbers = (None if v is None else v[index] for v in (self.y, self.known, self.c, self.numbers))
+        return Targets(y, known, self.n_classes, c, numbers)
 
 
 def one_hot(y: Tensor | None, known: Tensor | None, n: int) -> Tensor | None:
@@ -311,7 +315,8 @@ class BatchRows(Rows):
     def __init__(self, batches: Sequence[Batch]) -> None:
         masked = any(b.mask is not None for b in batches)
         self._whole = concatenate([_with_mask(b) for b in batches] if masked else list(batches))
-        self.targets, self.lengths = Targets(self._whole.y, self._whole.y_known, 0, self._whole.c), self._whole.lengths
+        whole = self._whole
+        self.targets, self.lengths = Targets(whole.y, whole.y_known, 0, whole.c, whole.numbers), whole.lengths
 
     def __len__(self) -> int:
         return len(self._whole)

@@ -84,6 +84,20 @@ class Label(Frozen):
     classes: tuple[ClassName, ...]
 
 
+class Quantity(Frozen):
+    """A number that rows have, with its mean and deviation in the training rows.
+
+    Args:
+        name: What it is called.
+        mean: Mean, in the user's unit.
+        scale: Standard deviation.
+    """
+
+    name: str
+    mean: float
+    scale: float = limited(gt=0)
+
+
 class Condition(Frozen):
     """What generation is conditioned on, and what of it was seen, so that rows can be drawn where nothing is given.
 
@@ -162,6 +176,7 @@ class Schema(Frozen):
         form: What comes back to the user.
         label: Name and classes of the label, if there is one.
         condition: What generation is conditioned on, if on anything.
+        quantities: Numbers of rows that the model is to know: what it is conditioned on, what its codes are to tell.
         details: What only the kind knows: its ``Kind.details``.
         n_rows: Rows of the data.
         split: How the rows are divided.
@@ -184,6 +199,7 @@ class Schema(Frozen):
     form: Form = "numpy"
     label: Label | None = None
     condition: Condition | None = None
+    quantities: tuple[Quantity, ...] = ()
     details: SerializeAsAny[BaseModel] | None = None
     n_rows: int
     split: Split = limited(default_factory=lambda: Split())

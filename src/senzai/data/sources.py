@@ -143,7 +143,10 @@ def _is_dataset(source: object) -> bool:
 def _dataset_header(source: Any) -> Header | None:
     if not _is_dataset(source) or not len(source):
         return None
-    x = np.asarray(_item(source[0])[0])
+    item = source[0]
+    if type(item) is type(source):  # a table of its own sort, of which one row is a table again
+        return None
+    x = np.asarray(_item(item)[0])
     return Header((len(source), *x.shape), x.dtype.name)
 
 

@@ -223,6 +223,7 @@ class SparseRows(Rows):
         about: What travels with rows and is no model value, by name, rows first.
         in_memory: Whether the entries are in memory.
         held: Entries of the same rows that were held out of them.
+        absent: Columns that were not observed in any row.
 
     Example:
         >>> rows = SparseRows(Sparse.of(np.array([0, 1]), np.array([2, 0]), shape=(2, 3)))
@@ -233,10 +234,11 @@ class SparseRows(Rows):
     def __init__(
         self, matrix: Sparse, targets: Targets | None = None, *, top: float = 1,
         about: Mapping[str, Array] | None = None, in_memory: bool = True, held: Sparse | None = None,
+        absent: Array | None = None,
     ) -> None:
         self.matrix, self.targets, self.in_memory, self.held = matrix, targets or Targets(), in_memory, held
         self.dtype = np.uint8 if top <= 255 else np.float32
-        self._about = dict(about or {})
+        self._about, self.absent = dict(about or {}), absent
 
     def __len__(self) -> int:
         return self.matrix.n_rows
@@ -244,7 +246,11 @@ class SparseRows(Rows):
     def take(self, index: Array) -> Batch:
         """Return the rows at ``index``, dense."""
         x = torch.from_numpy(self.matrix.dense(index, self.dtype))
-        return Batch(x, **self.targets.for_rows(torch.from_numpy(as_index(index))))
+        mask = None
+        if self.absent is not None:
+            mask = torch.ones(x.shape, dtype=torch.bool)
+            mask[:, torch.from_numpy(self.absent)] = False
+        return Batch(x, mask=mask, **self.targets.for_rows(torch.from_numpy(as_index(index))))
 
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return what was given for the rows at ``index``."""
@@ -259,8 +265,6 @@ class SparseRows(Rows):
     def dense_nbytes(self) -> int:
         """Bytes of all rows with their zeros."""
         return self.matrix.n_rows * self.matrix.n_columns * np.dtype(self.dtype).itemsize
-
-
 
 
 def entries(rows: Rows, index: Array) -> Sparse:

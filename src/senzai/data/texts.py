@@ -57,7 +57,7 @@ def is_texts(source: object) -> bool:
 
 def read(
     source: object, *, column: str | None, label: str | None, marks: Sequence[str] = (), encoding: str | None = None,
-    usual: str = "text",
+    usual: str = "text", beside: Sequence[str] = (),
 ) -> Texts:
     """Return the texts of a source: lines of a file, a column of a table, documents of a folder, a list.
 
@@ -68,6 +68,7 @@ def read(
         marks: Columns by which rows are divided.
         encoding: Encoding of files; by default recognised.
         usual: Usual name of the column, whatever its case.
+        beside: Further columns that are kept where a table has them.
 
     Raises:
         InputError: There is no text in it, or no such column.
@@ -79,7 +80,7 @@ def read(
         series: Any = source
         return Texts(_cells(series, "the series"), "column", index=series.index)
     if sources.is_frame(source):
-        return _of_frame(source, column, label, marks, "pandas", "the frame", usual)
+        return _of_frame(source, column, label, marks, "pandas", "the frame", usual, beside)
     path = sources.existing(source)
     if path is None:
         raise InputError(f"Texts are a file, a folder, a list or a frame, but got a {type(source).__name__}.")
@@ -87,7 +88,7 @@ def read(
         return _folder(path, encoding)
     inner = encodings.inner(path)
     if inner in CELLS:
-        return _of_frame(_frame(path, inner, encoding), column, label, marks, "file", path.name, usual)
+        return _of_frame(frame_of(path, inner, encoding), column, label, marks, "file", path.name, usual, beside)
     lines, notes = _lines(path, encoding)
     return Texts(lines, "file", notes=notes)
 
@@ -131,7 +132,7 @@ def _folder(path: Path, encoding: str | None) -> Texts:
     return Texts(texts, "file", labels=labels, label_name="folder")
 
 
-def _frame(path: Path, suffix: str, encoding: str | None) -> Any:
+def frame_of(path: Path, suffix: str, encoding: str | None) -> Any:
     """Return a table whose cells are text as it stands in the file, numbers too."""
     import pandas as pd
 
@@ -160,7 +161,8 @@ def _record(line: str, number: int, path: Path) -> dict[str, Any]:
 
 
 def _of_frame(
-    frame: Any, column: str | None, label: str | None, marks: Sequence[str], form: str, origin: str, usual: str
+    frame: Any, column: str | None, label: str | None, marks: Sequence[str], form: str, origin: str, usual: str,
+    beside: Sequence[str],
 ) -> Texts:
     names = [str(name) for name in frame.columns]
     named = [name for name in names if name.lower() == usual]
@@ -173,7 +175,8 @@ def _of_frame(
     labels = None if label is None else frame[label].astype(object).to_numpy()
     return Texts(
         _cells(frame[column], f"the column {column!r} of {origin}"), form, labels=labels, label_name=label or "label",
-        index=frame.index if form == "pandas" else None, marks={m: frame[m].to_numpy() for m in marks},
+        index=frame.index if form == "pandas" else None,
+        marks={m: frame[m].to_numpy() for m in (*marks, *(b for b in beside if b in names))},
         column=column,
     )
 
@@ -227,27 +230,38 @@ def need_list(value: object, rule: str) -> object:
     return texts
 
 
-def write_cells(texts: list[str], path: Path, column: str, *, also: Sequence[str]) -> None:
-    """Write a table of one column, as .csv, .tsv or .jsonl.
+def write_cells(
+    texts: list[str], path: Path, column: str, *, also: Sequence[str], beside: Mapping[str, Any] | None = None
+) -> None:
+    """Write a table of one column and what belongs beside it, as .csv, .tsv or .jsonl.
 
     Args:
         texts: What is written.
         path: Where to.
         column: Name of the column.
         also: Suffixes that the kind writes besides, to be named.
+        beside: Further columns, NaN for none.
 
     Raises:
         InputError: The suffix is another one.
     """
-    suffix = path.suffix.lower()
+    suffix, more = path.suffix.lower(), beside or {}
+    rows = [[_plain(column[i]) for column in more.values()] for i in range(len(texts))]
     if suffix in (".jsonl", ".ndjson"):
-        write_text(path, "".join(json.dumps({column: text}, ensure_ascii=False) + "\n" for text in texts))
+        records = ({column: text, **dict(zip(more, row, strict=True))} for text, row in zip(texts, rows, strict=True))
+        write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
     elif suffix in (".csv", ".tsv"):
         out = io.StringIO()
         made = csv.writer(out, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n")
-        made.writerows([[column], *([text] for text in texts)])
+        made.writerows([[column, *more], *([text, *row] for text, row in zip(texts, rows, strict=True))])
         write_text(path, out.getvalue())
     else:
         raise InputError(
             f"Rows of text are written as {', '.join(also)}, .jsonl, .csv or .tsv, but got {path.name!r}. Choose one."
         )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as CSV and JSON have it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -44,6 +44,10 @@ from .family import weighted_mean as weighted_mean
 from .flow import Flow as Flow
 from .flow import Step as Step
 from .full_normal import FullNormalFamily as FullNormalFamily
+from .given_depth import CountsGivenDepth as CountsGivenDepth
+from .given_depth import NegativeBinomialGivenDepthFamily as NegativeBinomialGivenDepthFamily
+from .given_depth import PoissonGivenDepthFamily as PoissonGivenDepthFamily
+from .given_depth import ZeroInflatedNegativeBinomialGivenDepthFamily as ZeroInflatedNegativeBinomialGivenDepthFamily
 from .inflated import Inflated as Inflated
 from .levels import Levels as Levels
 from .location import LogNormal as LogNormal
@@ -65,6 +69,7 @@ from .ops import elementwise as elementwise
 from .ops import expected as expected
 from .ops import factorised as factorised
 from .ops import factors as factors
+from .ops import given_row as given_row
 from .ops import marginal as marginal
 from .ops import point as point
 from .ops import prefix as prefix
@@ -72,6 +77,8 @@ from .ops import stand_in as stand_in
 from .simplex import DirichletFamily as DirichletFamily
 from .simplex import LogisticNormal as LogisticNormal
 from .simplex import LogisticNormalFamily as LogisticNormalFamily
+from .softmax_normal import SoftmaxNormal as SoftmaxNormal
+from .softmax_normal import SoftmaxNormalFamily as SoftmaxNormalFamily
 from .spaces import Real as Real
 from .spaces import Space as Space
 from .sphere import UniformSphere as UniformSphere

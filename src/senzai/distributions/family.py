@@ -61,6 +61,11 @@ class Family(ABC):
             weight: 1 where observed, 0 elsewhere, same shape.
         """
 
+    @property
+    def usually_shared(self) -> tuple[str, ...]:
+        """Raw numbers that are learned once for all rows where nobody says otherwise; by default none."""
+        return ()
+
     def raw_shape(self, event: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the raw numbers of one row."""
         return (len(self.raw_names), *event)

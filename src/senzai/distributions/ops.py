@@ -1,9 +1,8 @@
 """Open functions on distributions: register a case with ``@name.register`` instead of editing this file.
 
 ``draw`` (all sampling), ``draw_scored`` (a draw that may know its density), ``point`` (one representative value),
-``stand_in`` (a placeholder for a missing entry), ``marginal`` (observed entries only), ``prefix`` (first steps only),
-``factors``
-(one-dimensional marginals) and ``closed`` (a KL in closed form, or ``None``).
+``stand_in`` (a placeholder for a missing entry), ``given_row`` (what of a row is given), ``marginal`` (observed entries
+only), ``prefix`` (first steps only), ``factors`` (one-dimensional marginals) and ``closed`` (a KL in closed form, or ``None``).
 """
 
 from __future__ import annotations
@@ -202,6 +201,19 @@ def no_mode(p: Distribution) -> bool:
     except NotImplementedError:
         return True
     return False
+
+
+# --- what of a row is given ------------------------------------------------------------------------------------------
+@singledispatch
+def given_row(p: Distribution, x: Tensor, observed: Tensor | None) -> Distribution:
+    """Return ``p`` for rows of which something is given and not modelled, such as the sum of their counts.
+
+    Args:
+        p: Distribution of whole rows, batch shape ``(*lead, B)``; by default nothing of a row is given.
+        x: The rows, ``(B, *event)``.
+        observed: True where an entry was observed, shaped like ``x``; ``None`` for everywhere.
+    """
+    return p
 
 
 # --- marginal -------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from .numeric import need_positive, positive, positive_raw
 from .ops import Shape, _draw, point
 from .spaces import Space, need_inside
 
-_LEAST = -85.0  # log of the smallest share: below it single precision would give zero, whose density is no number
+LEAST = -85.0  # log of the smallest share: below it single precision would give zero, whose density is no number
 
 
 @final
@@ -72,7 +72,7 @@ def _(p: Dirichlet, shape: Shape, noise: Noise) -> Tensor:
     alpha = p.concentration.expand(*shape, *p.concentration.shape)
     with torch.no_grad():
         log_gamma = log_gamma_variate(alpha.detach(), noise, len(shape))
-        shares = log_gamma.log_softmax(-1).clamp_min(_LEAST).exp()
+        shares = log_gamma.log_softmax(-1).clamp_min(LEAST).exp()
         shares = shares / shares.sum(-1, keepdim=True)
     if not (alpha.requires_grad and torch.is_grad_enabled()):
         return shares
@@ -181,7 +181,7 @@ class LogisticNormal(Distribution):
 def to_shares(h: Tensor) -> Tensor:
     """Append a zero and take the softmax, no share below what can be scored."""
     logits = torch.cat([h, torch.zeros_like(h[..., :1])], -1)
-    return logits.log_softmax(-1).clamp_min(_LEAST).exp()
+    return logits.log_softmax(-1).clamp_min(LEAST).exp()
 
 
 @_draw.register(LogisticNormal)

@@ -8,15 +8,15 @@ from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError
 
 from .modalities import Modalities, PresentModalities
-from .ops import marginal, prefix
+from .ops import given_row, marginal, prefix
 
 
 def within(p: Distribution, batch: Batch) -> Distribution:
     """Return p(x) of what the rows of a batch have: the one way models score what is there.
 
     A mask leaves the marginal over the observed entries, lengths the first steps of each row, ``present`` the
-    modalities that a row has. Value and gradient of ``log_prob`` do not depend on what stands elsewhere, NaN included.
-    Draws and means keep their shape.
+    modalities that a row has; what is given of a row and not modelled, such as its depth, is that of the row. Value and
+    gradient of ``log_prob`` do not depend on what stands elsewhere, NaN included. Draws and means keep their shape.
 
     Args:
         p: Distribution of whole rows, batch shape ``(*lead, B)``.
@@ -52,6 +52,7 @@ def within(p: Distribution, batch: Batch) -> Distribution:
 
 def _one(p: Distribution, batch: Batch) -> Distribution:
     """Return a distribution over one tensor, of what is there."""
+    p = given_row(p, batch.tensor, batch.observed)
     if batch.mask is not None:
         seen = batch.observed
         assert seen is not None  # there is a mask

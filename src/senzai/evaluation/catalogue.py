@@ -46,6 +46,12 @@ class Extras:
         kind: Name of the kind of the rows.
         users: Users to judge a recommender by, where rows are sets of items.
         figures: What that kind says of new rows beside training rows, where it says anything.
+        distance: How far that kind says that new rows are from training rows, where it says so.
+        numbers: What the numbers of rows are called.
+        pairs: What that kind says of each row beside its reconstruction, where it says anything.
+        steps: Whether the first axis of rows of two axes is time.
+        seconds: How long a row lasts, where it does.
+        market: Returns, and ways to make paths of them, where rows are steps of prices or returns.
     """
 
     train: Batch | None = None
@@ -58,6 +64,12 @@ class Extras:
     kind: str = ""
     users: Users | None = None
     figures: Callable[[Data, Data], Mapping[str, float]] | None = None
+    distance: Callable[[Data, Data], Mapping[str, float]] | None = None
+    numbers: tuple[str, ...] = ()
+    pairs: Callable[[Data, Data], Mapping[str, Floats]] | None = None
+    steps: bool = True
+    seconds: float | None = None
+    market: Any = None
 
 
 @dataclass(frozen=True)
@@ -283,7 +295,7 @@ class Measure:
 NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "tensor": (lambda c: isinstance(c.rows.x, Tensor), "It needs data of one modality."),
     "steps": (
-        lambda c: isinstance(c.rows.x, Tensor) and c.rows.x.ndim == 3,
+        lambda c: c.extras.steps and isinstance(c.rows.x, Tensor) and c.rows.x.ndim == 3,
         "It is about rows along time (steps, columns); these have another form.",
     ),
     "inference": (lambda c: c.model.infers, "It needs an inference of latents; this model draws rows without one."),
@@ -303,6 +315,11 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         "It needs rows that are sets of items of which some are held out, and the training rows.",
     ),
     "figures": (lambda c: c.extras.figures is not None, "The kind of these data has no figures of its own."),
+    "distance": (lambda c: c.extras.distance is not None, "The kind of these data has no distance of its own."),
+    "pairs": (lambda c: c.extras.pairs is not None, "The kind of these data says nothing of single reconstructions."),
+    "returns": (
+        lambda c: c.extras.market is not None, "It is about returns; these rows are none. Fit with returns=log.",
+    ),
     "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
 }
 """What a measure may need: how to see whether it is there, and what to say if it is not."""

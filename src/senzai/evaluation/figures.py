@@ -19,6 +19,8 @@ from ..models.generative import Generative, needs_density
 from ..models.verbs import classify
 from . import code_use as _code_use  # noqa: F401  fills the catalogue
 from . import measures as _measures  # noqa: F401  likewise
+from . import mixing as _mixing  # noqa: F401  likewise
+from . import numbers as _numbers  # noqa: F401  likewise
 from . import recommending as _recommending  # noqa: F401  likewise
 from .bits import bits_per_dim, dimensions, log_volume
 from .bounds import DistortionAndRate, elbo

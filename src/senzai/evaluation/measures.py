@@ -11,6 +11,7 @@ import torch
 from ..core.batch import Batch
 from ..core.errors import InputError, SenzaiError
 from ..core.random import derive
+from ..models import verbs
 from ..nn.inputs import as_float
 from .annealing import Annealing, annealed_log_likelihood
 from .bracket import bidirectional
@@ -40,7 +41,7 @@ from .uncertainty import imputation_calibration, reconstruction_uncertainty
 
 CURVE_ROWS, CURVE_K = 100, 512
 CODE_ROWS, PAIR_ROWS, MAP_ROWS = 5000, 2000, 1000
-SAMPLES, TRAIN_ROWS = 2000, 5000
+SAMPLES, FAR_SAMPLES, TRAIN_ROWS = 2000, 5000, 5000
 SLOW_ROWS, SIMULATED = 32, 32
 HIDDEN_ROWS, HIDDEN_K = 200, 100
 FACTOR_ROWS, VOTES = 10_000, 800
@@ -265,6 +266,37 @@ def new_rows(case: Case) -> Found:
     assert figures is not None  # the catalogue has seen to it
     found = figures(case.samples(SAMPLES), train.x)
     return {name: Figure(value, n=SAMPLES, seed=case.seed, name=name) for name, value in found.items()}
+
+
+@measure(
+    "kind_distance", "distance of new rows to training rows that the kind of the data has, such as the Fréchet ChemNet",
+    needs=("distance", "train"), cost=lambda c, p: 3 * p.row * FAR_SAMPLES + 120.0,
+)
+def kind_distance(case: Case) -> Found:
+    """Of molecules, with the extra `fcd`, the Fréchet ChemNet distance of 5,000 new ones to the training rows."""
+    train, distance = there(case.extras.train), case.extras.distance
+    assert distance is not None  # the catalogue has seen to it
+    found = distance(case.samples(FAR_SAMPLES), train.x)
+    told = {"training_rows": len(train)}
+    return {n: Figure(v, n=FAR_SAMPLES, seed=case.seed, name=n, details=told) for n, v in found.items()}
+
+
+@measure(
+    "reconstructions", "what the kind of the data says of rows beside their reconstructions", usual=True,
+    needs=("inference", "pairs"), cost=lambda c, p: 3 * p.row * rows_of(c, HIDDEN_ROWS) + 5.0,
+)
+def reconstructed(case: Case) -> Found:
+    """Distances of the kind's own: of sounds, say, those of their spectra."""
+    pairs = case.extras.pairs
+    assert pairs is not None  # the catalogue has seen to it
+    chosen = random_rows(len(case.rows), HIDDEN_ROWS, derive(case.seed, "reconstructions"))
+    some = case.rows if chosen is None else case.rows.take(chosen)
+    found: dict[str, Any] = {}
+    for name, values in pairs(some.x, verbs.reconstruct(case.model, some)).items():
+        known = torch.from_numpy(values[np.isfinite(values)])
+        if len(known):
+            found[name] = Figure(float(known.mean()), mean_se(known), len(known), case.seed, name)
+    return found
 
 
 @measure(

@@ -40,7 +40,7 @@ REFUSALS: tuple[Refusal, ...] = (
             "A graph makes a row in one go."),
     Refusal("models of a part of a row given the rest: `cvae-structured`",
             "What is predicted from is neither a condition nor a whole row."),
-    Refusal("rows of several modalities, rows with lengths of their own: `text-vae`, texts, molecules",
+    Refusal("rows of several modalities, rows with lengths of their own: `text-vae`, texts, molecules, music",
             "A graph takes one tensor of one shape."),
     Refusal("tables with time zones, periods, intervals, durations, times of day or other Python objects",
             "The runtime reads and writes cells with NumPy alone."),

@@ -33,8 +33,11 @@ from .statistics import Statistics as Statistics
 from .table import TableEncoder as TableEncoder
 from .temporal import TemporalDecoder as TemporalDecoder
 from .temporal import TemporalEncoder as TemporalEncoder
+from .topics import TopicDecoder as TopicDecoder
 from .unet import UNetField as UNetField
 from .unet import VelocityNet as VelocityNet
+from .waves import WaveDecoder as WaveDecoder
+from .waves import WaveEncoder as WaveEncoder
 from .volumes import VolumeDecoder as VolumeDecoder
 from .volumes import VolumeEncoder as VolumeEncoder
 

@@ -128,6 +128,11 @@ class Decoder(nn.Module, ABC):
     biased: ClassVar[bool] = False
     """Whether its last layer alone says where numbers start, so that a likelihood adds nothing of its own."""
 
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether, in training, what it says of a row depends on the others of its batch."""
+        return False
+
     @abstractmethod
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the raw numbers of each row."""

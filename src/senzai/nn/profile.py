@@ -56,6 +56,7 @@ class ProfileEncoder(Encoder):
         norm: ``"none"`` or ``"layer"``.
         dense: Whether every layer is given the sum of all before it.
         log: Whether counts enter as log(1 + x).
+        total: Whether the network is also told log(1 + sum of the row): how sure it can be.
 
     Raises:
         ShapeError: Layers are dense and of different widths.
@@ -70,7 +71,7 @@ class ProfileEncoder(Encoder):
     def __init__(
         self, event: tuple[int, ...], hidden: tuple[int, ...] = (600,), *, n_condition: int = 0,
         activation: str = "tanh", input_dropout: float = 0.5, dropout: float = 0.0, norm: str = "none",
-        dense: bool = False, log: bool = False,
+        dense: bool = False, log: bool = False, total: bool = False,
     ) -> None:
         super().__init__()
         at_least(0, n_condition=n_condition)
@@ -78,8 +79,8 @@ class ProfileEncoder(Encoder):
         check_dropout(dropout)
         if dense and len(set(hidden)) > 1:
             raise ShapeError(f"Dense layers are added up, so their widths are equal, but got hidden={hidden}.")
-        self.n_condition, self.input_dropout, self.log = n_condition, input_dropout, log
-        n_in = size_of(event) + n_condition
+        self.n_condition, self.input_dropout, self.log, self.total = n_condition, input_dropout, log, total
+        n_in = size_of(event) + n_condition + total
         self.n_features = hidden[-1] if hidden else n_in
         layers: dict[str, Any] = {"activation": activation, "dropout": dropout, "norm": norm}
         self.hidden: nn.Module = nn.Identity()
@@ -92,8 +93,10 @@ class ProfileEncoder(Encoder):
         seen = batch.observed
         if seen is not None:
             x = torch.where(seen.flatten(1), x, torch.zeros_like(x))
+        size = x.clamp_min(0).sum(1, keepdim=True).log1p()
         x = F.normalize(x.clamp_min(0).log1p() if self.log else x, dim=1)
         x = self._dropped(x)
+        x = torch.cat([x, size], 1) if self.total else x
         features: Tensor = self.hidden(with_condition(x, batch.c if self.n_condition else None))
         return features
 

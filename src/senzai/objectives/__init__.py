@@ -27,6 +27,7 @@ from .regularised import Regularised as Regularised
 from .renyi import Renyi as Renyi
 from .row_critics import VAEGAN as VAEGAN
 from .sharpened import Sharpened as Sharpened
+from .spectral import SpectralCodes as SpectralCodes
 from .symbols import BagOfSymbols as BagOfSymbols
 from .total_correlation import TotalCorrelation as TotalCorrelation
 from .warmup import Constant as Constant

@@ -9,7 +9,7 @@ from typing import ClassVar, final
 from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.spec import part
-from ..models.base import LatentModel
+from ..models.base import Inference, LatentModel
 from ..models.quantised import Quantised
 from .base import Objective, Player, Terms
 
@@ -48,17 +48,7 @@ class CodeBound(Objective):
 
     def __call__(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the terms of a batch."""
-        seen = quantised(model).infer(batch)
-        distortion = seen.average(-seen.log_lik)
-        rates = {g.name: seen.average(g.rate()).detach() for g in seen.groups}
-        rate = sum(rates.values(), distortion.new_zeros(()))
-        loss = distortion + rate
-        for extra in seen.extras.values():
-            loss = loss + extra
-        watch = {"distortion": distortion.detach(), "rate": rate, "code_bits": rate / log(2)}
-        watch |= {f"rate_{name}": r for name, r in rates.items() if len(rates) > 1}
-        watch |= {name: value.detach().expand(len(batch)) for name, value in quantised(model).watch().items()}
-        return Terms(loss, {"distortion": distortion, "rate": rate, **seen.extras}, watch)
+        return terms_of(quantised(model), quantised(model).infer(batch))
 
     def players(self, model: LatentModel) -> tuple[Player, ...]:
         """Return coder, quantisers and decoder, and then the prior, if it learns anything."""
@@ -69,6 +59,20 @@ class CodeBound(Objective):
             mixes_rows=self.mixes_rows(model),
         )
         return (first, Player("prior", prior, prior_loss, lr=self.prior_lr)) if prior else (first,)
+
+
+def terms_of(model: Quantised, seen: Inference) -> Terms:
+    """Return the terms of rows that were inferred: distortion, the quantisers' own, and the rate."""
+    distortion = seen.average(-seen.log_lik)
+    rates = {g.name: seen.average(g.rate()).detach() for g in seen.groups}
+    rate = sum(rates.values(), distortion.new_zeros(()))
+    loss = distortion + rate
+    for extra in seen.extras.values():
+        loss = loss + extra
+    watch = {"distortion": distortion.detach(), "rate": rate, "code_bits": rate / log(2)}
+    watch |= {f"rate_{name}": r for name, r in rates.items() if len(rates) > 1}
+    watch |= {name: value.detach().expand(len(distortion)) for name, value in model.watch().items()}
+    return Terms(loss, {"distortion": distortion, "rate": rate, **seen.extras}, watch)
 
 
 def prior_loss(model: LatentModel, batch: Batch, step: int) -> Terms:

@@ -26,6 +26,7 @@ from .regularised import Regularised, need_weights, raw, total
 from .warmup import LinearWarmup, Warmup
 
 HEAD = "bag_of_symbols"
+NUMBERS = "numbers"
 
 
 @example(data="symbols", settings={"objective": "bag_of_symbols", "free_bits": 0.1})
@@ -41,6 +42,13 @@ class BagOfSymbols(Regularised):
     does not see them. Its linear head is used in training only. With either ``bag_weight`` or ``free_bits`` above zero
     the loss is no bound; distortion and rate are watched as they are.
 
+    With ``placed`` the head says which symbol stands at each place, and not only which there are: where places mean
+    something (steps of a bar), the code then learns them early.
+
+    Where rows have numbers (properties of molecules, attributes of bars), a second linear head reads them from the
+    code, so that the latent space is ordered by them; its squared errors of standardised numbers are added, half of
+    their sum times ``number_weight``. A number that is not known counts nothing.
+
     Reference:
         Learning Discourse-level Diversity for Neural Dialog Models using Conditional Variational Autoencoders
         (Zhao et al., 2017), the bag-of-words loss. https://arxiv.org/abs/1703.10960
@@ -51,15 +59,21 @@ class BagOfSymbols(Regularised):
         bag_weight: Weight of the bag.
         fade: How that weight falls: it is taken times one minus this schedule; by default it stays.
         free_bits: Floor of the rate per latent dimension, in nats.
+        placed: Whether the code is asked for each place.
+        number_weight: Weight of the numbers.
+        n_numbers: How many numbers rows have.
     """
 
     bag_weight: float = 1.0
     fade: Warmup = LinearWarmup(10**9)  # noqa: RUF009 - frozen and without state
     free_bits: float = 0.0
+    placed: bool = False
+    number_weight: float = 10.0
+    n_numbers: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        need_weights(bag_weight=self.bag_weight, free_bits=self.free_bits)
+        need_weights(bag_weight=self.bag_weight, free_bits=self.free_bits, number_weight=self.number_weight)
 
     def check(self, model: LatentModel) -> None:
         """Refuse models whose rows are no symbols from one group of latents."""
@@ -70,14 +84,19 @@ class BagOfSymbols(Regularised):
             )
 
     def equip(self, model: LatentModel) -> None:
-        """Add the head."""
-        network = _decoder(model).network
-        model.aux[HEAD] = nn.Linear(network.n_context, network.out.out_features)
+        """Add the heads."""
+        likelihood = _decoder(model)
+        network = likelihood.network
+        places = likelihood.event[0] if self.placed else 1
+        model.aux[HEAD] = nn.Linear(network.n_context, places * network.out.out_features)
+        if self.n_numbers:
+            model.aux[NUMBERS] = nn.Linear(network.n_context - likelihood.n_condition, self.n_numbers)
 
     def players(self, model: LatentModel) -> tuple[Player, ...]:
-        """Return one player with the model's parameters and the head's."""
+        """Return one player with the model's parameters and the heads'."""
         (only,) = super().players(model)
-        return (replace(only, parameters=(*only.parameters, *model.aux[HEAD].parameters())),)
+        heads = [p for name in (HEAD, NUMBERS) if name in model.aux for p in model.aux[name].parameters()]
+        return (replace(only, parameters=(*only.parameters, *heads)),)
 
     def __call__(self, model: LatentModel, batch: Batch, step: int) -> Terms:
         """Return the terms of a batch."""
@@ -90,15 +109,21 @@ class BagOfSymbols(Regularised):
         return Terms(total(parts), parts, raw({"distortion": distortion, "rate": rate}))
 
     def further(self, model: LatentModel, batch: Batch, seen: Inference, step: int) -> Mapping[str, Tensor]:
-        """Return the weighted bag, ``(B,)``."""
+        """Return the weighted bag, ``(B,)``, and what numbers are missed by."""
         likelihood, z = _decoder(model), model.spaces[0].as_vector(seen.groups[0].z)[0]
         context = with_condition(z, batch.c if likelihood.n_condition else None)
         x = batch.tensor.nan_to_num().long()
         inside = valid_steps(batch) if batch.lengths is not None else before_the_end(x)
-        log_p = F.log_softmax(model.aux[HEAD](context).float(), -1)
-        found = log_p.gather(1, torch.where(inside, x, 0))
+        told = model.aux[HEAD](context).float().view(len(x), -1, likelihood.network.out.out_features)
+        log_p = F.log_softmax(told, -1).expand(-1, x.shape[1], -1)
+        found = log_p.gather(2, torch.where(inside, x, 0).unsqueeze(2))[..., 0]
         weight = self.bag_weight * (1 - self.fade.factor(step))
-        return {"bag": -weight * torch.where(inside, found, 0.0).sum(1)}
+        bag = {"bag": -weight * torch.where(inside, found, 0.0).sum(1)}
+        if NUMBERS not in model.aux or batch.numbers is None:
+            return bag
+        known = batch.numbers.isfinite()
+        missed = model.aux[NUMBERS](z).float() - torch.where(known, batch.numbers, 0.0)
+        return bag | {"numbers": self.number_weight * 0.5 * torch.where(known, missed**2, 0.0).sum(1)}
 
 
 def _decoder(model: LatentModel) -> TokenLikelihood:

@@ -47,6 +47,7 @@ from .priors import LogisticNormalPrior as LogisticNormalPrior
 from .priors import MixtureOfNormals as MixtureOfNormals
 from .priors import MovedPrior as MovedPrior
 from .priors import ResampledPrior as ResampledPrior
+from .priors import SoftmaxNormalPrior as SoftmaxNormalPrior
 from .priors import StandardNormal as StandardNormal
 from .priors import TransformerCodes as TransformerCodes
 from .priors import TwoStagePrior as TwoStagePrior
@@ -58,12 +59,14 @@ from .quantisers import FSQ as FSQ
 from .quantisers import LFQ as LFQ
 from .quantisers import VQ as VQ
 from .quantisers import Codebook as Codebook
+from .quantisers import CodeStream as CodeStream
 from .quantisers import Coder as Coder
 from .quantisers import GridCoder as GridCoder
 from .quantisers import Quantisation as Quantisation
 from .quantisers import Quantiser as Quantiser
 from .quantisers import ResidualVQ as ResidualVQ
 from .quantisers import SetCoder as SetCoder
+from .quantisers import WaveCoder as WaveCoder
 from .quantisers import perplexity as perplexity
 from .transitions import Combined as Combined
 from .transitions import GatedTransition as GatedTransition

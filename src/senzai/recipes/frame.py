@@ -16,6 +16,7 @@ from typing import Any, final
 import torch
 
 from ..core.batch import Batch
+from ..core.errors import SettingError
 from ..core.spec import make, registry
 from ..data.proposal import Choice, Proposal
 from ..distributions.family import Family
@@ -32,6 +33,9 @@ from .settings import NETWORK_SETTINGS, SLOT_OF, Settings, objective_settings, p
 
 OUTPUTS = {"binary": "bernoulli", "levels": "discretised_logistic_mixture"}
 """Families of single entries in a decoder that goes entry by entry, by what the data are."""
+
+COUNTS = "negative_binomial_given_depth"
+"""Family of counts whose row has a depth."""
 
 NETWORKS = ("encoder", "decoder", "coder")
 """Roles that share the settings of networks."""
@@ -52,6 +56,7 @@ class Frame:
         n_condition: Width of the condition.
         n_classes: Number of classes of the label; 0 without one.
         n_rows: Number of training rows.
+        n_numbers: Numbers of a row that codes are to tell.
         n_labelled: How many of them have a label.
         settings: What the user set.
         own_decoder: Decoder that a model asks for, where its latents are no plain vector.
@@ -71,6 +76,7 @@ class Frame:
     n_condition: int = 0
     n_classes: int = 0
     n_rows: int = 0
+    n_numbers: int = 0
     n_labelled: int = 0
     settings: Settings = field(default_factory=Settings)
     own_decoder: Choice | None = None
@@ -221,11 +227,37 @@ class Frame:
             whole: AnyLikelihood = self.part("likelihood", default, own)
             return whole
         made: Family = self.part("family", default, own)
-        proposed = self.proposal.shared if self.settings.get("likelihood", default) == proposal.name else ()
+        proposed = self.proposal.shared if self.settings.get("likelihood", default) == proposal.name else made.usually_shared
         given = self.get("shared", proposed)
         shared = (given,) if isinstance(given, str) else tuple(given if isinstance(given, list | tuple) else [given])
         decoder = self.decoder(decoded_shape(made, tuple(self.event), shared))
-        return self._seeing_masks(Likelihood(decoder, made, self.event, shared=shared))
+        by = {"shared_by": self.n_condition} if shared and self._shared_by_condition() else {}
+        return self._seeing_masks(Likelihood(decoder, made, self.event, shared=shared, **by))
+
+    def at_depth(self) -> AnyLikelihood:
+        """Return the likelihood of counts given a depth that the last latent says: of one latent less.
+
+        Raises:
+            SettingError: There is one latent alone.
+        """
+        if self.n_latent < 2:
+            raise SettingError("A depth that is inferred takes a latent, but there is one alone. Set n_latent=2 or more.")
+        inner = self.inner(n_latent=self.n_latent - 1, without=("likelihood",))
+        return inner.likelihood(self.word("counts", COUNTS))
+
+    def _shared_by_condition(self) -> bool:
+        """Whether the shared raw numbers depend on the condition.
+
+        Raises:
+            SettingError: They cannot: there is no condition, or the word is none of the two.
+        """
+        by = self.word("shared_by", "element")
+        if by not in ("element", "condition") or (by == "condition" and not self.n_condition):
+            raise SettingError(
+                f"What all rows share is of the element (shared_by=element) or, where rows have a condition, of element "
+                f"and condition (shared_by=condition), but got {by!r} with a condition of width {self.n_condition}."
+            )
+        return by == "condition"
 
     def _seeing_masks(self, likelihood: Likelihood) -> Likelihood:
         """Refuse a likelihood without known marginals where rows come with a mask or lengths."""

@@ -19,15 +19,18 @@ A part with an argument of another kind adds it beside its class::
     PROVIDED.add("n_words")(lambda frame: frame.event[0])
 """
 
-for _name in ("n_latent", "event", "n_condition", "n_classes", "n_rows", "masked", "scaling"):
+for _name in ("n_latent", "event", "n_condition", "n_classes", "n_rows", "n_numbers", "masked", "scaling"):
     PROVIDED.add(_name)(attrgetter(_name))
 
 PROVIDED.add("encoder")(lambda frame: frame.encoder())
 PROVIDED.add("encoders")(lambda frame: {k: one.encoder() for k, one in frame.of_modalities().items()})
 PROVIDED.add("likelihoods")(lambda frame: {k: one.likelihood() for k, one in frame.of_modalities().items()})
+PROVIDED.add("at_depth")(lambda frame: frame.at_depth())
 PROVIDED.add("posterior")(lambda frame: frame.posterior())
 PROVIDED.add("output")(lambda frame: frame.output())
 PROVIDED.add("maps")(lambda frame: frame.decoder((MAPS, *frame.event)))
 PROVIDED.add("code_dim")(lambda frame: frame.code_width or frame.get("code_dim", 16))
 PROVIDED.add("curvature")(lambda frame: frame.get("curvature", 1.0))
 PROVIDED.add("n_categories")(lambda frame: frame.get("n_categories", None))
+PROVIDED.add("usual_depth")(lambda frame: frame.proposal.likelihood.settings.get("usual_depth", 1000.0))
+PROVIDED.add("depth_spread")(lambda frame: frame.proposal.likelihood.settings.get("depth_spread", 0.0))

@@ -98,3 +98,29 @@ def fsq_vae(frame: Frame) -> Made:
 def lfq_vae(frame: Frame) -> Made:
     """Eight bits a code."""
     return with_codes(frame, "lfq")
+
+
+@example(data="waves", settings={"quantiser.n_codes": 8, "quantiser.depth": 2, "strides": (2, 4)})
+@recipe(
+    "wave-codec",
+    title="A codec of sound: convolutions along time, codes from residual lists, a distance of spectra in the loss",
+    paper="Zeghidour et al., SoundStream, 2021, https://arxiv.org/abs/2107.03312",
+    settings=("strides",),
+)
+def wave_codec(frame: Frame) -> Made:
+    """A frame is 80 samples, with six codes of eight bits; the prior says how often each code is used."""
+    if len(frame.event) != 2:
+        raise CombinationError(
+            f"A codec of waves needs rows (channels, samples), but rows have the shape {frame.event}. For sound, set "
+            "form=wave."
+        )
+    given = frame.get("strides", (4, 4, 5))
+    strides = {"strides": tuple(given) if isinstance(given, list | tuple) else (given,)}
+    quantiser: Quantiser = frame.part("quantiser", "residual_vq", {"depth": 6, "n_codes": 256})
+    inner = frame.inner(code_width=quantiser.width)
+    coder: Coder = inner.part("coder", "waves", strides)
+    decoder = Choice("waves", {**strides, "frames": coder.places[0]})
+    likelihood = inner.inner(n_latent=coder.size, own_decoder=decoder).likelihood()
+    sizes = {"n_values": quantiser.n_codes, "n_entries": coder.places[0] * quantiser.depth}
+    prior: CodePrior = inner.part("code_prior", "independent", fixed=sizes)
+    return Quantised(coder, (quantiser,), likelihood, prior), frame.objective("spectral_codes")

@@ -12,7 +12,7 @@ from .registry import Made, recipe
 FAMILY = "multinomial"
 
 
-def _items(frame: Frame) -> AnyLikelihood:
+def items(frame: Frame) -> AnyLikelihood:
     """Return a multinomial over the entries of a row, with what the data propose of it."""
     return frame.likelihood() if frame.proposal.likelihood.name == FAMILY else frame.likelihood(FAMILY)
 
@@ -26,7 +26,7 @@ def _items(frame: Frame) -> AnyLikelihood:
 def mult_vae(frame: Frame) -> Made:
     """The weight of the rate rises over half of the training."""
     frame.prefer(encoder="profile", hidden=(600,), n_latent=200, activation="tanh")
-    model = Flat(frame.prior(), frame.posterior(), _items(frame))
+    model = Flat(frame.prior(), frame.posterior(), items(frame))
     return model, frame.elbo(beta=0.2, warmup=ShareWarmup(0.5))
 
 
@@ -39,7 +39,7 @@ def mult_vae(frame: Frame) -> Made:
 def mult_dae(frame: Frame) -> Made:
     """Nearly deterministic codes."""
     frame.prefer(encoder="profile", hidden=(200,), n_latent=200, activation="tanh")
-    return Flat(frame.prior(), frame.posterior("normal_fixed", scale=0.01), _items(frame)), frame.elbo(beta=0.0)
+    return Flat(frame.prior(), frame.posterior("normal_fixed", scale=0.01), items(frame)), frame.elbo(beta=0.0)
 
 
 @example(data="count", settings={})
@@ -56,5 +56,5 @@ def recvae(frame: Frame) -> Made:
     if frame.word("decoder", "mlp") == "mlp":
         frame.prefer(**{"decoder.hidden": ()})
     every = frame.get("period", 20)
-    model = Flat(frame.prior("composite", every=every), frame.posterior(), _items(frame))
+    model = Flat(frame.prior("composite", every=every), frame.posterior(), items(frame))
     return model, frame.objective("by_length")

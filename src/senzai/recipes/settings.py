@@ -17,7 +17,7 @@ NETWORK_SETTINGS = (
 )
 """Settings that encoder, decoder and coder share and that need no dot: each takes those it knows."""
 
-OWN_SETTINGS = ("n_latent", "curvature", "n_categories", "network", "shared", "code_dim")
+OWN_SETTINGS = ("n_latent", "curvature", "n_categories", "network", "shared", "shared_by", "counts", "code_dim")
 """Settings that belong to no single part."""
 
 SLOT_OF = {"schedule": "warmup", "family": "likelihood"}

@@ -24,6 +24,26 @@ def text_vae(frame: Frame) -> Made:
     return Flat(frame.prior(), frame.posterior(), frame.likelihood()), objective
 
 
+@example(data="symbols")
+@recipe(
+    "music-vae",
+    title="Bars of music from a code: a light rate above a floor, and a plan bar by bar where rows are long",
+    paper="Roberts et al., A Hierarchical Latent Vector Model for Learning Long-Term Structure in Music, 2018, "
+          "https://arxiv.org/abs/1803.05428",
+)
+def music_vae(frame: Frame) -> Made:
+    """Weight 0.2 on the rate, a floor of half a nat a dimension, and a code that is asked for each place at first."""
+    likelihood = frame.likelihood()
+    if not isinstance(likelihood, TokenLikelihood):
+        raise CombinationError(
+            "music-vae is about rows of symbols, but the data propose another likelihood. Use the recipe vae."
+        )
+    objective = frame.objective(
+        "bag_of_symbols", beta=0.2, bag_weight=1.0, placed=True, fade=ShareWarmup(0.8), free_bits=0.5
+    )
+    return Flat(frame.prior(), frame.posterior(), likelihood), objective
+
+
 @example(data="symbols", excused={
     "density": "Rows are symbols, not real numbers; what all rows have together is added up where the distribution is."
 })

@@ -219,6 +219,25 @@ class Cards:
 
 
 @dataclass(frozen=True, slots=True)
+class Tune:
+    """A picture of some notes that can be heard: ``sound`` is JSON, ``[[start, length, pitch, drum], ...]``."""
+
+    picture: Picture
+    title: str
+    sound: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tunes:
+    """Tunes side by side, with a button that plays each and, under a common title, one that plays all."""
+
+    tunes: Sequence[Tune]
+    title: str = ""
+    least: int = 220
+    kind: str = "tunes"
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """Lines to copy."""
 
@@ -235,6 +254,15 @@ class Prose:
 
 
 @dataclass(frozen=True, slots=True)
+class Player:
+    """A sound as a data URI, to be played."""
+
+    src: str
+    says: str
+    kind: str = "player"
+
+
+@dataclass(frozen=True, slots=True)
 class Empty:
     """Why there is nothing here, and what to do about it."""
 
@@ -242,7 +270,9 @@ class Empty:
     kind: str = "empty"
 
 
-Block: TypeAlias = Charts | Pairs | Wall | Slices | Strips | Ways | Listing | TableBlock | Cards | Code | Prose | Empty
+Block: TypeAlias = (
+    Charts | Pairs | Wall | Slices | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Player | Empty
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,13 @@ from .numbers import number, plural, shown, with_error
 
 PARTS = {
     "likelihood": ("Likelihood estimates", ("convergence", "ais", "bdmc", "gaps")),
-    "representation": ("Representation", ("dependence", "probes", "map", "disentanglement", "code_use", "symbols")),
-    "generation": ("Sample quality", ("generation", "new_rows")),
+    "representation": (
+        "Representation",
+        ("dependence", "probes", "map", "disentanglement", "numbers", "code_use", "symbols", "topics"),
+    ),
+    "generation": ("Sample quality", ("generation", "new_rows", "kind_distance")),
+    "batches": ("Batches and labels", ("mixing", "conservation")),
+    "reconstruction": ("Reconstructions", ("reconstructions", "code_rate")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
     "recommendation": ("Recommendation", ("recommendation",)),
     "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),

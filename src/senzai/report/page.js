@@ -1,3 +1,53 @@
+// Plays tunes: a triangle wave a note, a burst of noise a drum.
+(() => {
+  let context, playing = [];
+  function stop() {
+    for (const source of playing) source.stop();
+    playing = [];
+    for (const button of document.querySelectorAll(".play.on")) button.classList.remove("on");
+  }
+  function strike([start, length, pitch, drum], from) {
+    const at = from + start, gain = context.createGain(), end = at + (drum ? 0.12 : length);
+    let source;
+    if (drum) {
+      const noise = context.createBuffer(1, context.sampleRate / 8, context.sampleRate), values = noise.getChannelData(0);
+      for (let i = 0; i < values.length; i++) values[i] = Math.random() * 2 - 1;
+      const filter = context.createBiquadFilter();
+      filter.frequency.value = 40 * 2 ** ((pitch - 30) / 4);
+      source = Object.assign(context.createBufferSource(), { buffer: noise });
+      source.connect(filter).connect(gain);
+    } else {
+      source = Object.assign(context.createOscillator(), { type: "triangle" });
+      source.frequency.value = 440 * 2 ** ((pitch - 69) / 12);
+      source.connect(gain);
+    }
+    gain.connect(context.destination);
+    gain.gain.setValueAtTime(0, at);
+    gain.gain.linearRampToValueAtTime(0.18, at + 0.01);
+    gain.gain.setTargetAtTime(0, Math.max(at + 0.02, end - 0.04), 0.03);
+    source.start(at);
+    source.stop(end + 0.2);
+    playing.push(source);
+    return end;
+  }
+  for (const button of document.querySelectorAll(".play")) {
+    button.addEventListener("click", () => {
+      const was = button.classList.contains("on");
+      stop();
+      if (was) return;
+      context ??= new AudioContext();
+      context.resume();
+      const all = button.classList.contains("all");
+      const tunes = all ? [...button.closest(".tunes").querySelectorAll(".play[data-sound]")] : [button];
+      let from = context.currentTime + 0.08;
+      for (const tune of tunes) from = 0.3 + JSON.parse(tune.dataset.sound).reduce((end, n) => Math.max(end, strike(n, from)), from);
+      button.classList.add("on");
+      const last = playing.at(-1);
+      if (last) last.onended = () => playing.includes(last) && stop();
+    });
+  }
+})();
+
 // Unpacks Plotly, draws every chart when it comes into view, and again when the colour scheme changes.
 (async () => {
   const CONFIG = { displayModeBar: false, responsive: true, showTips: false };

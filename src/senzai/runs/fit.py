@@ -216,6 +216,7 @@ def frame_of(dataset: Dataset, first: Batch, settings: Mapping[str, Any]) -> Fra
     return Frame(
         dataset.schema.flat_shape, dataset.propose(), masked=first.mask is not None, ragged=first.lengths is not None,
         n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
+        n_numbers=len(dataset.schema.quantities),
         n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),
         settings=Settings(settings),
     )

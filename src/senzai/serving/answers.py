@@ -30,6 +30,8 @@ ATTRS = b"senzai"
 PIECE = 2**18
 """Bytes that go out at once."""
 ARROW_ROWS = 4096
+JSON_ROWS = 4096
+"""Rows that are made plain at once: of more, an answer goes out in pieces and is never whole in memory."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def _in_form(run: Run, verb: Verb, found: Any, form: str, orient: str) -> Answer
             raise RequestError(f"{verb.name} answers with a document, which is {JSON}, but got accept={form}.", 406)
         return Answer(JSON, dumped(document_of(found, verb.name)))
     several = isinstance(found, list)  # completed several times, say
+    if form == JSON and not several and orient == "records" and hasattr(found, "__len__") and len(found) > JSON_ROWS:
+        return long_answer(run, verb, found)
     if form == JSON:
         each = [plain_rows(run, verb, one, orient) for one in (found if several else [found])]
         rows = each if several else each[0]
@@ -93,6 +97,25 @@ def _in_form(run: Run, verb: Verb, found: Any, form: str, orient: str) -> Answer
     if several:
         raise RequestError(f"Several answers at once come as {JSON}, but got accept={form}. Ask for one.", 406)
     return bulk_answer(run, verb, found, form)
+
+
+def long_answer(run: Run, verb: Verb, found: Any) -> Answer:
+    """Return many rows or numbers of rows as the same JSON as ever, made and sent piece by piece."""
+
+    def piece(first: int) -> bytes:
+        some = (found.iloc if hasattr(found, "iloc") else found)[first : first + JSON_ROWS]
+        return dumped(plain_rows(run, verb, some))[1:-1]
+
+    start = piece(0)  # what cannot be said in JSON is refused before anything is sent
+
+    def pieces() -> Iterator[bytes]:
+        yield dumped({verb.answers: []})[:-2] + start
+        for first in range(JSON_ROWS, len(found), JSON_ROWS):
+            yield b"," + piece(first)
+        rest = dumped(beside(found, verb))[1:-1]
+        yield b"]" + (b"," + rest if rest else b"") + b"}"
+
+    return Answer(JSON, pieces())
 
 
 def beside(found: Any, verb: Verb) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from .workspace import is_finished
 LINES = 4000
 """Lines of a history that are sent at once."""
 SANDBOX = (
-    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "media-src data:"
 )
 """For a report: it may draw itself, but is nobody to this page and reaches nothing."""
 IN_TURN = 60

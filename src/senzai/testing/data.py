@@ -130,6 +130,7 @@ for _name, _data in {
     "ragged": Data((4, 2), "normal", _real, shared=("scale",), ragged=True),
     "pair": Data((10,), "normal", _real, modalities=("ragged", "binary")),
     "pictures": Data((1, 8, 8), "bernoulli", _whole(2), network="conv"),
+    "waves": Data((1, 24), "normal", _real, shared=("scale",), network="waves"),
     "volumes": Data((1, 6, 5, 4), "normal", _real, shared=("scale",), network="volume"),
     "count": Data((3,), "negative_binomial", _count),
     "unit": Data((4,), "continuous_bernoulli", _inside),

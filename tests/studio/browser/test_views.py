@@ -98,6 +98,23 @@ def test_a_condition_that_cannot_be_is_answered_in_words(studio):
     studio.wrong.clear()
 
 
+def test_an_earlier_answer_is_not_drawn_over_a_later_one(studio):
+    page = studio.go("run", "people", "sample")
+    expect(page.locator("#made tbody tr").first).to_be_visible()
+    held = []
+    page.route("**/sample", lambda route: held.append(route) if not held else route.continue_())
+    page.locator("#again").click()  # its answer is long in coming
+    page.locator("#give").select_option("city")
+    page.locator('[data-given="city"]').fill("Atlantis")
+    page.locator('[data-given="city"]').blur()
+    page.wait_for_timeout(500)
+    held[0].continue_()
+    expect(page.get_by_role("alert")).to_contain_text("Atlantis")
+    page.wait_for_timeout(500)
+    expect(page.get_by_role("alert")).to_contain_text("Atlantis")
+    studio.wrong.clear()
+
+
 def test_new_rows_are_exported(studio):
     page = studio.go("run", "people", "sample")
     expect(page.locator("#made tbody tr").first).to_be_visible()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from ...core.errors import InputError, OutputError
 from ...core.files import user_path
 
 if TYPE_CHECKING:
-    from ...data import Schema
+    from ...data import Dataset, Schema
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
@@ -31,6 +32,15 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 
 def _only_pictures(folder: Path) -> bool:
     return all(p.name.endswith((".png", ".nii.gz", ".dcm")) and p.is_file() for p in folder.iterdir())
+
+
+def in_form_for(dataset: Dataset, output: Path | None) -> Dataset:
+    """Return rows whose numbers come in the form that a file has: together with the rows, or as a table."""
+    beside = output is not None and output.suffix.lower() in dataset.kind.beside
+    forms = dataset.kind.forms_beside
+    if not forms or beside == (dataset.schema.form in forms):
+        return dataset
+    return replace(dataset, schema=dataset.schema.but(form=forms[0] if beside else "table"))
 
 
 def write_rows(decoded: Any, path: Path, schema: Schema) -> None:

@@ -13,7 +13,7 @@ from typer import Argument, Option
 
 from ...core.docstrings import argument_help
 from ...core.errors import SettingError, UnknownNameError
-from .files import refuse_existing, write_codes, write_rows
+from .files import in_form_for, refuse_existing, write_codes, write_rows
 from .loading import run_for
 from .options import Data, File, Json, Overwrite, OwnData, Reading, RunFolder, place
 from .output import plain, reply
@@ -165,12 +165,17 @@ def _carry_out(
     output_: Path | None = None, overwrite_: bool = False, as_json_: bool,
 ) -> None:
     """Do a verb, write what it answers, and say so."""
+    from ...data import Dataset
+
     if output_ is not None:
         refuse_existing(output_, overwrite_)
     model = run_for(verb.name, run_)
     if verb.answers == "file" and output_ is not None:
         settings["path"] = output_
-    answer = model.do(verb.name, *_opened(model, verb, inputs, parse_set(reading_ or [])), **settings)
+    given = _opened(model, verb, inputs, parse_set(reading_ or []))
+    if verb.answers in ("codes", "scores"):
+        given = [in_form_for(one, output_) if isinstance(one, Dataset) else one for one in given]
+    answer = model.do(verb.name, *given, **settings)
     if output_ is None and callable(text := getattr(answer, "to_string", None)):
         reply(as_json_, {verb.name: answer.to_dict(orient="records")}, plain_lines(text(index=False, max_rows=SHOWN)))
         return
@@ -227,7 +232,8 @@ def write_answer(answer: Any, output: Path, verb: Verb, model: Run) -> None:
     import numpy as np
     import pandas as pd
 
-    if verb.answers == "rows":
+    beside = output.suffix.lower() in model.kind.beside and not isinstance(answer, pd.DataFrame | np.ndarray)
+    if verb.answers == "rows" or beside:
         write_rows(answer, output, model.schema)
         return
     if getattr(answer, "ndim", 0) == 1 and output.suffix.lower() in WITH_SUFFIXES:

@@ -16,7 +16,9 @@ MB = 10**6
 
 def serve(
     runs: Annotated[
-        list[Path], Argument(metavar="RUN...", help="Folders of runs, or folders that hold some.", show_default=False)
+        list[Path],
+        Argument(metavar="RUN...", help="Runs, packed ones and hf://USER/NAME too, or folders that hold some.",
+                 show_default=False),
     ],
     host: Annotated[str, Option("--host", help="Address; others than loopback only with a token.")] = "127.0.0.1",
     port: Annotated[int, Option("--port", help="Port; 0 takes one that is free.", min=0, max=65535)] = 8000,
@@ -42,19 +44,20 @@ def serve(
     from ...serving.server import listen
     from ...serving.server import serve as go
     from ...serving.settings import ServeSettings, token_of
+    from ...sharing import folders_of
 
     settings = ServeSettings(
         host=host, port=port, token=token_of(token_file), origins=tuple(origin or ()), rows=most_rows,
         body_bytes=int(most_mb * MB), pixels=most_pixels, seconds=seconds, keep=keep,
     )
-    with listen(settings) as made:  # what is wrong with the address is said before torch is loaded
+    with listen(settings) as made, folders_of(runs) as folders:  # a wrong address is said before torch is loaded
         from torch import set_num_threads
 
         from ...serving.app import create_app
         from ...serving.shelf import Shelf
 
         set_num_threads(threads)
-        shelf = Shelf.of(runs, keep=keep)
+        shelf = Shelf.of(folders, keep=keep)
 
         def started(address: str) -> None:
             lines = [f"[bold]{plain(name)}[/]  {address}/v1/{plain(name)}" for name in shelf.names()]

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from ...core.errors import InputError, SettingError
 from .describing import changed
-from .files import refuse_existing, write_codes, write_rows
+from .files import in_form_for, refuse_existing, write_codes, write_rows
 from .loading import run_for
 from .options import Data, Decoding, File, Given, Json, Overwrite, PointSeed, Reading, RunFolder
 from .output import plain, reply
@@ -87,8 +87,11 @@ def encode(
 
     refuse_existing(output, overwrite)
     model = run_for("encode", run)
-    dataset = model.dataset(data, options=parse_set(settings or []))
-    if output.suffix.lower() in (".csv", ".tsv", ".parquet"):
+    dataset = in_form_for(model.dataset(data, options=parse_set(settings or [])), output)
+    if output.suffix.lower() in dataset.kind.beside:
+        write_rows(model.encode(dataset, seed=seed), output, dataset.schema)
+        n, width = len(dataset), model.spec.settings.get("n_latent")
+    elif output.suffix.lower() in (".csv", ".tsv", ".parquet"):
         from ...data.frame_files import FrameWriter
 
         (n, width), _ = _write_frames(streams.codes(model, dataset, seed=seed), FrameWriter(output))
@@ -97,7 +100,7 @@ def encode(
         write_codes(codes, output)
         n, width = _shape(codes)
     document = {"out": str(output), "n": n, "n_latent": width, "seed": seed}
-    reply(as_json, document, f"{n:,} codes of {width} numbers are in {plain(output)}")
+    reply(as_json, document, f"{n:,} codes{f' of {width} numbers' if width else ''} are in {plain(output)}")
 
 
 def reconstruct(

@@ -15,6 +15,7 @@ from senzai.core.memory import free_memory
 from senzai.core.terminal import safe
 
 from .. import fingerprint as prints
+from .. import trees
 from ..kind import Opened
 from ..options import ImageOptions
 from ..readers import IN_MEMORY_BYTES
@@ -26,7 +27,6 @@ from .pictures import CHANNELS, Mode, PictureHeader, PicturePlan
 
 LARGEST_PROPOSED = 64
 LARGE = 256
-PARTS = {"train", "training", "val", "valid", "validation", "test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def read_folder(root: Path, options: ImageOptions, schema: Schema | None) -> Ope
     bits = all(p.bits for p in probes) and not plan.resize
     base = root if root.is_dir() else root.parent
     lazy = Pictures(tuple(paths), plan, prints.of_files(paths, base), bits, high)
-    labels = _labels(paths, root, notes)
+    labels = trees.labels_of(paths, root, notes)
     return Opened(
         data=np.stack(kept) if small else lazy, n_rows=len(paths), dtype=plan.dtype, form="folder",
         origin=repr(str(root)), labels=labels, label_name="folder", notes=tuple(notes),
@@ -203,17 +203,3 @@ def _planned(schema: Schema, options: ImageOptions) -> PicturePlan:
     resize = details_of(schema).resize or options.size is not None
     deep = schema.dtype == "uint16" and usual == "L"
     return PicturePlan(height, width, cast(Mode, details_of(schema).mode or usual), alpha, resize, deep)
-
-
-def _labels(paths: Sequence[Path], root: Path, notes: list[str]) -> Array | None:
-    """Take the name of the folder right below the root as the label, where every image has one and they differ."""
-    if root.is_file():
-        return None
-    tops = [p.relative_to(root).parts for p in paths]
-    names = {t[0] for t in tops}
-    if any(len(t) < 2 for t in tops) or len(names) < 2:
-        return None
-    if {n.lower() for n in names} <= PARTS:
-        notes.append(f"The folders {', '.join(sorted(names))} are read together; name one of them to read it alone.")
-        return None
-    return np.array([t[0] for t in tops])

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from senzai.core.errors import InputError, ShapeError
-from senzai.core.terminal import safe
 from senzai.core.warning_filters import ignore_warnings
 
+from .. import trees
 from ..limits import need_regular, need_room
 from ..rows import Array
 
@@ -101,40 +101,8 @@ def holds_images(folder: Path) -> bool:
 
 
 def find(root: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """Return all image files under a folder, sorted by their path, and a sentence where something was left out.
-
-    Links to folders are followed; a folder is read once, however many links lead to it, so that no loop is endless.
-
-    Raises:
-        InputError: A folder cannot be listed.
-    """
-    if root.is_file():
-        return [root], ()
-    found: list[Path] = []
-    again: list[str] = []
-    seen = {_identity(root)}
-    for folder, below, names in os.walk(root, followlinks=True, onerror=_refuse):
-        folders = sorted((Path(folder, b) for b in below if not b.startswith(".")), key=lambda p: (p.is_symlink(), p))
-        below.clear()
-        for path in folders:
-            if (key := _identity(path)) in seen:
-                again.append(path.relative_to(root).as_posix())
-            else:
-                seen.add(key)
-                below.append(path.name)
-        found += [p for name in names if is_image_file(p := Path(folder, name))]
-    some = safe(", ".join(again[:3])) + (" ..." if len(again) > 3 else "")
-    said = f"Links to folders that are read already were left out ({len(again)}): {some}."
-    return sorted(found, key=lambda p: p.relative_to(root).as_posix()), (said,) if again else ()
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    about = folder.stat()
-    return about.st_dev, about.st_ino
-
-
-def _refuse(err: OSError) -> None:
-    raise InputError(f"A folder must be readable, but {str(err.filename)!r} is not: {err.strerror}. Allow it.") from err
+    """Return all image files under a folder; see :func:`senzai.data.trees.find`."""
+    return trees.find(root, is_image_file)
 
 
 @contextmanager

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from senzai.core.errors import SettingError
 
+from ..rows import Array
 from .details import SeriesDetails
 from .windows import SeriesPanel, Windows
+
+
+def _on(values: Array, parts: list[tuple[int, Array]], new: Array) -> Array:
+    return np.concatenate([np.concatenate([values[lines], new]) for _, lines in parts])
 
 
 def beyond(source: Windows, told: SeriesDetails, horizon: int) -> Windows:
@@ -36,6 +43,8 @@ def beyond(source: Windows, told: SeriesDetails, horizon: int) -> Windows:
         np.concatenate([np.append(panel.places[r], panel.places[r[-1]] + 1 + np.arange(horizon)) for _, r in parts]),
         np.concatenate([np.concatenate([panel.values[r], new]) for _, r in parts]),
     )
+    if panel.prices is not None and panel.before is not None:
+        made = replace(made, prices=_on(panel.prices, parts, new), before=_on(panel.before, parts, new))
     lengths = np.array([len(lines) + horizon for _, lines in parts])
     starts = np.cumsum([0, *lengths[:-1]])
     return Windows(made, starts, told.window, lengths if bool((lengths < told.window).any()) else None)

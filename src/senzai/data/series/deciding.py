@@ -13,6 +13,8 @@ from .reading import ReadSeries
 from .windows import SeriesPanel, Windows, cut, stamps
 
 USUAL, LEAST, MOST = 24, 8, 512
+FILTERED = 5
+"""Steps of a window of what a filter leaves."""
 REPEATS = 0.3
 """Autocorrelation at its lag from which a season is one."""
 DENSE = 200_000
@@ -58,6 +60,7 @@ def windows_of(read: ReadSeries, options: SeriesOptions, season: int | None) -> 
     longest = int((behind - begin).max())
     if longest < 2:
         raise InputError(f"A series needs two steps at least, but {read.origin} has one line. Give more.")
+    longest -= read.panel.before is not None
     window, why = _window(read, options, season, longest)
     steps = int((behind - begin).sum())
     stride = options.stride or max(1, round(steps / DENSE))
@@ -86,6 +89,8 @@ def _window(read: ReadSeries, options: SeriesOptions, season: int | None, longes
         return options.window, "as asked for"
     if not read.dated:
         return longest, "the longest series"
+    if options.law != "none":
+        return min(FILTERED, longest), "as what a filter leaves has little to say of the steps after it"
     usual = USUAL if season is None else season * -(-USUAL // season)
     most = max(2, min(MOST, longest // LEAST))
     chosen = min(usual, most)
@@ -116,12 +121,12 @@ def looked_at(panel: SeriesPanel, columns: tuple[str | int, ...] | None) -> tupl
     Raises:
         InputError: A column has no value, or one that 32-bit numbers cannot hold.
     """
-    names = list(columns) if columns is not None else list(range(panel.values.shape[1]))
-    gone = np.isnan(panel.values).all(0)
+    names = list(columns) if columns is not None else list(range(panel.user.shape[1]))
+    gone = np.isnan(panel.user).all(0)
     if gone.any():
         name = names[int(np.argmax(gone))]
         raise InputError(f"Every column needs a value, but all of {name!r} are missing. Leave it out: columns=...")
-    filled = np.where(np.isnan(panel.values), np.nanmin(panel.values, axis=0), panel.values)
+    filled = np.where(np.isnan(panel.user), np.nanmin(panel.user, axis=0), panel.user)
     facts = survey(filled, columns=columns)
     said = []
     if facts.constant:

@@ -8,6 +8,7 @@ from senzai.core.errors import InputError
 
 from ..schema import Frozen, Schema
 from .calendar import Calendar
+from .filters import Garch
 
 
 class SeriesDetails(Frozen):
@@ -30,6 +31,12 @@ class SeriesDetails(Frozen):
         end: The last time of the data.
         last: The last value of each column, from which new series go on where values are counted from a level.
         ragged: Whether series may be shorter than a window.
+        returns: How prices become returns: "none", "simple", "log", or "given" where they are returns already.
+        wide_of: Columns of series and of prices of long data that were made wide: a column for each series.
+        filters: What takes the volatility out of each column of returns.
+        trained: The last time of windows that trained or validated.
+        mixing: Cholesky factor of the correlation of what the filters leave.
+        coming: Variance of each column at the step after the last.
     """
 
     time: str | None = None
@@ -48,6 +55,12 @@ class SeriesDetails(Frozen):
     end: int = 0
     last: tuple[float, ...] = ()
     ragged: bool = False
+    returns: Literal["none", "simple", "log", "given"] = "none"
+    wide_of: tuple[str, str] | None = None
+    filters: tuple[Garch, ...] = ()
+    trained: int = 0
+    mixing: tuple[tuple[float, ...], ...] = ()
+    coming: tuple[float, ...] = ()
 
     @property
     def time_name(self) -> str:

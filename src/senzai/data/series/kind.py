@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -21,6 +21,7 @@ from ..kind import KINDS, Claim, Kind, Opened, Writer
 from ..labels import as_labels, encode_labels
 from ..options import Options
 from ..proposal import Choice, Proposal
+from ..returns import Returns
 from ..rows import Array, Rows, Targets
 from ..schema import Axis, Field, Schema
 from ..split import split_indices
@@ -28,10 +29,11 @@ from . import deciding, frames
 from .ahead import beyond
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
+from .prices import SeriesReturns, as_returns, filters_of, lines_of
 from .reading import ARRAYS, FRAMES, NAMES, TEXTS, ReadSeries, read_series
-from .windows import RATIO, WindowRows, Windows, cut, levels, moments, rounded, stamps, units
+from .windows import RATIO, WindowRows, Windows, cut, filtered, levels, moments, rounded, stamps, units
 
-MARKS = ("window", "stride", "horizon", "level")
+MARKS = ("window", "stride", "horizon", "level", "returns", "filter")
 """Options that only series have: who sets one means series."""
 
 
@@ -81,7 +83,7 @@ class SeriesKind(Kind):
         if path is not None and path.suffix.lower() not in self.suffixes:
             return None
         if any(name in options for name in MARKS):
-            return Claim(0.95, "a window, stride, horizon or level was asked for")
+            return Claim(0.95, "a window, stride, horizon, level or returns were asked for")
         index: Any = getattr(source, "index", None)
         if sources.is_frame(source) and str(index.dtype).startswith("datetime"):
             return Claim(0.9, "its index is of times")
@@ -95,6 +97,11 @@ class SeriesKind(Kind):
         asked = series_options(options)
         told = None if schema is None else series_of(schema)
         read = read_series(source, asked, schema, told)
+        how = asked.returns if told is None else told.returns
+        if how != "none":
+            notes = list(read.notes)
+            panel = as_returns(read.panel, how, read.columns, read.origin, notes)
+            read = replace(read, panel=panel, notes=tuple(notes))
         if told is None:
             season = deciding.season_of(read)
             windows, stride, said = deciding.windows_of(read, asked, season)
@@ -121,7 +128,11 @@ class SeriesKind(Kind):
         by_time = asked.divide == "time" or (asked.divide == "auto" and read.dated)
         split = asked.divided(by_time=by_time, span=windows.length, column=read.time if by_time else read.id)
         _refuse_no_ratio(windows.panel.values, asked.level, opened)
-        train = split_indices(len(windows), split, opened.groups, opened.order)["train"]
+        parts = split_indices(len(windows), split, opened.groups, opened.order)
+        train, used = parts["train"], np.concatenate([parts["train"], parts["validation"]])
+        law, filters, mixing = asked.law, (), ()
+        if law != "none":
+            windows, filters, mixing = filters_of(windows, train, law, opened.columns)
         shift, scale = moments(windows, train, asked.level)
         label, about_label = label_of(opened, asked)
         targets = encode_labels(opened.labels, label)
@@ -130,14 +141,15 @@ class SeriesKind(Kind):
             decimals=decimals, window=windows.length, stride=opened.facts["stride"], level=asked.level,
             shift=tuple(shift.tolist()), scale=tuple(scale.tolist()), hidden=asked.horizon,
             season=opened.facts["season"], end=int(windows.panel.times.max()), last=_last(windows),
-            ragged=windows.lengths is not None,
+            ragged=windows.lengths is not None, returns=asked.returns, wide_of=read.wide_of, filters=filters,
+            mixing=mixing, coming=_coming(windows), trained=int(windows.panel.times[lines_of(windows, used)].max()),
         )
         return Schema(
             kind=self.name, fields={"x": _field(windows, read)}, dtype="float64", columns=opened.columns,
             form=opened.form, label=label, details=details,
             condition=conditioning.of_label(asked.condition, label, targets, opened.origin),
-            n_rows=len(windows), split=split, fingerprint=windows.fingerprint,
-            reasons=(*opened.notes, *constant, _said_of(split), *about_label),
+            n_rows=len(windows), split=split, fingerprint=opened.data.fingerprint,
+            reasons=(*opened.notes, *constant, *_filtered(details), _said_of(split), *about_label),
         )
 
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
@@ -148,7 +160,7 @@ class SeriesKind(Kind):
         details = told.model_copy(update={
             "hidden": 0, "in_index": read.in_index, "time": read.time, "id": read.id,
             "end": int(read.panel.times.max()), "last": _last(opened.data),
-            "calendar": read.calendar, "dtypes": read.dtypes,
+            "calendar": read.calendar, "dtypes": read.dtypes, "coming": _coming(filtered(opened.data, told)),
         })
         return schema.model_copy(update={
             "form": opened.form, "n_rows": opened.n_rows, "fingerprint": opened.data.fingerprint, "details": details,
@@ -229,6 +241,7 @@ class SeriesKind(Kind):
     # --- missing values ---------------------------------------------------------------------------------------------
     def parts(self, source: Any, schema: Schema, rows: int) -> Iterator[Any]:
         """Yield some windows after the others."""
+        source = filtered(source, series_of(schema))
         yield from (SeriesPart(source, i, min(i + rows, len(source))) for i in range(0, max(1, len(source)), rows))
 
     def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
@@ -244,7 +257,7 @@ class SeriesKind(Kind):
         """Return whole series: what was seen as it was, the rest from the window in whose middle it lies."""
         filled = np.concatenate([p.values for p in parts])
         lines, window, step = frames.best_windows(source)
-        values = source.panel.values.copy()
+        values = source.panel.user.copy()
         new = filled[window, step]
         values[lines] = np.where(np.isnan(values[lines]), new, values[lines])
         if schema.form in ("numpy", "torch"):
@@ -255,6 +268,10 @@ class SeriesKind(Kind):
     def season(self, schema: Schema) -> int | None:
         """Return the steps after which series repeat, where a season was found."""
         return series_of(schema).season
+
+    def returns(self, schema: Schema) -> Returns | None:
+        """Return what is known of returns, where prices became returns or were given as such."""
+        return None if series_of(schema).returns == "none" else SeriesReturns(schema)
 
     def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
         """Return one window for each series that ends ``horizon`` steps after it."""
@@ -273,8 +290,14 @@ class SeriesKind(Kind):
         told, (length, _) = series_of(schema), schema.event_shape
         season = told.season if told.season and told.season < length else None
         network = {"season": season} if season else {}
+        if told.filters:
+            return Proposal(
+                likelihood=Choice("student_t"), encoder=Choice("mlp"),
+                training={"batch_size": 128, "schedule": "follow", "steps": 2000, "lr": 2e-3},
+                reason="Proposed because rows are what filters leave of returns: large ones are not rare.",
+            )
         return Proposal(
-            likelihood=Choice("normal"), encoder=Choice("temporal"), decoder=Choice("temporal", network),
+            likelihood=Choice("normal" if told.returns == "none" else "student_t"), encoder=Choice("temporal"), decoder=Choice("temporal", network),
             training={"batch_size": 128, "schedule": "follow", "steps": 3000, "lr": 2e-3},
             reason="Proposed because rows are windows of series, some calm and some wild: the scale is the window's.",
         )
@@ -326,10 +349,32 @@ def _names(read: ReadSeries, windows: Windows) -> Any:
 
 
 def _last(windows: Windows) -> tuple[float, ...]:
-    values = windows.panel.values[windows.panel.owner == windows.panel.owner[-1]][::-1]
+    user = windows.panel.user
+    values = user[windows.panel.owner == windows.panel.owner[-1]][::-1]
     last = levels(values[None])[0]
-    every = levels(windows.panel.values[None])[0]
+    every = levels(user[None])[0]
     return tuple(float(v) for v in np.where(np.isnan(last), every, last))
+
+
+def _coming(windows: Windows) -> tuple[float, ...]:
+    """Return the variance of each column at the step after the last, where a filter knows it."""
+    coming = windows.panel.coming
+    return () if coming is None else tuple(float(v) for v in coming[-1])
+
+
+def _filtered(told: SeriesDetails) -> tuple[str, ...]:
+    """Return what is said of returns and of their filters."""
+    if told.returns == "none":
+        return ()
+    said = {"given": "The values are taken for returns.", "log": "Prices became logarithmic returns.",
+            "simple": "Prices became simple returns."}[told.returns]
+    if not told.filters:
+        return (f"{said} Their volatility stays in: windows of it are hard to learn, and filter=gjr takes it out.",)
+    kept = [f.alpha + f.gamma / 2 + f.beta for f in told.filters]
+    return (
+        f"{said} A filter takes the volatility out of each column, estimated from training steps alone: of a shock, "
+        f"{min(kept):.3f} to {max(kept):.3f} is left after a step.",
+    )
 
 
 def _field(windows: Windows, read: ReadSeries) -> Field:

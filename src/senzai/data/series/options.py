@@ -24,6 +24,10 @@ class SeriesOptions(Options):
         stride: Steps from the beginning of a window to that of the next.
         level: What values are counted from: nothing ("keep"), the first value of the window ("start"), or the logarithm
             of the ratio to it ("log", for prices).
+        returns: Prices become returns, "simple" or "log" ones; "given" says that the values are returns already. Long
+            data are made wide, a column for each series; of bars of prices the (adjusted) close is taken.
+        filter: What takes the volatility out of returns: "gjr" (with the effect of falling prices) or "garch", each
+            column's estimated from training steps; "none"; "auto" is "gjr" where there are returns.
         divide: Windows are divided into training, validation and test by "time" or by series ("id"); "auto" takes
             time where series have times.
         horizon: Hide so many last steps of every second training window, so that the model learns to see the past
@@ -37,7 +41,7 @@ class SeriesOptions(Options):
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
     decisions: ClassVar[frozenset[str]] = (Options.decisions - {"time"}) | {
-        "columns", "window", "stride", "level", "divide", "horizon",
+        "columns", "window", "stride", "level", "divide", "horizon", "returns", "filter",
     }
 
     missing: Literal["error", "keep"] = "keep"
@@ -46,6 +50,8 @@ class SeriesOptions(Options):
     window: int | None = Field(None, ge=2)
     stride: int | None = Field(None, ge=1)
     level: Literal["keep", "start", "log"] = "keep"
+    returns: Literal["none", "simple", "log", "given"] = "none"
+    filter: Literal["auto", "none", "garch", "gjr"] = "auto"
     divide: Literal["auto", "time", "id"] = "auto"
     horizon: int = Field(0, ge=0)
     duplicates: Literal["error", "first", "last", "mean"] = "error"
@@ -56,6 +62,26 @@ class SeriesOptions(Options):
     @classmethod
     def _several(cls, value: object) -> object:
         return names_in(value)
+
+    @property
+    def law(self) -> Literal["none", "garch", "gjr"]:
+        """The filter that is meant.
+
+        Raises:
+            SettingError: There are no returns that it could filter, or values are counted from a level as well.
+        """
+        if self.returns == "none":
+            if self.filter not in ("auto", "none"):
+                raise SettingError(
+                    f"A filter is of returns, but got filter={self.filter} and returns=none. Set returns=log for "
+                    "prices, or returns=given for returns."
+                )
+            return "none"
+        if self.level != "keep":
+            raise SettingError(
+                f"Returns are counted from no level, but got returns={self.returns} and level={self.level}. Leave one."
+            )
+        return "gjr" if self.filter == "auto" else self.filter
 
     def divided(self, *, by_time: bool, span: int, column: str | None) -> Split:
         """How windows are divided: by time, none of two parts sharing a step, or by series.

@@ -19,6 +19,7 @@ from ..schema import Schema
 from .calendar import Calendar, detect
 from .details import SeriesDetails
 from .options import SeriesOptions
+from .prices import closing
 from .times import times_of, when
 from .windows import SeriesPanel
 
@@ -45,6 +46,7 @@ class ReadSeries:
         label: Name of the label.
         dated: Whether times were given, so that windows can be divided by them.
         notes: What was chosen and found, one sentence each.
+        wide_of: Columns of series and of prices of long data that were made wide.
     """
 
     panel: SeriesPanel
@@ -59,6 +61,7 @@ class ReadSeries:
     label: str | None = None
     dated: bool = True
     notes: tuple[str, ...] = ()
+    wide_of: tuple[str, str] | None = None
 
 
 def read_series(source: object, options: SeriesOptions, known: Schema | None, told: SeriesDetails | None) -> ReadSeries:
@@ -111,7 +114,7 @@ def of_frame(
         twice = frame.columns[frame.columns.duplicated()].tolist()[:3]
         raise InputError(f"Column names must be different, but {origin} has {twice} more than once. Rename them.")
     time, in_index = options.time or (told.time if told else None), False
-    if isinstance(frame.index, pd.DatetimeIndex) and time in (None, frame.index.name):
+    if isinstance(frame.index, pd.DatetimeIndex) and time in (None, frame.index.name or "time"):
         time, in_index = str(frame.index.name or "time"), True
         frame = frame.rename_axis(None).assign(**{time: frame.index}).reset_index(drop=True)
     if time is None and told is None:
@@ -127,6 +130,14 @@ def of_frame(
         known.label.name if known is not None and known.label is not None and known.label.name in frame else None)
     who = options.id or (told.id if told else _id_column(frame, times, (time, label)))
     _need_column(frame, who, origin)
+    options, wide_of = _closing(frame, options, told, notes), told.wide_of if told else None
+    if time is not None and (wide_of or (told is None and who is not None and options.returns != "none")):
+        found = wide_of or (str(who), _one_price(frame, options, (time, who, label), origin))
+        if set(found) <= set(frame.columns):
+            times, frame = _widened(frame, times, found, origin)
+            wide_of, who, frame[time] = found, None, times
+            options = options.model_copy(update={"columns": ()})
+            notes.append(f"Long data were made wide: a column of {found[1]!r} for each {found[0]!r}.")
     values, columns = _values(frame, options, known, (time, who, label), notes, origin)
     owner, names = (np.zeros(len(frame), np.int64), (None,)) if who is None else _owners(frame[who])
     labels = None if label is None else frame[label].to_numpy(dtype=object)
@@ -137,7 +148,43 @@ def of_frame(
     return ReadSeries(
         panel, calendar, columns, tuple(str(frame[c].dtype) for c in columns), form, origin, time=time,
         in_index=in_index, id=who, label=label, dated=time is not None or who is None, notes=tuple(notes),
+        wide_of=wide_of,
     )
+
+
+def _closing(frame: Any, options: SeriesOptions, told: SeriesDetails | None, notes: list[str]) -> SeriesOptions:
+    """Return options that name the closing prices, where returns are to be made of bars of prices."""
+    if told is not None or options.returns in ("none", "given") or options.columns:
+        return options
+    found = closing(list(frame.columns))
+    if found is None:
+        return options
+    notes.append(f"Returns are of {found!r}; name others with columns=...")
+    return options.model_copy(update={"columns": (found,)})
+
+
+def _one_price(frame: Any, options: SeriesOptions, taken: tuple[Any, ...], origin: str) -> str:
+    numbers = list(options.columns) or [c for c in frame.columns if c not in taken and not _no_number(frame[c])]
+    if len(numbers) != 1:
+        raise InputError(
+            f"Long prices have one column of them, but {origin} has {', '.join(map(str, numbers[:5])) or 'none'}. Name "
+            "it: columns=..."
+        )
+    return str(numbers[0])
+
+
+def _widened(frame: Any, times: Array, of: tuple[str, str], origin: str) -> tuple[Array, Any]:
+    """Return times, and a frame with a column for each series."""
+    import pandas as pd
+
+    try:
+        wide = frame.assign(**{"\0time": times}).pivot(index="\0time", columns=of[0], values=of[1])
+    except ValueError as err:
+        raise InputError(
+            f"A series has one line for each time, but {origin} has several for one {of[0]!r}. Drop all but one."
+        ) from err
+    wide.columns = pd.Index([str(c) for c in wide.columns])
+    return wide.index.to_numpy(), wide.reset_index(drop=True)
 
 
 def _time_column(frame: Any) -> str | None:

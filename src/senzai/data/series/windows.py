@@ -17,6 +17,7 @@ from ..rows import Array, Rows, Targets, as_index
 from ..schema import Schema
 from .calendar import Calendar
 from .details import SeriesDetails, series_of
+from .filters import Garch, to_user, unmixed
 
 RATIO = "log"
 
@@ -32,6 +33,10 @@ class SeriesPanel:
         places: Number of its step, the earliest of all series being 0, ``(R,)``.
         values: Values, NaN where there are none, ``(R, d)``.
         labels: Label of each line.
+        prices: Prices, where the values are their returns.
+        before: The last price before each line.
+        variances: Variance of each line given those before it, where a filter took it out of the values.
+        coming: Variance of each series at the step after its last.
     """
 
     names: tuple[Any, ...]
@@ -40,6 +45,15 @@ class SeriesPanel:
     places: Array
     values: Array
     labels: Array | None = None
+    prices: Array | None = None
+    before: Array | None = None
+    variances: Array | None = None
+    coming: Array | None = None
+
+    @property
+    def user(self) -> Array:
+        """What the user gave of each line."""
+        return self.values if self.prices is None else self.prices
 
     @cached_property
     def bounds(self) -> tuple[Array, Array]:
@@ -103,6 +117,10 @@ class Windows:
                 "times": self.panel.times[lines]}
         if self.lengths is not None:
             told["length"] = self.lengths[index]
+        if self.panel.before is not None:
+            told["before"] = self.panel.before[lines[:, 0]]
+        if self.panel.variances is not None:
+            told["variance"] = self.panel.variances[lines]
         return told if level == "keep" else {**told, "level": levels(self.values(index))}
 
     def chosen(self, index: Array) -> Windows:
@@ -124,9 +142,12 @@ def levels(values: Array) -> Array:
 def cut(panel: SeriesPanel, window: int, stride: int) -> Windows:
     """Cut windows: one every ``stride`` steps, and one that ends with the series; none that has no value at all.
 
-    A series that is shorter than the window is one window of its own length.
+    A series that is shorter than the window is one window of its own length. Of prices the first has no return, and is
+    in no window.
     """
     begin, behind = panel.bounds
+    if panel.before is not None:
+        begin = np.minimum(begin + 1, behind - 1)
     starts, lengths = [], []
     for a, b in zip(begin, behind, strict=True):
         last = max(a, b - window)
@@ -138,6 +159,34 @@ def cut(panel: SeriesPanel, window: int, stride: int) -> Windows:
     there = seen[found + steps] > seen[found]
     short = bool((steps < window).any())
     return Windows(panel, found[there], window, steps[there] if short else None)
+
+
+def standardised(windows: Windows, filters: tuple[Garch, ...]) -> Windows:
+    """Return windows of residuals: returns less their mean, in units of their volatility, and the variances.
+
+    Before the first return of a series its first variance stands, and behind the step after its last return none.
+    """
+    panel = windows.panel
+    values, variances = np.empty_like(panel.values), np.empty_like(panel.values)
+    coming = np.empty((len(panel.names), panel.values.shape[1]))
+    for j, law in enumerate(filters):
+        for i, (a, b) in enumerate(zip(*panel.bounds, strict=True)):
+            returns = panel.values[a:b, j]
+            there = np.flatnonzero(~np.isnan(returns))
+            first, behind = (int(there[0]), int(there[-1]) + 1) if len(there) else (0, 0)
+            moved = law.variances(returns[first:behind])
+            whole = np.concatenate([np.full(first, moved[0]), moved, np.full(b - a - behind, np.nan)])
+            values[a:b, j] = (returns - law.mean) / np.sqrt(whole[:-1])
+            variances[a:b, j], coming[i, j] = whole[:-1], moved[-1]
+    return replace(windows, panel=replace(panel, values=values, variances=variances, coming=coming))
+
+
+def filtered(windows: Windows, told: SeriesDetails) -> Windows:
+    """Return windows of what filters leave of returns, if there are any, with the variances that they took out."""
+    if not told.filters or windows.panel.variances is not None:
+        return windows
+    found = standardised(windows, told.filters)
+    return replace(found, panel=replace(found.panel, values=unmixed(found.panel.values, told.mixing)))
 
 
 # --- model values -----------------------------------------------------------------------------------------------------
@@ -194,9 +243,11 @@ class WindowRows(Rows):
     in_memory = False
 
     def __init__(self, windows: Windows, details: SeriesDetails, targets: Targets) -> None:
-        self.windows, self.details, self.targets = windows, details, targets
+        self.windows, self.details, self.targets = filtered(windows, details), details, targets
         self.lengths = None if windows.lengths is None else torch.from_numpy(windows.lengths.astype(np.int64))
-        self._holes = bool(np.isnan(windows.panel.values).any())
+        panel = self.windows.panel
+        unused = panel.bounds[0] if panel.before is not None else []
+        self._holes = bool(np.isnan(np.delete(panel.values, unused, axis=0)).any())
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -234,6 +285,8 @@ def units(x: Tensor, schema: Schema, about: Mapping[str, Any] | None) -> Array:
     """Return model values ``(N, L, d)`` in the user's units, unrounded."""
     told = series_of(schema)
     values = x.detach().double().cpu().numpy() * np.array(told.scale) + np.array(told.shift)
+    if told.returns != "none":
+        return to_user(values, told, about)
     level = None
     if told.level != "keep":
         level = np.array(about["level"]) if about and "level" in about else np.tile(told.last, (len(values), 1))

@@ -60,9 +60,12 @@ class Likelihood(DataInitialised, AnyLikelihood):
         family: What the raw numbers mean.
         event: Shape of one row of data.
         shared: Names among ``family.raw_names`` that do not depend on ``z``.
+        shared_by: Width of the condition that shared raw numbers depend on, linearly: of the dispersion of each gene in
+            each batch, say. 0 where they depend on nothing.
 
     Raises:
         SettingError: The decoder does not give the raw numbers that the family needs.
+        CombinationError: Nothing is shared that could depend on the condition.
 
     Example:
         >>> from senzai.nn import MLPDecoder
@@ -78,7 +81,8 @@ class Likelihood(DataInitialised, AnyLikelihood):
     seen: Tensor
 
     def __init__(
-        self, decoder: Decoder, family: Family, event: tuple[int, ...], *, shared: tuple[str, ...] = ()
+        self, decoder: Decoder, family: Family, event: tuple[int, ...], *, shared: tuple[str, ...] = (),
+        shared_by: int = 0,
     ) -> None:
         super().__init__()
         if family.usual_prior != Family.usual_prior:
@@ -98,6 +102,14 @@ class Likelihood(DataInitialised, AnyLikelihood):
         self.order = [place[n] for n in (*self.from_net, *shared)]
         self.is_shared = bool(shared)
         self.bias = nn.Parameter(torch.zeros(family.raw_shape(self.event)))
+        if shared_by and not shared:
+            raise CombinationError(
+                f"Raw numbers that are shared may depend on the condition, but {type(family).__name__} shares none. "
+                "Name some with shared=..., or leave shared_by out."
+            )
+        self.shared_by = shared_by
+        if shared_by:  # every condition starts alike
+            self.by_condition = nn.Parameter(torch.zeros(len(shared), shared_by, *self.event))
         self.register_buffer("shift", torch.zeros(self.event))
         self.register_buffer("scale", torch.ones(self.event))
         if family.mixes_rows:
@@ -128,10 +140,19 @@ class Likelihood(DataInitialised, AnyLikelihood):
         for i in range(len(self.order)):
             bias = self.bias[i]
             j = self.order.index(i)
-            decoded = j < len(self.from_net)
-            own = bias.expand(*z.shape[:-1], *bias.shape)
-            pieces.append((net.select(axis, j) + (0 if self.decoder.biased else bias)) if decoded else own)
+            if j < len(self.from_net):
+                pieces.append(net.select(axis, j) + (0 if self.decoder.biased else bias))
+            else:
+                own = bias if not self.shared_by else bias + self._of_condition(j - len(self.from_net), c)
+                pieces.append(own.expand(*z.shape[:-1], *self.event))
         return torch.stack(pieces, axis)
+
+    def _of_condition(self, shared: int, c: Tensor | None) -> Tensor:
+        """Return what the condition adds to a shared raw number, ``(B, *event)``."""
+        if c is None:
+            raise CombinationError("These raw numbers depend on the condition, but there is none. Give one per row.")
+        table = self.by_condition[shared]
+        return (c.to(table.dtype) @ table.flatten(1)).reshape(*c.shape[:-1], *self.event)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Distribution:
         """Return p(x | z) with batch shape ``z.shape[:-1]`` and event shape ``event``."""
@@ -147,8 +168,8 @@ class Likelihood(DataInitialised, AnyLikelihood):
 
     @property
     def mixes_rows(self) -> bool:
-        """Whether the family takes its scale from all rows of a batch together."""
-        return self.family.mixes_rows
+        """Whether the family takes its scale from all rows of a batch together, or the decoder norms over them."""
+        return self.family.mixes_rows or self.decoder.mixes_rows
 
     @torch.no_grad()
     def observe(self, p: Distribution, x: Data) -> None:

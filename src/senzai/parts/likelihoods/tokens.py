@@ -18,7 +18,7 @@ from ...nn.inputs import DataInitialised
 from ...nn.layers import with_condition
 from ...nn.precision import network_precision
 from ...nn.recurrent import valid_steps
-from ...nn.tokens import RecurrentSteps, TokenSteps, TransformerSteps
+from ...nn.tokens import ConductorSteps, RecurrentSteps, TokenSteps, TransformerSteps
 from ..base import AnyLikelihood
 
 
@@ -172,5 +172,49 @@ class TransformerTokens(TokenLikelihood):
     ) -> None:
         network = TransformerSteps(
             n, n_latent + n_condition, width=width, n_layers=n_layers, n_heads=n_heads, dropout=dropout, skip=skip
+        )
+        super().__init__(network, event, n_condition=n_condition, word_dropout=word_dropout, masked=masked)
+
+
+@example(data="symbols", settings={
+    "likelihood": "conductor_tokens", "likelihood.n": 5, "likelihood.segment": 2, "likelihood.width": 6,
+    "likelihood.plan": 4, "likelihood.embedding": 3,
+})
+@part("likelihood", "conductor_tokens")
+@final
+class ConductorTokens(TokenLikelihood):
+    """Symbols segment by segment (bar by bar), each by a plan that follows from the code; see :class:`ConductorSteps`.
+
+    Args:
+        n_latent: Width of the latent code.
+        event: ``(T,)``, the longest row with its end.
+        n: Number of different symbols.
+        segment: Symbols of a segment.
+        width: Width of the state within a segment.
+        plan: Width of a plan.
+        embedding: Width of a symbol's vector.
+        dropout: Share of the entries of vectors and states dropped in training.
+        skip: Whether the latents also reach the logits directly.
+        word_dropout: Share of the symbols before that are hidden in training.
+        n_condition: Width of the condition.
+        masked: Whether rows come with missing entries, which are refused.
+
+    Raises:
+        CombinationError: Entries are missing, or a row is no sequence.
+
+    Example:
+        >>> p = ConductorTokens(2, (6,), 10, segment=3, width=8, plan=4)(torch.zeros(3, 2))
+        >>> p.log_prob(torch.zeros(3, 6)).shape
+        torch.Size([3])
+    """
+
+    def __init__(
+        self, n_latent: int, event: tuple[int, ...], n: int, *, segment: int = 16, width: int = 256, plan: int = 256,
+        embedding: int = 128, dropout: float = 0.0, skip: bool = True, word_dropout: float = 0.0,
+        n_condition: int = 0, masked: bool = False,
+    ) -> None:
+        network = ConductorSteps(
+            n, n_latent + n_condition, segment=segment, width=width, plan=plan, embedding=embedding, dropout=dropout,
+            skip=skip,
         )
         super().__init__(network, event, n_condition=n_condition, word_dropout=word_dropout, masked=masked)

@@ -14,6 +14,7 @@ from .manifold import BernoulliPrior as BernoulliPrior
 from .manifold import CategoricalPrior as CategoricalPrior
 from .manifold import DirichletPrior as DirichletPrior
 from .manifold import LogisticNormalPrior as LogisticNormalPrior
+from .manifold import SoftmaxNormalPrior as SoftmaxNormalPrior
 from .manifold import UniformSpherePrior as UniformSpherePrior
 from .manifold import WrappedNormalPrior as WrappedNormalPrior
 from .normal import LearnedNormal as LearnedNormal

@@ -13,6 +13,7 @@ from ...distributions.ball import Ball, WrappedNormal
 from ...distributions.codes import BitCode, Bits, ClassCode, OneHot, categories
 from ...distributions.numeric import need_positive
 from ...distributions.simplex import LogisticNormal, Simplex, simplex_width
+from ...distributions.softmax_normal import SoftmaxNormal
 from ...distributions.spaces import Space
 from ...distributions.sphere import Sphere, UniformSphere, sphere_width
 from ..base import Prior, check_width
@@ -139,6 +140,48 @@ class LogisticNormalPrior(Prior):
         """Return p(z)."""
         zero = self.tril.new_zeros(self.n_latent - 1)
         return LogisticNormal(MultivariateNormal(zero, scale_tril=self.tril, validate_args=False))
+
+
+@part("prior", "softmax_normal")
+@final
+class SoftmaxNormalPrior(Prior):
+    r"""The softmax of as many independent normals as there are shares.
+
+    With a ``concentration`` it is Laplace's approximation of the symmetric Dirichlet distribution in the basis of the
+    softmax, :math:`\sigma^2 = (1 - 1 / d) / \alpha`.
+
+    Reference:
+        Autoencoding Variational Inference for Topic Models (Srivastava and Sutton, 2017), section 3.2.
+        https://arxiv.org/abs/1703.01488
+
+    Args:
+        n_latent: Number of shares, two at least.
+        concentration: alpha; below one shares are sparse.
+
+    Example:
+        >>> SoftmaxNormalPrior(4, concentration=0.75)().scale
+        tensor([1., 1., 1., 1.])
+    """
+
+    lives_on = "simplex"
+    loc: Tensor
+    scale: Tensor
+
+    def __init__(self, n_latent: int, *, concentration: float = 1.0) -> None:
+        super().__init__()
+        need_positive("concentration", concentration)
+        self.n_latent = simplex_width((check_width(n_latent),))
+        self.register_buffer("loc", torch.zeros(n_latent))
+        self.register_buffer("scale", torch.full((n_latent,), ((1 - 1 / n_latent) / concentration) ** 0.5))
+
+    @property
+    def space(self) -> Space:
+        """The simplex."""
+        return Simplex()
+
+    def forward(self, c: Tensor | None = None) -> Distribution:
+        """Return p(z)."""
+        return SoftmaxNormal(self.loc, self.scale)
 
 
 @part("prior", "categorical")

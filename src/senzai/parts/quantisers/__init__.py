@@ -11,3 +11,5 @@ from .vector import VQ as VQ
 from .vector import Quantisation as Quantisation
 from .vector import Quantiser as Quantiser
 from .vector import ResidualVQ as ResidualVQ
+from .waves import CodeStream as CodeStream
+from .waves import WaveCoder as WaveCoder

@@ -1,9 +1,12 @@
 """How rows of each kind are shown: views, by the name of the kind; all that a report knows of a kind's data is here."""
 
 from . import array as _array
+from . import audio as _audio
+from . import documents as _documents
 from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
+from . import music as _music
 from . import series as _series
 from . import table as _table
 from . import text as _text
@@ -13,4 +16,4 @@ from .base import VIEWS as VIEWS
 from .base import View as View
 from .base import view_of as view_of
 
-del _array, _images, _interactions, _molecules, _series, _table, _text, _volume
+del _array, _audio, _documents, _images, _interactions, _molecules, _music, _series, _table, _text, _volume

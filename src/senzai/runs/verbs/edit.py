@@ -42,7 +42,7 @@ def edit(
     Args:
         run: A trained run.
         data: Rows to change.
-        towards: Class of the label to go to.
+        towards: Class of the label to go to, or a number that rows of the kind have (density, logp): to more of it.
         away: Class to come from; by default all others.
         by: How far: 1 is the way from the mean code of those without to that of those with it; below 0 the other way.
         like: Rows that have the attribute, instead of a class.
@@ -77,7 +77,9 @@ def direction(
             f"{_named(towards=towards, away=away, like=like, unlike=unlike)}. Give towards=CLASS, or both like=... and "
             "unlike=..."
         )
-    if by_label:
+    if by_label and away is None and _is_number(run, towards):
+        have, have_not = _of_number(run, str(towards))
+    elif by_label:
         have, have_not = _of_classes(run, towards, away)
     else:
         have, have_not = run.dataset(like), run.dataset(unlike)
@@ -106,6 +108,28 @@ def _of_classes(run: Trained, towards: object, away: object) -> tuple[Dataset, D
     known = np.ones(len(rows), bool) if targets.known is None else targets.known[rows].numpy()
     others = (y != to) if away is None else (y == _class_number(away, label.classes))
     return dataset.take(_some(rows[known & (y == to)], towards)), dataset.take(_some(rows[known & others], away))
+
+
+def _is_number(run: Trained, name: object) -> bool:
+    """Whether a number of rows is meant, and no class of that name."""
+    label = run.schema.label
+    classes = () if label is None else label.classes
+    return str(name) in KINDS[run.schema.kind].quantities and str(name) not in map(str, classes)
+
+
+def _of_number(run: Trained, name: str) -> tuple[Dataset, Dataset]:
+    """Return the quarter of some training rows that have most of a number, and the quarter that has least."""
+    dataset = run.dataset(run.source(None))
+    rows = run.part(dataset, "train")
+    rows = rows[:: -(-len(rows) // MOST_ROWS)]
+    kind, schema = dataset.kind, dataset.schema.but(form="list")
+    values = kind.quantity(kind.decode(dataset.batch(rows).x, schema), name, schema)
+    rows, values = rows[np.isfinite(values)], values[np.isfinite(values)]
+    if not len(rows) or values.min() == values.max():
+        raise InputError(f"An edit towards {name!r} needs training rows that differ in it, but these do not.")
+    low, high = np.quantile(values, (0.25, 0.75))
+    low, high = (low, high) if low < high else (values.min(), values.max())
+    return dataset.take(rows[values >= high]), dataset.take(rows[values <= low])
 
 
 def _class_number(name: object, classes: tuple[ClassName, ...]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...core.batch import Batch, Data
 from ...core.errors import InputError, SettingError
@@ -18,10 +19,12 @@ from ...core.registry import suggestion
 from ...data import KINDS, Dataset, Kind, Schema
 from ...data.histories import items_of
 from ...data.limits import guarded, need_no_holes, need_regular, need_sound_archive
+from ...data.returns import settled
 from ...data.sparse import entries
 from ...evaluation import Extras, chosen, likelihood_figures
 from ...evaluation import evaluate as measured
 from ...evaluation.features import Features
+from ...evaluation.stylised import Market
 from ...evaluation.users import Users
 from ...training.samplers import PRIOR
 from ...training.trained import Trained
@@ -108,8 +111,37 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         anomaly=None if anomaly is None else class_number(anomaly, schema),
         features=tuple(asked.features), noise=KINDS[schema.kind].shows == "draws",
         sampler=run.samplers.apply_to(run.model), kind=schema.kind, figures=figures_of(schema, seed),
+        distance=distance_of(schema),
+        numbers=tuple(q.name for q in schema.quantities),
+        pairs=pairs_of(schema), steps=len(schema.fields) == 1 and schema.field.axes[0].name == "step",
+        seconds=KINDS[schema.kind].seconds(schema),
         users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
+        market=market_of(run, dataset, index),
     )
+
+
+def market_of(run: Trained, dataset: Dataset, index: Numbers) -> Market | None:
+    """Return returns of training and judged days, and ways to paths of them; ``None`` where rows are no returns."""
+    returns, own = dataset.kind.returns(run.schema), training_data(run.schema, dataset, lambda: run.dataset(run.source()))
+    if returns is None or own is None:
+        return None
+    seen, held = returns.seen(own.source), returns.seen(dataset.source)
+    lines = returns.covered(own.source, own.split_indices()["train"])
+    judged = np.isin(held.lines, returns.covered(dataset.source, index))
+    first = returns.usual() if returns.filtered else None
+    left = returns.left(own.source, lines) if returns.filtered else None
+
+    def paths(x: Tensor, n: int) -> Numbers:
+        whole = (settled(x) if returns.filtered else x)[: len(x) // n * n]
+        return returns.paths(whole.reshape(n, -1, x.shape[2]), first)
+
+    def again(n: int, steps: int, seed: int) -> Numbers:
+        assert left is not None
+        chosen = np.random.default_rng(derive(seed, "again")).integers(len(left), size=(n, steps))
+        return returns.again(left[chosen], first)
+
+    train = seen.returns[np.isin(seen.lines, lines)]
+    return Market(train, held.returns[judged], paths, None if left is None else again, run.schema.event_shape[0])
 
 
 def figures_of(schema: Schema, seed: int) -> Callable[[Data, Data], Mapping[str, float]] | None:
@@ -122,6 +154,22 @@ def figures_of(schema: Schema, seed: int) -> Callable[[Data, Data], Mapping[str,
         return kind.sample_figures(kind.decode(made, schema), kind.decode(known, schema), schema, seed=seed)
 
     return figures
+
+
+def distance_of(schema: Schema) -> Callable[[Data, Data], Mapping[str, float]] | None:
+    """Return how far the kind of the data says that new rows are from training rows; ``None`` where it does not say."""
+    kind = KINDS[schema.kind]
+    if type(kind).sample_distance is Kind.sample_distance:
+        return None
+    return lambda made, known: kind.sample_distance(kind.decode(made, schema), kind.decode(known, schema), schema)
+
+
+def pairs_of(schema: Schema) -> Callable[[Data, Data], Mapping[str, Any]] | None:
+    """Return what the kind of the data says of rows beside reconstructions; ``None`` where it says nothing."""
+    kind = KINDS[schema.kind]
+    if type(kind).row_figures is Kind.row_figures:
+        return None
+    return lambda rows, made: kind.row_figures(kind.decode(rows, schema), kind.decode(made, schema), schema)
 
 
 def users_of(schema: Schema, dataset: Dataset, index: Numbers, source: Callable[[], Dataset]) -> Users | None:

@@ -65,6 +65,8 @@ class ForecastSettings:
 
 def cannot_forecast(schema: Schema, model: nn.Module) -> str | None:
     """Ask for latents, and for rows that go on in time."""
+    if KINDS[schema.kind].returns(schema) is not None:
+        return "Steps of returns add up along a path, so that intervals of each would mislead. Use scenarios and risk."
     if type(KINDS[schema.kind]).ahead is not Kind.ahead:
         return needs_latents(schema, model)
     return f"A forecast goes on in time, but rows of the kind {schema.kind!r} have none. Fit on dated series."

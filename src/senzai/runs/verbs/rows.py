@@ -10,9 +10,22 @@ from ...data import Dataset
 from ...data.frame_files import to_polars
 
 
-def in_form_of(dataset: Dataset, z: Tensor, names: list[str] | None = None) -> Any:
-    """Return numbers of rows in the form of the data they belong to; by default the columns are those of codes."""
-    form = dataset.schema.form
+CODES = "X_senzai"
+"""What codes are called where they stand beside the rows."""
+
+
+def in_form_of(dataset: Dataset, z: Tensor, names: list[str] | None = None, *, called: str = CODES) -> Any:
+    """Return numbers of rows in the form of the data they belong to; by default the columns are those of codes.
+
+    Args:
+        dataset: The rows.
+        z: The numbers, rows first.
+        names: Names of their columns, where they are no codes.
+        called: What they are called where they stand beside the rows.
+    """
+    form, kind = dataset.schema.form, dataset.kind
+    if form in kind.forms_beside:
+        return kind.with_numbers(dataset.source, dataset.schema, z.numpy(), name=called, columns=names)
     if form == "torch":
         return z
     if form not in ("pandas", "table", "polars"):

@@ -12,18 +12,22 @@ export async function view(place, { name }) {
   const base = `/runs${path(name)}/anomalies`, { uploads } = await get("/data");
   const state = { alpha: 0.02, data: "", ...memory.get(`anomalies:${name}`, {}) };
   if (!uploads.includes(state.data)) state.data = "";
-  const stop = new AbortController(), out = h("div");
+  const out = h("div");
+  let stop = new AbortController();
   const query = () => (state.data ? `?data=${encodeURIComponent(state.data)}` : "");
   const data = select([["", t("anomalies.own")], ...uploads.map((u) => [u, u])], state.data, (v) => { state.data = v; memory.set(`anomalies:${name}`, state); score(); }, { id: "data" });
   fill(place, section("anomalies", t("tab.anomalies"), [t("anomalies.words"), t("anomalies.words.share"), t("anomalies.words.reasons")],
     h("div", { class: "row-of" }, field(t("anomalies.data"), data)), out));
 
   async function score() {
+    stop.abort(); // other data were chosen: the answer about those before would be drawn over theirs
+    const { signal } = (stop = new AbortController());
     const bar = h("progress", { max: 1, value: 0, "aria-label": t("anomalies.scoring") });
     fill(out, h("p", { class: "waiting" }, t("anomalies.scoring")), bar, h("p", {}, button(t("cancel"), () => remove(`${base}${query()}`).catch(() => {}), { id: "cancel" })));
     try {
-      const { n } = await getWhenDone(`${base}${query()}`, (part) => (bar.value = part), stop.signal);
+      const { n } = await getWhenDone(`${base}${query()}`, (part) => (bar.value = part), signal);
       const both = new Float32Array(await bytes(`${base}/scores${query()}`));
+      if (signal.aborted) return;
       draw(both.subarray(0, n), both.subarray(n));
     } catch (error) {
       if (error.name !== "AbortError") fill(out, h("p", { class: "empty", role: "alert" }, told(error)), h("p", {}, button(t("again"), score)));

@@ -75,7 +75,7 @@ export function keep(file) {
   link.click();
 }
 
-/** Call with the latest arguments only, one call at a time: for what follows a pointer. */
+/** Call with the latest arguments only, one call at a time, so that no earlier answer is drawn over a later one. */
 export function latest(work) {
   let busy = false, waiting = null;
   return async function call(...args) {

@@ -1,6 +1,6 @@
 // The way from one row to another through the latent space.
 
-import { get, path, post } from "./api.js";
+import { get, latest, path, post } from "./api.js";
 import { block, cell } from "./blocks.js";
 import { button, field, fill, h, memory, say, section } from "./dom.js";
 import { t, told } from "./words.js";
@@ -27,7 +27,7 @@ export async function view(place, { name }) {
       }, { id: "random" })),
     ends, out));
 
-  async function show() {
+  const show = latest(async () => {
     memory.set(`between:${name}`, state);
     out.setAttribute("aria-busy", "true");
     try {
@@ -40,7 +40,7 @@ export async function view(place, { name }) {
       fill(out, h("p", { class: "empty", role: "alert" }, told(error)));
     }
     out.removeAttribute("aria-busy");
-  }
+  });
   await show();
 }
 

@@ -1,6 +1,6 @@
 // Data: what they are, types to correct, and the way to a trained model.
 
-import { get, path, post, remove } from "./api.js";
+import { get, latest, path, post, remove } from "./api.js";
 import { block, card, table } from "./blocks.js";
 import { button, field, fill, h, memory, number, say, section, select } from "./dom.js";
 import { go } from "./app.js";
@@ -15,7 +15,7 @@ export async function view(place, { name }) {
   const body = h("div", { "aria-busy": "true" }, h("p", { class: "waiting" }, t("data.looking")));
   fill(place, h("div", { class: "head" }, h("h1", {}, name), h("p", { class: "lede", id: "lede" }, t("data.looking"))), body);
 
-  async function look() {
+  const look = latest(async () => {
     body.setAttribute("aria-busy", "true");
     memory.set(`reading:${name}`, { kind: state.kind, options: state.options });
     try {
@@ -28,7 +28,7 @@ export async function view(place, { name }) {
         button(t("data.reset"), () => { state.kind = null; state.options = {}; look(); })));
     }
     body.removeAttribute("aria-busy");
-  }
+  });
   await look();
 }
 

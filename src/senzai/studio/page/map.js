@@ -63,14 +63,14 @@ function stage(place, state) {
   const keys = h("div", { class: "key", id: "key" });
   const by = select([...map.colourings.map((c, i) => [i, c.name]), ...(state.scored === false ? [] : [["score", t("map.by.score")]])], state.by ?? map.colourings.findIndex((c) => c.first), (v) => coloured(state, v === "score" ? v : Number(v)), { id: "by" });
   const axis = [["", t("map.widest")], ...dims.flatMap((a, i) => dims.slice(i + 1).map((b) => [`${a},${b}`, `z${map.names[a]} × z${map.names[b]}`]))].slice(0, 60);
-  const axes = select(axis, state.dims ?? "", async (v) => {
+  const axes = select(axis, state.dims ?? "", latest(async (v) => {
     state.dims = v;
     await plane(state);
     state.cloud.picked = null;
     refit(state, true);
     draw(state);
     remembered(state);
-  }, { id: "axes" });
+  }), { id: "axes" });
   const tool = (mode, icon) => button(icon, () => setMode(state, mode), { class: "round", "aria-pressed": String((state.mode ?? "pan") === mode), "aria-label": t(`map.${mode}`), title: t(`map.${mode}`), "data-mode": mode });
   const zoom = (factor, icon, words) => button(icon, () => { state.cloud.window.zoom(factor); draw(state); }, { class: "round", "aria-label": t(words), title: t(words) });
   const ui = { canvas, over, keys, row: h("div", { class: "peeked", id: "row" }), here: h("div", { class: "peeked", id: "here" }), chosen: h("div", { id: "chosen" }) };
@@ -101,7 +101,7 @@ async function plane(state) {
   state.plane = axes;
 }
 
-async function coloured(state, by) {
+const coloured = latest(async (state, by) => {
   try {
     if (by === "score") await getWhenDone(`${state.base}/anomalies`, (part) => fill(state.ui.keys, `${Math.round(100 * part)} %`));
     const found = await get(by === "score" ? `${state.base}/anomalies/colours` : `${state.base}/map/colours/${by}`);
@@ -111,7 +111,7 @@ async function coloured(state, by) {
   } catch (error) {
     fill(state.ui.keys, h("span", { class: "warn" }, told(error)));
   }
-}
+});
 
 function recoloured(state) {
   paint(state.cloud, state.colouring, state.codes);

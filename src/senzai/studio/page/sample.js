@@ -1,6 +1,6 @@
 // New rows, freely or with something given.
 
-import { get, keep, path, post } from "./api.js";
+import { get, keep, latest, path, post } from "./api.js";
 import { block, card, table } from "./blocks.js";
 import { button, field, fill, h, memory, number, say, section, select } from "./dom.js";
 import { worth } from "./data.js";
@@ -32,7 +32,7 @@ export async function view(place, { name }) {
   }
 
   const wanted = () => ({ n: state.n, seed: state.seed, temperature: state.temperature, given: Object.fromEntries(Object.entries(state.given).filter(([, v]) => v !== "")) });
-  async function show() {
+  const show = latest(async () => {
     memory.set(`sample:${name}`, state);
     out.setAttribute("aria-busy", "true");
     try {
@@ -45,7 +45,7 @@ export async function view(place, { name }) {
       fill(out, h("p", { class: "empty", role: "alert" }, told(error)));
     }
     out.removeAttribute("aria-busy");
-  }
+  });
   const many = h("input", { type: "number", min: 1, max: 10000, value: 1000, id: "many" });
   fill(place, section("sample", t("tab.sample"), [t("sample.words"), t("sample.words.temperature"), about.samplers.why],
     h("div", { class: "row-of" }, field(t("sample.n"), count), field(t("sample.seed"), seed), field(t("sample.temperature"), h("span", { class: "with" }, temperature, shown)),

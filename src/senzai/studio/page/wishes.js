@@ -1,6 +1,6 @@
 // What to train and for how long: the form between data and a run.
 
-import { get, path, post } from "./api.js";
+import { get, latest, path, post } from "./api.js";
 import { button, field, fill, h, memory, say, select } from "./dom.js";
 import { t, told } from "./words.js";
 
@@ -21,7 +21,7 @@ export function training(found, state, about, go) {
   const extra = h("div", { class: "fields" });
   const start = button(t("train.start"), begin, { class: "main", id: "start" });
 
-  async function more() {
+  const more = latest(async () => {
     fill(extra, h("p", { class: "waiting" }, "…"));
     try {
       const about = await get(`/recipes${path(wish.recipe || found.proposal.recipe || "vae")}`);
@@ -35,7 +35,7 @@ export function training(found, state, about, go) {
     } catch (error) {
       fill(extra, h("p", { class: "empty" }, told(error)));
     }
-  }
+  });
 
   async function begin() {
     start.disabled = true;
