@@ -7,7 +7,7 @@ import pytest
 
 import senzai
 from senzai.core.errors import InputError, SettingError
-from senzai.data import detect_kind, dicom, open_data
+from senzai.data import detect_kind, dicom, dicom_series, dicom_writing, open_data
 
 pydicom = pytest.importorskip("pydicom")
 SAMPLES = ("0.dcm", "1.dcm", "CT_small.dcm", "MR_small.dcm", "examples_rgb_color.dcm")
@@ -150,9 +150,9 @@ def test_resized_slices_lie_where_they_lay(tmp_path):
 
 
 def test_the_shortest_text_of_a_number_keeps_what_fits():
-    assert dicom._short(0.661468) == "0.661468"
-    assert len(dicom._short(1 / 3)) <= 16
-    assert float(dicom._short(-1.23456789012345e-300)) == pytest.approx(-1.23456789012345e-300)
+    assert dicom_writing._short(0.661468) == "0.661468"
+    assert len(dicom_writing._short(1 / 3)) <= 16
+    assert float(dicom_writing._short(-1.23456789012345e-300)) == pytest.approx(-1.23456789012345e-300)
 
 
 # --- patients -------------------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_pictures_of_a_patient_stay_together(tmp_path):
 # --- series ---------------------------------------------------------------------------------------------------------
 def test_a_series_is_a_volume_in_the_order_of_its_places(tmp_path):
     folder = series(tmp_path / "s", [4.0, 0.0, 2.0, 6.0])
-    (found,) = dicom.read_series(dicom.find(folder))
+    (found,) = dicom_series.read_series(dicom.find(folder))
     assert found.values.shape == (4, 6, 4)
     along = [int(i) for i in np.argsort([-4.0, 0.0, -2.0, -6.0])]  # the normal of these slices points to lower x
     for z, i in enumerate(along):
@@ -186,7 +186,7 @@ def test_a_series_is_a_volume_in_the_order_of_its_places(tmp_path):
 def test_a_series_agrees_with_simpleitk(tmp_path):
     sitk = pytest.importorskip("SimpleITK")
     folder = series(tmp_path / "s", [0.0, 2.0, 4.0, 6.0, 8.0], slope=(1.0, -1000.0))
-    (found,) = dicom.read_series(dicom.find(folder))
+    (found,) = dicom_series.read_series(dicom.find(folder))
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
     image = reader.Execute()

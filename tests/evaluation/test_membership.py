@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from senzai.core.errors import InputError
-from senzai.evaluation.membership import attack, membership, nearest
+from senzai.evaluation.membership import attack, membership, nearest_distances
 
 RNG = np.random.default_rng(0)
 
@@ -52,7 +52,7 @@ def test_a_model_that_copies_is_found_and_one_that_does_not_is_not():
 def test_nearest_is_exact():
     a, b = RNG.normal(size=(300, 4)) + 1e3, RNG.normal(size=(50, 4)) + 1e3
     wanted = np.linalg.norm(a[:, None] - b, axis=2).min(1)
-    assert np.allclose(nearest(a, b), wanted, rtol=1e-6)
+    assert np.allclose(nearest_distances(a, b), wanted, rtol=1e-6)
 
 
 def test_too_few_rows_are_refused():

@@ -75,23 +75,23 @@ LIST = (
     ),
     Fault(
         "a patient's number on what is written", SCHEMA,
-        edit("data.dicom:write", 'made.PatientID, made.PatientIdentityRemoved = "", "", "YES"',
+        edit("data.dicom_writing:write", 'made.PatientID, made.PatientIdentityRemoved = "", "", "YES"',
              'made.PatientID, made.PatientIdentityRemoved = "", "P1", "YES"'),
         (f"{DICOM}test_what_says_whose_it_is_is_not_written",),
     ),
     Fault(
         "slices in the order of their files", SCHEMA,
-        edit("data.dicom:_stacked", 'np.argsort(places, kind="stable")', "np.arange(len(places))"),
+        edit("data.dicom_series:_stacked", 'np.argsort(places, kind="stable")', "np.arange(len(places))"),
         (f"{DICOM}test_a_series_is_a_volume_in_the_order_of_its_places",),
     ),
     Fault(
         "gaps between slices that nobody sees", SCHEMA,
-        edit("data.dicom:_step", "> UNIFORM * usual", "> 100 * usual"),
+        edit("data.dicom_series:_step", "> UNIFORM * usual", "> 100 * usual"),
         (f"{DICOM}test_missing_and_doubled_slices_are_refused",),
     ),
     Fault(
         "rows and columns exchanged in space", SCHEMA,
-        edit("data.dicom:_stacked", "row * across, column * down, normal", "column * down, row * across, normal"),
+        edit("data.dicom_series:_stacked", "row * across, column * down", "column * down, row * across"),
         (f"{DICOM}test_a_series_agrees_with_simpleitk", f"{DICOM}test_a_series_is_a_volume_in_the_order_of_its_places"),
     ),
     Fault(
