@@ -125,13 +125,12 @@ def networks_of(model: nn.Module) -> tuple[AutoencoderKLEncoder, nn.Module, Auto
     """
     posterior, decoder = getattr(model, "posterior", None), getattr(getattr(model, "likelihood", None), "decoder", None)
     encoder, behind = getattr(posterior, "encoder", None), getattr(posterior, "quant_conv", None)
-    mine = isinstance(encoder, AutoencoderKLEncoder) and isinstance(behind, nn.Module)
-    if mine and isinstance(decoder, AutoencoderKLDecoder):
-        return encoder, behind, decoder
-    raise CombinationError(
-        "A folder of diffusers holds an AutoencoderKL, but this model has other networks. Fit the recipe "
-        "autoencoder-kl."
-    )
+    if not isinstance(encoder, AutoencoderKLEncoder) or not isinstance(decoder, AutoencoderKLDecoder) or behind is None:
+        raise CombinationError(
+            "A folder of diffusers holds an AutoencoderKL, but this model has other networks. Fit the recipe "
+            "autoencoder-kl."
+        )
+    return encoder, behind, decoder
 
 
 def places_of(model: nn.Module) -> dict[str, Tensor]:
