@@ -48,6 +48,13 @@ def test_a_frame_with_an_index_of_times_and_prices_are_series():
     assert detect_kind(frame(), {"window": 24}) == "series"
 
 
+def test_a_first_column_of_times_is_a_hint_and_a_last_one_is_none():
+    claim = KINDS["series"].claims
+    when = pd.DataFrame({"Date": ["2024-01-01"], "sold": [3]})
+    assert claim(when, {}).why == "its first column is called 'date'"
+    assert claim(when[["sold", "Date"]], {}) is None
+
+
 def test_what_was_found_is_said_before_training():
     data = series(frame(400).drop(index=range(50, 53)))
     said = " ".join(data.schema.reasons)
