@@ -254,7 +254,7 @@ class Prose:
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
+class SoundPlayer:
     """A sound as a data URI, to be played."""
 
     src: str
@@ -271,8 +271,8 @@ class Empty:
 
 
 Block: TypeAlias = (
-    Charts | Pairs | Wall | SliceStack | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Player
-    | Empty
+    Charts | Pairs | Wall | SliceStack | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose
+    | SoundPlayer | Empty
 )
 
 

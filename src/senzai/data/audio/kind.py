@@ -174,7 +174,7 @@ class AudioKind(Kind):
         with tempfile.TemporaryDirectory() as tmp:
             for i, content in enumerate(bytes_of(value)):
                 Path(tmp, f"{i:08d}.wav").write_bytes(content)
-            slices: Slices = self.read(Path(tmp), AudioOptions(), schema).data
+            slices: Slices = self.read(Path(tmp), AudioOptions.model_validate({}), schema).data
             waves = slices.fetch(np.arange(len(slices))).transpose(0, 2, 1)
         sounds = [Sound(resampled(w, told.rate, told.back), told.back) for w in waves]
         return _as_array(sounds, schema.but(form="numpy", dtype="float32"))
@@ -203,7 +203,8 @@ class AudioKind(Kind):
     def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
         """Return distances of new sounds to training sounds; see :func:`figures.of_sets`."""
         rate = audio_of(schema).back
-        return figures.of_sets(*(_stacked(as_sounds(v, schema), rate) for v in (made, known)), rate)
+        new, real = (_stacked(as_sounds(v, schema), rate) for v in (made, known))
+        return figures.of_sets(new, real, rate)
 
     def row_figures(self, rows: Any, made: Any, schema: Schema) -> Mapping[str, Array]:
         """Return how near reconstructions are to their sounds; see :func:`figures.of_pairs`.

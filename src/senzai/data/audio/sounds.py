@@ -72,6 +72,7 @@ def wav_bytes(sound: Sound, subtype: str = "PCM_16") -> bytes:
 def _put(sound: Sound, file: Any, format_: str, subtype: str) -> None:
     loud = bool(np.abs(sound.samples).max(initial=0.0) > 1)
     kept = EXACT.get(subtype, "PCM_16")
+    chosen: str | None
     if format_ == "WAV":
         chosen = "FLOAT" if loud and kept != "FLOAT" else kept
     else:

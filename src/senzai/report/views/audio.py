@@ -16,7 +16,7 @@ from ...core.waves import Stft
 from ...data import KINDS, Schema
 from ...data.audio import Sound, audio_of, wav_bytes
 from .. import words
-from ..blocks import Block, Card, Cards, Empty, Picture, Player, Section, Wall
+from ..blocks import Block, Card, Cards, Empty, Picture, Section, SoundPlayer, Wall
 from ..findings import Findings, Scope
 from ..numbers import number, plural
 from .base import VIEWS, View
@@ -85,7 +85,7 @@ def sounds_of(x: Data, schema: Schema) -> list[Sound]:
 
 def heard(sound: Sound, schema: Schema, says: str) -> Sequence[Block]:
     """Return the spectrogram of a sound, and what plays it."""
-    return [Wall([spectrogram(sound, says)], pixelated=False), Player(wav_uri(sound), says)]
+    return [Wall([spectrogram(sound, says)], pixelated=False), SoundPlayer(wav_uri(sound), says)]
 
 
 def wav_uri(sound: Sound) -> str:
