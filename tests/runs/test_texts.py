@@ -159,8 +159,8 @@ def labelled(tmp_path_factory):
     path = tmp_path_factory.mktemp("said") / "said.csv"
     pd.DataFrame(SAID, columns=["text", "label"]).to_csv(path, index=False)
     small = {"encoder.width": 16, "encoder.embedding": 8, "likelihood.width": 24, "likelihood.embedding": 8}
-    both = {c: senzai.fit(path, column="text", label="label", n_latent=4, steps=120 if more else 10, seed=0, sampler="none",
-                          by_length=True, progress=False, **more, **small)
+    small |= {"n_latent": 4, "seed": 0, "sampler": "none", "by_length": True, "progress": False}
+    both = {c: senzai.fit(path, column="text", label="label", steps=120 if more else 10, **more, **small)
             for c, more in (("condition", {"condition": "label"}), ("direction", {}))}
     return both, pd.DataFrame(SAID[:24], columns=["text", "label"])
 
