@@ -28,6 +28,16 @@ def kept(name: str) -> Path | None:
     return Path(os.environ["SENZAI_RUNS"]) / name if "SENZAI_RUNS" in os.environ else None
 
 
+def kept_run(name: str, data: Any, given: dict[str, Any]) -> Any:
+    """Return a run that is trained now, or the one that is kept under a name, gone on with if it was stopped."""
+    import senzai
+
+    folder = kept(name)
+    if folder is None or not (folder / "spec.json").exists():
+        return senzai.fit(data, **given, out=folder)
+    return senzai.load(folder) if (folder / "weights.safetensors").exists() else senzai.resume(folder, data=data)
+
+
 def need_data(name: str) -> Path:
     """Return a file of the development data, or stop with a sentence."""
     path = DATA / name

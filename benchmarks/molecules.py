@@ -12,17 +12,13 @@ from __future__ import annotations
 import csv
 import random
 import statistics
-import time
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 
-import senzai
 from senzai.data import KINDS
 
-from .common import kept, need_data
+from .common import kept_run, need_data
 
 ROWS, CALLS, SAMPLES = 20_000, 500, 10_000
 SETTINGS: dict[str, Any] = {
@@ -41,17 +37,9 @@ def rows(n: int = ROWS) -> list[str]:
 
 
 def trained(smiles: list[str], seed: int, **settings: Any) -> Any:
-    """Return a run, that of an earlier start where one was kept."""
-    folder = kept(f"molecules-{seed}") or Path(mkdtemp()) / "run"
-    if not (folder / "spec.json").exists():
-        began, wall = time.process_time(), time.perf_counter()
-        run = senzai.fit(
-            smiles, kind="molecules", seed=seed, split_seed=0, progress=False, out=folder, **{**SETTINGS, **settings}
-        )
-        took = {"processor": (time.process_time() - began) / 60, "wall": (time.perf_counter() - wall) / 60}
-        (folder / "minutes.txt").write_text(f"{took['processor']} {took['wall']}")
-        return run
-    return senzai.load(folder)
+    """Return a run; with ``SENZAI_RUNS`` set, that of an earlier start, gone on with if it was stopped."""
+    given = {**SETTINGS, **settings, "kind": "molecules", "seed": seed, "split_seed": 0, "progress": False}
+    return kept_run(f"molecules-{seed}", smiles, given)
 
 
 def judged(run: Any, data: Any) -> dict[str, Any]:
@@ -94,8 +82,7 @@ def measure(rounds: int, *, quick: bool = False) -> dict[str, Any]:
     for seed in range(1 if quick else rounds):
         run = trained(smiles, seed, **({"steps": 10} if quick else {}))
         data = run.dataset(smiles)
-        processor, wall = map(float, (run.folder / "minutes.txt").read_text().split())
-        runs.append({"processor_minutes": processor, "minutes": wall, **judged(run, data)})
+        runs.append({"minutes": run.metrics["fit"]["seconds"] / 60, **judged(run, data)})
         print(runs[-1], flush=True)
         if not seed:
             searches = [searched(run, data, s, 20 if quick else CALLS) for s in range(1 if quick else 5)]

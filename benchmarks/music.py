@@ -15,23 +15,19 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections import Counter
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 import torch
 
-import senzai
 from senzai.core.random import Noise
 from senzai.data.symbols import END
 from senzai.distributions.tokens import before_the_end
 from senzai.models import verbs
 from senzai.models.modes import judging
 
-from .common import kept, need_data
+from .common import kept_run, need_data
 
 OPTIONS = {"melody": "MELODY", "meter": "4/4"}
 SETTINGS: dict[str, Any] = {
@@ -121,22 +117,14 @@ def smoothness(model: Any, rows: Any, known: Trigrams, seed: int) -> dict[str, A
 
 
 def trained(data: Any, seed: int, **settings: Any) -> Any:
-    """Return a run, that of an earlier start where one was kept."""
-    folder = kept(f"music-{seed}") or Path(mkdtemp()) / "run"
-    if not (folder / "spec.json").exists():
-        began, wall = time.process_time(), time.perf_counter()
-        given = {**OPTIONS, **SETTINGS, **settings}
-        run = senzai.fit(data, kind="music", seed=seed, split_seed=0, progress=False, out=folder, **given)
-        took = ((time.process_time() - began) / 60, (time.perf_counter() - wall) / 60)
-        (folder / "minutes.txt").write_text(f"{took[0]} {took[1]}")
-        return run
-    return senzai.load(folder)
+    """Return a run; with ``SENZAI_RUNS`` set, that of an earlier start, gone on with if it was stopped."""
+    given = {**OPTIONS, **SETTINGS, **settings, "kind": "music", "seed": seed, "split_seed": 0, "progress": False}
+    return kept_run(f"music-{seed}", data, given)
 
 
 def one(data: Any, seed: int, *, part: str = "test", **settings: Any) -> dict[str, Any]:
     """Train once, and return what is measured on rows of a part."""
     run = trained(data, seed, **settings)
-    processor, wall = map(float, (run.folder / "minutes.txt").read_text().split())
     dataset = run.dataset(data)
     parts = dataset.split_indices()
     index, known = parts[part], Trigrams(dataset.batch(parts["train"]).tensor)
@@ -144,7 +132,7 @@ def one(data: Any, seed: int, *, part: str = "test", **settings: Any) -> dict[st
     made = torch.as_tensor(np.asarray(verbs.reconstruct(run.model, rows)))
     found = run.evaluate(data, k=10, split="validation" if part == "validation" else "test")
     return {
-        "processor_minutes": processor, "minutes": wall, "rate": found["rate"], "elbo": found["elbo"],
+        "minutes": run.metrics["fit"]["seconds"] / 60, "rate": found["rate"], "elbo": found["elbo"],
         "active_units": found["active_units"], "taught": right(taught(run.model, rows), rows.tensor),
         "free": right(made, rows.tensor), "ways": smoothness(run.model, rows.take(slice(0, 2 * WAYS)), known, seed),
     }
@@ -167,7 +155,7 @@ def measure(rounds: int, *, quick: bool = False) -> dict[str, Any]:
     return {
         "protocol": __doc__, "options": OPTIONS, "settings": SETTINGS, "seeds": len(runs), "runs": runs,
         "median": {
-            **{name: median(name) for name in ("processor_minutes", "minutes", "rate", "active_units")},
+            **{name: median(name) for name in ("minutes", "rate", "active_units")},
             **{f"{how}_{what}": median(how, what) for how in ("taught", "free") for what in ("symbols", "notes")},
             **{f"{way}_{what}": median("ways", way, what) for way in ("latent", "crossfade", "ordered")
                for what in ("step", "cost")},

@@ -9,7 +9,7 @@ import pytest
 
 from senzai.core.errors import InputError, SettingError
 from senzai.data import KINDS, open_data
-from senzai.data.music import Note, Piece, attributes, pieces, windows
+from senzai.data.music import Note, Passage, attributes, pieces, windows
 
 pytest.importorskip("symusic")
 
@@ -47,14 +47,14 @@ def folder(path, n=12):
 
 # --- notes and symbols ------------------------------------------------------------------------------------------------
 def test_symbols_are_what_they_are_by_hand():
-    piece = Piece(((Note(1, 2, 60), Note(3, 1, 127)),), 6)
+    piece = Passage(((Note(1, 2, 60), Note(3, 1, 127)),), 6)
     rest, hold, first = pieces.REST, pieces.HOLD, pieces.FIRST
     assert pieces.codes_of_piece(piece) == [rest, first + 60, hold, first + 127, rest, rest]
     assert pieces.n_symbols("melody") == 2 + 130
 
 
 def test_voices_take_turns_at_each_step():
-    piece = Piece(((Note(0, 2, 60),), (Note(1, 1, 48),)), 2)
+    piece = Passage(((Note(0, 2, 60),), (Note(1, 1, 48),)), 2)
     first = pieces.FIRST
     assert pieces.codes_of_piece(piece) == [first + 60, pieces.REST, pieces.HOLD, first + 48]
 
@@ -70,13 +70,13 @@ def test_notes_become_symbols_and_come_back(n):
             notes.append(Note(at, length, int(rng.integers(0, 128))))
             at += length
         voices.append(tuple(notes))
-    piece = Piece(tuple(voices), 32)
+    piece = Passage(tuple(voices), 32)
     assert pieces.voices_of_codes(pieces.codes_of_piece(piece), 32, n, drums=False) == piece.voices
 
 
 def test_drums_sound_together_and_come_back():
     hits = (Note(0, 1, 36), Note(0, 1, 42), Note(2, 1, 42), Note(4, 1, 38))
-    piece = Piece((hits,), 8, drums=True)
+    piece = Passage((hits,), 8, drums=True)
     codes = pieces.codes_of_piece(piece)
     assert codes[0] == 2 + 0b101
     assert pieces.voices_of_codes(codes, 8, 1, drums=True) == (hits,)
@@ -108,7 +108,7 @@ def test_midi_keeps_notes_to_the_grid_whatever_the_tempo(tpq):
 
 
 def test_pieces_are_written_with_tempo_and_meter_and_read_back():
-    made = [Piece((TUNE,), 32, 90.0, (4, 4)), Piece((TUNE,), 32, 150.0, (3, 4))]
+    made = [Passage((TUNE,), 32, 90.0, (4, 4)), Passage((TUNE,), 32, 150.0, (3, 4))]
     song = midi.song_of_bytes(midi.bytes_of(made), "x")
     assert tuple(song.tracks[0].notes) == (*TUNE, *(n._replace(start=n.start + 32) for n in TUNE))
     assert song.meters == ((0, (4, 4)), (32, (3, 4)))
@@ -217,10 +217,10 @@ def test_the_melody_is_found_by_name_or_height():
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
 def test_numbers_of_melodies_are_what_they_are_by_hand():
-    tune = Piece(((Note(0, 2, 60), Note(2, 4, 67), Note(6, 2, 62), Note(11, 1, 71)),), 16)
+    tune = Passage(((Note(0, 2, 60), Note(2, 4, 67), Note(6, 2, 62), Note(11, 1, 71)),), 16)
     found = {name: attributes.attribute(tune, name) for name in attributes.ATTRIBUTES}
     assert found == {"density": 1.0, "range": 11.0, "syncopation": 0.25, "pitch": 65.0}
-    silent = Piece(((),), 16)
+    silent = Passage(((),), 16)
     assert attributes.attribute(silent, "density") == 0
     assert np.isnan(attributes.attribute(silent, "range"))
 
@@ -284,7 +284,7 @@ def test_json_that_is_no_music(tmp_path, wrong):
 
 
 def test_plain_pieces_go_there_and_back_and_bad_ones_are_refused():
-    kind, piece = KINDS["music"], Piece((TUNE,), 32, 98.0, (3, 4))
+    kind, piece = KINDS["music"], Passage((TUNE,), 32, 98.0, (3, 4))
     data = open_data([piece] * 3, options={"bars": 1})
     assert kind.from_json(kind.to_json([piece], data.schema), data.schema) == [piece]
     for bad in ({"steps": 4}, {"steps": 4, "voices": [[[0, 1, 128]]]}, {"steps": 4, "voices": [[[9, 1, 60]]]},
@@ -297,12 +297,12 @@ def test_plain_pieces_go_there_and_back_and_bad_ones_are_refused():
 
 
 def test_settings_that_cannot_be():
-    piece = Piece((TUNE,), 32)
+    piece = Passage((TUNE,), 32)
     with pytest.raises(SettingError, match="time signature"):
         open_data([piece] * 3, options={"meter": "4/5"})
     with pytest.raises(SettingError, match="Did you mean 'density'"):
         open_data([piece] * 3, options={"properties": "densty"})
     with pytest.raises(InputError, match="symbols"):
-        open_data([Piece((TUNE,) * 16, 32)] * 3, options={"bars": 64, "voices": 16})
+        open_data([Passage((TUNE,) * 16, 32)] * 3, options={"bars": 64, "voices": 16})
     assert reading.is_music(piece)
     assert not reading.is_music([1, 2])

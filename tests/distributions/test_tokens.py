@@ -13,7 +13,8 @@ from senzai.core.row_noise import RowNoise
 from senzai.distributions import draw, expected
 from senzai.distributions.ops import prefix
 from senzai.distributions.tokens import Decoding, TokenSequence, beam_search, decoding
-from senzai.nn.tokens import ConductorSteps, RecurrentSteps, TransformerSteps
+from senzai.nn.conductor import ConductorSteps
+from senzai.nn.tokens import RecurrentSteps, TransformerSteps
 
 N, T = 3, 4
 NETWORKS = {

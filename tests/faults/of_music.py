@@ -61,12 +61,13 @@ LIST = (
     # --- the conductor ------------------------------------------------------------------------------------------------
     Fault(
         "a segment that goes on from the one before when it is drawn", LIKELIHOODS,
-        edit("nn.tokens:ConductorSteps.step", "before, inside = plan, torch.tanh(self.start(plan))", "before = plan"),
+        edit("nn.conductor:ConductorSteps.step", "before, inside = plan, torch.tanh(self.start(plan))",
+             "before = plan"),
         (f"{TOKENS}test_going_step_by_step_gives_what_teacher_forcing_gives[conductor]",),
     ),
     Fault(
         "one plan for all segments", LIKELIHOODS,
-        edit("nn.tokens:ConductorSteps.step", "% self.segment == 0", "== 0"),
+        edit("nn.conductor:ConductorSteps.step", "% self.segment == 0", "== 0"),
         (f"{TOKENS}test_going_step_by_step_gives_what_teacher_forcing_gives[conductor]",),
     ),
     # --- numbers ------------------------------------------------------------------------------------------------------

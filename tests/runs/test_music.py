@@ -8,7 +8,9 @@ import pytest
 import senzai
 from senzai.core.errors import CombinationError, SettingError
 from senzai.data import KINDS
-from senzai.data.music import Note, Piece
+from senzai.data.music import Note, Passage
+from senzai.runs.verbs import optimise as verb
+from senzai.runs.verbs import region
 
 pytest.importorskip("symusic")
 
@@ -20,7 +22,7 @@ def tunes(n=40, seed=0):
     for i in range(n):
         step = (2, 4, 8)[i % 3]
         root = 60 + int(rng.integers(0, 5))
-        made.append(Piece((tuple(Note(t, step, root + (t // step) % 3 * 2) for t in range(0, 16, step)),), 16, 100.0))
+        made.append(Passage((tuple(Note(t, step, root + (t // step) % 3 * 2) for t in range(0, 16, step)),), 16, 100.0))
     return made
 
 
@@ -32,7 +34,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("music")
     (folder / "tunes.json").write_text(json.dumps([t.plain() for t in tunes()]))
     return senzai.fit(
-        folder / "tunes.json", kind="music", steps=150, n_latent=4, seed=0, lr=1e-2, bars=1, batch_size=32,
+        folder / "tunes.json", kind="music", steps=120, n_latent=4, seed=0, lr=1e-2, bars=1, batch_size=32,
         properties="density", free_bits=0.1, sampler="none", out=folder / "run", **SMALL,
     )
 
@@ -86,7 +88,7 @@ def test_the_report_has_piano_rolls_and_plays_them(run, tmp_path):
 
 def test_new_rows_follow_a_number_that_is_given():
     run = senzai.fit(
-        tunes(), steps=120, n_latent=2, seed=0, lr=1e-2, bars=1, batch_size=32, condition="density", sampler="none",
+        tunes(), steps=90, n_latent=2, seed=0, lr=1e-2, bars=1, batch_size=32, condition="density", sampler="none",
         beta=1.0, free_bits=0.0, **SMALL,
     )
     kind = KINDS["music"]
@@ -100,7 +102,7 @@ def test_new_rows_follow_a_number_that_is_given():
 
 
 def test_rows_of_many_bars_get_a_plan():
-    long = [Piece((tuple(Note(t, 4, 60 + i % 5) for t in range(0, 64, 4)),), 64) for i in range(12)]
+    long = [Passage((tuple(Note(t, 4, 60 + i % 5) for t in range(0, 64, 4)),), 64) for i in range(12)]
     data = senzai.data.open_data(long, options={"bars": 4})
     assert data.propose().likelihood.name == "conductor_tokens"
     assert data.propose().likelihood.settings["segment"] == 16
@@ -108,8 +110,10 @@ def test_rows_of_many_bars_get_a_plan():
     assert run.sample(2, seed=0)[0].steps == 64
 
 
-def test_a_search_finds_rows_with_more_of_a_number(run):
+def test_a_search_finds_rows_with_more_of_a_number(run, monkeypatch):
     pytest.importorskip("botorch")
+    monkeypatch.setattr(region, "CANDIDATES", 50)
+    monkeypatch.setattr(verb, "IDLE", 3)
     best = run.optimise(objective="density - 0.01 * range", budget=24, top=3, batch=4, seed=0)
     assert len(best) == 3
     assert list(best.scores) == sorted(best.scores, reverse=True)

@@ -7,7 +7,8 @@ import senzai
 from senzai.core.errors import CombinationError, InputError, SettingError
 from senzai.data import KINDS
 from senzai.data.molecules import chemistry
-from senzai.data.ranked import Ranked
+from senzai.data.ranked import RankedRows
+from senzai.runs.verbs import optimise as verb
 from senzai.runs.verbs import region
 from senzai.runs.verbs.optimise import scorer
 
@@ -20,8 +21,9 @@ SMILES = ["CCO", "CCN", "CCC", "CC(=O)O", "c1ccccc1", "C1CCCCC1", "CC(N)=O", "C#
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Few candidates: the search is looked at, not what it finds."""
+    """Few candidates and little patience: the search is looked at, not what it finds."""
     monkeypatch.setattr(region, "CANDIDATES", 50)
+    monkeypatch.setattr(verb, "IDLE", 3)
 
 
 @pytest.fixture(scope="module")
@@ -120,5 +122,5 @@ def test_rows_without_numbers_are_not_searched():
 
 
 def test_a_ranked_list_is_a_list():
-    assert Ranked(["a"], {"score": [1.0]}) == ["a"]
+    assert RankedRows(["a"], {"score": [1.0]}) == ["a"]
     assert chemistry.clean("OCC") == "CCO"

@@ -26,6 +26,7 @@ from senzai.core.registry import Registry
 from . import conditioning, quantities
 from .features import NamedEntry, RowFeatures
 from .histories import FOLD_IN, Histories, folded, histories_of, items_of
+from .numbered import Numbered
 from .options import Options
 from .plain import plain_rows
 from .proposal import Proposal
@@ -102,7 +103,7 @@ class Writer(Protocol):
         """Write some more rows."""
 
 
-class Kind(ABC):
+class Kind(Numbered, ABC):
     """Converts a user's data to model values and exactly back."""
 
     name: ClassVar[str]
@@ -122,8 +123,6 @@ class Kind(ABC):
     """What new rows are by default: draws from the likelihood, or its expected value (smooth pictures)."""
     unit: ClassVar[str] = "dimension"
     """What figures "per dimension" count: pixel, feature, token, item."""
-    quantities: ClassVar[Mapping[str, str]] = {}
-    """Numbers that this kind can compute of a row, by name, and what each is."""
     beside: ClassVar[tuple[str, ...]] = ()
     """Suffixes of files in which numbers of rows (codes, say) are written together with the rows."""
     forms_beside: ClassVar[tuple[str, ...]] = ()
@@ -239,7 +238,7 @@ class Kind(ABC):
         """
         return None
 
-    def need_small(  # noqa: B027 - most kinds can read whatever fits a request
+    def need_small(
         self, source: object, schema: Schema, *, rows: int, pixels: int
     ) -> None:
         """Refuse what a stranger sent where it announces more than is wanted, before it is read.
@@ -353,26 +352,6 @@ class Kind(ABC):
         matrix = entries(rows, index)
         shown = folded(matrix, FOLD_IN, derive(schema.split.seed, "fold in"))
         return histories_of(matrix, shown, f"{FOLD_IN:.0%} of the items of each row are shown")
-
-    def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
-        """Return what this kind says of new rows beside training rows, both in the user's form; nothing by default."""
-        return {}
-
-    def sample_distance(self, made: Any, known: Any, schema: Schema) -> Mapping[str, float]:
-        """Return distances of new rows to training rows that take long or an extra; nothing by default."""
-        return {}
-
-    def quantity(self, decoded: Any, name: str, schema: Schema) -> Array:
-        """Return one of :attr:`quantities` of rows in the user's form, ``(N,)``; NaN where a row has none.
-
-        Raises:
-            SettingError: There is no such number.
-        """
-        raise SettingError(f"Rows of the kind {self.name!r} have no numbers of their own, but got {name!r}.")
-
-    def row_figures(self, rows: Any, made: Any, schema: Schema) -> Mapping[str, Array]:
-        """Return what this kind says of each row beside its reconstruction, both in the user's form; nothing here."""
-        return {}
 
     # --- rows that are given in part, and missing cells -------------------------------------------------------------
     def evidence(self, given: Mapping[str, object], schema: Schema) -> Batch:

@@ -9,7 +9,7 @@ import numpy as np
 
 
 @final
-class Ranked(list[Any]):
+class RankedRows(list[Any]):
     """A list of rows, the best first, with a column of values for each name.
 
     Kinds write the columns where a format has room for them (fields of SDF, columns of a table).
@@ -19,7 +19,7 @@ class Ranked(list[Any]):
         fields: Values of all rows, by name; ``score`` is among them.
 
     Example:
-        >>> found = Ranked(["CCO"], {"score": [0.4]})
+        >>> found = RankedRows(["CCO"], {"score": [0.4]})
         >>> found[0], found.scores.tolist(), found.table()
         ('CCO', [0.4], [{'row': 'CCO', 'score': 0.4}])
     """
@@ -40,4 +40,4 @@ class Ranked(list[Any]):
 
 def fields_of(decoded: object) -> Mapping[str, Sequence[Any]]:
     """Return what is known of rows besides themselves; nothing of rows that were not ranked."""
-    return decoded.fields if isinstance(decoded, Ranked) else {}
+    return decoded.fields if isinstance(decoded, RankedRows) else {}

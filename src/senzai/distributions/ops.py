@@ -2,7 +2,8 @@
 
 ``draw`` (all sampling), ``draw_scored`` (a draw that may know its density), ``point`` (one representative value),
 ``stand_in`` (a placeholder for a missing entry), ``given_row`` (what of a row is given), ``marginal`` (observed entries
-only), ``prefix`` (first steps only), ``factors`` (one-dimensional marginals) and ``closed`` (a KL in closed form, or ``None``).
+only), ``prefix`` (first steps only), ``factors`` (one-dimensional marginals) and ``closed`` (a KL in closed form, or
+``None``).
 """
 
 from __future__ import annotations

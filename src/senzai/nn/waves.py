@@ -33,7 +33,7 @@ def check_waves(event: tuple[int, ...], strides: tuple[int, ...], activation: st
             "form=wave; use the mlp network for other data."
         )
     if not strides or min(strides) < 2:
-        raise SettingError(f"`strides` are whole numbers from 2 on, but got {strides!r}. (4, 4, 5) makes 80 samples one.")
+        raise SettingError(f"`strides` are whole numbers from 2 on, but got {strides!r}. (4, 4, 5) makes one of 80.")
 
 
 def channels_of(width: int, n_stages: int) -> list[int]:

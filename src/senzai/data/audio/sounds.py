@@ -130,7 +130,7 @@ def _one_after_the_other(sounds: Sequence[Sound]) -> Sound:
     rates = {s.rate for s in sounds}
     if len(rates) > 1:
         raise InputError(
-            f"Sounds in one file have one rate, but these have {sorted(rates)}. Write a folder: a name without a suffix."
+            f"Sounds in one file have one rate, but these have {sorted(rates)}. Write a folder, a name without suffix."
         )
     (rate,) = rates
     pause = np.zeros((int(PAUSE * rate), sounds[0].samples.shape[1]), np.float32)

@@ -117,8 +117,8 @@ class MoleculeKind(Kind):
         bad = [i for i, one in enumerate(symbols) if one is None]
         origin = str(source)[:80] if isinstance(source, str | Path) else "the data"
         kept = [i for i in range(len(cleaned)) if i not in set(bad)]
-        data = [cleaned[i] for i in kept]
-        own = schema is not None and schema.fingerprint == fingerprint.of_texts(map(str, data))  # read again
+        data = [str(cleaned[i]) for i in kept]
+        own = schema is not None and schema.fingerprint == fingerprint.of_texts(data)  # read again
         if bad and ((schema is not None and not own) or not kept):
             raise InputError(
                 f"Rows must be molecules, but row {bad[0]} (from 0) of {origin} is {found.texts[bad[0]][:60]!r}"
@@ -199,7 +199,7 @@ class MoleculeKind(Kind):
         """Write .smi, .sdf, .csv, .tsv or .jsonl."""
         path, smiles = Path(path), texts.as_list(decoded)
         suffix = path.suffix.lower()
-        beside = {**self._computed(smiles, schema), **fields_of(decoded)}
+        beside: dict[str, Any] = {**self._computed(smiles, schema), **fields_of(decoded)}
         if suffix in SMILES:
             write_text(path, "".join(f"{s}\n" for s in smiles))
         elif suffix in STRUCTURES:

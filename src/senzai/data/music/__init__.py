@@ -2,4 +2,4 @@
 
 from .kind import MusicKind as MusicKind
 from .pieces import Note as Note
-from .pieces import Piece as Piece
+from .pieces import Passage as Passage

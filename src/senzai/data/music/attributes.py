@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .pieces import PER_QUARTER, Note, Piece
+from .pieces import PER_QUARTER, Note, Passage
 
 ATTRIBUTES: Mapping[str, str] = {
     "density": "notes that begin, a quarter",
@@ -16,11 +16,11 @@ ATTRIBUTES: Mapping[str, str] = {
 }
 
 
-def attribute(piece: Piece, name: str) -> float:
+def attribute(piece: Passage, name: str) -> float:
     """Return a number of a piece; NaN where it has no note and the number needs one.
 
     Example:
-        >>> piece = Piece(((Note(0, 2, 60), Note(2, 4, 67), Note(6, 2, 62)),), 16)
+        >>> piece = Passage(((Note(0, 2, 60), Note(2, 4, 67), Note(6, 2, 62)),), 16)
         >>> [round(attribute(piece, name), 3) for name in ("density", "range", "syncopation", "pitch")]
         [0.75, 7.0, 0.333, 63.0]
     """

@@ -26,7 +26,7 @@ from ..symbols import codes_of, symbol_field, symbol_rows
 from . import midi, reading, windows
 from .attributes import ATTRIBUTES, attribute
 from .options import MusicDetails, MusicOptions
-from .pieces import Piece, codes_of_piece, n_symbols, one_after_another, voices_of_codes
+from .pieces import Passage, codes_of_piece, n_symbols, one_after_another, voices_of_codes
 
 GROUP = "song"
 """What rows are divided by: windows of one song stay together."""
@@ -37,8 +37,8 @@ class MusicKind(Kind):
     """Melodies, voices and drums.
 
     Example:
-        >>> from senzai.data.music import Note, Piece
-        >>> tunes = [Piece(((Note(0, 4, 60 + i), Note(4, 12, 64 + i)),), 16) for i in range(4)]
+        >>> from senzai.data.music import Note, Passage
+        >>> tunes = [Passage(((Note(0, 4, 60 + i), Note(4, 12, 64 + i)),), 16) for i in range(4)]
         >>> kind = KINDS["music"]
         >>> options = kind.options(bars=1, validation=0, test=0)
         >>> opened = kind.read(tunes, options)
@@ -124,7 +124,7 @@ class MusicKind(Kind):
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:
         """Return rows of symbols; where each begins, and its tempo, travel with it."""
-        cut: windows.Windows = opened.data
+        cut: windows.BarWindows = opened.data
         targets = quantities.targets(Targets(), schema, opened.facts["values"], opened.origin)
         made = symbol_rows([codes_of_piece(p) for p in cut.pieces], schema.event_shape[0] - 1, targets)
         about = {
@@ -145,7 +145,7 @@ class MusicKind(Kind):
         drums = told.part == "drums"
         tempos = None if about is None else about.get("tempo")
         return [
-            Piece(
+            Passage(
                 voices_of_codes(codes, told.steps, told.voices, drums=drums), told.steps,
                 told.tempo if tempos is None else float(tempos[i]), told.meter, drums,
             )
@@ -156,7 +156,7 @@ class MusicKind(Kind):
         self, x: Data, schema: Schema, source: Any, *, soft: bool = False, about: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the windows of each song where they were: one piece a song, notes across their borders whole."""
-        made: list[Piece] = self.decode(x, schema, about=about)
+        made: list[Passage] = self.decode(x, schema, about=about)
         if about is None or schema.form != "file":
             return made
         songs, starts, tied = (list(about[name]) for name in ("song", "start", "tied"))
@@ -202,7 +202,7 @@ class MusicKind(Kind):
         """
         if not isinstance(value, list) or not value:
             raise InputError('Music comes as a list of pieces: [{"steps": 32, "voices": [[[0, 4, 60]]]}].')
-        return [Piece.of_plain(one) for one in value]
+        return [Passage.of_plain(one) for one in value]
 
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Music that was given in memory: it cannot be read again when somebody asks for scores."""
@@ -228,9 +228,9 @@ class MusicKind(Kind):
         return np.array([attribute(piece, name) for piece in as_pieces(decoded)])
 
 
-def as_pieces(decoded: Any) -> list[Piece]:
+def as_pieces(decoded: Any) -> list[Passage]:
     """Return pieces in whatever form they came as a list."""
-    return [decoded] if isinstance(decoded, Piece) else list(decoded)
+    return [decoded] if isinstance(decoded, Passage) else list(decoded)
 
 
 def details_of(schema: Schema) -> MusicDetails:
@@ -257,12 +257,12 @@ def _split(options: Options, opened: Opened) -> Split:
     return by_song if len(set(opened.groups.tolist() if opened.groups is not None else ())) >= whole.needs else whole
 
 
-def _fingerprint(cut: windows.Windows) -> str:
+def _fingerprint(cut: windows.BarWindows) -> str:
     return fingerprint.of_texts(f"{i} {at} {p.voices}" for i, at, p in zip(cut.songs, cut.starts, cut.pieces,
                                                                            strict=True))
 
 
-def _told(cut: windows.Windows, told: MusicDetails, songs: Sequence[midi.Song]) -> Iterable[str]:
+def _told(cut: windows.BarWindows, told: MusicDetails, songs: Sequence[midi.Song]) -> Iterable[str]:
     """Say what was read, and what was not."""
     if cut.dropped:
         one = "a drum of its own" if told.part == "drums" else "the highest of notes that begin together"

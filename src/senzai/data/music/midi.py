@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from senzai.core.errors import InputError
 from senzai.core.extras import need
 
-from .pieces import FASTEST, MOST_STEPS, PER_QUARTER, SLOWEST, Note, Piece
+from .pieces import FASTEST, MOST_STEPS, PER_QUARTER, SLOWEST, Note, Passage
 
 TICKS = 480
 """Ticks of a quarter in files that are written."""
@@ -138,7 +138,7 @@ def _between(times: Sequence[Any], step: float) -> float:
 
 
 # --- and back ---------------------------------------------------------------------------------------------------------
-def bytes_of(pieces: Sequence[Piece], program: int = 0) -> bytes:
+def bytes_of(pieces: Sequence[Passage], program: int = 0) -> bytes:
     """Return a MIDI file of pieces one after another, each with its tempo and its time signature.
 
     Args:

@@ -40,7 +40,7 @@ class Note(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Piece:
+class Passage:
     """Some bars of music, or all of a file.
 
     Args:
@@ -51,7 +51,7 @@ class Piece:
         drums: Whether pitches are those of the drum channel.
 
     Example:
-        >>> piece = Piece(((Note(0, 4, 60), Note(4, 2, 64)),), 16)
+        >>> piece = Passage(((Note(0, 4, 60), Note(4, 2, 64)),), 16)
         >>> len(piece.voices[0]), piece.seconds
         (2, 2.0)
     """
@@ -79,7 +79,7 @@ class Piece:
         }
 
     @classmethod
-    def of_plain(cls, value: Any) -> Piece:
+    def of_plain(cls, value: Any) -> Passage:
         """Return what :meth:`plain` gave.
 
         Raises:
@@ -98,7 +98,7 @@ class Piece:
             ) from err
         return found.sound()
 
-    def sound(self) -> Piece:
+    def sound(self) -> Passage:
         """Return the piece, if its numbers are such as music has.
 
         Raises:
@@ -174,11 +174,11 @@ def n_symbols(part: Part) -> int:
     return len(NAMES) + (2 ** len(DRUMS) if part == "drums" else PITCHES + 2)
 
 
-def codes_of_piece(piece: Piece) -> list[int]:
+def codes_of_piece(piece: Passage) -> list[int]:
     """Return the symbols of a piece: those of all voices at a step, then those at the next.
 
     Example:
-        >>> codes_of_piece(Piece(((Note(0, 2, 60),),), 4))
+        >>> codes_of_piece(Passage(((Note(0, 2, 60),),), 4))
         [64, 2, 3, 3]
     """
     if piece.drums:
@@ -231,7 +231,7 @@ def _notes(codes: Sequence[int]) -> Iterator[Note]:
 
 
 # --- one after another ------------------------------------------------------------------------------------------------
-def one_after_another(pieces: Sequence[Piece], places: Sequence[int], tied: Sequence[Sequence[bool]]) -> Piece:
+def one_after_another(pieces: Sequence[Passage], places: Sequence[int], tied: Sequence[Sequence[bool]]) -> Passage:
     """Return pieces laid end to end, or where they were: notes that went on from one into the next are one again.
 
     Args:
@@ -250,4 +250,4 @@ def one_after_another(pieces: Sequence[Piece], places: Sequence[int], tied: Sequ
                 moved = moved[1:]
             voice.extend(moved)
     steps = places[-1] + pieces[-1].steps
-    return Piece(tuple(map(tuple, voices)), steps, pieces[0].tempo, pieces[0].meter, pieces[0].drums)
+    return Passage(tuple(map(tuple, voices)), steps, pieces[0].tempo, pieces[0].meter, pieces[0].drums)

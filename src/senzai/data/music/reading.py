@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from senzai.core.errors import InputError
 from .. import sources
 from ..limits import DEFLATE, guarded, need_archive, need_regular, need_room
 from .midi import MOST_BYTES, Song, Track, song_of_bytes, song_of_score
-from .pieces import MOST_STEPS, Note, Piece
+from .pieces import MOST_STEPS, Note, Passage
 
 MIDI, JSON = (".mid", ".midi"), (".json",)
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -44,8 +45,8 @@ class Songs:
 def is_music(source: object) -> bool:
     """Whether a source in memory is pieces or scores."""
     if isinstance(source, list | tuple) and source:
-        return all(isinstance(s, Piece) or type(s).__module__.startswith("symusic") for s in source)
-    return isinstance(source, Piece) or type(source).__module__.startswith("symusic")
+        return all(isinstance(s, Passage) or type(s).__module__.startswith("symusic") for s in source)
+    return isinstance(source, Passage) or type(source).__module__.startswith("symusic")
 
 
 def holds_midi(path: Path) -> bool:
@@ -100,7 +101,7 @@ def _files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
         with guarded(path), zipfile.ZipFile(need_regular(path)) as archive:
             need_archive(archive, path)
             for name in sorted(n for n in archive.namelist() if n.lower().endswith(MIDI))[:MOST_FILES]:
-                yield name, lambda name=name: archive.read(name)  # type: ignore[misc]
+                yield name, partial(archive.read, name)
     elif path.name.lower().endswith(ARCHIVES):
         yield from _of_tar(path)
     else:
@@ -125,7 +126,7 @@ def _of_tar(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
             total += member.size
             need_room(total, path, "its members", held=held)
             if member.isfile() and member.name.lower().endswith(MIDI):
-                yield member.name, lambda m=member: _member(archive, m)  # type: ignore[misc]
+                yield member.name, partial(_member, archive, member)
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -136,10 +137,10 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _of_memory(given: Any, name: str) -> Song:
-    return song_of_piece(given.sound(), name) if isinstance(given, Piece) else song_of_score(given, name)
+    return song_of_piece(given.sound(), name) if isinstance(given, Passage) else song_of_score(given, name)
 
 
-def song_of_piece(piece: Piece, name: str) -> Song:
+def song_of_piece(piece: Passage, name: str) -> Song:
     """Return a piece as what is read from a file."""
     tracks = tuple(
         Track("drums" if piece.drums else f"voice {v + 1}", np.array(notes, np.int64).reshape(-1, 3), piece.drums)
@@ -169,11 +170,11 @@ def _of_json(path: Path) -> list[Song]:
 
 def _of_plain(one: Any, name: str) -> Song:
     if isinstance(one, Mapping):
-        return song_of_piece(Piece.of_plain(one), name)
+        return song_of_piece(Passage.of_plain(one), name)
     return song_of_piece(piece_of_slices(one, name), name)
 
 
-def piece_of_slices(slices: Any, name: str) -> Piece:
+def piece_of_slices(slices: Any, name: str) -> Passage:
     """Return a piece from the pitches of its voices at each sixteenth; below 0, null or not there for silence.
 
     Such a list does not say where a note is struck again: equal pitches one after another are one note.
@@ -203,7 +204,7 @@ def piece_of_slices(slices: Any, name: str) -> Piece:
             elif pitch >= 0:
                 notes.append(Note(t, 1, pitch))
         voices.append(tuple(notes))
-    return Piece(tuple(voices), len(slices)).sound()
+    return Passage(tuple(voices), len(slices)).sound()
 
 
 def left_out(bad: tuple[str, ...], n: int) -> tuple[str, ...]:

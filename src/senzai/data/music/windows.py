@@ -13,7 +13,7 @@ from senzai.core.registry import suggestion
 
 from .midi import Song, Track
 from .options import MusicDetails, MusicOptions
-from .pieces import ALIKE, Note, Part, Piece, one_at_a_time, steps_of, within
+from .pieces import ALIKE, Note, Part, Passage, one_at_a_time, steps_of, within
 
 MELODIES = ("melody", "vocal", "vocals", "voice", "lead")
 MOST_CODES = 4096
@@ -21,7 +21,7 @@ MOST_CODES = 4096
 
 
 @dataclass
-class Windows:
+class BarWindows:
     """Rows, and where each comes from.
 
     Args:
@@ -31,11 +31,11 @@ class Windows:
         tied: Whether the first note of each voice sounds on from before.
         dropped: Notes that fell away because a voice sings one at a time.
         notes: Notes that were read.
-        silent: Windows without a note, which are left out.
+        silent: BarWindows without a note, which are left out.
         other: Bars in another meter, which are left out.
     """
 
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[Passage] = field(default_factory=list)
     songs: list[int] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     tied: list[tuple[bool, ...]] = field(default_factory=list)
@@ -142,9 +142,9 @@ def _melody(tracks: Sequence[Track], asked: str | None, name: str) -> Track:
     return called[0] if called else max(tracks, key=lambda t: t.height)
 
 
-def cut(songs: Sequence[Song], told: MusicDetails) -> Windows:
+def cut(songs: Sequence[Song], told: MusicDetails) -> BarWindows:
     """Return the windows of songs that have notes."""
-    found, bar = Windows(), steps_of(told.meter)
+    found, bar = BarWindows(), steps_of(told.meter)
     for i, song in enumerate(songs):
         if not song.tracks:
             continue
@@ -162,7 +162,7 @@ def cut(songs: Sequence[Song], told: MusicDetails) -> Windows:
 
 
 def _add(
-    found: Windows, i: int, at: int, voices: Sequence[Sequence[Note]], most: int, song: Song, told: MusicDetails
+    found: BarWindows, i: int, at: int, voices: Sequence[Sequence[Note]], most: int, song: Song, told: MusicDetails
 ) -> None:
     """Add a window, or count it where it is silent; behind the end of its meter it is silent too."""
     inside = [within(v, at, most) for v in _near(voices, at, most)]
@@ -170,7 +170,7 @@ def _add(
         found.silent += 1
         return
     rows = tuple(tuple(notes) for notes, _ in inside)
-    found.pieces.append(Piece(rows, told.steps, song.tempo_at(at), told.meter, told.part == "drums"))
+    found.pieces.append(Passage(rows, told.steps, song.tempo_at(at), told.meter, told.part == "drums"))
     found.songs.append(i)
     found.starts.append(at)
     found.tied.append(tuple(tied for _, tied in inside))

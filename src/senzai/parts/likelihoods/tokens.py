@@ -14,11 +14,12 @@ from ...core.examples import example
 from ...core.spec import part
 from ...distributions.categories import CategoricalFamily
 from ...distributions.tokens import TokenSequence, before_the_end
+from ...nn.conductor import ConductorSteps
 from ...nn.inputs import DataInitialised
 from ...nn.layers import with_condition
 from ...nn.precision import network_precision
 from ...nn.recurrent import valid_steps
-from ...nn.tokens import ConductorSteps, RecurrentSteps, TokenSteps, TransformerSteps
+from ...nn.tokens import RecurrentSteps, TokenSteps, TransformerSteps
 from ..base import AnyLikelihood
 
 

@@ -19,7 +19,7 @@ from .. import words
 from ..blocks import Block, Card, Cards, Empty, Picture, Player, Section, Wall
 from ..findings import Findings, Scope
 from ..numbers import number, plural
-from .base import VIEWS, View, one_row
+from .base import VIEWS, View
 
 HEARD, NEW = 6, 12
 """Rows that are played beside their reconstructions, and new sounds."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...core.batch import Batch, Data
 from ...data import KINDS, Schema
-from ...data.music import Note, Piece
+from ...data.music import Note, Passage
 from .. import words
 from ..blocks import Block, Empty, Picture, Section, Tune, Tunes, Wall
 from ..findings import PLACES, Findings, Scope
@@ -82,13 +82,13 @@ class MusicView(View):
         return words.reconstructions(said, [Tunes(made)])
 
 
-def pieces(x: Data, schema: Schema) -> list[Piece]:
+def pieces(x: Data, schema: Schema) -> list[Passage]:
     """Return rows as pieces."""
-    made: list[Piece] = KINDS[schema.kind].decode(x, schema)
+    made: list[Passage] = KINDS[schema.kind].decode(x, schema)
     return made
 
 
-def tune(piece: Piece, title: str) -> Tune:
+def tune(piece: Passage, title: str) -> Tune:
     """Return a piece with its roll and what is heard: start and length in seconds, pitch, and whether it is a drum."""
     step = 60 / piece.tempo / 4
     heard = [
@@ -98,7 +98,7 @@ def tune(piece: Piece, title: str) -> Tune:
     return Tune(roll(piece), title, json.dumps(heard, separators=(",", ":")))
 
 
-def roll(piece: Piece) -> Picture:
+def roll(piece: Passage) -> Picture:
     """Return the piano roll of a piece: sixteenths from left to right, semitones upwards, a line at each bar."""
     low, high = _span([n for voice in piece.voices for n in voice])
     x, y = WIDTH / piece.steps, HEIGHT / (high - low)

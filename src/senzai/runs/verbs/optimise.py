@@ -15,7 +15,7 @@ from ...core.errors import InputError, SettingError
 from ...core.expression import Expression
 from ...core.random import derive
 from ...data import KINDS, Schema
-from ...data.ranked import Ranked
+from ...data.ranked import RankedRows
 from ...models import verbs
 from ...models.base import LatentModel, latent_model
 from .fitness import needs_latents
@@ -221,7 +221,7 @@ class Ledger:
         (z,) = verbs.encode(latent_model(self.run.model), batch)
         return z.double().cpu()
 
-    def ranked(self, top: int) -> Ranked:
+    def ranked(self, top: int) -> RankedRows:
         """Return the best rows with score, call and the call that each was proposed from (-1 at the start)."""
         scores = self.scores
         order = np.argsort(-np.where(np.isfinite(scores), scores, -np.inf), kind="stable")[:top]
@@ -230,11 +230,11 @@ class Ledger:
         fields |= {name: np.array(values)[order].tolist() for name, values in self.numbers.items()}
         fields |= {"call": order.tolist(), "parent": np.array(self.parents)[order].tolist()}
         fields["lineage"] = [self._lineage(int(i)) for i in order]
-        return Ranked([self.rows[i] for i in order], fields)
+        return RankedRows([self.rows[i] for i in order], fields)
 
     def _lineage(self, i: int) -> str:
         """Return the calls that a row came from, the first last, with their scores."""
-        steps = []
+        steps: list[str] = []
         while i >= 0 and len(steps) < 100:
             steps.append(f"{i} ({self.found[i]:.4g})")
             i = self.parents[i]

@@ -82,13 +82,14 @@ class Region:
 
     def _inside(self, places: Tensor) -> Tensor:
         """Return codes no further from the origin than those of rows."""
-        z = places * self.scale
-        return z * (self.furthest / z.norm(dim=1, keepdim=True).clamp_min(1e-9)).clamp_max(1.0)
+        z: Tensor = places * self.scale
+        share: Tensor = (self.furthest / z.norm(dim=1, keepdim=True).clamp_min(1e-9)).clamp_max(1.0)
+        return z * share
 
     def _best(self, x: Tensor, y: Tensor, places: Tensor, n: int) -> Tensor:
         """Return the best of the candidates under ``n`` draws from the process."""
         from botorch.fit import fit_gpytorch_mll
-        from botorch.generation import MaxPosteriorSampling
+        from botorch.generation.sampling import MaxPosteriorSampling
         from botorch.models import SingleTaskGP
         from gpytorch.mlls import ExactMarginalLogLikelihood
 
