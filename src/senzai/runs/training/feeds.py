@@ -32,12 +32,13 @@ def feeds(
     in_memory = needed <= budget and dataset.schema.reading.get("in_memory") is not False
     batch_size = settings.chosen_batch_size(len(parts["train"]))
 
-    lengths = dataset.rows.lengths
-    if settings.by_length and not isinstance(lengths, torch.Tensor):
+    found = dataset.rows.lengths
+    lengths = found if isinstance(found, torch.Tensor) and settings.by_length else None
+    if settings.by_length and lengths is None:
         raise SettingError("Rows are put together by_length where they have lengths; these have none. Leave it out.")
 
     def feed(index: Any, rows_at_once: int, accumulate: int) -> Feed:
-        own = lengths[torch.from_numpy(np.asarray(index))] if settings.by_length else None
+        own = None if lengths is None else lengths[torch.from_numpy(np.asarray(index))]
         plan = FeedPlan(len(index), rows_at_once, settings.seed, comms.world, own)
         return Feed(
             dataset.rows, index, plan, device=device, in_memory=in_memory, rank=comms.rank, world=comms.world,
