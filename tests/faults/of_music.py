@@ -79,7 +79,7 @@ LIST = (
     ),
     Fault(
         "a number that is not known and counts as the mean", OBJECTIVES,
-        edit("objectives.symbols:BagOfSymbols.further", "torch.where(known, missed**2, 0.0)", "missed**2"),
+        edit("objectives.symbols:BagOfSymbols.further", "torch.where(known, missed**2, 0.0)", "(missed**2)"),
         (f"{BAG}test_numbers_that_are_not_known_count_nothing",),
     ),
     Fault(

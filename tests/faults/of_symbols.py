@@ -102,7 +102,7 @@ LIST = (
     ),
     Fault(
         "bad rows that shift all others", SCHEMA,
-        edit("data.molecules.kind:MoleculeKind.read", "schema is not None or", ""),
+        edit("data.molecules.kind:MoleculeKind.read", "schema is not None and not own", "False"),
         (f"{MOLECULES}test_what_is_no_molecule_is_left_out_of_a_fit_and_refused_later",),
     ),
     Fault(
