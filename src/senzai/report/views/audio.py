@@ -60,9 +60,9 @@ class AudioView(View):
                     *heard(pairs[1][i], found.schema, "reconstructed"),
                 ]) for i in range(n)
             ]
-            said = words.reconstruction_words(found, "Top: the sound, as the model is given it. Bottom: its "
+            heading = words.reconstruction_words(found, "Top: the sound, as the model is given it. Bottom: its "
                                                      "reconstruction." + _of_phases(found.schema))
-            parts.append(words.reconstructions(said, [Cards(cards)]))
+            parts.append(words.reconstructions(heading, [Cards(cards)]))
         if found.samples is None:
             return [*parts, Section("samples", "Samples", [], [Empty(found.missing["samples"])])]
         new = sounds_of(Batch(found.samples).take(slice(0, NEW)).x, found.schema)
