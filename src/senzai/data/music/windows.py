@@ -67,9 +67,9 @@ def decide(songs: Sequence[Song], asked: MusicOptions) -> MusicDetails:
         )
     tempos = [song.tempo_at(0) for song in songs if song.tracks]
     return MusicDetails(
-        part=part, bars=asked.bars, stride=asked.stride or asked.bars, meter=meter, fixed=beats or asked.meter is not None,
-        voices=voices, melody=asked.melody, program=asked.program, tempo=round(float(np.median(tempos or [120.0])), 2),
-        steps=steps,
+        part=part, bars=asked.bars, stride=asked.stride or asked.bars, meter=meter,
+        fixed=beats or asked.meter is not None, voices=voices, melody=asked.melody, program=asked.program,
+        tempo=round(float(np.median(tempos or [120.0])), 2), steps=steps,
     )
 
 
