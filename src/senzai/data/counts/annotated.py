@@ -48,7 +48,7 @@ def formed(rows: Array, schema: Schema, table: CountTable | None, *, whole: bool
 
         return csr_array(rows.astype(dtype))
     index = pd.RangeIndex(len(rows)) if table is None else index_of(table)
-    if schema.form in ("pandas", "table"):
+    if schema.form in ("pandas", "frame file"):
         return pd.DataFrame(rows.astype(dtype), index=index, columns=list(schema.columns or ()))
     return anndata_of(rows, schema, table)
 

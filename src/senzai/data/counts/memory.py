@@ -37,8 +37,9 @@ def is_sparse_frame(source: object) -> bool:
     """Whether a source is a DataFrame all of whose columns are sparse."""
     import pandas as pd
 
-    return sources.is_frame(source) and len(source.columns) > 0 and all(  # type: ignore[attr-defined]
-        isinstance(t, pd.SparseDtype) for t in source.dtypes  # type: ignore[attr-defined]
+    frame: Any = source
+    return sources.is_frame(source) and len(frame.columns) > 0 and all(
+        isinstance(t, pd.SparseDtype) for t in frame.dtypes
     )
 
 
@@ -264,4 +265,4 @@ def of_text(path: Path, options: CountOptions) -> CountTable:
             "an AnnData with facts about rows in obs."
         )
     frame = frame.T if options.genes == "rows" else frame
-    return replace(of_rows(frame), origin=repr(str(path)), form="table")
+    return replace(of_rows(frame), origin=repr(str(path)), form="frame file")
