@@ -16,6 +16,9 @@ from ..rows import Array
 from ..schema import Schema
 from .table import CountTable
 
+FRAMES = ("pandas", "table")
+"""Forms that are frames."""
+
 
 def index_of(found: CountTable) -> Any:
     """Return the names of the rows, for frames of their numbers."""
@@ -48,7 +51,7 @@ def formed(rows: Array, schema: Schema, table: CountTable | None, *, whole: bool
 
         return csr_array(rows.astype(dtype))
     index = pd.RangeIndex(len(rows)) if table is None else index_of(table)
-    if schema.form in ("pandas", "frame file"):
+    if schema.form in FRAMES:
         return pd.DataFrame(rows.astype(dtype), index=index, columns=list(schema.columns or ()))
     return anndata_of(rows, schema, table)
 

@@ -265,4 +265,4 @@ def of_text(path: Path, options: CountOptions) -> CountTable:
             "an AnnData with facts about rows in obs."
         )
     frame = frame.T if options.genes == "rows" else frame
-    return replace(of_rows(frame), origin=repr(str(path)), form="frame file")
+    return replace(of_rows(frame), origin=repr(str(path)), form="table")
