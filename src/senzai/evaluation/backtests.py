@@ -234,8 +234,8 @@ def mcneil_frey(
     """Return whether returns on days with a hit are worse than the expected shortfall.
 
     What lies between return and expected shortfall, in units of ``scale`` (the volatility of the day; else the
-    shortfall itself), has mean zero where forecasts are right. One-sided, by a bootstrap of the t statistic; NaN
-    below two hits.
+    shortfall itself), has mean zero where forecasts are right. One-sided, by a bootstrap of the t statistic; NaN below
+    two hits.
 
     Reference:
         Estimation of Tail-Related Risk Measures for Heteroscedastic Financial Time Series (McNeil and Frey, 2000).

@@ -187,7 +187,7 @@ def walked(
     """
     residuals = left @ np.array(mixing).T
     n, steps, _ = residuals.shape
-    made = np.empty_like(residuals)
+    made: Array = np.empty_like(residuals)
     for j, law in enumerate(filters):
         variance = np.broadcast_to(np.asarray(first)[..., j], (n,)).astype(float)
         for t in range(steps):
