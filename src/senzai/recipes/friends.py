@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..core.errors import CombinationError
 from ..core.examples import example
 from ..models.flat import Flat
-from ..nn.autoencoder_kl import NOT_SEEN
 from ..nn.kl_folder import KLFolder, load_into, read_folder
 from .frame import Frame
 from .registry import Made, recipe
@@ -13,7 +12,6 @@ from .registry import Made, recipe
 
 @example(
     data="pictures", settings={"blocks": (4, 8), "layers": 1, "norm_groups": 2, "posterior.channels": 2},
-    idle={r".*to_k\.bias": NOT_SEEN},
 )
 @recipe(
     "autoencoder-kl",
