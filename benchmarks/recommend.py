@@ -109,3 +109,37 @@ def over_seeds(every: list[Ranked], users: Users) -> dict[str, Any]:
 def drop(found: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in found.items() if k != "model_is_better_by"}
 
+
+
+def scale(users: int, items: int, per_user: int, *, steps: int) -> dict[str, Any]:
+    """Fit made-up interactions that lie on disk, and return speed, memory, and the time of a recommendation."""
+    import resource
+    from tempfile import TemporaryDirectory
+
+    from senzai.data.sparse import Sparse
+
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    taste = rng.integers(20, size=users)
+    chosen = (rng.zipf(1.3, (users, per_user)) * 20 + taste[:, None]) % items
+    row = np.repeat(np.arange(users), per_user)
+    matrix = Sparse.of(row, chosen.ravel(), shape=(users, items))
+    with TemporaryDirectory() as folder:
+        matrix.save(Path(folder) / "m")
+        began = time.process_time()
+        run = senzai.fit(
+            Path(folder) / "m", kind="interactions", steps=steps, hidden=[200], n_latent=64, batch_size=500,
+            sampler="none", progress=False,
+        )
+        fitted = time.process_time() - began
+    took = []
+    for _ in range(20):
+        began = time.process_time()
+        run.recommend(items=[str(i) for i in rng.choice(run.schema.columns[:1000], 20, replace=False)], k=10)
+        took.append(1000 * (time.process_time() - began))
+    return {
+        "users": users, "items": len(run.schema.columns), "interactions": len(matrix.indices), "steps": steps,
+        "users_per_second_of_training": run.metrics["fit"]["samples_per_second"], "fit_processor_seconds": fitted,
+        "recommend_ms_median": float(np.median(took)), "recommend_ms_worst": float(max(took)),
+        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }

@@ -47,10 +47,19 @@ def tables(given: argparse.Namespace) -> dict[str, Result]:
 
 
 def series(given: argparse.Namespace) -> dict[str, Result]:
-    """Windows of the TimeGAN stock series by that paper's protocol."""
-    from .series import measure
+    """Windows, forecasts, anomalies and labelled series; without rows it lists them."""
+    from .series import PARTS, measure
 
-    return {"series": measure(given.rounds, quick=given.quick)}
+    if not given.rows:
+        print("\n".join(PARTS))
+        return {}
+    peer = None if given.peer_python == sys.executable else given.peer_python
+    found = {}
+    for row in given.rows:
+        found[f"series/{row}"] = measure(row, given.rounds, quick=given.quick, peer=peer)
+        if not given.quick:
+            write(f"series/{row}", found[f"series/{row}"])
+    return {} if not given.quick else found
 
 
 def audio_digits(given: argparse.Namespace) -> dict[str, Result]:
@@ -163,6 +172,13 @@ def growth(given: argparse.Namespace) -> dict[str, Result]:
     return {"growth": measure(quick=given.quick)}
 
 
+def few_rows(given: argparse.Namespace) -> dict[str, Result]:
+    """Fewer rows than columns, beside factor analysis."""
+    from .few_rows import measure
+
+    return {"few_rows": measure(given.rounds, quick=given.quick)}
+
+
 def tuning(given: argparse.Namespace) -> dict[str, Result]:
     """Tuning by two processes beside tuning by one."""
     from .tuning import measure
@@ -228,9 +244,31 @@ def transfer(given: argparse.Namespace) -> dict[str, Result]:
 
 def recommend(given: argparse.Namespace) -> dict[str, Result]:
     """Recommendation on Last.fm, beside simple methods."""
-    from .recommend import measure
+    from .recommend import measure, scale
 
+    if given.rows:
+        sizes = {"scale": (100_000, 20_000, 100, 400), "scale_small": (10_000, 20_000, 50, 20)}
+        users, items, per_user, steps = sizes[given.rows[0]]
+        return {f"recommend_{given.rows[0]}": scale(users, items, per_user, steps=steps)}
     return {"recommend": measure(given.rounds, quick=given.quick)}
+
+
+def cells(given: argparse.Namespace) -> dict[str, Result]:
+    """Counts of cells with known factors, beside scvi-tools where --peer-python has it; or ``full``, or ``smfish``."""
+    from .cells import measure
+
+    if given.rows[:1] == ["streamed"]:
+        from tempfile import TemporaryDirectory
+
+        from .cells import streamed
+
+        n, genes, steps = (2000, 100, 5) if given.quick else (200_000, 1000, 200)
+        with TemporaryDirectory() as folder:
+            return {"cells_streamed": streamed(n, genes, 0.05, Path(folder), steps=steps)}
+    peer = None if given.peer_python == sys.executable else given.peer_python
+    size = given.rows[0] if given.rows else "small"
+    name = "cells" if size in ("small", "full") else f"cells_{size}"
+    return {name: measure(size, peer, quick=given.quick, seed=given.seed)}
 
 
 def mutants(given: argparse.Namespace) -> dict[str, Result]:
@@ -257,11 +295,13 @@ def medical(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table, "wide_table": wide_table,
-    "growth": growth, "zoo": zoo, "huge_pages": huge_pages, "startup": startup, "mutants": mutants,
+    "growth": growth, "few_rows": few_rows, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
+    "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
+    "cells": cells,
 }
 
 

@@ -5,12 +5,14 @@ Every folder of tests is a process and a file of its own, so that a run that was
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,14 @@ def record_all(rooms: Iterable[str], keep: Path) -> None:
             subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=True)
 
 
+@cache
+def within_functions(file: Path) -> set[int]:
+    """Return the lines of a file that a call runs; all others are run where the file is imported."""
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [n for n in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(n, defined)]
+    return {line for f in found for line in range(f.body[0].lineno, (f.end_lineno or 0) + 1)}
+
+
 class Cover:
     """What was recorded: ``tests_of(file, lines)`` and ``seconds``."""
 
@@ -79,14 +89,15 @@ class Cover:
     def tests_of(self, file: Path, lines: Iterable[int]) -> tuple[list[str], list[str]]:
         """Return the tests that run one of the lines, and those that a fixture which runs one may serve.
 
-        A line that only an import runs is asked of all tests that run anything of the file. What a fixture runs is
-        asked of all tests of the fixture's file too.
+        A line that an import runs, be it that of one test, is asked of all tests that run anything of the file. What a
+        fixture runs is asked of all tests of the fixture's file too.
         """
         by_line: dict[int, set[str]] = defaultdict(set)
         for data in self.data:
             for line, contexts in data.contexts_by_lineno(str(file)).items():
                 by_line[line] |= {c for c in contexts if c}
-        found = set().union(*(by_line.get(n, ()) for n in lines)) or set().union(*by_line.values())
+        within = within_functions(file)
+        found = set().union(*(by_line.get(n, ()) for n in lines if n in within)) or set().union(*by_line.values())
         shared = {c.split("::")[0] for c in found if c.endswith("|setup")}
         direct = {c.rsplit("|", 1)[0] for c in found}
         served = [t for t in self.seconds if t not in direct and t.split("::")[0] in shared]

@@ -10,7 +10,7 @@ from senzai.core.batch import Batch
 from senzai.distributions import NormalFamily, NormalFixedFamily
 from senzai.evaluation import Case, Extras
 from senzai.evaluation.diagnosis import CHECKS, DiagnosisFacts, Finding, Remedy, Told, examine, gather, ranked
-from senzai.evaluation.diagnosis.fitting import dominating, predictive, structure
+from senzai.evaluation.diagnosis.fitting import dominating, predictive, structure, values
 from senzai.evaluation.diagnosis.price import price_of_rate
 from senzai.evaluation.diagnosis.training_checks import worst_jump
 from senzai.models import Flat
@@ -100,6 +100,17 @@ def test_each_illness_is_found_first_with_all_that_belongs_to_a_finding(name):
     assert found.sentence
     assert found.remedy.words
     assert found.document()["wrong"] == ("above" if found.above else "below")
+
+
+@pytest.mark.parametrize(("name", "fact"), [
+    ("amortisation_gap", "amortisation"), ("loose_bound", "looseness"), ("memorisation", "memorisation"),
+])
+@pytest.mark.parametrize(("errors", "sure"), [(1.5, False), (2.5, True)])
+def test_a_finding_is_sure_two_standard_errors_beyond_its_threshold(name, fact, errors, sure):
+    ill = replace(WELL, **ILL[name])
+    found = CHECKS[name].run(ill)
+    se = (found.value - found.threshold) / errors
+    assert CHECKS[name].run(replace(ill, **{f"{fact}_se": se})).sure is sure
 
 
 def test_wild_gradients_are_found_without_a_spike_of_the_loss():
@@ -211,6 +222,14 @@ def test_gathered_facts_are_those_of_the_exact_model(simple):
     assert facts.values == "real"
     assert facts.density is True
     assert "used_codes" in facts.missing
+
+
+@pytest.mark.parametrize(("seen", "sort"), [
+    ([0.0, 1.0], "binary"), ([0.0, 2.0], "count"), ([0.5, 1.0], "unit"), ([-0.5, 0.5], "real"),
+    ([-1.0, 1.0], "real"), ([0.5, 1.5], "real"),
+])
+def test_the_sort_of_the_values_is_told_by_their_range(simple, seen, sort):
+    assert values(Case(simple, Batch(torch.tensor([seen]))), Batch(torch.zeros(1, 2)))["values"] == sort
 
 
 def test_held_out_rows_among_training_rows_are_counted(simple):

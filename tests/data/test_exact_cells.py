@@ -19,7 +19,7 @@ from senzai.data import KINDS, open_data
 from senzai.data.frame_files import FrameWriter
 from senzai.data.table.exact import joined, series_of
 from senzai.data.table.filling import fill
-from senzai.data.table.ticks import narrow
+from senzai.data.table.ticks import in_unit, narrow
 
 try:
     import polars  # here, because it sets a variable of the environment
@@ -244,3 +244,8 @@ def test_times_with_a_zone_do_not_shift_through_excel(tmp_path):
 def test_whole_numbers_are_64_bits_where_these_hold_them():
     for low, high, kind in ((-(2**63), 2**63 - 1, np.int64), (-(2**63) - 1, 0, object), (0, 2**63, object)):
         assert narrow(np.array([low, high], dtype=object)).dtype == kind
+
+
+def test_ticks_of_a_finer_unit_are_counted_whole_in_a_coarser_one():
+    assert in_unit(np.array([5_999, 6_000]), "ms", "s").tolist() == [5, 6]
+    assert in_unit(np.array([2, 3]), "D", "s").tolist() == [172_800, 259_200]

@@ -289,7 +289,9 @@ def test_values_of_image_arrays(x, values, levels):
 
 
 def test_rescaled_pixels_are_pointed_out():
-    assert any("look rescaled" in r for r in open_data(RNG.random((5, 8, 8)) * 2 - 1).schema.reasons)
+    for low, told in ((-1, True), (-1.5, False)):
+        pixels_from = RNG.random((5, 8, 8)) * (1 - low) + low
+        assert any("look rescaled" in r for r in open_data(pixels_from).schema.reasons) is told
 
 
 def test_arrays_that_are_no_images():

@@ -192,6 +192,14 @@ def test_bars_of_another_meter_are_left_out_and_counted(tmp_path):
     assert any("another meter than 4/4" in reason for reason in other.schema.reasons)
 
 
+def test_meters_of_one_beat_say_nothing_of_bars(tmp_path):
+    (tmp_path / "a.mid").write_bytes(raw(meters=((0, 1, 4), (24, 2, 4))))
+    data = open_data(tmp_path / "a.mid", options={"bars": 1, "validation": 0, "test": 0})
+    assert data.schema.details.meter == (4, 4)
+    assert len(data) == 2
+    assert any("say nothing of bars" in reason for reason in data.schema.reasons)
+
+
 def test_drums_are_read_from_their_channel(tmp_path):
     made = symusic.Score(480)
     track = symusic.Track("kit", 0, True)

@@ -34,7 +34,8 @@ def test_windows_of_returns_become_the_prices_again(how, law):
     data = opened(frame, returns=how, filter=law, window=5)
     every = np.arange(len(data))
     whole = data.kind.joined(data.batch(every).x, data.schema, data.source, about=data.rows.about(every))
-    pd.testing.assert_frame_equal(whole, frame.iloc[1:], check_freq=False, check_index_type=False)  # the first price has no return
+    again = frame.iloc[1:]  # the first price has no return
+    pd.testing.assert_frame_equal(whole, again, check_freq=False, check_index_type=False)
     back = data.kind.decode(data.batch(np.array([7])).x, data.schema, about=data.rows.about(np.array([7])))
     assert back["A"].tolist() == frame["A"].iloc[8:13].tolist()
 

@@ -48,6 +48,13 @@ def test_a_frame_with_an_index_of_times_and_prices_are_series():
     assert detect_kind(frame(), {"window": 24}) == "series"
 
 
+def test_a_first_column_of_times_is_a_hint_and_a_last_one_is_none():
+    claim = KINDS["series"].claims
+    when = pd.DataFrame({"Date": ["2024-01-01"], "sold": [3]})
+    assert claim(when, {}).why == "its first column is called 'date'"
+    assert claim(when[["sold", "Date"]], {}) is None
+
+
 def test_what_was_found_is_said_before_training():
     data = series(frame(400).drop(index=range(50, 53)))
     said = " ".join(data.schema.reasons)
@@ -377,3 +384,32 @@ def test_new_local_days_keep_their_hour_when_clocks_change():
     assert opened.schema.details.calendar.words == "every day of local time"
     assert {t.hour for t in made} == {12}
     assert [t.day for t in made] == [30, 31, 1, 2, 3, 4]
+
+
+# --- files of labelled series -----------------------------------------------------------------------------------------
+HEAD = "#a remark\n@problemName x\n@timestamps false\n@univariate false\n@classLabel true a b\n@data\n"
+
+
+def test_files_of_labelled_series_are_read_whole(tmp_path):
+    path = tmp_path / "x.ts"
+    path.write_text(HEAD + "1,2,3:4,5,6:a\n7,?:9,10:b\n" + "1,2,3:4,5,6:a\n" * 8, encoding="utf-8")
+    data = open_data(path)
+    assert data.schema.kind == "series"
+    assert data.schema.label.classes == ("a", "b")
+    batch = data.batch()
+    assert batch.tensor.shape == (10, 3, 2)
+    assert batch.lengths.tolist()[:3] == [3, 2, 3]
+    assert batch.y.tolist()[:3] == [0, 1, 0]
+    assert not bool(batch.observed[1, 1, 0])
+    assert bool(batch.observed[1, 1, 1])
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    (HEAD + "1,2:3:a\n", "line 7 .* \\[2, 1\\] values"), (HEAD + "1,x:3,4:a\n", "line 7 .*'x'"), (HEAD, "has 0 of no"),
+    (HEAD + "1,2:3,4:a\n1,2:b\n", "of \\[1, 2\\] columns"), (HEAD.replace("stamps false", "stamps true"), "stamps"),
+])
+def test_damaged_files_of_series_are_told_by_their_line(tmp_path, text, said):
+    path = tmp_path / "x.ts"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        open_data(path)

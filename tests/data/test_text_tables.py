@@ -166,6 +166,7 @@ def test_na_is_namibia_among_codes_of_countries(tmp_path, streamed):
     assert lost == 0
     assert "NA is the country" in said
     assert holes(many, na="NA")[0] == 10
+    assert holes([*many, "null"])[0] == N // 7  # other marks of what is missing are no countries
     assert holes([*many[:5], "XX"])[0] == 10  # no code of a country
     lost, said = holes(["DE", "NA", "FR"])
     assert lost == 20

@@ -118,7 +118,7 @@ def test_new_rows_have_usual_depths():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_start_describes_the_marginals(family):
+def test_the_start_has_the_shares_and_a_quarter_of_the_excess_variance(family):
     with forked(0):
         depth = torch.rand(600, 1) * 400 + 100
         share = torch.full((60,), 1 / 59)
@@ -128,7 +128,7 @@ def test_the_start_describes_the_marginals(family):
     p = family()(start, (60,))
     assert torch.allclose(p.log_share.exp(), share, atol=0.002)
     if len(family().raw_names) > 1:
-        assert float(start[1, :-1].exp().median()) == pytest.approx(4.0, rel=0.15)
+        assert float(start[1, :-1].exp().median()) == pytest.approx(16.0, rel=0.15)
     assert bool(torch.isfinite(start).all())
 
 

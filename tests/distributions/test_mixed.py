@@ -12,6 +12,7 @@ from senzai.core.errors import SettingError
 from senzai.core.random import Noise
 from senzai.core.spec import from_spec, to_spec
 from senzai.distributions import MixedFamily, Steps, draw, elementwise, marginal, point
+from senzai.distributions.inflated import Inflated
 from senzai.distributions.ops import expected
 
 SORTS = ("normal", "category", "steps", "count", "binary", "student_t", "category", "steps", "normal", "category")
@@ -112,6 +113,14 @@ def test_a_spike_is_drawn_as_often_as_it_should_be_and_starts_at_its_share():
     assert float(total) == pytest.approx(1)
     assert (made[:, 2] == 1).double().mean() == pytest.approx(float(elementwise(p, mass[1])[0, 2].exp()), abs=0.04)
     assert point(p)[0, 0] != -3.5  # less likely than all others together
+
+
+def test_mean_and_mode_count_the_spike_in():
+    gate = torch.logit(torch.tensor([0.25, 0.75], dtype=torch.float64))
+    inner = torch.distributions.Normal(torch.tensor([2.0, 2.0]).double(), 1.0)
+    p = Inflated(inner, gate, torch.tensor([-3.0, -3.0]).double(), discrete=False)
+    np.testing.assert_allclose(p.mean, [0.25 * -3 + 0.75 * 2, 0.75 * -3 + 0.25 * 2])
+    assert p.mode.tolist() == [2, -3]
 
 
 def test_what_can_have_no_spike_is_refused():

@@ -22,6 +22,7 @@ from senzai.distributions import (
     StudentT,
     ZeroInflatedNegativeBinomial,
     draw,
+    logistic,
     point,
 )
 from senzai.distributions.numeric import log_rising, positive, positive_raw, tame
@@ -178,3 +179,10 @@ def test_classes_are_long():
     p = CategoricalFamily(n=3)(torch.zeros(1, 3, 2), (2,))
     assert draw(p, grad=False).dtype == torch.int64
     assert point(p).dtype == torch.int64
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_places_of_components_are_even_with_mean_zero_and_variance_three_fifths(n):
+    places = logistic.spread(n, like=torch.zeros((), dtype=torch.float64))
+    np.testing.assert_allclose((places.mean(), places.var(unbiased=False)), (0, 0.6 if n > 1 else 0), atol=1e-12)
+    np.testing.assert_allclose(places.diff().diff(), 0, atol=1e-12)

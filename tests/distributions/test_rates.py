@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
-from senzai.distributions.ops import closed
+from senzai.distributions.closed import closed
 
 
 @pytest.mark.parametrize("lead", [(3,), (2, 3), (1, 1)], ids=str)

@@ -9,7 +9,7 @@ from torch.distributions import Categorical, Independent, OneHotCategorical
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
 from senzai.evaluation import Annealing, annealed_log_likelihood, bidirectional, simulate
-from senzai.evaluation.annealing import check_continuous
+from senzai.evaluation.annealing import AnnealingPath, _scales, check_continuous
 from senzai.models import Group, Inference
 
 
@@ -78,6 +78,15 @@ def test_the_looseness_of_the_elbo_is_the_rate_to_the_true_posterior(linear):
     shift = torch.full((linear.d,), 0.5).double()
     exact = 0.5 * float(shift @ precision.reshape(linear.d, linear.d) @ shift)
     assert found.elbo_looseness.value == pytest.approx(exact, abs=5 * found.elbo_looseness.se + 0.05)
+
+
+@pytest.mark.parametrize(("start", "first"), [("posterior", 0.2), ("prior", 3.0)])
+def test_moves_are_as_wide_as_what_they_move_in(start, first):
+    q, p = (Independent(torch.distributions.Normal(torch.zeros(2, 1), s), 1) for s in (0.2, 3.0))
+    scales = _scales(Group("z", q.sample((3,)), q, p), start)
+    path = AnnealingPath(None, None, Annealing(start=start), 0, (scales,), torch.empty(0))
+    for beta, width in ((0.0, first), (0.5, (0.5 / first**2 + 0.5 / 0.2**2) ** -0.5), (1.0, 0.2)):
+        torch.testing.assert_close(path.widths(torch.tensor(beta))[0], torch.full((2, 1), width))
 
 
 def test_what_cannot_be_annealed_is_refused():

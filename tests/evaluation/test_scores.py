@@ -108,6 +108,8 @@ def test_neighbours_are_the_nearest_ones(plain):
     apart = ((batch.x - middle)[:, None] - reference.residuals).div(reference.spread[1]).abs().sum(-1)
     five = apart.sort(1).values[:, :5].mean(1)
     torch.testing.assert_close(score(plain, batch, "knn", reference=reference, k=2).values, five)
+    missed = (batch.x - middle).div(train.x.std(0, unbiased=False)).square().sum(1)  # as shares of what columns vary
+    torch.testing.assert_close(score(plain, batch, "residual", reference=reference, k=2).values, missed)
 
 
 def test_p_values_of_held_out_rows_are_uniform():

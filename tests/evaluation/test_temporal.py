@@ -177,6 +177,7 @@ def test_the_naive_forecast_repeats_the_last_season():
     assert seasonal_naive(past, 2, 99).ravel().tolist() == [9, 9]
     past[0, [7, 9]] = np.nan
     assert seasonal_naive(past, 3, 3).ravel().tolist() == [8, 8, 8]
+    assert seasonal_naive(np.full((1, 4, 1), np.nan), 2, 1).ravel().tolist() == [0, 0]  # nothing was ever seen
 
 
 def test_coverage_counts_what_came():

@@ -105,6 +105,7 @@ def test_a_product_is_normed_over_the_batch_in_training_and_by_running_moments_a
     assert torch.allclose(made.mean(0), torch.zeros(4), atol=1e-5)
     assert torch.allclose(made.var(0, correction=0), torch.ones(4), atol=0.05)
     assert torch.allclose(net.eval()(z), made, atol=1e-4)
+    assert torch.allclose(net(z[:2]), made[:2], atol=1e-4)  # of two rows, and no longer by their own moments
     assert net.mixes_rows
     assert not TopicDecoder(3, (4,), norm=False).mixes_rows
 

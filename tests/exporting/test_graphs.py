@@ -29,7 +29,8 @@ REFUSED = {
     "hamiltonian-vae": "gradients", "riemannian-vae": "gradients", "sa-vae": "gradients", "made-vae": "entry by entry",
     "pixel-vae": "entry by entry", "cvae-structured": "a part of a row", "text-vae": "lengths of their own",
     "music-vae": "lengths of their own", "language-model": "as its values need",
-    "residual-vq-vae": "any number of rows", "sylvester-vae": "cannot be written as a graph",
+    "residual-vq-vae": "any number of rows", "wave-codec": "any number of rows",
+    "sylvester-vae": "cannot be written as a graph",
 }
 QUICK = ("gan", "cvae-structured", "sa-vae")
 

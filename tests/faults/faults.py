@@ -134,19 +134,19 @@ LIST = (
     # --- rate --------------------------------------------------------------------------------------------------------
     Fault(
         "the KL the other way round", RATE,
-        edit("distributions.ops:closed", "normal_rate(q.base_dist, p.base_dist)",
+        edit("distributions.closed:closed", "normal_rate(q.base_dist, p.base_dist)",
              "normal_rate(p.base_dist, q.base_dist)"),
         (f"{KL}[diagonal]",),
     ),
     Fault(
         "the KL twice", RATE,
-        edit("distributions.ops:closed", "normal_rate(q.base_dist, p.base_dist)",
+        edit("distributions.closed:closed", "normal_rate(q.base_dist, p.base_dist)",
              "2 * normal_rate(q.base_dist, p.base_dist)"),
         (f"{KL}[diagonal]",),
     ),
     Fault(
         "the KL of a full covariance without its log-determinant", RATE,
-        edit("distributions.ops:_kl_full_diagonal", "(log_det + spread", "(spread"),
+        edit("distributions.closed:_kl_full_diagonal", "(log_det + spread", "(spread"),
         (f"{KL}[full to diagonal]",),
     ),
     Fault(

@@ -70,7 +70,9 @@ LIST = (
     ),
     Fault(
         "a rate without its logarithm halved", RATE,
-        edit("distributions.ops:normal_rate", "(ratio + shift - 1 - ratio.log())", "(ratio + shift - 1) - ratio.log()"),
+        edit(
+            "distributions.closed:normal_rate", "(ratio + shift - 1 - ratio.log())", "(ratio + shift - 1) - ratio.log()"
+        ),
         ("tests/distributions/test_rates.py::test_a_rate_of_normals_is_that_of_torch[torch.float32-(3,)]",),
     ),
 )

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120  # of computing: a fault that makes a test run for ever ends here
 HOUR = 3600  # and one that makes it wait for ever, here
 HEAVY = (
-    "scipy.stats", "scipy.integrate", "mpmath", "pandas", "hypothesis.extra.numpy", "sklearn.decomposition",
+    "scipy.stats", "scipy.integrate", "mpmath", "pandas", "hypothesis.extra.numpy", "sklearn.decomposition", "arch",
     "torch._dynamo",
 )
 

@@ -341,6 +341,7 @@ def test_a_generator_needs_one_number_for_each_entry():
 
 @pytest.mark.parametrize(("means", "said"), [
     ({"distortion": 3.0, "rate": 1.0, "loss": 9.0}, ("elbo", -4.0)), ({"loss": 2.0}, ("loss", 2.0)),
+    ({"distortion": 3.0, "loss": 9.0}, ("loss", 9.0)), ({"rate": 1.0, "loss": 9.0}, ("loss", 9.0)),
 ])
 def test_the_headline_is_the_bound_where_there_is_one(means, said):
     assert ELBO().headline(means) == said

@@ -310,3 +310,46 @@ def test_reconstructions_and_samples_have_the_right_shapes():
         assert verbs.decode(model, z).shape == (8, 3, 1)
         assert verbs.sample(model, 5, seed=0, noise=False).shape == (5, 3, 1)
     assert {VRNN, StateSpace} == {type(zoo.make(n)) for n in NAMES}
+
+
+# --- a Kalman filter --------------------------------------------------------------------------------------------------
+def kalman(x, A, a, s, W, b, r, z_0):
+    """Return the log evidence of rows ``(T, D)``, NaN where nothing was seen, and mean and covariance of each step."""
+    mean, cov, total, steps = z_0, torch.zeros(len(z_0), len(z_0)), torch.zeros(()), []
+    for row in x:
+        mean, cov = A @ mean + a, A @ cov @ A.T + torch.diag(s**2)
+        expected, spread = W @ mean + b, W @ cov @ W.T + torch.diag(r**2)
+        steps.append((expected, spread))
+        seen = ~torch.isnan(row)
+        if bool(seen.any()):
+            inner = spread[seen][:, seen]
+            total = total + MultivariateNormal(expected[seen], inner).log_prob(row[seen])
+            gain = cov @ W[seen].T @ torch.linalg.inv(inner)
+            mean, cov = mean + gain @ (row[seen] - expected[seen]), cov - gain @ W[seen] @ cov
+    return total, steps
+
+
+def test_evidence_and_forecast_are_those_of_a_kalman_filter():
+    """With the exact posterior every draw weighs the filter's evidence; what comes next has its mean and variance."""
+    model, mean, covariance = chains()
+    a, c, s, w, b, r = model.features.law
+    law = torch.diag(a), c, s, torch.diag(w), b, r, model.z_0.detach()
+    rows = MultivariateNormal(mean, covariance).sample((3,)).view(3, T, D)
+    for n in (2, T):
+        seen = rows.clone()
+        seen[:, n:] = torch.nan
+        told = Batch(seen, lengths=torch.full((3,), n))
+        filtered = [kalman(row, *law) for row in seen]
+        exact = torch.stack([total for total, _ in filtered])
+        torch.testing.assert_close(model.infer(told, 5).log_w, exact.expand(5, 3), rtol=0, atol=1e-9)
+    seen = rows.clone()
+    seen[:, 2:] = torch.nan
+    with using(Noise.seeded(0)), torch.no_grad():
+        last = model.infer(Batch(seen, lengths=torch.full((3,), 2)), 20_000).groups[0].z[:, :, 1]
+        z = last * a + c + s * torch.randn(last.shape)
+        x = z * w + b + r * torch.randn(last.shape)
+    for i, row in enumerate(seen):
+        expected, spread = kalman(row, *law)[1][2]
+        sd = spread.diagonal().sqrt()
+        assert ((x[:, i].mean(0) - expected).abs() < 5 * sd / 20_000**0.5).all()
+        assert ((x[:, i].std(0) / sd - 1).abs() < 0.03).all()

@@ -5,10 +5,14 @@ Those with a critic and those of images have files of their own; every registere
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
 from senzai.core.spec import from_spec, registry, to_spec
+from senzai.recipes import about
 
 EVERY = {
     "elbo": [{}], "iwae": [{}, {"gradient": "dreg"}, {"n_groups": 2, "partial": True}], "renyi": [{}, {"order": 0.0}],
@@ -67,3 +71,14 @@ def test_every_parameter_is_somebodys_and_gets_a_finite_gradient(objective, mode
 
 def test_it_survives_its_spec(objective):
     assert from_spec(to_spec(objective)) == objective
+
+
+PAGES = Path(__file__).parents[2] / "docs" / "recipes"
+DEFAULT = re.compile(r"`([a-z_0-9.]+)` \(([-0-9.e]+)[;)]")
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in PAGES.glob("*.md") if DEFAULT.search(p.read_text("utf-8"))))
+def test_settings_have_the_defaults_that_their_page_gives(name):
+    settings = about(name).settings
+    told = DEFAULT.findall((PAGES / f"{name}.md").read_text("utf-8").partition("## Settings")[2])
+    assert {n: settings[n] for n, _ in told if n in settings} == {n: float(v) for n, v in told if n in settings}

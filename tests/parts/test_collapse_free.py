@@ -9,7 +9,7 @@ import torch
 
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
-from senzai.distributions.ops import closed
+from senzai.distributions.closed import closed
 from senzai.models import Flat
 from senzai.nn import MLPEncoder
 from senzai.parts import BatchNormedNormal, CommittedNormal, LearnedNormal, StandardNormal

@@ -69,6 +69,12 @@ def test_steps_are_invertible_for_any_parameters(name, size):
         torch.testing.assert_close(step.inverse(y), z, rtol=1e-5, atol=1e-5)
 
 
+def test_no_step_can_be_changed_once_it_is_made(name):
+    for step in flow_of(name).steps:
+        with pytest.raises(AttributeError):
+            setattr(step, next(iter(vars(step))), None)
+
+
 def test_draws_score_themselves_as_their_density_does(name):
     q = flow_of(name)
     z, log_q = draw_scored(q, (6,))

@@ -348,6 +348,8 @@ def test_ways_and_coordinates_stay_in_their_space():
     torch.testing.assert_close(shares[:, 0] / shares[:, 1], (a[:, 0] / a[:, 1]).abs())
     code = OneHot(2).with_coordinate(torch.tensor([[1.0, 0, 0, 1.0]]).double().repeat(5, 1), 2, value)
     torch.testing.assert_close(code[0], torch.tensor([1.0, 0.0, 0.4, 0.6]).double())
+    last = OneHot(2).with_coordinate(torch.tensor([1.0, 0, 0, 1.0]).repeat(5, 3, 1), -1, torch.full((5, 3), 0.4))
+    torch.testing.assert_close(last[4, 2], torch.tensor([1.0, 0.0, 0.6, 0.4]))  # of every step of a sequence
     for space, bad in ((Sphere(), 1.5), (Simplex(), -0.1), (OneHot(2), 2.0), (Bits(), 2.0)):
         with pytest.raises(SettingError, match="coordinate"):
             space.with_coordinate(a, 0, torch.full((5,), bad).double())

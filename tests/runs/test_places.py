@@ -296,6 +296,17 @@ def test_a_lock_file_that_was_taken_away_is_not_held_twice(tmp_path):
     second.release()
 
 
+@pytest.mark.parametrize("mask", [0o000, 0o022])
+def test_a_lock_file_can_be_opened_by_all_whom_the_umask_lets(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        lock = take(tmp_path)
+    finally:
+        os.umask(before)
+    assert (tmp_path / LOCK).stat().st_mode & 0o777 == 0o666 & ~mask
+    lock.release()
+
+
 # --- a folder that goes -----------------------------------------------------------------------------------------------
 def test_a_folder_that_is_removed_ends_the_run_and_its_state_is_kept_beside(tmp_path, made):
     run = tmp_path / "run"

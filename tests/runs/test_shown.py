@@ -12,8 +12,8 @@ import pytest
 
 import senzai
 from senzai.core import notebook
-from senzai.core.sketch import curves
-from senzai.training.live import MOST_POINTS, LiveCurves, history_curves
+from senzai.core.sketch import WIDE, curves
+from senzai.training.live import LiveCurves, history_curves
 from senzai.training.progress_bar import ProgressBar
 
 EVIL = "<script>alert(1)</script>"
@@ -89,10 +89,12 @@ def test_what_is_not_finite_is_left_out():
 
 
 def test_long_histories_are_thinned_and_keep_their_end():
-    lines = [{"kind": "train", "step": i, "loss": float(i)} for i in range(10 * MOST_POINTS + 7)]
+    lines = [{"kind": "train", "step": i, "loss": float(i)} for i in range(10 * WIDE + 7)]
     drawn = history_curves(lines)
-    assert len(re.search(r'points="([^"]+)"', drawn)[1].split()) <= MOST_POINTS
+    assert WIDE / 2 <= len(re.search(r'points="([^"]+)"', drawn)[1].split()) <= WIDE
     assert f"training {lines[-1]['loss']:.4g}" in drawn
+    whole = history_curves(lines[:WIDE])  # as many points as the drawing has pixels from left to right
+    assert len(re.search(r'points="([^"]+)"', whole)[1].split()) == WIDE
 
 
 def test_training_is_drawn_to_its_end():

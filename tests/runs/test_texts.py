@@ -131,3 +131,73 @@ def test_generation_given_a_label(tmp_path):
     for animal, other in (("dog", "cat"), ("cat", "dog")):
         new = made.sample(40, seed=0, given={"animal": animal})["t"]
         assert new.str.contains(animal).mean() > new.str.contains(other).mean() + 0.4
+
+
+def test_nearest_rows_are_those_of_the_smallest_distance(run):
+    codes = run.encode(LINES)
+    found = run.nearest(LINES[:3], among=LINES, k=4)
+    assert list(found.columns) == ["row", "rank", "nearest", "distance", "is"]
+    for i in range(3):
+        part = found[found.row == i]
+        known = np.sort(np.linalg.norm(codes[i] - codes, axis=1))[:4]
+        assert part.distance.to_numpy() == pytest.approx(known, abs=1e-5)
+        assert part.nearest.iloc[0] == i  # the first of those that are equal
+        assert part["is"].tolist() == [LINES[j] for j in part.nearest]
+    with pytest.raises(SettingError, match="1 <= k"):
+        run.nearest(LINES[:1], among=LINES[:2], k=3)
+
+
+# --- transfer ---------------------------------------------------------------------------------------------------------
+SAID = [(f"the {n} is {(bad, good)[i % 2]}", ("neg", "pos")[i % 2]) for i in range(2)
+        for n in ("film", "plot", "cast") for good in ("great", "lovely") for bad in ("awful", "dull")] * 8
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    import pandas as pd
+
+    path = tmp_path_factory.mktemp("said") / "said.csv"
+    pd.DataFrame(SAID, columns=["text", "label"]).to_csv(path, index=False)
+    small = {"encoder.width": 16, "encoder.embedding": 8, "likelihood.width": 24, "likelihood.embedding": 8}
+    small |= {"n_latent": 4, "seed": 0, "sampler": "none", "by_length": True, "progress": False}
+    both = {c: senzai.fit(path, column="text", label="label", steps=120 if more else 10, **more, **small)
+            for c, more in (("condition", {"condition": "label"}), ("direction", {}))}
+    return both, pd.DataFrame(SAID[:24], columns=["text", "label"])
+
+
+GOOD = ("great", "lovely")
+
+
+def test_transfer_brings_rows_to_the_other_class(labelled):
+    runs, rows = labelled
+    bad = rows[rows.label == "neg"]
+    made = list(runs["condition"].transfer(bad, to="pos")["text"])
+    assert np.mean([text.endswith(GOOD) for text in made]) > 0.5
+
+
+def test_transfer_along_a_direction_is_an_edit(labelled):
+    runs, rows = labelled
+    made = runs["direction"].transfer(rows, to="pos", by=2.0)
+    assert list(made["text"]) == list(runs["direction"].edit(rows, towards="pos", by=2.0)["text"])
+
+
+def test_what_does_not_speak_for_the_class_stays(labelled):
+    runs, rows = labelled
+    bad = rows[rows.label == "neg"]
+    made = list(runs["condition"].transfer(bad, to="pos", keep=0.75)["text"])
+    assert [m.split()[:3] for m in made] == [t.split()[:3] for t in bad.text]
+    assert np.mean([text.endswith(GOOD) for text in made]) > 0.9
+    same = runs["condition"].transfer(bad, to="neg", keep=0.5)["text"]
+    assert list(same) == list(bad.text)
+
+
+def test_transfers_that_cannot_be_are_refused_in_words(labelled, run):
+    runs, rows = labelled
+    with pytest.raises(SettingError, match="neg, pos"):
+        runs["condition"].transfer(rows, to="positive")
+    with pytest.raises(CombinationError, match="condition=label"):
+        runs["direction"].transfer(rows, to="pos", way="condition")
+    with pytest.raises(SettingError, match="Leave one out"):
+        runs["condition"].transfer(rows, to="pos", keep=0.5, decoding={"beam": 2})
+    with pytest.raises(CombinationError, match="label="):
+        run.transfer(LINES[:1], to="pos")

@@ -437,3 +437,21 @@ def test_the_bound_improves_and_metrics_add_up(make, train):
         m = event.metrics
         assert m["loss"] == pytest.approx(m["distortion"] + m["rate"], rel=1e-5)
         assert m.get("elbo", -m["loss"]) == pytest.approx(-m["loss"], rel=1e-6)
+
+
+def test_rows_of_about_one_length_share_a_batch():
+    lengths = torch.randint(1, 40, (1030,), generator=torch.Generator().manual_seed(0))
+    plan, plain = FeedPlan(1030, 16, seed=3, lengths=lengths), FeedPlan(1030, 16, seed=3)
+    order = plan.order(0)
+    assert torch.equal(order.sort().values, torch.arange(1030))
+    assert torch.equal(order, plan.order(0))
+    assert not torch.equal(order, plan.order(1))
+
+    def padding(plan):
+        batches = [lengths[b].float() for b in plan.order(0)[:1024].split(16)]
+        return sum(float((b.max() - b).sum()) for b in batches) / float(lengths.sum())
+
+    assert padding(plan) < 0.15 * padding(plain)
+    means = torch.stack([lengths[b].float().mean() for b in order[:1024].split(16)])
+    assert abs(float(torch.corrcoef(torch.stack([means, torch.arange(64.0)]))[0, 1])) < 0.3  # no course along an epoch
+    assert torch.equal(order[1024:], plain.order(0)[1024:])  # what is left is any rows

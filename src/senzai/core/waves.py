@@ -90,7 +90,7 @@ def hertz(mels: float) -> float:
         >>> round(hertz(mel(440.0)), 6)
         440.0
     """
-    return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+    return float(700.0 * (10.0 ** (mels / 2595.0) - 1.0))
 
 
 def mel_filters(n_mels: int, size: int, rate: float) -> Tensor:

@@ -26,8 +26,6 @@ MAGIC = b"DICM"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 MAY_SAY_NAMES = ("US", "SC", "OT", "XC", "ES", "RF", "XA")
 """Modalities whose pixels often hold text: names, dates."""
-UNIFORM = 0.01
-"""Share of the usual step by which steps between slices may differ."""
 REMOVED = "Fields that say whose a picture is (names, numbers, dates, places) are not written."
 
 
@@ -50,25 +48,6 @@ class Slice:
     series: str
     plane: dict[str, Any] = field(default_factory=dict)
     storing: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Series:
-    """Slices of one series as a volume.
-
-    Args:
-        values: ``(X, Y, Z)``: columns, rows, slices.
-        affine: From places to millimetres, left, posterior and superior being positive, as DICOM counts.
-        patient: Whose it is.
-        path: Its first file.
-        notes: What was chosen, one sentence each.
-    """
-
-    values: Array
-    affine: Array
-    patient: str
-    path: Path
-    notes: tuple[str, ...] = ()
 
 
 # --- finding --------------------------------------------------------------------------------------------------------
@@ -269,142 +248,6 @@ def notes_of(slices: Sequence[Slice]) -> list[str]:
     if text := sum(s.storing["text"] for s in slices):
         notes.append(f"WARNING: {text} frames may have text in the picture itself, such as a name: look at them.")
     return notes
-
-
-# --- series ---------------------------------------------------------------------------------------------------------
-def read_series(paths: Sequence[Path]) -> list[Series]:
-    """Return one volume for each series, slices sorted along it.
-
-    Raises:
-        InputError: Slices of a series are missing, doubled, of several sizes or orientations, or have no place.
-    """
-    by_series: dict[str, list[Slice]] = {}
-    for path in paths:
-        for found in read_file(path):
-            by_series.setdefault(found.series, []).append(found)
-    return [_volume(slices) for slices in by_series.values()]
-
-
-def _volume(slices: list[Slice]) -> Series:
-    name = slices[0].path.name
-    if slices[0].values.ndim != 2:
-        raise InputError(f"Slices of a volume are grey, but those of {name!r} have colours. Read them as pictures.")
-    sizes = {s.values.shape for s in slices}
-    if len(sizes) > 1:
-        raise InputError(f"Slices of a series have one size, but that of {name!r} has {sorted(sizes)}. Divide it.")
-    directions = {tuple(np.round(s.plane.get("orientation", ()), 3).tolist()) for s in slices}
-    if len(directions) > 1:
-        raise InputError(
-            f"Slices of a volume lie one above the other, but the series of {name!r} has {len(directions)} "
-            "orientations, a localiser perhaps. Move slices of other orientations into a folder of their own."
-        )
-    ordered, affine, said = _stacked(slices, name)
-    values = np.stack([s.values for s in ordered], axis=-1).astype(np.float32).transpose(1, 0, 2)
-    notes = (*notes_of(slices), *said)
-    return Series(np.ascontiguousarray(values), affine, slices[0].patient, slices[0].path, notes)
-
-
-def _stacked(slices: list[Slice], name: str) -> tuple[list[Slice], Array, list[str]]:
-    first = slices[0].plane
-    if not all({"position", "orientation", "spacing"} <= set(s.plane) for s in slices):
-        step = first.get("between", first.get("thickness", 1.0))
-        down, across = first.get("spacing", (1.0, 1.0))
-        return slices, np.diag([across, down, step, 1.0]), [f"{name!r} does not say where its slices lie in space."]
-    row, column = np.array(first["orientation"][:3]), np.array(first["orientation"][3:])
-    normal = np.cross(row, column)
-    places = np.array([float(np.dot(normal, s.plane["position"])) for s in slices])
-    order = np.argsort(places, kind="stable")
-    step = _step(places[order], first, name)
-    ordered = [slices[i] for i in order]
-    down, across = first["spacing"]
-    affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1], affine[:3, 2] = row * across, column * down, normal * step
-    if len(ordered) > 1:  # a gantry that was tilted moves slices aside as well
-        ends = [np.array(s.plane["position"]) for s in (ordered[0], ordered[-1])]
-        affine[:3, 2] = (ends[1] - ends[0]) / (len(ordered) - 1)
-    affine[:3, 3] = ordered[0].plane["position"]
-    return ordered, affine, []
-
-
-def _step(places: Array, plane: dict[str, Any], name: str) -> float:
-    if len(places) == 1:
-        return float(plane.get("between", plane.get("thickness", 1.0)))
-    steps = np.diff(places)
-    usual = float(np.median(steps))
-    if usual <= 0 or steps.min() < 1e-4:
-        raise InputError(
-            f"Slices of a series lie at different places, but the series of {name!r} has some twice: several times, "
-            "or several pictures of one place. Divide it."
-        )
-    far = np.flatnonzero(np.abs(steps - usual) > UNIFORM * usual)
-    if len(far):
-        lost = sum(max(0, round(float(s) / usual) - 1) for s in steps[far])
-        raise InputError(
-            f"Slices of a series lie {usual:.3g} mm apart, but after slice {int(far[0]) + 1} of {len(places)} of the "
-            f"series of {name!r} it is {float(steps[far[0]]):.3g} mm: about {lost} slices are missing. Complete it."
-        )
-    return usual
-
-
-# --- writing --------------------------------------------------------------------------------------------------------
-def write(values: Array, path: Path, plane: dict[str, Any], storing: dict[str, Any]) -> None:
-    """Write one frame as a new file: pixels, units, window and place, and nothing that says whose it was."""
-    pydicom = need("pydicom", extra="medical", to="write DICOM")
-    uid = need("pydicom.uid", extra="medical", to="write DICOM")
-    made = pydicom.Dataset()
-    made.file_meta = pydicom.dataset.FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = uid.UID("1.2.840.10008.5.1.4.1.1.7")
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = uid.generate_uid(prefix=None)
-    made.StudyInstanceUID, made.SeriesInstanceUID = uid.generate_uid(prefix=None), uid.generate_uid(prefix=None)
-    made.PatientName, made.PatientID, made.PatientIdentityRemoved = "", "", "YES"
-    made.DeidentificationMethod = "written anew: pixels, units and place alone"
-    made.ImageType, made.Modality = ["DERIVED", "SECONDARY"], storing.get("modality") or "OT"
-    made.ConversionType = "WSD"
-    made.DerivationDescription = "made by a model; for research, not for diagnosis"
-    made.BurnedInAnnotation = "YES" if storing.get("text") else "NO"
-    _put_plane(made, plane)
-    _put_pixels(made, values, storing)
-    with ignore_warnings():
-        made.save_as(path, enforce_file_format=True)
-
-
-def _put_plane(made: Any, plane: dict[str, Any]) -> None:
-    names = {
-        "spacing": "PixelSpacing", "position": "ImagePositionPatient", "orientation": "ImageOrientationPatient",
-        "thickness": "SliceThickness", "between": "SpacingBetweenSlices",
-    }
-    for name, keyword in names.items():
-        if name in plane:
-            value = plane[name]
-            setattr(made, keyword, [_short(v) for v in value] if isinstance(value, tuple) else _short(value))
-
-
-def _short(value: float) -> str:
-    """Return a number in the 16 characters that DICOM has for one, as exactly as they can say it."""
-    exact = repr(float(value))
-    return exact if len(exact) <= 16 else next(t for p in range(15, 0, -1) if len(t := f"{value:.{p}g}") <= 16)
-
-
-def _put_pixels(made: Any, values: Array, storing: dict[str, Any]) -> None:
-    colour = values.ndim == 3
-    raw = values.clip(0, 255).astype(np.uint8) if colour else stored_values(values, storing)
-    made.Rows, made.Columns = raw.shape[:2]
-    made.SamplesPerPixel, bits = (3, 8) if colour else (1, 16)
-    made.PhotometricInterpretation = "RGB" if colour else "MONOCHROME1" if storing["turned"] else "MONOCHROME2"
-    if colour:
-        made.PlanarConfiguration = 0
-    made.BitsAllocated = bits
-    made.BitsStored = bits if colour or storing["signed"] else max(storing["bits"], 1)
-    if not colour and not storing["signed"]:
-        raw = np.minimum(raw, 2**made.BitsStored - 1).astype(raw.dtype)
-    made.HighBit = made.BitsStored - 1
-    made.PixelRepresentation = 0 if colour else int(storing["signed"])
-    if storing.get("units"):
-        made.RescaleSlope, made.RescaleIntercept = _short(storing["slope"]), _short(storing["intercept"])
-    if storing.get("window") is not None:
-        made.WindowCenter, made.WindowWidth = (_short(v) for v in storing["window"])
-    made.PixelData = np.ascontiguousarray(raw).tobytes()
 
 
 def frames(paths: Sequence[Path], skip_bad: bool = False) -> Iterator[list[Slice] | Path]:

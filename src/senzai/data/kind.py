@@ -23,17 +23,17 @@ from senzai.core.later import Tensor
 from senzai.core.random import derive
 from senzai.core.registry import Registry
 
-from . import conditioning, quantities
+from .conditioned import Conditioned
 from .features import NamedEntry, RowFeatures
 from .histories import FOLD_IN, Histories, folded, histories_of, items_of
 from .numbered import Numbered
 from .options import Options
 from .plain import plain_rows
 from .proposal import Proposal
-from .returns import Returns
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
 from .sparse import entries
+from .timed import Timed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class Writer(Protocol):
         """Write some more rows."""
 
 
-class Kind(Numbered, ABC):
+class Kind(Numbered, Timed, Conditioned, ABC):
     """Converts a user's data to model values and exactly back."""
 
     name: ClassVar[str]
@@ -293,46 +293,6 @@ class Kind(Numbered, ABC):
         """
         return source[index] if isinstance(source, np.ndarray) else None
 
-    # --- time --------------------------------------------------------------------------------------------------------
-    def season(self, schema: Schema) -> int | None:
-        """Return the steps after which rows along time repeat; ``None`` where there is no time, or no season."""
-        return None
-
-    def seconds(self, schema: Schema) -> float | None:
-        """Return how long a row lasts; ``None`` where it is no stretch of time."""
-        return None
-
-    def returns(self, schema: Schema) -> Returns | None:
-        """Return what is known of returns where rows are steps of prices or of returns, else ``None``."""
-        return None
-
-    def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
-        """Return rows whose last ``horizon`` steps lie behind the data, and are not observed.
-
-        Args:
-            source: What was read, as the kind keeps it.
-            schema: What the data are.
-            horizon: Steps.
-
-        Raises:
-            SettingError: Rows of the kind have no time to go on in, or no row is long enough.
-        """
-        raise SettingError(f"Rows of the kind {self.name!r} have no time to go on in. Fit on dated series.")
-
-    def along(self, values: Array, schema: Schema, source: Any, *, name: str) -> Any:
-        """Return numbers of the steps of all rows, ``(N, T)``, along time: means over the rows that share a step.
-
-        Args:
-            values: The numbers, NaN where there is none.
-            schema: What the rows are.
-            source: What was read, as the kind keeps it.
-            name: What the numbers are called.
-
-        Raises:
-            SettingError: Rows of the kind have no steps in time.
-        """
-        raise SettingError(f"Rows of the kind {self.name!r} have no steps in time. Fit on dated series.")
-
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Whether a run keeps some training rows to compare others with.
 
@@ -412,58 +372,6 @@ class Kind(Numbered, ABC):
     def gather(self, parts: list[Any], source: Any, schema: Schema, index: Any) -> Any:
         """Return completed parts as one, in the form of the user's data."""
         raise SettingError(f"Rows of the kind {self.name!r} have no missing entries that could be filled in.")
-
-    def condition(self, given: Mapping[str, object], n: int, schema: Schema, *, seed: int = 0) -> Tensor | None:
-        """Return the condition of ``n`` new rows, ``(n, width)``; ``None`` for a model without one.
-
-        Args:
-            given: What is wanted, by name: one value for all rows, or ``n`` values. What is not given is drawn from
-                what was seen together with it in the data.
-            n: How many rows.
-            schema: Schema of the model.
-            seed: Seed of what is drawn.
-
-        Raises:
-            SettingError: The model is not conditioned on a name, or has not seen a value.
-        """
-        values = conditioning.fill(given, n, schema, seed=seed)
-        return None if values is None else self.encode_condition(values, schema)
-
-    def encode_condition(self, values: Mapping[str, list[Any]], schema: Schema) -> Tensor:
-        """Return the codes ``(n, width)`` of the user's values of what is conditioned on: numbers, or the label."""
-        if quantities.is_about(schema.condition, schema.quantities):
-            return quantities.encode_given(values, schema)
-        return conditioning.encode_label(values, schema)
-
-    def moved(self, c: Tensor, given: Mapping[str, object], schema: Schema) -> Tensor:
-        """Return conditions of rows, ``(n, width)``, with some of what they are conditioned on replaced.
-
-        Args:
-            c: Their own.
-            given: What replaces it, by name: one value for all rows, or one for each.
-            schema: Schema of the model.
-
-        Raises:
-            SettingError: The model is not conditioned on a name, or has not seen a value.
-        """
-        values = conditioning.fill(given, len(c), schema, seed=0)
-        assert values is not None and schema.condition is not None  # noqa: PT018  # it has a condition
-        made, at = c.clone(), 0
-        for name, width in zip(schema.condition.names, self.widths(schema), strict=True):
-            if name in given or len(schema.condition.names) == 1:
-                made[:, at : at + width] = self.encode_condition(values, schema)[:, at : at + width].to(c)
-            at += width
-        return made
-
-    def widths(self, schema: Schema) -> tuple[int, ...]:
-        """Return the width of the code of each name that rows are conditioned on; of one alone, the whole width.
-
-        Raises:
-            SettingError: Rows of the kind do not say which part of a condition belongs to which name.
-        """
-        if schema.condition is None or len(schema.condition.names) > 1:
-            raise SettingError(f"Parts of a condition cannot be replaced in rows of the kind {self.name!r}. Give all.")
-        return (schema.condition.width,)
 
     def fact(self, source: Any, schema: Schema, name: str) -> Array:
         """Return a fact about each row that is no model value, by its name.

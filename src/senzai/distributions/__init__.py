@@ -20,6 +20,7 @@ from .calibrated import with_scale as with_scale
 from .categories import CategoricalFamily as CategoricalFamily
 from .categories import Ordinal as Ordinal
 from .categories import OrdinalFamily as OrdinalFamily
+from .closed import closed as closed
 from .codes import BitCode as BitCode
 from .codes import BitCodeFamily as BitCodeFamily
 from .codes import ClassCode as ClassCode
@@ -62,7 +63,6 @@ from .modalities import Modalities as Modalities
 from .multinomial import MultinomialFamily as MultinomialFamily
 from .multinomial import MultinomialGivenTotal as MultinomialGivenTotal
 from .ops import Observed as Observed
-from .ops import closed as closed
 from .ops import draw as draw
 from .ops import draw_scored as draw_scored
 from .ops import elementwise as elementwise

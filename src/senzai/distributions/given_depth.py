@@ -206,11 +206,16 @@ def shares_of(x: Tensor, weight: Tensor) -> Tensor:
     return (share / share.sum()).log()
 
 
+UNEXPLAINED = 0.25
+"""Share of the variance beyond a Poisson's that a start leaves to noise: codes will explain the rest, and a start that
+leaves all of it to noise hides from the gradient what there is to explain."""
+
+
 def dispersion_given_depth(x: Tensor, weight: Tensor, log_share: Tensor) -> Tensor:
     """Return the log dispersion of each entry by the moments of its rows, each at its own depth; within [-3, 5]."""
     seen = torch.where(weight > 0, x, torch.zeros_like(x))
     mean = log_share.exp() * log_depth_of(seen).exp().unsqueeze(-1)
-    excess = (((seen - mean).square() - mean) * weight).sum(0)
+    excess = UNEXPLAINED * (((seen - mean).square() - mean) * weight).sum(0)
     square = (mean.square() * weight).sum(0)
     return torch.where(excess > 0, (square / excess.clamp_min(1e-12)).clamp_min(1e-9).log().clamp(-3.0, 5.0), 5.0)
 

@@ -67,7 +67,8 @@ class SoftmaxNormal(Distribution):
         middle = (weight * off).sum(-1, keepdim=True) / total.unsqueeze(-1)
         square = (weight * (off - middle) ** 2).sum(-1)
         width = (value.shape[-1] - 1) * math.log(2 * math.pi)
-        return -0.5 * (width + 2 * self.scale.log().sum(-1) + total.log() + square) - log_z.sum(-1)
+        log_p: Tensor = -0.5 * (width + 2 * self.scale.log().sum(-1) + total.log() + square) - log_z.sum(-1)
+        return log_p
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Draw differentiably, with the ambient noise."""

@@ -1,7 +1,7 @@
 """Forecasts of loss beside what came: value at risk and expected shortfall, and the tests of both.
 
-Everything is on the scale of returns: the value at risk ``v`` is the ``tail`` quantile of the return (0.01 for 99 %), the
-expected shortfall ``e`` the mean return below it, and both are usually negative. A hit is a return below ``v``.
+Everything is on the scale of returns: the value at risk ``v`` is the ``tail`` quantile of the return (0.01 for 99 %),
+the expected shortfall ``e`` the mean return below it, and both are usually negative. A hit is a return below ``v``.
 """
 
 from __future__ import annotations
@@ -233,8 +233,9 @@ def mcneil_frey(
 ) -> Backtest:
     """Return whether returns on days with a hit are worse than the expected shortfall.
 
-    What lies between return and expected shortfall, in units of ``scale`` (the volatility of the day; else the shortfall
-    itself), has mean zero where forecasts are right. One-sided, by a bootstrap of the t statistic; NaN below two hits.
+    What lies between return and expected shortfall, in units of ``scale`` (the volatility of the day; else the
+    shortfall itself), has mean zero where forecasts are right. One-sided, by a bootstrap of the t statistic; NaN
+    below two hits.
 
     Reference:
         Estimation of Tail-Related Risk Measures for Heteroscedastic Financial Time Series (McNeil and Frey, 2000).

@@ -314,12 +314,6 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda c: c.extras.users is not None,
         "It needs rows that are sets of items of which some are held out, and the training rows.",
     ),
-    "figures": (lambda c: c.extras.figures is not None, "The kind of these data has no figures of its own."),
-    "distance": (lambda c: c.extras.distance is not None, "The kind of these data has no distance of its own."),
-    "pairs": (lambda c: c.extras.pairs is not None, "The kind of these data says nothing of single reconstructions."),
-    "returns": (
-        lambda c: c.extras.market is not None, "It is about returns; these rows are none. Fit with returns=log.",
-    ),
     "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
 }
 """What a measure may need: how to see whether it is there, and what to say if it is not."""

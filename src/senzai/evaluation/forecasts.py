@@ -37,7 +37,8 @@ def crps(draws: Floats, seen: Floats) -> Floats:
 def seasonal_naive(past: Floats, horizon: int, season: int) -> Floats:
     """Return the forecast that the last season comes again, ``(N, horizon, d)``.
 
-    Where the past is shorter than a season, or nothing was seen at a place of it, the last value that was seen.
+    Where the past is shorter than a season, or nothing was seen at a place of it, the last value that was seen; 0
+    where none ever was.
 
     Args:
         past: ``(N, T, d)``, NaN where nothing was seen.

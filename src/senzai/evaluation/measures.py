@@ -15,7 +15,7 @@ from ..models import verbs
 from ..nn.inputs import as_float
 from .annealing import Annealing, annealed_log_likelihood
 from .bracket import bidirectional
-from .catalogue import Case, measure
+from .catalogue import NEEDS, Case, measure
 from .curves import convergence
 from .dependence import gaussian_total_correlation, total_correlation
 from .detection import compressed_nats, detection, likelihood_paradox, typical
@@ -69,6 +69,13 @@ def there(batch: Batch | None) -> Batch:
 def rows_of(case: Case, most: int) -> int:
     """Rows that a measure takes."""
     return min(most, len(case.rows))
+
+
+NEEDS["figures"] = (lambda c: c.extras.figures is not None, "The kind of these data has no figures of its own.")
+NEEDS["distance"] = (lambda c: c.extras.distance is not None, "The kind of these data has no distance of its own.")
+NEEDS["pairs"] = (
+    lambda c: c.extras.pairs is not None, "The kind of these data says nothing of single reconstructions.",
+)
 
 
 # --- likelihood -----------------------------------------------------------------------------------------------------

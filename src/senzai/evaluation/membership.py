@@ -54,9 +54,9 @@ def membership(
     if samples is None or training is None or held_out is None:
         return found
     made, known, new = (_flat(x) for x in (samples, training, held_out))
-    found["by_samples"] = attack(-nearest(known, made), -nearest(new, made), false_positives)
+    found["by_samples"] = attack(-nearest_distances(known, made), -nearest_distances(new, made), false_positives)
     n = min(len(known), len(new))
-    to_known, to_new = nearest(made, known[:n]), nearest(made, new[:n])
+    to_known, to_new = nearest_distances(made, known[:n]), nearest_distances(made, new[:n])
     ratio = to_known / np.maximum(to_new, 1e-12)
     found["samples"] = {
         "n": len(made), "nearer_to_training": float((to_known < to_new).mean() + 0.5 * (to_known == to_new).mean()),
@@ -97,7 +97,7 @@ def attack(members: Floats, strangers: Floats, false_positives: float = FALSE_PO
     }
 
 
-def nearest(rows: Floats, among: Floats) -> Floats:
+def nearest_distances(rows: Floats, among: Floats) -> Floats:
     """Return the distance of each row to the nearest of others, ``(N,)``: exact, in pieces."""
     square = np.square(among).sum(1)
     found = np.empty(len(rows))

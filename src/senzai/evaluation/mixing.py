@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..core.batch import Batch
 from ..core.random import derive
@@ -23,7 +24,6 @@ def batches_of(batch: Batch) -> Ints | None:
     Conditions that nearly every row has for itself are no batches.
 
     Example:
-        >>> import torch
         >>> batches_of(Batch(torch.zeros(3, 1), c=torch.tensor([[0.0], [1.0], [0.0]]))).tolist()
         [0, 1, 0]
     """
@@ -74,7 +74,7 @@ def silhouette(codes: Floats, groups: Ints) -> Floats:
 
 
 def _figure(values: Floats, seed: int) -> Figure:
-    return Figure(float(values.mean()), mean_se(values), len(values), seed)
+    return Figure(float(values.mean()), mean_se(torch.from_numpy(values)), len(values), seed)
 
 
 def _chosen(case: Case, rows: Ints) -> Ints:

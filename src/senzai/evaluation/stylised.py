@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import InputError
 from ..core.extras import need
 from ..core.random import derive
-from .catalogue import Case, measure
+from .catalogue import NEEDS, Case, measure
 from .results import Floats
 
 LAGS = 20
@@ -174,6 +174,11 @@ def table(market: Market, made: Floats, *, paths: int, steps: int, seed: int = 0
 
 
 PATHS, STEPS = 40, 500
+
+
+NEEDS["returns"] = (
+    lambda c: c.extras.market is not None, "It is about returns; these rows are none. Fit with returns=log.",
+)
 
 
 @measure(

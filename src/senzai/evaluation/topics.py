@@ -55,7 +55,7 @@ def topic_weights(model: Generative, c: Tensor | None = None) -> Floats:
     with judging(latent), torch.no_grad():
         eye = torch.eye(n, device=device)
         if given is None:
-            return _log_shares(latent.generate((eye.unsqueeze(0),)))[0]
+            return np.asarray(_log_shares(latent.generate((eye.unsqueeze(0),)))[0])
         z = eye.repeat_interleave(len(given), 0).unsqueeze(0)
         each = _log_shares(latent.generate((z,), given.repeat(n, 1)))[0]
         return np.asarray(np.logaddexp.reduce(each.reshape(n, len(given), -1), axis=1) - np.log(len(given)))

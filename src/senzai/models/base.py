@@ -19,7 +19,8 @@ from torch.distributions import Categorical, Distribution
 from ..core.batch import Batch, Data
 from ..core.errors import CombinationError
 from ..core.random import Noise, current_noise, using
-from ..distributions.ops import closed, draw, expected, factorised, factors
+from ..distributions.closed import closed
+from ..distributions.ops import draw, expected, factorised, factors
 from ..distributions.sequence import Sequence, rate_of_entries
 from ..distributions.spaces import Space
 from ..nn.inputs import floats

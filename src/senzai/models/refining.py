@@ -23,6 +23,9 @@ from .modes import judging
 STEPS = 60
 RATE = 0.3
 DRAWS = 4
+WIDER = 1.2
+"""Factor on the scales that latents are drawn with: a normal without correlations is narrower than what it stands for,
+and importance weights of draws from something too narrow have tails without end."""
 ROUNDS = 3
 """How often a restoration looks again at what does not fit."""
 
@@ -58,7 +61,7 @@ class RefinedPosterior(AnyPosterior):
             start.mean.detach(), start.stddev.detach().log(), joint, steps=self.n_steps, rate=RATE,
             n_draws=DRAWS,
         )
-        return latent_draws(diagonal(loc, scale.exp()), n_samples, z)
+        return latent_draws(diagonal(loc, WIDER * scale.exp()), n_samples, z)
 
 
 def why_not(model: object) -> str | None:

@@ -36,9 +36,9 @@ from .temporal import TemporalEncoder as TemporalEncoder
 from .topics import TopicDecoder as TopicDecoder
 from .unet import UNetField as UNetField
 from .unet import VelocityNet as VelocityNet
-from .waves import WaveDecoder as WaveDecoder
-from .waves import WaveEncoder as WaveEncoder
 from .volumes import VolumeDecoder as VolumeDecoder
 from .volumes import VolumeEncoder as VolumeEncoder
+from .waves import WaveDecoder as WaveDecoder
+from .waves import WaveEncoder as WaveEncoder
 
 __getattr__ = _old_attributes(__name__, {"Levels": "LevelFeatures"})

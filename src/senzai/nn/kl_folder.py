@@ -125,8 +125,7 @@ def networks_of(model: nn.Module) -> tuple[AutoencoderKLEncoder, nn.Module, Auto
     """
     posterior, decoder = getattr(model, "posterior", None), getattr(getattr(model, "likelihood", None), "decoder", None)
     encoder, behind = getattr(posterior, "encoder", None), getattr(posterior, "quant_conv", None)
-    known = isinstance(encoder, AutoencoderKLEncoder) and isinstance(decoder, AutoencoderKLDecoder)
-    if not known or not isinstance(behind, nn.Module):
+    if not isinstance(encoder, AutoencoderKLEncoder) or not isinstance(decoder, AutoencoderKLDecoder) or behind is None:
         raise CombinationError(
             "A folder of diffusers holds an AutoencoderKL, but this model has other networks. Fit the recipe "
             "autoencoder-kl."
@@ -187,8 +186,9 @@ def write_folder(model: nn.Module, folder: Path, *, scaling: float) -> None:
             "shared=log_scale, as the recipe has it."
         )
     config = {
-        "_class_name": CLASS, "_diffusers_version": VERSION, "act_fn": "silu", "block_out_channels": list(encoder.blocks),
-        "down_block_types": [DOWN] * len(encoder.blocks), "up_block_types": [UP] * len(encoder.blocks), "in_channels": channels,
+        "_class_name": CLASS, "_diffusers_version": VERSION, "act_fn": "silu",
+        "block_out_channels": list(encoder.blocks), "in_channels": channels,
+        "down_block_types": [DOWN] * len(encoder.blocks), "up_block_types": [UP] * len(encoder.blocks),
         "out_channels": channels, "latent_channels": int(tensors["post_quant_conv.weight"].shape[0]),
         "layers_per_block": encoder.layers, "norm_num_groups": encoder.conv_norm_out.num_groups,
         "mid_block_add_attention": any(".attentions." in name for name in tensors), "sample_size": max(raw[2:]),

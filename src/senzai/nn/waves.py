@@ -33,7 +33,7 @@ def check_waves(event: tuple[int, ...], strides: tuple[int, ...], activation: st
             "form=wave; use the mlp network for other data."
         )
     if not strides or min(strides) < 2:
-        raise SettingError(f"`strides` are whole numbers from 2 on, but got {strides!r}. (4, 4, 5) makes 80 samples one.")
+        raise SettingError(f"`strides` are whole numbers from 2 on, but got {strides!r}. (4, 4, 5) makes one of 80.")
 
 
 def channels_of(width: int, n_stages: int) -> list[int]:
@@ -76,7 +76,7 @@ class Causal(nn.Module):
 
 
 @final
-class Pair(nn.Module):
+class CausalPair(nn.Module):
     """Two convolutions that are added to what came in; the second starts as nothing."""
 
     def __init__(self, channels: int, activation: str) -> None:
@@ -121,7 +121,7 @@ class WaveStages(DataInitialised):
         layers: list[nn.Module] = [Causal(n_channels, channels[0], FIRST)]
         sees, step = FIRST - 1, 1
         for (a, b), stride in zip(pairwise(channels), strides, strict=True):
-            layers += [Pair(a, activation), ACTIVATIONS[activation](), Causal(a, b, 2 * stride, stride=stride)]
+            layers += [CausalPair(a, activation), ACTIVATIONS[activation](), Causal(a, b, 2 * stride, stride=stride)]
             sees += step * (INNER * (INNER - 1) + 2 * stride - 1)
             step *= stride
         self.layers = nn.Sequential(*layers)
@@ -224,7 +224,7 @@ class WaveDecoder(Decoder):
         self.start, act = start, ACTIVATIONS[activation]
         layers: list[nn.Module] = [Causal(wide, channels[0], INNER)]
         for (a, b), stride in zip(pairwise(channels), strides[::-1], strict=True):
-            layers += [act(), Causal(a, b * stride, INNER), Steps(stride), Pair(b, activation)]
+            layers += [act(), Causal(a, b * stride, INNER), Unfolded(stride), CausalPair(b, activation)]
         self.layers = nn.Sequential(*layers, act(), Causal(channels[-1], n_raw * n_channels, FIRST))
         initialise_weights(self, activation)
 
@@ -232,12 +232,12 @@ class WaveDecoder(Decoder):
         """Return raw numbers ``(*lead, n_raw, channels, samples)``."""
         lead = z.shape[:-1]
         flat: Tensor = self.start(with_condition(z, c if self.n_condition else None).flatten(0, -2))
-        found = self.layers(flat.unflatten(-1, (self.frames, -1)).transpose(1, 2))[..., : self.raw_shape[-1]]
+        found: Tensor = self.layers(flat.unflatten(-1, (self.frames, -1)).transpose(1, 2))[..., : self.raw_shape[-1]]
         return found.reshape(*lead, *self.raw_shape)
 
 
 @final
-class Steps(nn.Module):
+class Unfolded(nn.Module):
     """Several steps from one: channels ``n * k`` become ``k`` steps of ``n``."""
 
     def __init__(self, n: int) -> None:
@@ -246,7 +246,8 @@ class Steps(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Return ``(B, C // n, T * n)``."""
-        return h.unflatten(1, (-1, self.n)).transpose(2, 3).flatten(2)
+        parted: Tensor = h.unflatten(1, (-1, self.n))
+        return parted.transpose(2, 3).flatten(2)
 
 
 def need_waves(batch: Batch, event: tuple[int, ...]) -> Tensor:

@@ -12,7 +12,7 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError, SettingError
 from ..core.examples import example
 from ..core.spec import part
-from ..distributions.ops import closed
+from ..distributions.closed import closed
 from ..models.base import LatentModel
 from ..models.flat import Flat
 from ..parts import FlowMatchingPrior, StandardNormal

@@ -59,8 +59,8 @@ from .quantisers import FSQ as FSQ
 from .quantisers import LFQ as LFQ
 from .quantisers import VQ as VQ
 from .quantisers import Codebook as Codebook
-from .quantisers import CodeStream as CodeStream
 from .quantisers import Coder as Coder
+from .quantisers import CodeStream as CodeStream
 from .quantisers import GridCoder as GridCoder
 from .quantisers import Quantisation as Quantisation
 from .quantisers import Quantiser as Quantiser

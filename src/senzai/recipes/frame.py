@@ -227,7 +227,8 @@ class Frame:
             whole: AnyLikelihood = self.part("likelihood", default, own)
             return whole
         made: Family = self.part("family", default, own)
-        proposed = self.proposal.shared if self.settings.get("likelihood", default) == proposal.name else made.usually_shared
+        is_proposed = self.settings.get("likelihood", default) == proposal.name
+        proposed = self.proposal.shared if is_proposed else made.usually_shared
         given = self.get("shared", proposed)
         shared = (given,) if isinstance(given, str) else tuple(given if isinstance(given, list | tuple) else [given])
         decoder = self.decoder(decoded_shape(made, tuple(self.event), shared))
@@ -241,7 +242,7 @@ class Frame:
             SettingError: There is one latent alone.
         """
         if self.n_latent < 2:
-            raise SettingError("A depth that is inferred takes a latent, but there is one alone. Set n_latent=2 or more.")
+            raise SettingError("A depth that is inferred takes a latent, but there is one alone. Set n_latent=2.")
         inner = self.inner(n_latent=self.n_latent - 1, without=("likelihood",))
         return inner.likelihood(self.word("counts", COUNTS))
 
@@ -254,8 +255,8 @@ class Frame:
         by = self.word("shared_by", "element")
         if by not in ("element", "condition") or (by == "condition" and not self.n_condition):
             raise SettingError(
-                f"What all rows share is of the element (shared_by=element) or, where rows have a condition, of element "
-                f"and condition (shared_by=condition), but got {by!r} with a condition of width {self.n_condition}."
+                "What all rows share is of the element (shared_by=element) or, where rows have a condition, of both "
+                f"(shared_by=condition), but got {by!r} with a condition of width {self.n_condition}. Choose one."
             )
         return by == "condition"
 

@@ -33,7 +33,7 @@ def prodlda(frame: Frame) -> Made:
     return model, frame.elbo(warmup=ShareWarmup(0.3))
 
 
-@example(data="count", settings={"n_latent": 3})
+@example(data="count", settings={"n_latent": 3, "prior.concentration": 0.9})  # flat enough to be integrated
 @recipe(
     "dirichlet-topics",
     title="Topics of documents: a Dirichlet posterior and prior by implicit gradients, multiplied experts over words",

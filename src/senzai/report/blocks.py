@@ -127,7 +127,7 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True)
-class Slices:
+class SliceStack:
     """Pictures that lie one behind the other: one is seen, the others are scrolled to."""
 
     pictures: Sequence[Picture]
@@ -254,7 +254,7 @@ class Prose:
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
+class SoundPlayer:
     """A sound as a data URI, to be played."""
 
     src: str
@@ -271,7 +271,8 @@ class Empty:
 
 
 Block: TypeAlias = (
-    Charts | Pairs | Wall | Slices | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose | Player | Empty
+    Charts | Pairs | Wall | SliceStack | Strips | Ways | Listing | TableBlock | Cards | Tunes | Code | Prose
+    | SoundPlayer | Empty
 )
 
 

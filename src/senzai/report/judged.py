@@ -24,6 +24,7 @@ PARTS = {
     "batches": ("Batches and labels", ("mixing", "conservation")),
     "reconstruction": ("Reconstructions", ("reconstructions", "code_rate")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
+    "returns": ("Returns", ("stylised",)),
     "recommendation": ("Recommendation", ("recommendation",)),
     "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),
     "detection": ("Anomaly detection", ("detection", "paradox")),
@@ -65,6 +66,8 @@ def _blocks(name: str, found: Mapping[str, Any]) -> list[Block]:
         heading += f" ({plural(int(of['n']), 'row')}, {of.get('split', 'all')})"
     rows = table_rows(found)
     blocks: list[Block] = [TableBlock(heading, rows)] if rows else []
+    if isinstance(found.get("table"), Mapping):
+        blocks.append(TableBlock(heading, side_by_side(found["table"])))
     if name == "convergence":
         blocks.append(Charts([curve(found)], 300))
     if "map" in found and isinstance(found["map"], list):
@@ -97,6 +100,20 @@ def table_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append((name.replace("_", " "), text))
     plain = {k: v for k, v in found.items() if isinstance(v, int | float | str) and k != "note"}
     return rows + [(k.replace("_", " "), shown(v)) for k, v in plain.items()]
+
+
+def side_by_side(table: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
+    """Return a row for each number that some sources have, with the number of each source.
+
+    Example:
+        >>> side_by_side({"data": {"skew": 0.5}, "model": {"skew": 0.25}})
+        [('skew', 'data 0.5 · model 0.25')]
+    """
+    names = dict.fromkeys(name for one in table.values() for name in one)
+    return [
+        (name.replace("_", " "), " · ".join(f"{of} {number(v[name], 3)}" for of, v in table.items() if name in v))
+        for name in names
+    ]
 
 
 def figure_text(found: Mapping[str, Any]) -> str:

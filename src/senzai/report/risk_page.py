@@ -1,4 +1,4 @@
-"""The page about risk: what may be lost tomorrow, how such forecasts did, and what returns look like beside the model's."""
+"""The page about risk: what may be lost tomorrow, how such forecasts did, and what returns look like."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .numbers import number
 
 Found = Mapping[str, Any]
 STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;margin:2.2rem auto;max-width:64rem;padding:0 1.2rem;color:#1c2330;background:#fbfbfd}
+body{font:16px/1.5 system-ui,sans-serif;margin:2.2rem auto;max-width:64rem;padding:0 1.2rem}
+body{color:#1c2330;background:#fbfbfd}
 h1{font-size:1.7rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2.2rem 0 .5rem}p{max-width:46rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;background:#fff;margin:.4rem 0}
 th,td{padding:.4rem .6rem;border-bottom:1px solid #e3e6ee;text-align:right;vertical-align:top}
@@ -62,8 +63,8 @@ def risk_page(found: Found, drawn: Found, metrics: Found) -> str:
             "simulation, which holds for few days too."),
         tests(found, "99"),
         Markup("<h2>Beside simpler methods</h2><p>{}</p>").format(
-            "The same days. Filtered historical simulation draws past residuals again behind the same filter; historical "
-            "simulation takes the returns of the training days as they were."),
+            "The same days. Filtered historical simulation draws past residuals again behind the same filter; "
+            "historical simulation takes the returns of the training days as they were."),
         beside(found), filters(found), facts(metrics),
         Markup("<h2>How to read this</h2><p>{}</p>").format(
             "Every day is forecast from the days before it; filter and model were estimated before the first of them. "
@@ -98,8 +99,8 @@ def lead(found: Found, name: str) -> str:
               and k != "traffic_light"]
     verdict = "No test fails." if not failed else f"Failed: {', '.join(failed)}."
     return (
-        f"From {found['first'][:10]} to {found['last'][:10]}, {found['days']:,} days that the model was not trained on, "
-        f"{name} lost more than the value at risk of 99 % on {at['hits']} days; {at['expected']:.0f} were to be "
+        f"From {found['first'][:10]} to {found['last'][:10]}, {found['days']:,} days that the model was not trained "
+        f"on, {name} lost more than the value at risk of 99 % on {at['hits']} days; {at['expected']:.0f} were to be "
         f"expected. {verdict}"
     )
 
@@ -116,8 +117,7 @@ def coming(found: Found) -> Markup:
     head = Markup("").join(Markup("<th>VaR {0} %</th><th>ES {0} %</th>").format(level) for level in levels)
     known = next(iter(levels.values()))["next_var"] is not None
     said = "" if known else Markup("<p><small>Means over the days that were forecast.</small></p>")
-    return Markup("<div class=scroll><table><thead><tr><th></th>{}</tr></thead><tbody>{}</tbody></table></div>{}").format(
-        head, Markup("").join(rows), said)
+    return grid(head, rows) + Markup(said)
 
 
 def tests(found: Found, level: str) -> Markup:
@@ -130,7 +130,11 @@ def tests(found: Found, level: str) -> Markup:
     counts = [Markup("<td>{} of {:,.0f}</td>").format(f["hits"], f["expected"]) for f in
               (found["forecasts"][n][level] for n in names)]
     rows.insert(0, Markup("<tr><td>Days beyond, of those expected</td>{}</tr>").format(Markup("").join(counts)))
-    head = Markup("").join(Markup("<th>{}</th>").format(n) for n in names)
+    return grid(Markup("").join(Markup("<th>{}</th>").format(n) for n in names), rows)
+
+
+def grid(head: Markup, rows: Sequence[Markup]) -> Markup:
+    """Return a table that is scrolled sideways where there is little room."""
     return Markup("<div class=scroll><table><thead><tr><th></th>{}</tr></thead><tbody>{}</tbody></table></div>").format(
         head, Markup("").join(rows))
 
@@ -176,10 +180,9 @@ def filters(found: Found) -> Markup:
     keys = list(next(iter(found["filters"].values())))
     rows = [Markup("<tr><td>{}</td>{}</tr>").format(name, Markup("").join(
         Markup("<td>{}</td>").format(number(law[k], 4)) for k in keys)) for name, law in found["filters"].items()]
-    return Markup("<h2>Filter</h2><p>{}</p><div class=scroll><table><thead><tr><th></th>{}</tr></thead><tbody>{}</tbody>"
-                  "</table></div>").format(
-        "Variance of the next day: omega + (alpha + gamma after a fall) × squared deviation + beta × variance.",
-        Markup("").join(Markup("<th>{}</th>").format(k) for k in keys), Markup("").join(rows))
+    words = "Variance of the next day: omega + (alpha + gamma after a fall) × squared deviation + beta × variance."
+    head = Markup("").join(Markup("<th>{}</th>").format(k) for k in keys)
+    return Markup("<h2>Filter</h2><p>{}</p>{}").format(words, grid(head, rows))
 
 
 def facts(metrics: Found) -> Markup:
@@ -201,8 +204,7 @@ def facts_table(table: Mapping[str, Mapping[str, float]], titles: Mapping[str, s
         if any(v is not None for v in values):
             cells = Markup("").join(Markup("<td>{}</td>").format("–" if v is None else number(v, 3)) for v in values)
             rows.append(Markup("<tr><td>{}</td>{}</tr>").format(title, cells))
-    return Markup("<div class=scroll><table><thead><tr><th></th>{}</tr></thead><tbody>{}</tbody></table></div>").format(
-        head, Markup("").join(rows))
+    return grid(head, rows)
 
 
 # --- the chart --------------------------------------------------------------------------------------------------------
@@ -226,7 +228,8 @@ def chart(drawn: Found) -> Markup:
     grid = [f"<line x1={LEFT} x2={W - 8} y1={y(t):.1f} y2={y(t):.1f} stroke=#e3e6ee />"
             f"<text x={LEFT - 6} y={y(t) + 4:.1f} font-size=12 text-anchor=end fill=#5c6577>{100 * t:.0f} %</text>"
             for t in ticks]
-    dates = [f"<text x={x(i):.1f} y={H - 6} font-size=12 text-anchor=middle fill=#5c6577>{escape(drawn['times'][i])}</text>"
+    dates = [f"<text x={x(i):.1f} y={H - 6} font-size=12 text-anchor=middle fill=#5c6577>"
+             f"{escape(drawn['times'][i])}</text>"
              for i in sorted({round(n * f) for f in (0.06, 0.28, 0.5, 0.72, 0.94)})]
     says = "Returns of each day as points, the value at risk of 99 % as a line, days beyond it in red"
     return Markup("<svg viewBox='0 0 {} {}' role=img aria-label='{}'>{}<polyline points='{}' fill=none stroke=#2457c5 "

@@ -19,6 +19,9 @@ from ..core.batch import Batch
 from ..core.errors import InputError, SettingError
 from ..core.random import derive
 
+POOL = 20
+"""Batches whose rows are sorted by length together."""
+
 
 class RowSource(Protocol):
     """Rows that can be taken by number."""
@@ -39,12 +42,14 @@ class FeedPlan:
         batch_size: Rows per step over all processes.
         seed: Seed of the order.
         least: Smallest batch that every process gets a row of; a shorter rest of an epoch is left out.
+        lengths: Steps of each row, where rows of about one length shall share a batch, so that little is padding.
     """
 
     n_rows: int
     batch_size: int
     seed: int
     least: int = 1
+    lengths: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.n_rows < self.least:
@@ -65,9 +70,22 @@ class FeedPlan:
         return full + (1 if rest >= self.least else 0)
 
     def order(self, epoch: int) -> Tensor:
-        """Return the order of rows in an epoch."""
+        """Return the order of rows in an epoch; with lengths, random up to the batches of some hundred rows."""
         generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
-        return torch.randperm(self.n_rows, generator=generator)
+        order = torch.randperm(self.n_rows, generator=generator)
+        return order if self.lengths is None else self._by_length(order, self.lengths, generator)
+
+    def _by_length(self, order: Tensor, lengths: Tensor, generator: torch.Generator) -> Tensor:
+        """Sort rows by length within pools of batches, and put the whole batches in a random order.
+
+        Rows that are left out or in a short batch at the end are any rows, not the longest ones.
+        """
+        full = self.n_rows // self.batch_size * self.batch_size
+        pools = order[:full].split(POOL * self.batch_size)
+        found = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools]) if full else order[:0]
+        batches = found.view(-1, self.batch_size)
+        turned = batches[torch.randperm(len(batches), generator=generator)].flatten()
+        return torch.cat([turned, order[full:]])
 
     def rows(self, order: Tensor, position: int) -> Tensor:
         """Return the rows of the step at ``position`` of an epoch."""

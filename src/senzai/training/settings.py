@@ -39,6 +39,7 @@ class TrainSettings(BaseModel):
         ema: Decay of averaged weights, which are then validated and saved.
         patience: Validations without improvement before stopping early; ``None`` never stops early.
         precision: ``auto`` computes networks in bfloat16 where the hardware multiplies it natively.
+        by_length: Whether rows of about one length share a batch, so that less time goes into padding.
         compile: Use ``torch.compile`` (the first step takes tens of seconds).
         seed: Seed of initial weights, order of rows and noise.
         log_every: Steps between progress events.
@@ -69,6 +70,7 @@ class TrainSettings(BaseModel):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     patience: Annotated[int, Field(ge=1)] | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    by_length: bool = False
     compile: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
     log_every: Annotated[int, Field(ge=1)] = 50

@@ -65,8 +65,8 @@ class AudioKind(Kind):
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
         """Claim sound files, folders that hold any, lists of them, and arrays of which the rate is told."""
-        if files_of(source) is not None:
-            return Claim(0.95, "it lists sound files")
+        if (listed := files_of(source)) is not None:
+            return Claim(1.0, "it lists sound files") if listed[0][0].exists() else None
         if sources.header(source, options) is not None:
             return Claim(0.95, "a rate was told") if "rate" in options else None
         path = sources.existing(source)
@@ -82,7 +82,8 @@ class AudioKind(Kind):
         details, notes = decided(read, asked) if told is None else (told, [])
         slices = cut_by(read, details)
         whole = len(slices) == len(slices.clips)
-        labels = None if read.labels is None else read.labels[slices.owner]
+        known = read.labels if schema is None or read.labels is not None else _by_folder(read, schema)
+        labels = None if known is None else known[slices.owner]
         return Opened(
             data=slices, n_rows=len(slices), dtype=read.dtype, form=read.form, origin=read.origin, labels=labels,
             label_name=read.label_name, label_asked=read.label_name != "folder" and labels is not None,
@@ -173,7 +174,7 @@ class AudioKind(Kind):
         with tempfile.TemporaryDirectory() as tmp:
             for i, content in enumerate(bytes_of(value)):
                 Path(tmp, f"{i:08d}.wav").write_bytes(content)
-            slices: Slices = self.read(Path(tmp), AudioOptions(), schema).data
+            slices: Slices = self.read(Path(tmp), AudioOptions.model_validate({}), schema).data
             waves = slices.fetch(np.arange(len(slices))).transpose(0, 2, 1)
         sounds = [Sound(resampled(w, told.rate, told.back), told.back) for w in waves]
         return _as_array(sounds, schema.but(form="numpy", dtype="float32"))
@@ -202,7 +203,8 @@ class AudioKind(Kind):
     def sample_figures(self, made: Any, known: Any, schema: Schema, *, seed: int = 0) -> Mapping[str, float]:
         """Return distances of new sounds to training sounds; see :func:`figures.of_sets`."""
         rate = audio_of(schema).back
-        return figures.of_sets(*(_stacked(as_sounds(v, schema), rate) for v in (made, known)), rate)
+        new, real = (_stacked(as_sounds(v, schema), rate) for v in (made, known))
+        return figures.of_sets(new, real, rate)
 
     def row_figures(self, rows: Any, made: Any, schema: Schema) -> Mapping[str, Array]:
         """Return how near reconstructions are to their sounds; see :func:`figures.of_pairs`.
@@ -280,6 +282,13 @@ def _stacked(sounds: list[Sound], rate: int) -> Array:
     mono = [resampled(s.samples.mean(1, keepdims=True), s.rate, rate) for s in sounds]
     longest = max(map(len, mono))
     return np.stack([of_length(m, longest)[:, 0] for m in mono])
+
+
+def _by_folder(read: Recordings, schema: Schema) -> Array | None:
+    """Return the folders of single files as their labels, where the model knows each of them as a class."""
+    classes = () if schema.label is None else schema.label.classes
+    folders = [c.path.parent.name if c.path else None for c in read.clips]
+    return np.array(folders) if classes and all(f in classes for f in folders) else None
 
 
 def _field(told: AudioDetails) -> Field:

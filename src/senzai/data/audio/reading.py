@@ -138,7 +138,7 @@ def _of_arrays(source: object, options: AudioOptions, told: AudioDetails | None)
         )
     if not np.isfinite(x).all():
         row = int(np.argmin(np.isfinite(x.reshape(len(x), -1)).all(1)))
-        raise InputError(f"Samples must be numbers, but row {row} of {opened.origin} has NaN or infinity. Leave it out.")
+        raise InputError(f"Samples are numbers, but row {row} of {opened.origin} has NaN or infinity. Leave it out.")
     scale = _full_scale(x, opened.origin)
     values = x.reshape(len(x), x.shape[1], -1)
     clips = tuple(
@@ -158,8 +158,8 @@ def _full_scale(x: Array, origin: str) -> float:
     if x.dtype == np.int16:
         return 32768.0
     raise InputError(
-        f"Samples are floating-point numbers with full scale at 1, or int16, but {origin} has {x.dtype}. Divide them by "
-        "their full scale."
+        f"Samples are floating-point numbers with full scale at 1, or int16, but {origin} has {x.dtype}. Divide them "
+        "by their full scale."
     )
 
 
@@ -184,7 +184,9 @@ def decided(read: Recordings, options: AudioOptions) -> tuple[AudioDetails, list
         notes.append(f"Rows last {samples / rate:g} s: the longest recording, at most one second (seconds=...).")
     several = sum(c.frames * rate > samples * c.rate for c in read.clips)
     if several:
-        notes.append(f"{several} of {len(read.clips)} recordings are longer and were sliced; what is left ends in silence.")
+        notes.append(
+            f"{several} of {len(read.clips)} recordings are longer and were sliced; what is left ends in silence."
+        )
     mels = options.mels or _mels(window, rate)
     subtypes = Counter(c.subtype for c in read.clips)
     details = AudioDetails(

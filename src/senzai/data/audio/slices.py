@@ -54,7 +54,7 @@ class Slices:
     def lengths(self, index: Array) -> Array:
         """Return how many samples of some rows are of their recording; silence follows."""
         whole = np.array([length_at(c.frames, c.rate, self.rate) for c in self.clips])
-        return np.minimum(self.samples, whole[self.owner[index]] - self.samples * self.place[index])
+        return np.asarray(np.minimum(self.samples, whole[self.owner[index]] - self.samples * self.place[index]))
 
     def fetch(self, index: Array) -> Array:
         """Return samples ``(n, channels, samples)``."""
@@ -92,7 +92,7 @@ def with_channels(x: Array, channels: int, clip: Clip) -> Array:
     if x.shape[1] == channels:
         return x
     if channels == 1:
-        return x.mean(1, keepdims=True)
+        return np.asarray(x.mean(1, keepdims=True))
     if x.shape[1] == 1:
         return np.repeat(x, channels, 1)
     raise InputError(

@@ -72,6 +72,7 @@ def wav_bytes(sound: Sound, subtype: str = "PCM_16") -> bytes:
 def _put(sound: Sound, file: Any, format_: str, subtype: str) -> None:
     loud = bool(np.abs(sound.samples).max(initial=0.0) > 1)
     kept = EXACT.get(subtype, "PCM_16")
+    chosen: str | None
     if format_ == "WAV":
         chosen = "FLOAT" if loud and kept != "FLOAT" else kept
     else:
@@ -130,7 +131,7 @@ def _one_after_the_other(sounds: Sequence[Sound]) -> Sound:
     rates = {s.rate for s in sounds}
     if len(rates) > 1:
         raise InputError(
-            f"Sounds in one file have one rate, but these have {sorted(rates)}. Write a folder: a name without a suffix."
+            f"Sounds in one file have one rate, but these have {sorted(rates)}. Write a folder, a name without suffix."
         )
     (rate,) = rates
     pause = np.zeros((int(PAUSE * rate), sounds[0].samples.shape[1]), np.float32)

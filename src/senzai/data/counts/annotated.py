@@ -16,6 +16,7 @@ from ..rows import Array
 from ..schema import Schema
 from .table import CountTable
 
+
 def index_of(found: CountTable) -> Any:
     """Return the names of the rows, for frames of their numbers."""
     import pandas as pd
@@ -98,7 +99,7 @@ def original_of(table: CountTable, schema: Schema) -> Any:
 
 
 def with_numbers(table: CountTable, schema: Schema, values: Any, *, name: str, columns: list[str] | None) -> Any:
-    """Return the AnnData of rows with numbers of theirs: in ``obs`` by column, in ``layers`` by gene, or in ``obsm``."""
+    """Return the AnnData of rows with numbers of theirs: in ``obs`` by column, ``layers`` by gene, or ``obsm``."""
     made, values = original_of(table, schema), np.asarray(values)
     if columns is not None and [str(g) for g in made.var_names] == columns:
         made.layers[name] = values.astype(np.float32)
@@ -146,7 +147,7 @@ def write(decoded: Any, path: Path, schema: Schema) -> None:
         with FrameWriter(path) as writer:
             writer.write(frame.rename_axis("cell").reset_index())
     else:
-        raise InputError(f"Counts are written as .h5ad, .npz, .csv, .tsv or .parquet, but got {path.name!r}. Choose one.")
+        raise InputError(f"Counts are written as .h5ad, .npz, .csv, .tsv or .parquet, but got {path.name!r}.")
 
 
 def write_h5ad(data: Any, path: Path) -> None:

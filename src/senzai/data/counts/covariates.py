@@ -36,7 +36,8 @@ def covariate_of(column: Any, name: str, origin: str) -> Covariate:
             "Fill it in, or leave those rows out."
         )
     number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if number and (pd.api.types.is_float_dtype(column) and bool((column % 1 != 0).any()) or column.nunique() > FEW_WHOLE):
+    parts = pd.api.types.is_float_dtype(column) and bool((column % 1 != 0).any())
+    if number and (parts or column.nunique() > FEW_WHOLE):
         values = column.to_numpy(np.float64)
         if not bool(np.isfinite(values).all()):
             raise InputError(f"Numbers that rows are conditioned on are finite, but {name!r} of {origin} is not.")
@@ -79,7 +80,7 @@ def _encoded(one: Covariate, values: Sequence[Any]) -> Array:
         try:
             found = np.asarray([float(v) for v in values])
         except (TypeError, ValueError) as err:
-            raise SettingError(f"{one.name!r} is a number, but got {list(values)[0]!r}.") from err
+            raise SettingError(f"{one.name!r} is a number, but got {next(iter(values))!r}.") from err
         return (((found - one.mean) / one.scale)[:, None]).astype(np.float32)
     number = {c: i for i, c in enumerate(one.classes)}
     asked = [text_of(v) for v in values]

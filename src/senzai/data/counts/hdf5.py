@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +119,14 @@ def matrix_of(node: Any, path: Path, place: str, shape: tuple[int, int]) -> Spar
         return checked_counts(sorted_columns(found), repr(str(path)), place)
     from scipy.sparse import csc_array
 
-    turned = csc_array((found.values, found.indices, found.indptr), shape).tocsr()
-    return checked_counts(
-        Sparse(turned.indptr.astype(np.int64), turned.indices.astype(np.int32), turned.data, shape[1]),
-        repr(str(path)), place,
+    turned: Any = csc_array((values, indices, found.indptr), shape).tocsr()
+    return checked_counts(sorted_columns(of_compressed(turned)), repr(str(path)), place)
+
+
+def of_compressed(matrix: Any) -> Sparse:
+    """Return a CSR matrix of SciPy as it is."""
+    return Sparse(
+        matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data, int(matrix.shape[1])
     )
 
 
@@ -137,9 +140,11 @@ def sorted_columns(found: Sparse) -> Sparse:
         return found
     from scipy.sparse import csr_array
 
-    made = csr_array((found.values, found.indices, found.indptr), (found.n_rows, found.n_columns))
+    ones = found.values is None
+    values = np.ones(len(found.indices)) if ones else np.asarray(found.values, np.float64)  # sums may outgrow a byte
+    made: Any = csr_array((values, found.indices, found.indptr), (found.n_rows, found.n_columns))
     made.sum_duplicates()
-    return Sparse(made.indptr.astype(np.int64), made.indices.astype(np.int32), made.data, found.n_columns)
+    return of_compressed(made)
 
 
 def _row_blocks(node: Any) -> Iterator[Array]:
@@ -149,8 +154,8 @@ def _row_blocks(node: Any) -> Iterator[Array]:
 
 
 # --- .h5ad ----------------------------------------------------------------------------------------------------------
-def of_h5ad(path: Path, options: CountOptions) -> CountTable:
-    """Read an `.h5ad`: counts where they are, obs and var.
+def of_h5ad(path: Path, options: CountOptions) -> CountTable | None:
+    """Read an `.h5ad`: counts where they are, obs and var; ``None`` where an early version of AnnData wrote it.
 
     Raises:
         InputError: It has no raw counts, or is damaged.
@@ -158,7 +163,7 @@ def of_h5ad(path: Path, options: CountOptions) -> CountTable:
     with guarded(path), opened(path) as file:
         need_sound(file, path)
         if file.attrs.get("encoding-type") is None and "obs" in file and hasattr(file["obs"], "dtype"):
-            return _of_before(path, options)
+            return None
         io = need("anndata.io", extra="cells", to="read .h5ad files")
         place = place_in(file, options.layer, path)
         whose = "raw/var" if place == "raw/X" else "var"
@@ -169,19 +174,6 @@ def of_h5ad(path: Path, options: CountOptions) -> CountTable:
         original=path,
     )
     return shaped(found)
-
-
-def _of_before(path: Path, options: CountOptions) -> CountTable:
-    """Read a file of an early version of AnnData by its own reader."""
-    import warnings
-
-    from .memory import of_anndata
-
-    anndata = need("anndata", extra="cells", to="read .h5ad files")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what has moved to another place since
-        made = anndata.read_h5ad(path)
-    return replace(of_anndata(made, options, origin=repr(str(path))), original=path)
 
 
 def place_in(file: Any, layer: str | None, path: Path) -> str:
@@ -243,7 +235,7 @@ def of_10x(path: Path) -> CountTable:
         group = file["matrix"] if "matrix" in file else file[next(iter(file))]
         n_genes, n_cells = (int(n) for n in group["shape"][:])
         matrix = matrix_of(group, path, "matrix", (n_cells, n_genes))
-        features = group["features"] if "features" in group else group
+        features = group.get("features", group)
         names = [k for k in ("id", "name", "gene_names", "genes", "feature_type", "genome") if k in features]
         var = pd.DataFrame({k: texts(features[k]) for k in names})
         cells = np.array(texts(group["barcodes"]), object)

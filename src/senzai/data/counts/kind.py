@@ -13,9 +13,8 @@ from senzai.core.batch import Data, first
 from senzai.core.errors import InputError, SettingError
 from senzai.core.later import Tensor
 
-from .. import sources, sparse
+from .. import sources
 from ..conditioning import LABEL
-from ..frame_files import FrameWriter
 from ..kind import KINDS, Claim, Kind, Opened
 from ..labels import as_labels, encode_labels, make_label
 from ..options import Options
@@ -83,11 +82,11 @@ class CountKind(Kind):
         if schema is not None:
             found = found.of_genes(schema.columns or (), keep=set_.missing == "keep")
             name = None if schema.label is None else schema.label.name
-        if y is None and name is not None and (schema is None or name in map(str, found.obs.columns)):
+        if y is None and name is not None and (schema is None or str(name) in map(str, found.obs.columns)):
             y = found.column(str(name)).to_numpy(dtype=object, na_value=None)
-        marks = {split.column: found.column(split.column)} if split.column in map(str, found.obs.columns) else {}
-        if split.column is not None and not marks and schema is None:
-            found.column(split.column)  # says that there is none
+        marks = {}
+        if split.column is not None and (schema is None or split.column in map(str, found.obs.columns)):
+            marks[split.column] = found.column(split.column)
         return Opened(
             data=found, n_rows=len(found), dtype="int64", form=found.form, origin=found.origin,
             labels=None if y is None else as_labels(y), label_name=str(name or LABEL), label_asked=True,
@@ -190,6 +189,10 @@ class CountKind(Kind):
         return pd.DataFrame(value, columns=genes)
 
     # --- about ------------------------------------------------------------------------------------------------------
+    def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
+        """Keep some rows that were given in memory: scores compare with them."""
+        return in_memory
+
     def propose(self, schema: Schema) -> Proposal:
         """Suggest negative binomial counts given the depth of a row."""
         how = details_of(schema)
@@ -229,7 +232,7 @@ class CountKind(Kind):
             yield source.take(np.arange(start, min(len(source), start + rows)))
 
     def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
-        """Return rows of which genes that were not observed hold what is expected of them, and all others their counts."""
+        """Return rows whose genes that were not observed hold what is expected of them; others keep their counts."""
         found = part.matrix.dense(np.arange(len(part)))
         if part.absent is not None and x.ndim == 2:
             at = np.arange(len(part)) if rows is None else rows

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from senzai.core.errors import InputError
+from senzai.core.extras import need
 
 from .. import sources, sparse
 from ..limits import DEFLATE, guarded, need_no_holes, need_room
 from ..rows import Array
 from ..sparse import Sparse, checked, of_scipy
-from .hdf5 import no_raw_counts, of_10x, of_h5ad, of_loom, of_names, shaped, sorted_columns
+from .hdf5 import no_raw_counts, of_10x, of_compressed, of_h5ad, of_loom, of_names, shaped, sorted_columns
 from .options import CountOptions
 from .recognising import LOOKED_AT, are_counts, no_counts, what_else
 from .table import CountTable, checked_counts, of_dense, row_sums
@@ -64,7 +65,7 @@ def read_table(source: Any, options: CountOptions) -> CountTable:
         return of_folder(path)
     suffix = path.suffix.lower()
     if suffix == ".h5ad":
-        return of_h5ad(path, options)
+        return of_h5ad(path, options) or of_before(path, options)
     if suffix == ".loom":
         return of_loom(path)
     if suffix in HDF5:
@@ -74,7 +75,18 @@ def read_table(source: Any, options: CountOptions) -> CountTable:
         return numbered(checked_counts(sparse.read_sparse(path), what, "it"), what)
     if path.name.lower().endswith(TEXTS):
         return of_text(path, options)
-    raise InputError(f"Counts are read from {', '.join(SUFFIXES)} or a folder of 10x, but got {path.name!r}. Convert it.")
+    raise InputError(f"Counts are read from {', '.join(SUFFIXES)} or a 10x folder, but got {path.name!r}. Convert it.")
+
+
+def of_before(path: Path, options: CountOptions) -> CountTable:
+    """Read a file of an early version of AnnData by its own reader."""
+    import warnings
+
+    anndata = need("anndata", extra="cells", to="read .h5ad files")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what has moved to another place since
+        made = anndata.read_h5ad(path)
+    return replace(of_anndata(made, options, origin=repr(str(path))), original=path)
 
 
 def of_anndata(data: Any, options: CountOptions, *, origin: str = "the AnnData") -> CountTable:
@@ -129,8 +141,8 @@ def counts_of(matrix: Any, origin: str, place: str) -> Sparse:
         return checked_counts(of_dense((dense[i : i + 4096] for i in range(0, len(dense), 4096)), dense.shape[1]),
                               origin, place)
     found = matrix.tocsr()
-    made = Sparse(found.indptr.astype(np.int64), found.indices.astype(np.int32), found.data, int(found.shape[1]))
-    return checked_counts(sorted_columns(checked(made, int(found.shape[0]), origin)), origin, place)
+    made = checked(of_compressed(found), int(found.shape[0]), origin)
+    return checked_counts(sorted_columns(made), origin, place)
 
 
 def numbered(matrix: Sparse, origin: str) -> CountTable:
@@ -152,7 +164,7 @@ def of_rows(source: Any) -> CountTable:
     if sources.is_frame(source):
         frame, what = source, "the DataFrame"
         matrix = frame.sparse.to_coo() if is_sparse_frame(frame) else frame.to_numpy()
-        if getattr(matrix, "dtype", None) == object:
+        if matrix.dtype.kind == "O":
             raise InputError(f"Counts are numbers, but {what} has columns that are none. Leave them out.")
         found = counts_of(matrix, what, "it")
         return shaped(CountTable(
@@ -228,7 +240,7 @@ def market(path: Path) -> Sparse:
         with _text(path) as file:
             head = next(line for line in file if not line.startswith("%")).split()
         if len(head) != 3 or not all(word.isdigit() for word in head):
-            raise InputError(f"{str(path)!r} must announce rows, columns and entries, but its first line is {head[:4]}.")
+            raise InputError(f"{str(path)!r} must announce rows, columns and entries, but begins with {head[:4]}.")
         genes, cells, n = map(int, head)
         held = path.stat().st_size * (DEFLATE if path.suffix == ".gz" else 1)
         need_room(4 * n, path, f"{n:,} entries", held=held)  # a line has four bytes at least

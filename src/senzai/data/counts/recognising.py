@@ -47,9 +47,10 @@ def what_else(values: Array, sums: Array | None = None, log_sums: Array | None =
         return "some are NaN or infinite"
     if bool((values < 0).any()):
         return "some are negative: they were scaled or centred"
-    if log_sums is not None and _alike(log_sums):
+    mostly = float((values % 1 != 0).sum()) > 0.5 * float((values != 0).sum())
+    if mostly and log_sums is not None and _alike(log_sums):
         return f"they are log(1 + x) of counts that were scaled to {np.median(log_sums):,.0f} a row"
-    if sums is not None and _alike(sums):
+    if mostly and sums is not None and _alike(sums):
         return f"every row was scaled to {np.median(sums):,.0f}"
     return "some are fractions: they were normalised, logarithms were taken, or they are estimates"
 

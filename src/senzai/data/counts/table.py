@@ -56,8 +56,9 @@ class CountTable:
     def fingerprint(self) -> str:
         """Of counts, names and facts about rows."""
         digest = hashlib.sha256(repr((self.genes, self.matrix.n_rows)).encode(errors="surrogatepass"))
-        for values in (self.matrix.indptr, self.matrix.indices, self.matrix.values):
-            for start in range(0, 0 if values is None else len(values), 1 << 22):
+        parts = (self.matrix.indptr, self.matrix.indices, self.matrix.values)
+        for values in [v for v in parts if v is not None]:
+            for start in range(0, len(values), 1 << 22):
                 digest.update(np.ascontiguousarray(values[start : start + (1 << 22)]).tobytes())
         for name in self.obs.columns:
             digest.update(repr((str(name), self.obs[name].astype(str).tolist())).encode(errors="surrogatepass"))
@@ -96,8 +97,8 @@ class CountTable:
         if len(lost) and (not keep or len(lost) == len(genes)):
             names = ", ".join(repr(genes[i]) for i in lost[:3])
             raise ShapeError(
-                f"Rows have the {len(genes):,} genes that the model was fitted on, but {self.origin} lacks {len(lost):,}"
-                f" of them, such as {names}. Give them, or take them as not observed with missing=keep."
+                f"Rows have the {len(genes):,} genes that the model was fitted on, but {self.origin} lacks "
+                f"{len(lost):,} of them, such as {names}. Give them, or take them as not observed with missing=keep."
             )
         more = int((here < 0).sum())
         notes = (*self.notes, *((f"{more:,} genes that the model does not know were left out.",) if more else ()))

@@ -16,6 +16,7 @@ from .. import sparse, texts
 from ..limits import need_room
 from ..rows import Array
 from ..sparse import Sparse
+from .options import Source
 
 COUNTED = (".feat", ".svmlight", ".libsvm", ".ldac", ".bow")
 LINE = re.compile(r"\S+(?:\s+\d+:\S+)+\s*")
@@ -44,7 +45,7 @@ class Counts:
     matrix: Sparse
     words: tuple[str, ...] | None
     form: str
-    source: str
+    source: Source
     labels: Array | None = None
     first: int = 1
     index: Any = None
@@ -102,19 +103,19 @@ def _cells(split: list[list[str]], path: Path) -> tuple[Array, Array]:
         number, value = found.T
         if bool((number % 1 == 0).all()):
             return number.astype(np.int64), value
-    return _first_bad(split, path)
+    raise _first_bad(split, path)
 
 
-def _first_bad(split: list[list[str]], path: Path) -> Any:
-    """Raise for the first cell that is none."""
+def _first_bad(split: list[list[str]], path: Path) -> InputError:
+    """Return the error about the first cell that is none."""
     for i, cells in enumerate(split):
         for cell in cells[1:]:
             if not CELL.fullmatch(cell):
-                raise InputError(
+                return InputError(
                     f"A document is a line `label id:count id:count ...`, but document {i + 1} of {str(path)!r} has "
                     f"{cell[:30]!r}. Mend the line."
                 )
-    raise InputError(f"A count file has lines `label id:count ...`, but {str(path)!r} has others. Check the file.")
+    return InputError(f"A count file has lines `label id:count ...`, but {str(path)!r} has others. Check the file.")
 
 
 def _size(at: Array, base: int, n_words: int | None, row: Array, origin: str) -> int:
@@ -171,10 +172,10 @@ def of_table(frame: Any, form: str, origin: str, *, label: str | None = None) ->
     need_room(8 * frame.shape[0] * frame.shape[1], origin, "a table of documents by words")
     values = frame.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     if np.isnan(values).any():
-        row, column = (int(v[0]) for v in np.nonzero(np.isnan(values)))
+        i, j = (int(v[0]) for v in np.nonzero(np.isnan(values)))
         raise InputError(
-            f"A table of documents by words has a count in every cell, but row {row} (from 0), column "
-            f"{str(frame.columns[column])[:40]!r} of {origin} has {str(frame.iat[row, column])[:40]!r}. For texts, "
+            f"A table of documents by words has a count in every cell, but row {i} (from 0), column "
+            f"{str(frame.columns[j])[:40]!r} of {origin} has {str(frame.iat[i, j])[:40]!r}. For texts, "
             "name their column: column=..."
         )
     row, at = np.nonzero(values)

@@ -24,7 +24,7 @@ from ..sparse import Sparse, SparseRows
 from ..split import marked, split_indices
 from . import counts, out, reading, words
 from .counts import COUNTED
-from .options import DocumentDetails, DocumentOptions, details_of
+from .options import DocumentDetails, DocumentOptions, Source, details_of
 from .reading import Read
 
 
@@ -90,6 +90,7 @@ class DocumentKind(Kind):
     def infer(self, opened: Opened, options: Options) -> Schema:
         """Learn the words from the training rows of texts; those of counts are given."""
         set_, found = _options(options), _found(opened)
+        source: Source
         train = split_indices(opened.n_rows, options.split, opened.groups, opened.order)["train"]
         if found.texts is not None:
             known = words.learn([found.texts.texts[i] for i in train], set_, found.words)

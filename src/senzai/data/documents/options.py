@@ -10,6 +10,7 @@ from ..options import Options
 from ..schema import Frozen, Schema
 
 Unit = Literal["words", "pairs"]
+Source = Literal["texts", "counts", "matrix", "table"]
 
 
 class DocumentOptions(Options):
@@ -57,7 +58,7 @@ class DocumentDetails(Frozen):
         usual: Words of a document, the median; new documents are drawn with as many.
     """
 
-    source: Literal["texts", "counts", "matrix", "table"]
+    source: Source
     column: str | None = None
     unit: Unit = "words"
     lower: bool = True

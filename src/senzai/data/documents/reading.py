@@ -86,12 +86,12 @@ def _counted(
     if path is None or (path.is_dir() and not counts.is_sparse_place(path)):
         return None
     if counts.is_sparse_place(path):
-        matrix = Sparse.mapped(path) if path.is_dir() else sparse.read_sparse(path)
-        return counts.of_matrix(_wide(matrix, named, repr(str(path))), named, "sparse", repr(str(path)))
+        stored = Sparse.mapped(path) if path.is_dir() else sparse.read_sparse(path)
+        return counts.of_matrix(_wide(stored, named, repr(str(path))), named, "sparse", repr(str(path)))
     if looks_counted(path):
         size = len(named) if named is not None else None if known is None else len(known)
-        made = counts.read_count_file(path, n_words=size, first=options.first, encoding=options.encoding)
-        return counts.named(made, named)
+        found = counts.read_count_file(path, n_words=size, first=options.first, encoding=options.encoding)
+        return counts.named(found, named)
     inner = encodings.inner(path)
     if inner in texts.CELLS and options.column is None:
         return _of_frame(texts.frame_of(path, inner, options.encoding), options, "file", path.name)

@@ -65,7 +65,7 @@ def counter_for(unit: Unit, *, lower: bool, words: tuple[str, ...] | None = None
 
     known = _numbers(words)
     if unit == "pairs":
-        return CountVectorizer(analyzer=Pairs(lower=lower), vocabulary=known)
+        return CountVectorizer(analyzer=PairsOfLetters(lower=lower), vocabulary=known)
     return CountVectorizer(lowercase=False, preprocessor=Normal(lower=lower), token_pattern=WORD, vocabulary=known)
 
 
@@ -91,7 +91,7 @@ class Normal:
         return made.lower() if self.lower else made
 
 
-class Pairs(Normal):
+class PairsOfLetters(Normal):
     """The pairs of letters of a text in its normal form."""
 
     def __call__(self, text: str) -> Any:

@@ -149,6 +149,9 @@ class ImageKind(Kind):
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
         """Write a folder of png (no suffix), one contact sheet (png, jpg, webp), npy or npz."""
         path = Path(path)
+        if schema.form == DICOM and path.suffix.lower() in ("", *dicom.SUFFIXES):
+            write_scans(decoded, getattr(decoded, "about", None), path, schema)
+            return
         if path.suffix.lower() in sheets.SHEETS:
             with tempfile.TemporaryDirectory() as tmp:
                 self.write(decoded, Path(tmp, "pictures"), schema)
@@ -156,9 +159,6 @@ class ImageKind(Kind):
             return
         if path.suffix:
             writers.write_array(decoded, path)
-            return
-        if schema.form == DICOM and path.suffix.lower() in ("", *dicom.SUFFIXES):
-            write_scans(decoded, getattr(decoded, "about", None), path, schema)
             return
         if schema.values in ("real", "count"):
             raise InputError(

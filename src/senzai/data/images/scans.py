@@ -13,7 +13,7 @@ from senzai.core.errors import InputError
 from senzai.core.extras import need
 from senzai.core.files import replacing, replacing_folder
 
-from .. import dicom
+from .. import dicom, dicom_writing
 from .. import fingerprint as prints
 from ..dicom import Slice
 from ..kind import Opened
@@ -184,7 +184,7 @@ def write_scans(values: Array, about: Mapping[str, Any] | None, folder: Path, sc
     def one(i: int, place: Path) -> None:
         plane = {} if about is None else about["plane"][i]
         storing = _usual(usual.storing) if about is None else about["storing"][i]
-        dicom.write(rows[i], place, plane, _as_shown(storing, usual.window))
+        dicom_writing.write(rows[i], place, plane, _as_shown(storing, usual.window))
 
     if not folder.suffix:
         with replacing_folder(folder) as tmp:

@@ -264,6 +264,8 @@ def _fingerprint(cut: windows.BarWindows) -> str:
 
 def _told(cut: windows.BarWindows, told: MusicDetails, songs: Sequence[midi.Song]) -> Iterable[str]:
     """Say what was read, and what was not."""
+    if told.fixed and songs and windows.commonest(songs)[0] == 1:
+        yield f"Meters of one beat say nothing of bars: all is read in {told.meter[0]}/{told.meter[1]} (meter=...)."
     if cut.dropped:
         one = "a drum of its own" if told.part == "drums" else "the highest of notes that begin together"
         yield f"{cut.dropped:,} notes fell away: {one} stays."

@@ -16,6 +16,7 @@ from .options import MusicDetails, MusicOptions
 from .pieces import ALIKE, Note, Part, Passage, one_at_a_time, steps_of, within
 
 MELODIES = ("melody", "vocal", "vocals", "voice", "lead")
+DEFAULT_METER = (4, 4)
 MOST_CODES = 4096
 """Symbols of a row, at most."""
 
@@ -54,7 +55,9 @@ def decide(songs: Sequence[Song], asked: MusicOptions) -> MusicDetails:
     part: Part = _usual(songs) if asked.part == "auto" else asked.part
     if asked.voices is not None and asked.part == "auto" and asked.voices > 1:
         part = "voices"
-    meter = asked.meter or _commonest(songs)
+    common = commonest(songs)
+    beats = common[0] == 1  # such files count beats, and say nothing of bars
+    meter = asked.meter or (DEFAULT_METER if beats else common)
     steps = asked.bars * steps_of(meter)
     voices = 1 if part != "voices" else asked.voices or _voices(songs)
     if steps * voices > MOST_CODES:
@@ -64,7 +67,7 @@ def decide(songs: Sequence[Song], asked: MusicOptions) -> MusicDetails:
         )
     tempos = [song.tempo_at(0) for song in songs if song.tracks]
     return MusicDetails(
-        part=part, bars=asked.bars, stride=asked.stride or asked.bars, meter=meter, fixed=asked.meter is not None,
+        part=part, bars=asked.bars, stride=asked.stride or asked.bars, meter=meter, fixed=beats or asked.meter is not None,
         voices=voices, melody=asked.melody, program=asked.program, tempo=round(float(np.median(tempos or [120.0])), 2),
         steps=steps,
     )
@@ -96,13 +99,14 @@ def _spans(song: Song) -> list[tuple[int, int, tuple[int, int]]]:
     return [(a, b, m) for a, b, (_, m) in zip(places, ends, song.meters, strict=True) if b > a]
 
 
-def _commonest(songs: Sequence[Song]) -> tuple[int, int]:
+def commonest(songs: Sequence[Song]) -> tuple[int, int]:
+    """Return the meter that holds longest."""
     steps: Counter[tuple[int, int]] = Counter()
     for song in songs:
         for a, b, meter in _spans(song):
             if steps_of(meter) >= 1:
                 steps[meter] += b - a
-    return steps.most_common(1)[0][0] if steps else (4, 4)
+    return steps.most_common(1)[0][0] if steps else DEFAULT_METER
 
 
 def voices_of(song: Song, told: MusicDetails) -> tuple[list[list[Note]], int]:

@@ -30,7 +30,7 @@ from .ahead import beyond
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
 from .prices import SeriesReturns, as_returns, filters_of, lines_of
-from .reading import ARRAYS, FRAMES, NAMES, TEXTS, ReadSeries, read_series
+from .reading import ARRAYS, FRAMES, LABELLED, NAMES, TEXTS, ReadSeries, read_series
 from .windows import RATIO, WindowRows, Windows, cut, filtered, levels, moments, rounded, stamps, units
 
 MARKS = ("window", "stride", "horizon", "level", "returns", "filter")
@@ -67,8 +67,8 @@ class SeriesKind(Kind):
     """
 
     name: ClassVar[str] = "series"
-    title: ClassVar[str] = "numbers along time, cut into windows: csv, parquet, frames with times; npz of series"
-    suffixes: ClassVar[tuple[str, ...]] = (*FRAMES, *ARRAYS)
+    title: ClassVar[str] = "numbers along time, cut into windows: csv, parquet, frames with times; npz, ts of series"
+    suffixes: ClassVar[tuple[str, ...]] = (*FRAMES, *ARRAYS, LABELLED)
     options: ClassVar[type[Options]] = SeriesOptions
     details: ClassVar[type[SeriesDetails]] = SeriesDetails
     suffix: ClassVar[str] = ".csv"
@@ -82,6 +82,8 @@ class SeriesKind(Kind):
             return None
         if path is not None and path.suffix.lower() not in self.suffixes:
             return None
+        if path is not None and path.suffix.lower() == LABELLED:
+            return Claim(0.95, "its name ends like files of labelled series")
         if any(name in options for name in MARKS):
             return Claim(0.95, "a window, stride, horizon, level or returns were asked for")
         index: Any = getattr(source, "index", None)
@@ -297,7 +299,8 @@ class SeriesKind(Kind):
                 reason="Proposed because rows are what filters leave of returns: large ones are not rare.",
             )
         return Proposal(
-            likelihood=Choice("normal" if told.returns == "none" else "student_t"), encoder=Choice("temporal"), decoder=Choice("temporal", network),
+            likelihood=Choice("normal" if told.returns == "none" else "student_t"), encoder=Choice("temporal"),
+            decoder=Choice("temporal", network),
             training={"batch_size": 128, "schedule": "follow", "steps": 3000, "lr": 2e-3},
             reason="Proposed because rows are windows of series, some calm and some wild: the scale is the window's.",
         )

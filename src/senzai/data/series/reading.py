@@ -21,10 +21,12 @@ from .details import SeriesDetails
 from .options import SeriesOptions
 from .prices import closing
 from .times import times_of, when
+from .ts_files import read_ts
 from .windows import SeriesPanel
 
 TEXTS, FRAMES = (".csv", ".tsv"), (".csv", ".tsv", ".parquet", ".pq")
 ARRAYS = (".npz", ".npy")
+LABELLED = ".ts"
 NAMES = ("time", "timestamp", "date", "datetime", "ds", "day", "hour", "month")
 """Names of columns that are looked at first for times."""
 
@@ -74,9 +76,12 @@ def read_series(source: object, options: SeriesOptions, known: Schema | None, to
     path = sources.existing(source)
     if path is not None and path.suffix.lower() in FRAMES:
         return of_frame(frame_file(path), options, known, told, "table", repr(str(path)))
+    if path is not None and path.suffix.lower() == LABELLED:
+        x, y = read_ts(path)
+        return replace(of_arrays(x if y is None else (x, y), options, known), origin=repr(str(path)))
     if path is not None and path.suffix.lower() not in ARRAYS:
         raise InputError(
-            f"Series are read from {', '.join((*FRAMES, *ARRAYS))}, but got {path.name!r}. Convert it."
+            f"Series are read from {', '.join((*FRAMES, *ARRAYS, LABELLED))}, but got {path.name!r}. Convert it."
         )
     if sources.is_frame(source):
         return of_frame(source, options, known, told, "pandas", "the DataFrame")

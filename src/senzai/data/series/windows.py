@@ -246,7 +246,7 @@ class WindowRows(Rows):
         self.windows, self.details, self.targets = filtered(windows, details), details, targets
         self.lengths = None if windows.lengths is None else torch.from_numpy(windows.lengths.astype(np.int64))
         panel = self.windows.panel
-        unused = panel.bounds[0] if panel.before is not None else []
+        unused: Any = panel.bounds[0] if panel.before is not None else []
         self._holes = bool(np.isnan(np.delete(panel.values, unused, axis=0)).any())
 
     def __len__(self) -> int:

@@ -114,7 +114,7 @@ def blended(patches: Array, starts: Array, weight: Array, shape: Sequence[int]) 
     heavy = np.zeros_like(total)
     for patch, start in zip(patches, starts.tolist(), strict=True):
         at = tuple(slice(s, s + n) for s, n in zip(start, weight.shape, strict=True))
-        total[at] += patch * weight
+        total[at] += patch.astype(np.float64) * weight
         heavy[at] += weight
     at = tuple(slice(0, n) for n in shape)
     return np.asarray((total[at] / heavy[at]).astype(np.float32))

@@ -16,7 +16,7 @@ from senzai.core.errors import InputError
 from senzai.core.later import is_tensor
 from senzai.core.memory import free_memory
 
-from .. import dicom, sources
+from .. import dicom, dicom_series, sources
 from .. import fingerprint as prints
 from ..limits import told
 from ..rows import Array
@@ -29,7 +29,7 @@ SUBJECT = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
+class ReadVolumes:
     """Volumes that were read.
 
     Args:
@@ -76,7 +76,7 @@ def holds_volumes(folder: Path) -> bool:
     return any(files.suffix_of(Path(name)) for _, _, names in os.walk(folder) for name in names)
 
 
-def read(source: object, asked: VolumeOptions) -> Given:
+def read(source: object, asked: VolumeOptions) -> ReadVolumes:
     """Read volumes.
 
     Raises:
@@ -97,7 +97,7 @@ def read(source: object, asked: VolumeOptions) -> Given:
     return _from_series(path, series, asked) if series else _from_files(path, paths, asked)
 
 
-def _from_files(root: Path, paths: Sequence[Path], asked: VolumeOptions) -> Given:
+def _from_files(root: Path, paths: Sequence[Path], asked: VolumeOptions) -> ReadVolumes:
     if not paths:
         detached = [p.name for p in ([root] if root.is_file() else root.rglob("*")) if p.suffix in files.DETACHED]
         hint = f" {detached[0]!r} is a header that names another file: save both in one." if detached else ""
@@ -111,11 +111,11 @@ def _from_files(root: Path, paths: Sequence[Path], asked: VolumeOptions) -> Give
     base = root if root.is_dir() else root.parent
     names, by = _patients([p.relative_to(base).as_posix() for p in paths], asked.patient)
     patients = numbered_groups(np.array([names[i] for i in owner], dtype=object))
-    return Given(tuple(found), patients, prints.of_files(list(paths), base), "volumes", repr(str(root)), (), by)
+    return ReadVolumes(tuple(found), patients, prints.of_files(list(paths), base), "volumes", repr(str(root)), (), by)
 
 
-def _from_series(root: Path, paths: Sequence[Path], asked: VolumeOptions) -> Given:
-    series = dicom.read_series(paths)
+def _from_series(root: Path, paths: Sequence[Path], asked: VolumeOptions) -> ReadVolumes:
+    series = dicom_series.read_series(paths)
     found = [Volume(s.values, files.LPS @ s.affine) for s in series]
     base = root if root.is_dir() else root.parent
     names = [s.patient for s in series]
@@ -124,10 +124,11 @@ def _from_series(root: Path, paths: Sequence[Path], asked: VolumeOptions) -> Giv
         names, by = _patients([p.relative_to(base).as_posix() for p in (s.path for s in series)], asked.patient)
     notes = tuple(dict.fromkeys(n for s in series for n in s.notes))
     patients = numbered_groups(np.array(names, dtype=object))
-    return Given(tuple(found), patients, prints.of_files(list(paths), base), "volumes", repr(str(root)), notes, by)
+    mark = prints.of_files(list(paths), base)
+    return ReadVolumes(tuple(found), patients, mark, "volumes", repr(str(root)), notes, by)
 
 
-def _from_memory(source: Any, asked: VolumeOptions) -> Given:
+def _from_memory(source: Any, asked: VolumeOptions) -> ReadVolumes:
     some = list(source) if isinstance(source, list | tuple | Volumes) else [source]
     found, owner = [], []
     for i, one in enumerate(some):
@@ -137,10 +138,10 @@ def _from_memory(source: Any, asked: VolumeOptions) -> Given:
             found.append(Volume(np.asarray(v.values, dtype=np.float32), need_affine(v.affine), v.header))
             owner.append(i)
     mark = prints.of_array(np.concatenate([v.values.ravel() for v in found]))
-    return Given(tuple(found), np.asarray(owner, dtype=np.int64), mark, "volumes", "the volumes", (), "file")
+    return ReadVolumes(tuple(found), np.asarray(owner, dtype=np.int64), mark, "volumes", "the volumes", (), "file")
 
 
-def _from_array(source: object, asked: VolumeOptions) -> Given:
+def _from_array(source: object, asked: VolumeOptions) -> ReadVolumes:
     opened = sources.read_arrays(source, asked, None)
     x = opened.data.detach().cpu().numpy() if is_tensor(opened.data) else opened.data
     if x.ndim != 4:
@@ -148,7 +149,7 @@ def _from_array(source: object, asked: VolumeOptions) -> Given:
     found = tuple(Volume(np.asarray(one, dtype=np.float32)) for one in x)
     given = opened.groups
     patients = np.arange(len(found)) if given is None else given
-    return Given(
+    return ReadVolumes(
         found, patients, prints.of_array(x), "numpy", opened.origin, opened.notes, "file" if given is None else "groups"
     )
 

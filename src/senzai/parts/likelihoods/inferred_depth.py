@@ -25,8 +25,8 @@ class InferredDepth(DataInitialised, AnyLikelihood):
 
     .. math:: \log n = m + s z_d, \qquad x_g \sim p(x_g \mid n \pi_g(z_1, \ldots, z_{d-1}))
 
-    With a standard normal prior the depth is log-normal, with mean :math:`m` and deviation :math:`s` of the logarithm as
-    in the training rows.
+    With a standard normal prior the depth is log-normal, with mean :math:`m` and deviation :math:`s` of the logarithm
+    as in the training rows.
 
     Reference:
         Deep generative modeling for single-cell transcriptomics (Lopez et al., 2018), the latent library size.

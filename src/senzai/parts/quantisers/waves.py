@@ -112,7 +112,7 @@ class CodeStream:
         if frames <= self._coded:
             return torch.zeros(0, depth, dtype=torch.long)
         new = self.coder.vectors(self._kept[None, :, : frames * total])[:, self._coded :]
-        codes = self.quantiser(new).codes.unflatten(1, (-1, depth))[0]
+        codes: Tensor = self.quantiser(new).codes.unflatten(1, (-1, depth))[0]
         spare = max(0, frames - self.coder.stages.context // total)
         self._kept, self._coded = self._kept[:, spare * total :], frames - spare
         return codes

@@ -16,10 +16,10 @@ from ...core.waves import Stft
 from ...data import KINDS, Schema
 from ...data.audio import Sound, audio_of, wav_bytes
 from .. import words
-from ..blocks import Block, Card, Cards, Empty, Picture, Player, Section, Wall
+from ..blocks import Block, Card, Cards, Empty, Picture, Section, SoundPlayer, Wall
 from ..findings import Findings, Scope
 from ..numbers import number, plural
-from .base import VIEWS, View, one_row
+from .base import VIEWS, View
 
 HEARD, NEW = 6, 12
 """Rows that are played beside their reconstructions, and new sounds."""
@@ -60,9 +60,9 @@ class AudioView(View):
                     *heard(pairs[1][i], found.schema, "reconstructed"),
                 ]) for i in range(n)
             ]
-            said = words.reconstruction_words(found, "Top: the sound, as the model is given it. Bottom: its "
+            heading = words.reconstruction_words(found, "Top: the sound, as the model is given it. Bottom: its "
                                                      "reconstruction." + _of_phases(found.schema))
-            parts.append(words.reconstructions(said, [Cards(cards)]))
+            parts.append(words.reconstructions(heading, [Cards(cards)]))
         if found.samples is None:
             return [*parts, Section("samples", "Samples", [], [Empty(found.missing["samples"])])]
         new = sounds_of(Batch(found.samples).take(slice(0, NEW)).x, found.schema)
@@ -85,7 +85,7 @@ def sounds_of(x: Data, schema: Schema) -> list[Sound]:
 
 def heard(sound: Sound, schema: Schema, says: str) -> Sequence[Block]:
     """Return the spectrogram of a sound, and what plays it."""
-    return [Wall([spectrogram(sound, says)], pixelated=False), Player(wav_uri(sound), says)]
+    return [Wall([spectrogram(sound, says)], pixelated=False), SoundPlayer(wav_uri(sound), says)]
 
 
 def wav_uri(sound: Sound) -> str:

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from ...core.batch import Data
 from ...data import Schema
-from ..blocks import Block, Picture, Slices
+from ..blocks import Block, Picture, SliceStack
 from ..findings import Scope
 from ..numbers import plural
 from .base import VIEWS, View
 from .images import Darkroom, uris
 
 MOST = 32
-"""Slices of a patch that are on a page; of more, every second, third ..."""
+"""SliceStack of a patch that are on a page; of more, every second, third ..."""
 
 
 @final
@@ -39,7 +39,7 @@ class VolumeView(View):
         step = -(-row.shape[-1] // MOST)
         slices = row[0, 0].permute(2, 1, 0).flip(1, 2)[::step].unsqueeze(1)
         drawn = uris(dark.develop(slices))
-        return Slices([Picture(uri, f"slice {i * step + 1} of {row.shape[-1]}") for i, uri in enumerate(drawn)])
+        return SliceStack([Picture(uri, f"slice {i * step + 1} of {row.shape[-1]}") for i, uri in enumerate(drawn)])
 
 
 VIEWS.add("volume")(VolumeView())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...core.errors import SettingError
 from ...core.memory import free_memory
 from ...core.random import derive
 from ...data import Dataset
@@ -31,8 +32,14 @@ def feeds(
     in_memory = needed <= budget and dataset.schema.reading.get("in_memory") is not False
     batch_size = settings.chosen_batch_size(len(parts["train"]))
 
+    found = dataset.rows.lengths
+    lengths = found if isinstance(found, torch.Tensor) and settings.by_length else None
+    if settings.by_length and lengths is None:
+        raise SettingError("Rows are put together by_length where they have lengths; these have none. Leave it out.")
+
     def feed(index: Any, rows_at_once: int, accumulate: int) -> Feed:
-        plan = FeedPlan(len(index), rows_at_once, settings.seed, comms.world)
+        own = None if lengths is None else lengths[torch.from_numpy(np.asarray(index))]
+        plan = FeedPlan(len(index), rows_at_once, settings.seed, comms.world, own)
         return Feed(
             dataset.rows, index, plan, device=device, in_memory=in_memory, rank=comms.rank, world=comms.world,
             accumulate=accumulate,

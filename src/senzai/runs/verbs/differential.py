@@ -77,8 +77,9 @@ def groups_of(dataset: Dataset, by: str, first: str, second: str | None) -> tupl
     """
     fact = dataset.kind.fact(dataset.source, dataset.schema, by)
     known = sorted(set(fact))
+    others = fact != str(first) if second is None else fact == str(second)
     found = []
-    for name, rows in ((first, fact == str(first)), (second, fact != str(first) if second is None else fact == str(second))):
+    for name, rows in ((first, fact == str(first)), (second, others)):
         at = np.flatnonzero(rows)
         if len(at) < LEAST_ROWS:
             raise SettingError(

@@ -122,7 +122,8 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
 
 def market_of(run: Trained, dataset: Dataset, index: Numbers) -> Market | None:
     """Return returns of training and judged days, and ways to paths of them; ``None`` where rows are no returns."""
-    returns, own = dataset.kind.returns(run.schema), training_data(run.schema, dataset, lambda: run.dataset(run.source()))
+    returns = dataset.kind.returns(run.schema)
+    own = None if returns is None else training_data(run.schema, dataset, lambda: run.dataset(run.source()))
     if returns is None or own is None:
         return None
     seen, held = returns.seen(own.source), returns.seen(dataset.source)

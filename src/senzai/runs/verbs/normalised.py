@@ -32,7 +32,7 @@ def needs_shares(schema: Schema, model: nn.Module) -> str | None:
     if needs_latents(schema, model) is not None:
         return needs_latents(schema, model)
     if schema.columns is None or [field.support for field in schema.fields.values()] != ["count"]:
-        return "Shares of a row's depth are of counts with named columns, but this run is of other rows. Fit kind=counts."
+        return "Shares of a row's depth are of counts with named columns; rows of this run are others. Fit kind=counts."
     return None
 
 
@@ -107,7 +107,7 @@ def condition_at(
         return own
     if own is None or run.schema.condition is None:
         raise SettingError(
-            f"Rows are put elsewhere by what the model was conditioned on, but it was fitted without: {', '.join(given)}"
-            " is nothing it knows. Fit with condition=..."
+            f"Rows are put elsewhere by what the model was conditioned on, but it knows no {', '.join(given)}. "
+            "Fit with condition=..."
         )
     return KINDS[run.schema.kind].moved(own, given, run.schema).to(own)

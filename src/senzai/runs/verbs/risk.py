@@ -189,7 +189,8 @@ def _model(run: Trained, dataset: Dataset, returns: Returns, asked: RiskSettings
             batch = rows.take(np.arange(len(rows)))
             seen = torch.ones_like(batch.tensor, dtype=torch.bool) if batch.observed is None else batch.observed.clone()
             seen[:, -1] = False
-            made = only(conditional_draws(latent_model(run.model), replace(batch, mask=seen), draws=n, k=n, seed=asked.seed))
+            hidden = replace(batch, mask=seen)
+            made = only(conditional_draws(latent_model(run.model), hidden, draws=n, k=n, seed=asked.seed))
             yield from returns.simple(returns.paths(made[:, :, -1].transpose(0, 1)))
 
     return draw

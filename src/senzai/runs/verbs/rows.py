@@ -9,7 +9,6 @@ from torch import Tensor
 from ...data import Dataset
 from ...data.frame_files import to_polars
 
-
 CODES = "X_senzai"
 """What codes are called where they stand beside the rows."""
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution, Independent
 
 from ...core.batch import Batch
 from ...core.random import Noise, derive, using
 from ...core.row_noise import RowKeys, RowNoise
 from ...data import KINDS, Schema
 from ...data.kind import Kind
+from ...distributions.ops import elementwise, marginal
 from ...distributions.within import within
 from ...models.base import LatentModel, latent_model
 from ...models.modes import judging
@@ -44,6 +46,11 @@ def score_steps(run: Trained, data: object, *, k: int = 4, seed: int = 0) -> Any
     return dataset.kind.along(torch.cat(parts).double().numpy(), dataset.schema, dataset.source, name="score")
 
 
+def factorised_event(p: Distribution) -> bool:
+    """Whether entries of a row are independent given the latents, so that each has a density of its own."""
+    return isinstance(p, Independent) and not p.base_dist.event_shape
+
+
 def step_distortions(
     model: LatentModel, batch: Batch, *, k: int = 4, seed: int = 0, keys: RowKeys | None = None
 ) -> Tensor:
@@ -59,9 +66,13 @@ def step_distortions(
     with judging(model), using(noise):
         z = tuple(group.z for group in model.infer(batch, k).groups)
         p = model.generate(z, model.given(batch))
-        for t in range(x.shape[1]):
-            here = torch.zeros_like(seen)
-            here[:, t] = seen[:, t]
-            found.append(-within(p, replace(batch, mask=here, lengths=None)).log_prob(x).mean(0))
-    made = torch.stack(found, 1)
+        if factorised_event(p):
+            every = elementwise(marginal(p, seen), x)
+            made = -every.flatten(3).sum(3).mean(0)
+        else:
+            for t in range(x.shape[1]):
+                here = torch.zeros_like(seen)
+                here[:, t] = seen[:, t]
+                found.append(-within(p, replace(batch, mask=here, lengths=None)).log_prob(x).mean(0))
+            made = torch.stack(found, 1)
     return made.masked_fill(~seen.flatten(2).any(2), torch.nan)

@@ -1,0 +1,56 @@
+"""What a kind says of time: seasons, how long a row lasts, what comes after the data."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from senzai.core.errors import SettingError
+
+from .returns import Returns
+from .rows import Array, Rows
+from .schema import Schema
+
+
+class Timed:
+    """The part of a kind that is about time; by default there is none."""
+
+    name: ClassVar[str]
+
+    def season(self, schema: Schema) -> int | None:
+        """Return the steps after which rows along time repeat; ``None`` where there is no time, or no season."""
+        return None
+
+    def seconds(self, schema: Schema) -> float | None:
+        """Return how long a row lasts; ``None`` where it is no stretch of time."""
+        return None
+
+    def returns(self, schema: Schema) -> Returns | None:
+        """Return what is known of returns where rows are steps of prices or of returns, else ``None``."""
+        return None
+
+    def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
+        """Return rows whose last ``horizon`` steps lie behind the data, and are not observed.
+
+        Args:
+            source: What was read, as the kind keeps it.
+            schema: What the data are.
+            horizon: Steps.
+
+        Raises:
+            SettingError: Rows of the kind have no time to go on in, or no row is long enough.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no time to go on in. Fit on dated series.")
+
+    def along(self, values: Array, schema: Schema, source: Any, *, name: str) -> Any:
+        """Return numbers of the steps of all rows, ``(N, T)``, along time: means over the rows that share a step.
+
+        Args:
+            values: The numbers, NaN where there is none.
+            schema: What the rows are.
+            source: What was read, as the kind keeps it.
+            name: What the numbers are called.
+
+        Raises:
+            SettingError: Rows of the kind have no steps in time.
+        """
+        raise SettingError(f"Rows of the kind {self.name!r} have no steps in time. Fit on dated series.")
