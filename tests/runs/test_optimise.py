@@ -97,7 +97,7 @@ def test_scores_and_lineage_are_in_the_file(run, tmp_path):
     ("qed +", "no expression"), ("__import__('os').system('x')", "cannot stand"), ("qedd", "Did you mean 'qed'"),
     ("1 + 2", "same for every row"), ("", "1 to 500"), ("qed.real", "cannot stand"), ("qed if sa else 1", "cannot"),
     ("lambda: qed", "cannot stand"), ("min(qed)", "cannot stand"), ("qed[0]", "cannot stand"), (None, "expression of"),
-    ("'qed'", "cannot stand"), ("(" * 300 + "qed" + ")" * 300, ""), ("True * qed", "cannot stand"),
+    ("'qed'", "cannot stand"), ("(" * 300 + "qed" + ")" * 300, "1 to 500"), ("True * qed", "cannot stand"),
 ])
 def test_a_bad_objective_is_an_error_in_words(run, objective, said):
     with pytest.raises(SettingError, match=said):
