@@ -140,7 +140,7 @@ def _together(returns: Floats) -> dict[str, float]:
     both = np.sort(flat.mean(1))
     found = {"var": float(np.quantile(both, RISK)), "es": float(both[: max(1, int(RISK * len(both)))].mean())}
     if flat.shape[1] > 1:
-        correlation = np.corrcoef(flat.T)
+        correlation = np.atleast_2d(np.corrcoef(flat.T))
         found["correlation"] = float(correlation[np.triu_indices(len(correlation), 1)].mean())
         found["market"] = float(np.linalg.eigvalsh(correlation)[-1] / len(correlation))
     return found

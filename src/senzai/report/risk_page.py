@@ -219,7 +219,7 @@ def chart(drawn: Found) -> Markup:
         return LEFT + (W - LEFT - 8) * i / n
 
     def y(v: float) -> float:
-        return 8 + (H - BOTTOM - 8) * (high - v) / ((high - low) or 1)
+        return float(8 + (H - BOTTOM - 8) * (high - v) / ((high - low) or 1))
 
     dots = [f"<circle cx={x(i):.1f} cy={y(v):.1f} r={'3.2' if v < var[i] else '1.5'} "
             f"fill={'#c2371a' if v < var[i] else '#7d879b'} />" for i, v in enumerate(came) if v == v]

@@ -31,7 +31,20 @@ from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
 from .prices import SeriesReturns, as_returns, filters_of, lines_of
 from .reading import ARRAYS, FRAMES, LABELLED, NAMES, TEXTS, ReadSeries, read_series
-from .windows import RATIO, WindowRows, Windows, cut, filtered, levels, moments, rounded, stamps, units
+from .windows import (
+    RATIO,
+    WindowRows,
+    Windows,
+    as_array,
+    coming_of,
+    cut,
+    filtered,
+    last_of,
+    moments,
+    rounded,
+    stamps,
+    units,
+)
 
 MARKS = ("window", "stride", "horizon", "level", "returns", "filter")
 """Options that only series have: who sets one means series."""
@@ -101,9 +114,9 @@ class SeriesKind(Kind):
         read = read_series(source, asked, schema, told)
         how = asked.returns if told is None else told.returns
         if how != "none":
-            notes = list(read.notes)
-            panel = as_returns(read.panel, how, read.columns, read.origin, notes)
-            read = replace(read, panel=panel, notes=tuple(notes))
+            more = list(read.notes)
+            panel = as_returns(read.panel, how, read.columns, read.origin, more)
+            read = replace(read, panel=panel, notes=tuple(more))
         if told is None:
             season = deciding.season_of(read)
             windows, stride, said = deciding.windows_of(read, asked, season)
@@ -132,9 +145,9 @@ class SeriesKind(Kind):
         _refuse_no_ratio(windows.panel.values, asked.level, opened)
         parts = split_indices(len(windows), split, opened.groups, opened.order)
         train, used = parts["train"], np.concatenate([parts["train"], parts["validation"]])
-        law, filters, mixing = asked.law, (), ()
-        if law != "none":
-            windows, filters, mixing = filters_of(windows, train, law, opened.columns)
+        law = asked.law
+        known = filters_of(windows, train, law, opened.columns) if law != "none" else (windows, (), ())
+        windows, filters, mixing = known
         shift, scale = moments(windows, train, asked.level)
         label, about_label = label_of(opened, asked)
         targets = encode_labels(opened.labels, label)
@@ -142,9 +155,9 @@ class SeriesKind(Kind):
             time=read.time, in_index=read.in_index, id=read.id, calendar=read.calendar, dtypes=read.dtypes,
             decimals=decimals, window=windows.length, stride=opened.facts["stride"], level=asked.level,
             shift=tuple(shift.tolist()), scale=tuple(scale.tolist()), hidden=asked.horizon,
-            season=opened.facts["season"], end=int(windows.panel.times.max()), last=_last(windows),
+            season=opened.facts["season"], end=int(windows.panel.times.max()), last=last_of(windows),
             ragged=windows.lengths is not None, returns=asked.returns, wide_of=read.wide_of, filters=filters,
-            mixing=mixing, coming=_coming(windows), trained=int(windows.panel.times[lines_of(windows, used)].max()),
+            mixing=mixing, coming=coming_of(windows), trained=int(windows.panel.times[lines_of(windows, used)].max()),
         )
         return Schema(
             kind=self.name, fields={"x": _field(windows, read)}, dtype="float64", columns=opened.columns,
@@ -161,8 +174,8 @@ class SeriesKind(Kind):
         read: ReadSeries = opened.facts["read"]
         details = told.model_copy(update={
             "hidden": 0, "in_index": read.in_index, "time": read.time, "id": read.id,
-            "end": int(read.panel.times.max()), "last": _last(opened.data),
-            "calendar": read.calendar, "dtypes": read.dtypes, "coming": _coming(filtered(opened.data, told)),
+            "end": int(read.panel.times.max()), "last": last_of(opened.data),
+            "calendar": read.calendar, "dtypes": read.dtypes, "coming": coming_of(filtered(opened.data, told)),
         })
         return schema.model_copy(update={
             "form": opened.form, "n_rows": opened.n_rows, "fingerprint": opened.data.fingerprint, "details": details,
@@ -263,7 +276,7 @@ class SeriesKind(Kind):
         new = filled[window, step]
         values[lines] = np.where(np.isnan(values[lines]), new, values[lines])
         if schema.form in ("numpy", "torch"):
-            return _as_array(source, values)
+            return as_array(source, values)
         return _in_form(frames.series_frame(source, values, schema), schema)
 
     # --- about ------------------------------------------------------------------------------------------------------
@@ -283,7 +296,7 @@ class SeriesKind(Kind):
         """Return a frame of series, time and number; of arrays the numbers of each series."""
         means = frames.means_of_lines(source, values)
         if schema.form in ("numpy", "torch"):
-            return _as_array(source, means[:, None])[..., 0]
+            return as_array(source, means[:, None])[..., 0]
         only = schema.but(columns=(name,), fields={"x": Field.of((schema.event_shape[0], 1), "real")})
         return _in_form(frames.series_frame(source, means[:, None], only), schema)
 
@@ -351,20 +364,6 @@ def _names(read: ReadSeries, windows: Windows) -> Any:
     return pd.MultiIndex.from_arrays([names, times], names=[read.id, times.name])
 
 
-def _last(windows: Windows) -> tuple[float, ...]:
-    user = windows.panel.user
-    values = user[windows.panel.owner == windows.panel.owner[-1]][::-1]
-    last = levels(values[None])[0]
-    every = levels(user[None])[0]
-    return tuple(float(v) for v in np.where(np.isnan(last), every, last))
-
-
-def _coming(windows: Windows) -> tuple[float, ...]:
-    """Return the variance of each column at the step after the last, where a filter knows it."""
-    coming = windows.panel.coming
-    return () if coming is None else tuple(float(v) for v in coming[-1])
-
-
 def _filtered(told: SeriesDetails) -> tuple[str, ...]:
     """Return what is said of returns and of their filters."""
     if told.returns == "none":
@@ -397,15 +396,6 @@ def _said_of(split: Any) -> str:
 
 def _in_form(frame: Any, schema: Schema) -> Any:
     return frame_files.to_polars(frame) if schema.form == "polars" else frame
-
-
-def _as_array(source: Windows, values: Array) -> Array:
-    """Return values of lines as an array of series, NaN behind the end of short ones; of one series its steps."""
-    begin, behind = source.panel.bounds
-    made = np.full((len(begin), int((behind - begin).max()), values.shape[1]), np.nan)
-    for i, (a, b) in enumerate(zip(begin, behind, strict=True)):
-        made[i, : b - a] = values[a:b]
-    return made[0] if len(begin) == 1 else made
 
 
 KINDS.add("series")(SeriesKind())

@@ -319,3 +319,27 @@ def stamps(times: Array, calendar: Calendar) -> Any:
         return pd.Index(times)
     found = pd.DatetimeIndex(times.astype("datetime64[ns]"))
     return found if calendar.zone is None else found.tz_localize("UTC").tz_convert(calendar.zone)
+
+
+def coming_of(windows: Windows) -> tuple[float, ...]:
+    """Return the variance of each column at the step after the last, where a filter knows it."""
+    coming = windows.panel.coming
+    return () if coming is None else tuple(float(v) for v in coming[-1])
+
+
+def as_array(source: Windows, values: Array) -> Array:
+    """Return values of lines as an array of series, NaN behind the end of short ones; of one series its steps."""
+    begin, behind = source.panel.bounds
+    made = np.full((len(begin), int((behind - begin).max()), values.shape[1]), np.nan)
+    for i, (a, b) in enumerate(zip(begin, behind, strict=True)):
+        made[i, : b - a] = values[a:b]
+    return made[0] if len(begin) == 1 else made
+
+
+def last_of(windows: Windows) -> tuple[float, ...]:
+    """Return the last values of the last series, of columns that are missing there the last that were seen."""
+    user = windows.panel.user
+    values = user[windows.panel.owner == windows.panel.owner[-1]][::-1]
+    last = levels(values[None])[0]
+    every = levels(user[None])[0]
+    return tuple(float(v) for v in np.where(np.isnan(last), every, last))

@@ -122,8 +122,9 @@ def scenarios(run: Trained, data: object, asked: ScenarioSettings) -> Any:
     dataset = run.dataset(run.source(data))
     returns = need_returns(dataset)
     events = events_of(asked.given, returns.names)
-    kept, drawn = [], 0
-    while sum(map(len, kept)) < asked.n and drawn < MOST:
+    kept: list[Any] = []
+    drawn = 0
+    while sum(len(paths) for paths in kept) < asked.n and drawn < MOST:
         size = min(PIECE, max(asked.n, 1000)) if events else min(PIECE, asked.n - drawn)
         some = drawn_paths(run, dataset, returns, size, asked.horizon, seed=derive(asked.seed, "paths", drawn))
         drawn += size
