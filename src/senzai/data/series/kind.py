@@ -341,7 +341,7 @@ def _refuse_short(windows: Windows, told: SeriesDetails, origin: str) -> None:
 
 
 def _refuse_no_ratio(values: Array, level: str, opened: Opened) -> None:
-    if level == RATIO and (np.nanmin(values) <= 0):
+    if level == RATIO and np.nanmin(values) <= 0:
         j = int(np.argmax((np.nan_to_num(values, nan=1.0) <= 0).any(0)))
         name = opened.columns[j] if opened.columns else j
         raise InputError(
