@@ -145,9 +145,8 @@ class SeriesKind(Kind):
         _refuse_no_ratio(windows.panel.values, asked.level, opened)
         parts = split_indices(len(windows), split, opened.groups, opened.order)
         train, used = parts["train"], np.concatenate([parts["train"], parts["validation"]])
-        law = asked.law
-        known = filters_of(windows, train, law, opened.columns) if law != "none" else (windows, (), ())
-        windows, filters, mixing = known
+        law, filtering = asked.law, asked.law != "none"
+        windows, filters, mixing = filters_of(windows, train, law, opened.columns) if filtering else (windows, (), ())
         shift, scale = moments(windows, train, asked.level)
         label, about_label = label_of(opened, asked)
         targets = encode_labels(opened.labels, label)
