@@ -30,7 +30,7 @@ from .ahead import beyond
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
 from .prices import SeriesReturns, as_returns, filters_of, lines_of
-from .reading import ARRAYS, FRAMES, LABELLED, NAMES, TEXTS, ReadSeries, read_series
+from .reading import ARRAYS, FRAMES, LABELLED, NAMES, ReadSeries, columns_of, read_series
 from .windows import (
     RATIO,
     WindowRows,
@@ -102,7 +102,7 @@ class SeriesKind(Kind):
         index: Any = getattr(source, "index", None)
         if sources.is_frame(source) and str(index.dtype).startswith("datetime"):
             return Claim(0.9, "its index is of times")
-        names = [c.strip().strip('"').lower() for c in _columns_of(source, path)]
+        names = [c.strip().strip('"').lower() for c in columns_of(source, path)]
         if {"open", "high", "low", "close"} <= set(names) and set(NAMES) & set(names):
             return Claim(0.9, "its columns are times, open, high, low and close")
         return Claim(0.55, f"its first column is called {names[0]!r}") if names and names[0] in NAMES else None
@@ -145,8 +145,10 @@ class SeriesKind(Kind):
         _refuse_no_ratio(windows.panel.values, asked.level, opened)
         parts = split_indices(len(windows), split, opened.groups, opened.order)
         train, used = parts["train"], np.concatenate([parts["train"], parts["validation"]])
-        law, filtering = asked.law, asked.law != "none"
-        windows, filters, mixing = filters_of(windows, train, law, opened.columns) if filtering else (windows, (), ())
+        law = asked.law
+        windows, filters, mixing = (
+            (windows, (), ()) if law == "none" else filters_of(windows, train, law, opened.columns)
+        )
         shift, scale = moments(windows, train, asked.level)
         label, about_label = label_of(opened, asked)
         targets = encode_labels(opened.labels, label)
@@ -316,17 +318,6 @@ class SeriesKind(Kind):
             training={"batch_size": 128, "schedule": "follow", "steps": 3000, "lr": 2e-3},
             reason="Proposed because rows are windows of series, some calm and some wild: the scale is the window's.",
         )
-
-
-def _columns_of(source: Any, path: Path | None) -> list[str]:
-    """Return names of columns from the head of a file or a frame."""
-    if path is None:
-        return [str(c) for c in source.columns] if hasattr(source, "columns") else []
-    if path.is_file() and path.suffix.lower() in TEXTS:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            head = file.readline(10_000)
-        return head.strip().split(max("\t;,", key=head.count))
-    return []
 
 
 def _refuse_short(windows: Windows, told: SeriesDetails, origin: str) -> None:
