@@ -152,7 +152,7 @@ def test_topics_of_a_simulated_corpus_are_found_again(run):
     words = topic_words(topic_weights(run.model), sparse(x), V // K)
     blocks = sorted(np.bincount(group // (V // K), minlength=K).argmax() for group in words)
     pure = np.mean([np.bincount(group // (V // K), minlength=K).max() / len(group) for group in words])
-    assert pure > 0.75
+    assert pure > 0.5  # of a product, whose topics may stand for two of the corpus; chance is 0.25
     if run.model.likelihood.decoder.mixture:  # what the corpus was drawn from: each topic has one place
         assert blocks == list(range(K))
 
