@@ -247,3 +247,14 @@ def arrow_table(frame: Any, schema: Any) -> Any:
         raise InputError(
             f"Parquet and Arrow hold values of one type in each column, but: {str(err)[:200]}. Write .jsonl or .csv."
         ) from err
+
+
+def columns_of(source: Any, path: Path | None) -> list[str]:
+    """Return names of columns from the head of a frame, or of a file of comma- or tab-separated values."""
+    if path is None:
+        return [str(c) for c in source.columns] if hasattr(source, "columns") else []
+    if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            head = file.readline(10_000)
+        return head.strip().split(max("\t;,", key=head.count))
+    return []

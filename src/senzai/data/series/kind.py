@@ -30,7 +30,7 @@ from .ahead import beyond
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
 from .prices import SeriesReturns, as_returns, filters_of, lines_of
-from .reading import ARRAYS, FRAMES, LABELLED, NAMES, ReadSeries, columns_of, read_series
+from .reading import ARRAYS, FRAMES, LABELLED, NAMES, ReadSeries, read_series
 from .windows import (
     RATIO,
     WindowRows,
@@ -102,7 +102,7 @@ class SeriesKind(Kind):
         index: Any = getattr(source, "index", None)
         if sources.is_frame(source) and str(index.dtype).startswith("datetime"):
             return Claim(0.9, "its index is of times")
-        names = [c.strip().strip('"').lower() for c in columns_of(source, path)]
+        names = [c.strip().strip('"').lower() for c in frame_files.columns_of(source, path)]
         if {"open", "high", "low", "close"} <= set(names) and set(NAMES) & set(names):
             return Claim(0.9, "its columns are times, open, high, low and close")
         return Claim(0.55, f"its first column is called {names[0]!r}") if names and names[0] in NAMES else None

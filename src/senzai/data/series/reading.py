@@ -390,14 +390,3 @@ def of_arrays(source: object, options: SeriesOptions, known: Schema | None) -> R
         panel, Calendar(unit="number", rule="fixed", step=1), None, (opened.dtype,) * width, opened.form, opened.origin,
         label=opened.label_name if labels is not None else None, dated=n == 1, notes=tuple(notes),
     )
-
-
-def columns_of(source: Any, path: Path | None) -> list[str]:
-    """Return names of columns from the head of a file or a frame."""
-    if path is None:
-        return [str(c) for c in source.columns] if hasattr(source, "columns") else []
-    if path.is_file() and path.suffix.lower() in TEXTS:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            head = file.readline(10_000)
-        return head.strip().split(max("\t;,", key=head.count))
-    return []
