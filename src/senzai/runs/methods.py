@@ -320,11 +320,11 @@ class Methods(ABC):
         )
 
     def augment(self, column: str, value: object, n: int, *, data: object = None, seed: int = 0) -> Any:
-        """Return ``n`` new rows of a table with a value in a column, drawn around training rows that have it.
+        """Return ``n`` new rows with a value in a column, or of a class of the label, drawn around training rows of it.
 
         Args:
-            column: Name of the column.
-            value: The rare value.
+            column: Name of the column, or of the label.
+            value: The rare value, or class.
             n: How many rows.
             data: The training data, where they are somewhere else now; only their training rows are used.
             seed: Seed of the draws.
