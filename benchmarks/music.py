@@ -1,7 +1,8 @@
 """Two-bar melodies of POP909: notes that come back, shown the notes before and from the code alone; ways between rows.
 
 The track MELODY of 909 songs, read in 4/4, windows of two bars; a song is in one part of the split (rows of 725 train,
-92 validate, 92 are the test, about). Nothing was chosen on test rows. A *symbol* is what stands at a sixteenth: a pitch that begins, a hold or a rest. A *note* is one of them that begins.
+92 validate, 92 are the test, about). Nothing was chosen on test rows. A *symbol* is what stands at a sixteenth: a pitch
+that begins, a hold or a rest. A *note* is one of them that begins.
 
 Ways between two rows are compared with a crossfade of symbols between the same ends, which takes each symbol from the
 other end with the probability of the place. Two numbers say how smooth they are: ``step``, the mean over ways of the
