@@ -1,6 +1,7 @@
 """What README and the pages show runs as it stands."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_commands_exist_with_the_options_shown(root):
     seen = set()
     for path in pages(root):
         for line in re.findall(r"senzai ([a-z-]+ [^\n`#|]*)", "\n".join(blocks(path, "bash"))):
-            verb, *words = line.split()
+            verb, *words = shlex.split(line)
             if verb not in commands and (made := command_for(verb)) is not None:
                 commands[verb] = made  # a verb whose command is made from its signature
             assert verb in commands, (path, line)

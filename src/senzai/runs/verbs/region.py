@@ -39,7 +39,8 @@ class Region:
     """
 
     def __init__(self, codes: Tensor, seed: int) -> None:
-        self.torch = need("botorch", extra="optimise", to="search a latent space")
+        with ignore_warnings():  # its packages use what torch calls old
+            need("botorch", extra="optimise", to="search a latent space")
         self.side, self.good, self.bad = FIRST, 0, 0
         self.scale = codes.std(0).clamp_min(1e-3) if len(codes) > 1 else torch.ones(codes.shape[1]).double()
         self.furthest = float(codes.norm(dim=1).max())
