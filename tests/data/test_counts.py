@@ -210,6 +210,12 @@ def test_a_header_that_announces_ten_gigabytes_is_refused(tmp_path):
         file.create_dataset("X", shape=(100_000, 25_000), chunks=(100, 100), dtype="f4", compression="gzip")
     with pytest.raises(InputError, match="damaged"):
         opened(tmp_path / "x.h5ad")
+    with h5py.File(tmp_path / "y.h5ad", "w") as file:  # a file so large that it could hold it, but the part is empty
+        file.attrs["encoding-type"] = "anndata"
+        file.create_dataset("noise", data=np.random.default_rng(0).integers(0, 256, 2**20, dtype=np.uint8))
+        file.create_dataset("X", shape=(10_000, 1_000), chunks=(100, 100), dtype="f4", compression="gzip")
+    with pytest.raises(InputError, match=r"announces .* and has"):
+        opened(tmp_path / "y.h5ad")
     folder = write_10x(tmp_path / "f", packed=False)
     head = "%%MatrixMarket matrix coordinate integer general"
     (folder / "matrix.mtx").write_text(f"{head}\n30000 800000 2000000000\n1 1 1\n")

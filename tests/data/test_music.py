@@ -10,6 +10,7 @@ import pytest
 from senzai.core.errors import InputError, SettingError
 from senzai.data import KINDS, open_data
 from senzai.data.music import Note, Passage, attributes, pieces, windows
+from senzai.data.quantities import decided
 
 pytest.importorskip("symusic")
 
@@ -141,6 +142,12 @@ def test_a_song_that_is_cut_is_whole_again(tmp_path):
     assert [p.voices[0] for p in back] == [tuple(n._replace(pitch=n.pitch + i) for n in TUNE) for i in range(3)]
     again = open_data(path, options={"bars": 2, "stride": 1})
     assert again.decode(again.batch().x)[0].voices[0] == TUNE
+    tied = (Note(0, 4, 60), Note(12, 10, 67), Note(24, 8, 65))  # the second sounds into the second bar
+    (tmp_path / "tied.mid").write_bytes(raw(tied))
+    data = open_data(tmp_path / "tied.mid", options={"bars": 1, "validation": 0, "test": 0})
+    rows = [data.kind.decode(data.batch([i]).x, data.schema)[0].voices[0] for i in range(2)]
+    assert rows == [(Note(0, 4, 60), Note(12, 4, 67)), (Note(0, 6, 67), Note(8, 8, 65))]
+    assert data.decode(data.batch().x)[0].voices[0] == tied
 
 
 def test_rows_have_the_tempo_that_holds_where_they_begin(tmp_path):
@@ -246,6 +253,7 @@ def test_numbers_are_conditions_standardised_by_the_training_rows(tmp_path):
     assert told[0, 1].item() == pytest.approx((70 - q.mean) / q.scale, rel=1e-5)
     train = data.split_indices()["train"]
     assert batch.numbers[train].mean(0).abs().max() < 1e-5
+    assert decided({"a": np.array([1.0, 3.0, 9.0])}, np.array([0, 1]))[0].mean == 2.0
 
 
 # --- what is no music -------------------------------------------------------------------------------------------------

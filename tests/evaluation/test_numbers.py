@@ -18,15 +18,15 @@ def test_a_linear_number_is_told_exactly_and_noise_not_at_all():
 
 def test_it_is_r2_of_the_half_that_was_not_fitted():
     rng = np.random.default_rng(1)
-    z, noise = rng.normal(size=(4000, 3)), rng.normal(size=4000)
+    z, noise = rng.normal(size=(1000, 100)), rng.normal(size=1000)
     y = z[:, 0] + noise
-    order = np.random.default_rng(0).permutation(4000)
-    fit, judge = order[:2000], order[2000:]
+    order = np.random.default_rng(0).permutation(1000)
+    fit, judge = order[:500], order[500:]
     expected = r2_score(y[judge], LinearRegression().fit(z[fit], y[fit]).predict(z[judge]))
     found = explained(z, y)
-    assert found.value == pytest.approx(expected, abs=2e-3)
-    assert found.n == 2000
-    assert 0 < found.se < 0.05
+    assert found.value == pytest.approx(expected, abs=0.03)
+    assert found.n == 500
+    assert 0 < found.se < 0.1
 
 
 def test_too_few_rows_and_equal_numbers_are_refused():

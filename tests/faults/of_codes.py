@@ -97,7 +97,7 @@ LIST = (
     ),
     Fault(
         "a loss whose parts do not add up, without the rate", CODES,
-        edit("objectives.quantised:CodeBound.__call__", "loss = distortion + rate", "loss = distortion"),
+        edit("objectives.quantised:terms_of", "loss = distortion + rate", "loss = distortion"),
         (f"{MODEL}test_the_parts_add_up_and_the_watch_holds_what_people_want[vq]",),
     ),
     Fault(

@@ -48,7 +48,7 @@ LIST = (
     ),
     Fault(
         "new windows that begin with the usual volatility", SCHEMA,
-        edit("data.series.kind:SeriesKind.check", '"coming": _coming(filtered(opened.data, told))',
+        edit("data.series.kind:SeriesKind.check", '"coming": coming_of(filtered(opened.data, told))',
              '"coming": told.coming'),
         (f"{RETURNS}test_new_windows_go_on_from_the_last_price_and_the_last_volatility",),
     ),

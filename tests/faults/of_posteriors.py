@@ -90,19 +90,19 @@ LIST = (
     ),
     Fault(
         "a refinement that goes downhill", POSTERIORS,
-        edit("parts.posteriors.semi_amortised:SemiAmortisedPosterior._step", "there = loc + scale",
+        edit("parts.posteriors.semi_amortised:_step", "there = loc + scale",
              "there = loc - scale"),
         (f"{CLIMBING}test_refinement_raises_the_bound[True]",),
     ),
     Fault(
         "a refinement that steps over the top", POSTERIORS,
-        edit("parts.posteriors.semi_amortised:SemiAmortisedPosterior._step", "(bound(there, wider) >= value)",
+        edit("parts.posteriors.semi_amortised:_step", "(bound(there, wider) >= value)",
              "torch.isfinite(value)"),
         (f"{CLIMBING}test_refinement_never_leads_down",),
     ),
     Fault(
         "a refinement that ignores the width", POSTERIORS,
-        edit("parts.posteriors.semi_amortised:SemiAmortisedPosterior._step", " + log_scale.sum(-1)", ""),
+        edit("parts.posteriors.semi_amortised:_step", " + log_scale.sum(-1)", ""),
         (f"{CLIMBING}test_refinement_finds_the_best_diagonal_normal",),
     ),
     # --- spaces ------------------------------------------------------------------------------------------------------
