@@ -15,7 +15,9 @@ from senzai.evaluation.annealing import Annealing
 from senzai.evaluation.diagnosis import gather
 from senzai.evaluation.holes import filled, middle_of, with_same_holes
 
-OTHER_ROWS = {"steps", "symbols", "users", "figures"}
+OTHER_ROWS = {
+    "steps", "symbols", "users", "figures", "numbers", "distance", "topics", "codes", "pairs", "returns", "batches",
+}
 """What measures need of rows that are windows, symbols or histories, or of a kind with figures of its own."""
 
 

@@ -84,31 +84,33 @@ def test_an_unknown_verb_is_neither_attribute_nor_verb(array):
 
 
 # --- what fits ------------------------------------------------------------------------------------------------------
+SOME = np.zeros((2, 3), "float32")
 UNFIT = {
-    "predict": (("digits",), {}, "m1, m2"),
-    "augment": (("a", 1, 5), {}, "Fit a table"),
-    "impute": (("digits",), {}, "missing=keep"),
+    "predict": ((SOME,), "m1, m2"), "augment": (("a", 1, 5), "have a label"), "forecast": ((SOME,), "Fit on dated"),
+    "optimise": ((), "Fit molecules"), "restore": ((SOME,), "pictures and volumes"),
 }
 
 
 @pytest.mark.parametrize("name", UNFIT)
-def test_a_verb_that_does_not_fit_says_so_before_any_work(name, pictures, monkeypatch):
-    inputs, settings, way_out = UNFIT[name]
+def test_a_verb_that_does_not_fit_says_so_before_any_work(name, array, monkeypatch):
+    inputs, way_out = UNFIT[name]
 
     def refuse(*_, **__):
         raise AssertionError("work was done")
 
-    monkeypatch.setattr(type(pictures), "dataset", refuse)
-    monkeypatch.setattr(type(pictures), "source", refuse)
+    monkeypatch.setattr(type(array), "dataset", refuse)
+    monkeypatch.setattr(type(array), "source", refuse)
     with pytest.raises(CombinationError, match=way_out):
-        getattr(pictures, name)(*inputs, **settings)
+        getattr(array, name)(*inputs)
 
 
 def test_a_run_lists_which_verbs_fit_it_and_why_others_do_not(pictures):
     found = pictures.info()["verbs"]
     assert set(found) == set(every_verb())
-    elsewhere = {"recommend", "reasons", "similar", "forecast", "score_steps"}  # of interactions, of dated series
-    assert {n for n, why in found.items() if why is not None} == {*UNFIT, *elsewhere}
+    assert {n for n, why in found.items() if why is not None} == {
+        "predict", "recommend", "reasons", "similar", "forecast", "score_steps", "scenarios", "risk", "topics",
+        "normalised", "differential", "optimise",
+    }
     labelled = np.random.default_rng(0).normal(size=(60, 3)).astype("float32"), np.arange(60) % 2
     other = senzai.fit(labelled, recipe="m2", **SMALL)
     assert fitting(other.schema, other.model)["predict"] is None
