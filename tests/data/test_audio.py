@@ -204,7 +204,7 @@ def test_channels_are_unified_by_a_stated_rule(tmp_path):
     assert data.schema.event_shape[0] == 1
     assert any("one is the mean" in r for r in data.schema.reasons)
     np.testing.assert_allclose(data.batch().tensor[0, 0].numpy(), stereo.mean(1) / 32768, atol=1e-6)
-    both = open_data(tmp_path, options={"form": "wave", "channels": 2, **WHOLE}).batch().tensor
+    both = open_data(tmp_path, options={"form": "wave", "n_channels": 2, **WHOLE}).batch().tensor
     assert torch.equal(both[1, 0], both[1, 1])
     np.testing.assert_array_equal(both[0].numpy().T, (stereo / 32768).astype(np.float32))
 

@@ -97,8 +97,8 @@ def test_unknown_files(tmp_path):
 
 
 def test_a_folder_without_images(tmp_path):
-    (tmp_path / "a.wav").write_text("?")
-    with pytest.raises(InputError, match=r"holds \.wav \(1\).*png.*kind="):
+    (tmp_path / "a.psd").write_text("?")
+    with pytest.raises(InputError, match=r"holds \.psd \(1\).*png.*kind="):
         open_data(tmp_path)
     with pytest.raises(InputError, match=r"folder. Name the file"):
         open_data(tmp_path, kind="array")

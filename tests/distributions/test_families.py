@@ -35,7 +35,8 @@ def oracle(case, raw, x):
 # --- registry -------------------------------------------------------------------------------------------------------
 def test_every_registered_family_is_in_the_catalogue(catalogue):
     families = registry("family")
-    assert catalogue == {name for name in families if families[name].usual_prior == Family.usual_prior}
+    ours = {name for name in families if families[name].usual_prior == Family.usual_prior}
+    assert catalogue == {name for name in ours if not name.endswith("_given_depth")}  # test_given_depth has these
 
 
 def test_a_family_survives_its_spec(case):

@@ -194,7 +194,7 @@ def test_names_give_directions_in_the_latent_space(client, about):
 def test_a_run_that_cannot_do_it_says_why(client):
     assert client.post("/api/runs/digits/impute", json={"names": ["a"], "rows": [[None]]}).status_code == 422
     verbs = client.get("/api/runs/digits").json()["verbs"]
-    assert "Missing entries" in verbs["impute"]
+    assert "goes on in time" in verbs["forecast"]
     assert verbs["encode"] is None
     assert client.post("/api/runs/people/judge/sample", json={}).status_code == 422
     assert client.post("/api/compare", json={"a": "people", "b": "people"}).status_code == 422

@@ -121,7 +121,7 @@ def most_mels(size: int, rate: float, most: int = 80) -> int:
 
     Example:
         >>> most_mels(512, 8000), most_mels(1024, 22050)
-        (70, 68)
+        (80, 80)
     """
     usable = (n for n in range(most, 0, -1) if bool((mel_filters(n, size, rate).amax(1) > 0).all()))
     return next(usable, 1)

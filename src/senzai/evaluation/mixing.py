@@ -24,8 +24,8 @@ def batches_of(batch: Batch) -> Ints | None:
     Conditions that nearly every row has for itself are no batches.
 
     Example:
-        >>> batches_of(Batch(torch.zeros(3, 1), c=torch.tensor([[0.0], [1.0], [0.0]]))).tolist()
-        [0, 1, 0]
+        >>> batches_of(Batch(torch.zeros(6, 1), c=torch.tensor([[0.0], [1.0]] * 3))).tolist()
+        [0, 1, 0, 1, 0, 1]
     """
     if batch.c is None:
         return None

@@ -86,7 +86,7 @@ def ranked(weights: Floats, usual: Floats, *, relevance: float = RELEVANCE) -> F
         relevance: lambda.
 
     Example:
-        >>> ranked(np.log([[0.6, 0.4]]), np.array([0.9, 0.1])).argmax()
+        >>> int(ranked(np.log([[0.6, 0.4]]), np.array([0.9, 0.1])).argmax())
         1
     """
     found: Floats = weights - (1 - relevance) * np.log(usual.clip(1e-300))

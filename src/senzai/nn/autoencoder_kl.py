@@ -148,7 +148,7 @@ def grid_of(height: int, width: int, n_blocks: int) -> Grid:
 
 def check_channels(blocks: tuple[int, ...], groups: int) -> tuple[int, ...]:
     """Refuse blocks whose channels cannot be normalised in groups."""
-    if not blocks or any(c < 1 or c % groups for c in blocks):
+    if groups < 1 or not blocks or any(c < 1 or c % groups for c in blocks):
         raise SettingError(
             f"Channels of blocks are multiples of norm_groups={groups}, but got {tuple(blocks)}. Give, say, (64, 128)."
         )
@@ -186,6 +186,8 @@ class AutoencoderKLEncoder(Encoder):
     ) -> None:
         super().__init__()
         check_image(event)
+        if latent_channels < 1:
+            raise SettingError(f"`latent_channels >= 1` must hold, but got latent_channels={latent_channels!r}.")
         blocks = check_channels(blocks, norm_groups)
         self.grid, self.levels, self.channels = grid_of(event[1], event[2], len(blocks)), levels, 2 * latent_channels
         self.n_features, self.blocks, self.layers = self.channels * self.grid[0] * self.grid[1], blocks, layers

@@ -106,7 +106,7 @@ class WaveStages(DataInitialised):
     Example:
         >>> net = WaveStages(1, (2, 4), width=4)
         >>> net(torch.zeros(5, 1, 33)).shape, net.total, net.context
-        (torch.Size([5, 16, 5]), 8, 80)
+        (torch.Size([5, 16, 5]), 8, 48)
     """
 
     scale: Tensor

@@ -22,8 +22,7 @@ def _prefer(frame: Frame) -> None:
 @example(data="count", settings={"n_latent": 3})
 @recipe(
     "prodlda",
-    title="Topics of documents: shares by a softmax of normals, multiplied experts over words, a batch norm against "
-          "dead topics",
+    title="Topics of documents: shares by a softmax of normals, multiplied experts over words",
     paper="Srivastava and Sutton, Autoencoding Variational Inference for Topic Models, 2017, https://arxiv.org/abs/1703.01488",
 )
 def prodlda(frame: Frame) -> Made:
@@ -36,7 +35,7 @@ def prodlda(frame: Frame) -> Made:
 @example(data="count", settings={"n_latent": 3, "prior.concentration": 0.9})  # flat enough to be integrated
 @recipe(
     "dirichlet-topics",
-    title="Topics of documents: a Dirichlet posterior and prior by implicit gradients, multiplied experts over words",
+    title="Topics of documents: a Dirichlet posterior and prior, by implicit gradients",
     paper="Burkhardt and Kramer, Decoupling Sparsity and Smoothness in the Dirichlet Variational Autoencoder Topic "
           "Model, 2019, https://jmlr.org/papers/v20/18-569.html",
 )

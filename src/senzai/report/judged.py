@@ -107,7 +107,7 @@ def side_by_side(table: Mapping[str, Mapping[str, float]]) -> list[tuple[str, st
 
     Example:
         >>> side_by_side({"data": {"skew": 0.5}, "model": {"skew": 0.25}})
-        [('skew', 'data 0.5 · model 0.25')]
+        [('skew', 'data 0.500 · model 0.250')]
     """
     names = dict.fromkeys(name for one in table.values() for name in one)
     return [

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from ..core.errors import SettingError
 from ..data import Schema
+from ..data.kind import Kind
 from ..evaluation.results import plain
 from ..report.views import view_of
 from ..runs.verbs.registry import fitting, verb_named
@@ -81,6 +82,7 @@ def in_full(desk: Desk, name: str, jobs: list[dict[str, Any]]) -> dict[str, Any]
     if is_finished(folder):
         run = desk.open(name).run
         found |= {"verbs": fitting(run.schema, run.model), "infers": run.model.infers,
+                  "cells": type(run.kind).fill is not Kind.fill,
                   "parameters": sum(p.numel() for p in run.model.parameters())}
     return found
 

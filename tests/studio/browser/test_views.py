@@ -220,9 +220,9 @@ def test_what_does_not_fit_a_run_says_why(studio):
     page = studio.go("run", "digits", "training")
     tab = page.locator('[data-view="fill"]')
     expect(tab).to_have_attribute("aria-disabled", "true")
-    assert "Missing entries" in tab.get_attribute("title")
+    assert "not shown as a table" in tab.get_attribute("title")
     tab.click(force=True)  # it is said to be disabled, and answers why
-    expect(page.locator("#said")).to_contain_text("Missing entries")
+    expect(page.locator("#said")).to_contain_text("not shown as a table")
 
 
 def test_keys_go_from_view_to_view_and_are_explained(studio):

@@ -19,18 +19,18 @@ class AudioOptions(Options):
         rate: Samples a second: of arrays, theirs; files are brought to it. By default what most files have.
         seconds: Length of a row; longer files are sliced, shorter ones end in silence. By default the longest file, one
             second at most.
-        channels: 1 or 2; by default what all files have, and one where they differ or have more.
+        n_channels: 1 or 2; by default what all files have, and one where they differ or have more.
         form: Rows are log-mel pictures ("mel"), whose phases are made anew, or the samples themselves ("wave").
         mels: Bands of a picture; by default as many as the window tells apart, 64 at most.
         window: Samples of a window of a picture; by default the power of two next to 50 ms. Hops are a quarter.
         skip_bad: Leave out files that cannot be read (they are counted) and go on.
     """
 
-    decisions: ClassVar[frozenset[str]] = Options.decisions | {"seconds", "channels", "form", "mels", "window"}
+    decisions: ClassVar[frozenset[str]] = Options.decisions | {"seconds", "n_channels", "form", "mels", "window"}
 
     rate: int | None = Field(None, ge=LEAST_RATE, le=MOST_RATE)
     seconds: float | None = Field(None, gt=0, le=60)
-    channels: Literal[1, 2] | None = None
+    n_channels: Literal[1, 2] | None = None
     form: Literal["mel", "wave"] = "mel"
     mels: int | None = Field(None, ge=4, le=512)
     window: int | None = Field(None, ge=16, le=16384)

@@ -205,7 +205,7 @@ def decided(read: Recordings, options: AudioOptions) -> tuple[AudioDetails, list
 def _channels(read: Recordings, options: AudioOptions, notes: list[str]) -> int:
     found = Counter(c.channels for c in read.clips)
     only = next(iter(found)) if len(found) == 1 else 0
-    channels = options.channels or (only if only in (1, 2) else 1)
+    channels = options.n_channels or (only if only in (1, 2) else 1)
     if set(found) != {channels}:
         named = ", ".join(f"{n} with {c}" for c, n in sorted(found.items()))
         notes.append(f"Recordings get {channels} channel{'s' if channels > 1 else ''} (one is the mean): {named}.")

@@ -96,7 +96,7 @@ def with_channels(x: Array, channels: int, clip: Clip) -> Array:
     if x.shape[1] == 1:
         return np.repeat(x, channels, 1)
     raise InputError(
-        f"Two channels are taken from one or two, but {clip.name!r} has {x.shape[1]}. Fit with channels=1, their mean."
+        f"Two channels are taken from one or two, but {clip.name!r} has {x.shape[1]}. Fit with n_channels=1."
     )
 
 

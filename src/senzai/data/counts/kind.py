@@ -249,7 +249,7 @@ def steps_for(n_rows: int) -> int:
 
     Example:
         >>> steps_for(700), steps_for(20_000), steps_for(1_000_000)
-        (2000, 4690, 15600)
+        (2400, 4710, 15630)
     """
     passes = min(400.0, max(2.0, 600_000 / n_rows))
     return max(2000, round(passes * -(-n_rows // 128) / 10) * 10)

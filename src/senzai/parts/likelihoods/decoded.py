@@ -102,6 +102,8 @@ class Likelihood(DataInitialised, AnyLikelihood):
         self.order = [place[n] for n in (*self.from_net, *shared)]
         self.is_shared = bool(shared)
         self.bias = nn.Parameter(torch.zeros(family.raw_shape(self.event)))
+        if shared_by < 0:
+            raise SettingError(f"`shared_by >= 0` must hold, but got shared_by={shared_by!r}.")
         if shared_by and not shared:
             raise CombinationError(
                 f"Raw numbers that are shared may depend on the condition, but {type(family).__name__} shares none. "

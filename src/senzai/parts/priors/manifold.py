@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Dirichlet, Distribution, MultivariateNormal
 
+from ...core.examples import example
 from ...core.spec import part
 from ...distributions.ball import Ball, WrappedNormal
 from ...distributions.codes import BitCode, Bits, ClassCode, OneHot, categories
@@ -80,6 +81,7 @@ class WrappedNormalPrior(Prior):
         return WrappedNormal(self.loc, torch.full_like(self.loc, self.scale), self.ball)
 
 
+@example(settings={"prior": "dirichlet", "posterior": "dirichlet"})
 @part("prior", "dirichlet")
 @final
 class DirichletPrior(Prior):

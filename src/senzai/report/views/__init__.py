@@ -2,6 +2,7 @@
 
 from . import array as _array
 from . import audio as _audio
+from . import counts as _counts
 from . import documents as _documents
 from . import images as _images
 from . import interactions as _interactions
@@ -16,4 +17,4 @@ from .base import VIEWS as VIEWS
 from .base import View as View
 from .base import view_of as view_of
 
-del _array, _audio, _documents, _images, _interactions, _molecules, _music, _series, _table, _text, _volume
+del _array, _audio, _counts, _documents, _images, _interactions, _molecules, _music, _series, _table, _text, _volume

@@ -14,8 +14,9 @@ from ...core.errors import SettingError
 from ...core.row_noise import RowKeys
 from ...data import KINDS, Dataset, Schema
 from ...data.kind import Kind
-from ...models.base import latent_model
+from ...models.base import LatentModel, latent_model
 from ...models.impute import conditional_draws, conditional_mean
+from ...models.refining import knows_holes, why_not
 from .fitness import needs_latents
 from .painting import painted
 from .registry import verb
@@ -32,8 +33,11 @@ NUMBERS = 50_000_000
 def cannot_impute(schema: Schema, model: nn.Module) -> str | None:
     """Ask for latents, and for data that can have missing entries."""
     kind = type(KINDS[schema.kind])
-    if kind.fill is not Kind.fill or kind.holes is not Kind.holes:
+    if kind.fill is not Kind.fill:
         return needs_latents(schema, model)
+    if kind.holes is not Kind.holes:
+        known = isinstance(model, LatentModel) and knows_holes(model)
+        return needs_latents(schema, model) or (None if known else why_not(model))
     return (
         f"Missing entries are filled in where rows can have some, but those of the kind {schema.kind!r} have none. "
         "Give a table or an array (kind=array, missing=keep), and fit on it."

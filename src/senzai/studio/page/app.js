@@ -38,7 +38,7 @@ function asked() {
 /** Head of everything about a run: its name, what it is, and the ways to look at it. */
 function runHead(about, view) {
   const link = (name, i) => {
-    const why = about.state === "finished" ? about.verbs?.[NEEDS[name]] : name === "training" ? null : t("tab.waits");
+    const why = about.state === "finished" ? about.verbs?.[NEEDS[name]] ?? (name === "fill" && !about.cells ? t("fill.none") : null) : name === "training" ? null : t("tab.waits");
     const current = name === view ? "page" : null;
     const text = t(`tab.${name}`);
     return why ? h("a", { role: "link", "aria-disabled": "true", title: why, "data-view": name, tabindex: "0", onclick: () => say(why) }, text)
