@@ -102,12 +102,14 @@ def example_of(verb: Verb, schema: Schema, others: list[str]) -> dict[str, Any]:
             made[name] = {"number": 3, "rows": rows, "runs": others[:1]}.get(verb.takes, row)
     for p in verb.parameters:
         if p.default is p.empty and words.can_be_asked(p):
-            made[p.name] = _typical(p.name, p.annotation, rows)
+            made[p.name] = _typical(p.annotation, rows, schema)
     return made
 
 
-def _typical(name: str, annotation: Any, rows: Any) -> Any:
+def _typical(annotation: Any, rows: Any, schema: Schema) -> Any:
     row = rows[0] if isinstance(rows, list) and rows and isinstance(rows[0], dict) else {}
+    if not row and schema.label is not None:
+        row = {schema.label.name: schema.label.classes[0]}
     column = next(iter(row), "x")
     if annotation is str:
         return column
