@@ -81,7 +81,7 @@ LIST = (
     ),
     Fault(
         "a verb of latents that opens the data before it refuses", VERBS,
-        edit("runs.verbs.impute:cannot_impute", "return needs_latents(schema, model)", "return None"),
+        edit("runs.verbs.impute:cannot_impute", "return needs_latents(schema, model)\n", "return None\n"),
         (f"{WHOLE}test_verbs_without_an_inference_say_so_before_they_look_at_the_data[gan]",),
     ),
     Fault(
