@@ -91,7 +91,7 @@ def read_folder(folder: str | Path) -> KLFolder:
     _need_known(known, root)
     try:
         with safe_open(weights, framework="pt") as file:
-            tensors = {_renamed(name): file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            tensors = {_renamed(name): file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as err:
         raise InputError(f"{str(weights)!r} must be whole, but cannot be read: {err}. Save it again.") from err
     return KLFolder(known, tensors)

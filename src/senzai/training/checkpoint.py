@@ -40,7 +40,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise BundleError(f"A run has the file {path.name}, but there is none in {str(path.parent)!r}.")
     try:
         with safe_open(path, framework="pt") as file:
-            return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as err:
         raise BundleError(
             f"{str(path)!r} must be a complete safetensors file, but it is damaged ({err}). "
