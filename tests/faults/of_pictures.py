@@ -10,8 +10,25 @@ RUNS = "tests/runs/test_pictures.py::"
 FAMILIES = "tests/runs/test_families.py::"
 
 UNFOLDED = "tests/data/test_unfolding.py::"
+TILES = "tests/data/test_tiles.py::"
 
 LIST = (
+    Fault(
+        "tiles of one picture in several parts", SCHEMA,
+        edit("data.images.kind:_of_tiles", 'schema.split.by != "rows"', "True"),
+        (f"{TILES}test_tiles_of_a_picture_are_in_one_part",),
+    ),
+    Fault(
+        "tiles that are laid side by side with seams", SCHEMA,
+        edit("data.images.tiles:Tiled.whole", "weights_of((self.plan.height, self.plan.width))",
+             "weights_of((self.plan.height, self.plan.width)) ** 0"),
+        (f"{TILES}test_seams_are_blended",),
+    ),
+    Fault(
+        "tiles with rows and columns exchanged", SCHEMA,
+        edit("data.images.tiles:Tiled.fetch", "(i, top, left)", "(i, left, top)"),
+        (f"{TILES}test_tiles_cover_everything_and_come_back_as_they_were",),
+    ),
     Fault(
         "archives that write where they like", SCHEMA,
         edit("data.images.unfolding:_Sink.place", 'or ".." in pure.parts', ""),

@@ -71,12 +71,9 @@ def read_folder(
         InputError: There are no images, or one of them cannot be read.
         ShapeError: An image has another size than the model's.
     """
-    paths, said = pictures.find(root)
-    if not paths:
-        raise _no_images(root)
-    notes = list(said)
-    paths, probes = _probe_all(paths, options, notes)
-    plan = _plan(probes, options, notes) if schema is None else _planned(schema, options)
+    paths, notes = need_pictures(root)
+    paths, probes = probed(paths, options, notes)
+    plan = _plan(probes, options, notes) if schema is None else planned(schema, options)
     nbytes = len(paths) * CHANNELS[plan.mode] * plan.height * plan.width * np.dtype(plan.dtype).itemsize
     small = nbytes <= min(IN_MEMORY_BYTES, free_memory() / 4) if options.in_memory is None else options.in_memory
     high = 255
@@ -93,6 +90,18 @@ def read_folder(
     )
 
 
+def need_pictures(root: Path) -> tuple[list[Path], list[str]]:
+    """Return the image files under a folder, and what was left out.
+
+    Raises:
+        InputError: There are none.
+    """
+    paths, said = pictures.find(root)
+    if not paths:
+        raise _no_images(root)
+    return paths, list(said)
+
+
 def _no_images(root: Path) -> InputError:
     there = Counter(p.suffix.lower() or "no suffix" for p in root.rglob("*") if p.is_file())
     has = ", ".join(f"{n} with {s}" for s, n in there.most_common(3)) or "no files"
@@ -102,9 +111,10 @@ def _no_images(root: Path) -> InputError:
     )
 
 
-def _probe_all(
+def probed(
     paths: Sequence[Path], options: ImageOptions, notes: list[str]
 ) -> tuple[list[Path], list[PictureHeader]]:
+    """Return the files whose headers can be read, and what these say."""
     good, probes, bad = [], [], []
     for path in paths:
         try:
@@ -154,8 +164,15 @@ def _some_left(good: Sequence[Path], n: int) -> None:
 def _plan(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str]) -> PicturePlan:
     """Decide size and mode from all headers."""
     height, width, resize = _size(probes, options, notes)
+    return plan_of(probes, options, notes, (height, width), resize=resize)
+
+
+def plan_of(
+    probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str], size: tuple[int, int], *, resize: bool
+) -> PicturePlan:
+    """Decide the mode of pictures of a size from all headers."""
     deep = options.mode is None and all(p.deep and not p.alpha for p in probes)
-    return PicturePlan(height, width, _mode(probes, options, notes, deep), options.transparency, resize, deep)
+    return PicturePlan(*size, _mode(probes, options, notes, deep), options.transparency, resize, deep)
 
 
 def _size(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str]) -> tuple[int, int, bool]:
@@ -201,7 +218,7 @@ def _mode(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[st
     return "RGB" if coloured else "L"
 
 
-def _planned(schema: Schema, options: ImageOptions) -> PicturePlan:
+def planned(schema: Schema, options: ImageOptions) -> PicturePlan:
     """Return the form that a model's images have; other sizes are resized where they were when it was fitted."""
     channels, height, width = schema.event_shape
     usual = next((m for m, c in CHANNELS.items() if c == channels), None)

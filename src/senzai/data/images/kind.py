@@ -30,6 +30,7 @@ from .details import ImageDetails, details_of
 from .folder import Pictures, read_folder
 from .scans import FORM as DICOM
 from .scans import Frames, Scans, read_scans, write_scans
+from .tiles import Tiled, Whole, read_tiles, write_whole
 
 CONVOLUTIONS = {"batch_size": 32, "lr": 2e-3, "schedule": "one_cycle"}
 """Training of convolutions: a row costs far more than a step, so that more steps of few rows get further in the same
@@ -95,7 +96,8 @@ class ImageKind(Kind):
                 raise InputError(
                     f"Images are {', '.join(self.suffixes)} files or a folder, but got {path.name!r}. Convert it."
                 )
-            return read_folder(path, set_, schema)
+            patch = set_.patch or (details_of(schema).patch if schema else None)
+            return read_folder(path, set_, schema) if patch is None else read_tiles(path, set_, schema, patch)
         opened = sources.read_arrays(source, options, schema)
         if set_.size is not None:
             raise SettingError("The option size is for image files, but an array came. Resize the array before.")
@@ -110,6 +112,8 @@ class ImageKind(Kind):
             self, opened, options, event_shape=event, facts=facts, levels=True,
             conv_from=_image_options(options).conv_from, **storing,
         )
+        if isinstance(opened.data, Tiled):
+            return _of_tiles(schema, opened.data)
         several = opened.groups is not None and len(np.unique(opened.groups)) > 1
         if isinstance(opened.data, Scans) and schema.split.by == "rows" and several:
             together = schema.split.model_copy(update={"by": "groups", "column": "patient"})
@@ -133,7 +137,7 @@ class ImageKind(Kind):
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:
         """Return rows ``(C, H, W)``."""
-        if not isinstance(opened.data, Pictures):
+        if not isinstance(opened.data, Pictures | Tiled):
             order = details_of(schema).layout
             if not isinstance(opened.data, Scans):
                 return deciding.rows_of(opened, schema, lambda x: layout.to_model(x, order))
@@ -157,9 +161,19 @@ class ImageKind(Kind):
             return Frames.of(back, about)
         return deciding.to_torch(back, schema.dtype, soft=soft) if schema.form == "torch" else back
 
+    def joined(
+        self, x: Data, schema: Schema, source: Any, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return whole pictures where tiles came, blended where these overlap."""
+        made = self.decode(x, schema, soft=soft, about=about)
+        return Whole(source.whole(np.asarray(made)), source.paths) if isinstance(source, Tiled) else made
+
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
         """Write a folder of png (no suffix), one contact sheet (png, jpg, webp), npy or npz."""
         path = Path(path)
+        if isinstance(decoded, Whole):
+            write_whole(decoded, path, top=_white(schema))
+            return
         if schema.form == DICOM and path.suffix.lower() in ("", *dicom.SUFFIXES):
             write_scans(decoded, getattr(decoded, "about", None), path, schema)
             return
@@ -224,6 +238,14 @@ class ImageKind(Kind):
         return replace(plain, encoder=encoder, training=training, reason=f"{plain.reason} {why}")
 
 
+def _of_tiles(schema: Schema, cut: Tiled) -> Schema:
+    """Say that rows are tiles; those of a picture stay together, and are wholes again when they come back."""
+    if schema.split.by != "rows" or len(cut.paths) == 1:
+        return schema
+    split = schema.split.model_copy(update={"by": "groups", "column": "picture"})
+    return schema.but(split=split, reasons=(*schema.reasons, "Tiles of a picture are in one part."))
+
+
 def _unfolded(path: Path, options: ImageOptions, schema: Schema | None) -> Opened:
     """Read a file with several pictures; frames of a film are in the order of time."""
     found = unfolding.unfold(path, every=options.every)
@@ -275,6 +297,8 @@ def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
 
 
 def _facts(opened: Opened, options: Options) -> ValueFacts:
+    if isinstance(opened.data, Tiled):
+        return replace(bytes_facts(), high=65535 if opened.data.plan.deep else 255)
     if isinstance(opened.data, Pictures):
         return replace(bytes_facts(), high=opened.data.high, zero_full=opened.data.bits)
     plain = replace(opened, data=opened.data.values) if isinstance(opened.data, Scans) else opened
@@ -282,7 +306,7 @@ def _facts(opened: Opened, options: Options) -> ValueFacts:
 
 
 def _event(opened: Opened) -> tuple[int, int, int]:
-    if isinstance(opened.data, Pictures):
+    if isinstance(opened.data, Pictures | Tiled):
         plan = opened.data.plan
         return pictures.CHANNELS[plan.mode], plan.height, plan.width
     shape = opened.data.values.shape if isinstance(opened.data, Scans) else opened.data.shape
