@@ -332,6 +332,10 @@ class Kind(Numbered, Timed, Conditioned, ABC):
         """Return what :meth:`decode` does, with the values that were given of each row in their places, exactly."""
         return self.decode(x, schema)
 
+    def with_set(self, decoded: Any, schema: Schema, given: Mapping[str, object]) -> Any:
+        """Return rows with features that were set at the very values, also where the data never went."""
+        return decoded
+
     def renumbered(self, decoded: Any, schema: Schema, start: int) -> Any:
         """Return rows whose new identifiers go on after ``start`` rows."""
         return decoded

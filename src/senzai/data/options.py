@@ -127,13 +127,16 @@ class TableOptions(Options):
         unknown: A category that was never seen is an "error", or "missing".
         rare: Values that share a level come back as one of them ("draw"), or under one name ("group").
         numbers: Likelihood of real numbers, "normal" or "student_t".
+        numbers_by: How real numbers become the model's: by "quantiles" to a normal scale, or "linear", in units of their
+            own spread, so that what is linear between columns stays linear.
         missingness: Columns whose missing entries the model also learns to predict (missing not at random).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True)
 
     decisions: ClassVar[frozenset[str]] = Options.decisions | {
-        "schema", "max_categories", "max_steps", "unknown", "rare", "numbers", "missingness",
+        "schema", "max_categories", "max_steps", "unknown", "rare", "numbers", "numbers_by",
+        "missingness",
     }
 
     missing: Literal["error", "keep"] = "keep"
@@ -155,6 +158,7 @@ class TableOptions(Options):
     unknown: Literal["error", "missing"] = "error"
     rare: Literal["draw", "group"] = "draw"
     numbers: Literal["normal", "student_t"] = "normal"
+    numbers_by: Literal["quantiles", "linear"] = "quantiles"
     missingness: tuple[str, ...] = ()
 
     @model_validator(mode="after")
