@@ -56,6 +56,7 @@ class Opened:
         order: Time of each row as an ascending number, where they are divided by time.
         notes: What was chosen while reading, one plain sentence each.
         facts: What else the kind found: plain values that go into its details.
+        numbers: Numbers that rows are known by, by name.
     """
 
     data: Any
@@ -73,6 +74,7 @@ class Opened:
     order: Array | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,11 +183,13 @@ class ImageOptions(Options):
         skip_bad: Leave out files that cannot be read (they are counted) and go on.
         layout: Order of an array's axes, where its shape should not decide.
         conv_from: Smallest side from which a convolutional network is proposed.
+        concepts: Arrays of an ``.npz`` file, or of a built-in set, with a number of each picture that a latent is to stand
+            for (NaN where it is not known).
         window: Window under which DICOM is shown as greys, ``"40,400"`` (centre, width) or ``"file"``; by default
             values stay in their units.
     """
 
-    decisions: ClassVar[frozenset[str]] = Options.decisions | {"mode", "transparency", "conv_from", "window"}
+    decisions: ClassVar[frozenset[str]] = Options.decisions | {"mode", "transparency", "conv_from", "window", "concepts"}
 
     size: tuple[int, int] | None = None
     mode: Literal["L", "RGB", "RGBA"] | None = None
@@ -196,6 +198,12 @@ class ImageOptions(Options):
     layout: Literal["NHW", "NHWC", "NCHW"] | None = None
     conv_from: int = Field(16, ge=1)
     window: str | None = None
+    concepts: tuple[str, ...] = ()
+
+    @field_validator("concepts", mode="before")
+    @classmethod
+    def _concepts(cls, value: object) -> object:
+        return names_in(value)
 
     @field_validator("window", mode="before")
     @classmethod

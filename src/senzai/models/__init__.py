@@ -4,6 +4,7 @@ from .base import Classifies as Classifies
 from .base import Group as Group
 from .base import Inference as Inference
 from .base import LatentModel as LatentModel
+from .concepts import Concepts as Concepts
 from .explicit import Explicit as Explicit
 from .flat import Flat as Flat
 from .generative import Generative as Generative

@@ -7,6 +7,7 @@ from .base import Player as Player
 from .base import Terms as Terms
 from .by_length import ByLength as ByLength
 from .capacity import Capacity as Capacity
+from .causal import ConceptBound as ConceptBound
 from .causal import MechanismLikelihood as MechanismLikelihood
 from .code_critics import AdversarialCodes as AdversarialCodes
 from .code_critics import Factor as Factor

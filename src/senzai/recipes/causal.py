@@ -6,7 +6,10 @@ from ..core.causal_graph import Graph, as_text, parsed
 from ..core.errors import CombinationError
 from ..core.examples import example
 from ..distributions.mixed import MixedFamily
+from ..models.concepts import Concepts
+from ..models.flat import Flat
 from ..models.structural import Structural, need_nothing_given
+from ..objectives.causal import ConceptBound
 from .frame import Frame
 from .registry import Made, recipe
 
@@ -46,3 +49,25 @@ def causal_table(frame: Frame) -> Made:
     hidden = width[0] if isinstance(width, list | tuple) else int(width)
     model = Structural(family, names, graph_of(frame, names).edges, hidden=hidden, masked=frame.masked)
     return model, frame.objective("mechanisms")
+
+
+@example(frame={"n_numbers": 3}, settings={"graph": "concept0>concept1;concept1>concept2"})
+@recipe(
+    "causal-vae",
+    title="Latents are named concepts in a given graph of causes, learned from the rows whose concepts are known",
+    paper="Yang et al., CausalVAE, 2021, https://arxiv.org/abs/2004.08697",
+    settings=("graph",),
+)
+def causal_vae(frame: Frame) -> Made:
+    """As many latents as concepts, unless ``n_latent`` asks for free ones behind them."""
+    need_nothing_given(frame.n_condition)
+    if not frame.n_numbers:
+        raise CombinationError(
+            "Concepts are numbers that some rows are known by, but these data have none. Name them: concepts=angle,light."
+        )
+    names = frame.number_names or tuple(f"concept{i}" for i in range(frame.n_numbers))
+    edges = tuple((names.index(a), names.index(b)) for a, b in graph_of(frame, names).edges)
+    inner = frame.inner(n_latent=max(len(names), frame.get("n_latent", len(names))))
+    flat = Flat(inner.prior("structural", edges=edges), inner.posterior(), inner.likelihood())
+    bound = ConceptBound(frame.elbo(), alpha=frame.get("alpha", 10.0), gamma=frame.get("gamma", 1.0))
+    return Concepts(flat, names), bound
