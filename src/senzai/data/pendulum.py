@@ -101,10 +101,10 @@ def render(factors: object) -> Pixels:
         >>> render(factors_of(range(2))).shape
         (2, 32, 32)
     """
-    given = np.asarray(factors, dtype=np.float64)
+    given = np.asarray(factors, dtype=np.float32)
     if given.ndim != 2 or given.shape[1] != 4 or not np.isfinite(given).all():
         raise InputError(f"Concepts are finite numbers (N, 4), but got the shape {given.shape}. Use `factors_of`.")
-    at = (np.arange(SIDE * FINE) + 0.5) / FINE - 0.5
+    at = ((np.arange(SIDE * FINE) + 0.5) / FINE - 0.5).astype(np.float32)
     x, y = at[None, None, :] - MIDDLE, at[None, :, None]
     found = np.zeros((len(given), SIDE, SIDE), np.uint8)
     for start in range(0, len(given), 256):

@@ -12,6 +12,7 @@ from .causal import MechanismLikelihood as MechanismLikelihood
 from .code_critics import AdversarialCodes as AdversarialCodes
 from .code_critics import Factor as Factor
 from .dip import DIP as DIP
+from .effects import EffectBound as EffectBound
 from .elbo import ELBO as ELBO
 from .generators import FlowMatching as FlowMatching
 from .generators import MaximumLikelihood as MaximumLikelihood

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ..core.causal_graph import Graph, as_text, parsed
-from ..core.errors import CombinationError
+from ..core.errors import CombinationError, SettingError
 from ..core.examples import example
+from ..core.registry import suggestion
 from ..distributions.mixed import MixedFamily
 from ..models.concepts import Concepts
 from ..models.flat import Flat
 from ..models.structural import Structural, need_nothing_given
 from ..objectives.causal import ConceptBound
+from ..parts.likelihoods.treated import TreatedLikelihood
 from .frame import Frame
 from .registry import Made, recipe
 
@@ -40,11 +42,8 @@ def graph_of(frame: Frame, nodes: tuple[str, ...]) -> Graph:
 def causal_table(frame: Frame) -> Made:
     """Exact noise in place of an encoder; ``hidden=0`` makes every mechanism linear."""
     need_nothing_given(frame.n_condition)
-    proposal = frame.proposal.likelihood
-    if proposal.name != "mixed":
-        raise CombinationError("Causes are between the columns of a table, but these data are none. Set kind=table.")
-    family: MixedFamily = frame.part("family", "mixed", proposal.settings)
-    names = frame.names or tuple(f"x{i}" for i in range(frame.event[0]))
+    names = names_of_columns(frame)
+    family: MixedFamily = frame.part("family", "mixed", frame.proposal.likelihood.settings)
     width = frame.get("hidden", 32)
     hidden = width[0] if isinstance(width, list | tuple) else int(width)
     model = Structural(family, names, graph_of(frame, names).edges, hidden=hidden, masked=frame.masked)
@@ -71,3 +70,44 @@ def causal_vae(frame: Frame) -> Made:
     flat = Flat(inner.prior("structural", edges=edges), inner.posterior(), inner.likelihood())
     bound = ConceptBound(frame.elbo(), alpha=frame.get("alpha", 10.0), gamma=frame.get("gamma", 1.0))
     return Concepts(flat, names), bound
+
+
+@example(data="mixed", settings={"treatment": "x2", "outcome": "x0"})
+@recipe(
+    "cevae",
+    title="Effect of a treatment on an outcome, given what other columns show of their common causes",
+    paper="Louizos et al., Causal Effect Inference with Deep Latent-Variable Models, 2017, "
+    "https://arxiv.org/abs/1705.08821",
+    settings=("treatment", "outcome"),
+)
+def cevae(frame: Frame) -> Made:
+    """Latents stand for what causes both; the outcome has a network for each treatment."""
+    need_nothing_given(frame.n_condition)
+    names = names_of_columns(frame)
+    places = {role: _place(frame, role, names) for role in ("treatment", "outcome")}
+    columns: MixedFamily = frame.part("family", "mixed", frame.proposal.likelihood.settings)
+    seeing = frame.inner(masked=True)  # the encoder is shown rows without treatment and outcome
+    settings = {"hidden": frame.hidden, "activation": frame.get("activation", "elu")}
+    likelihood = TreatedLikelihood(frame.n_latent, frame.event, columns, **places, **settings)
+    return Flat(frame.prior(), seeing.posterior(), likelihood), frame.objective("effects")
+
+
+def names_of_columns(frame: Frame) -> tuple[str, ...]:
+    """Return the names of the columns of a table.
+
+    Raises:
+        CombinationError: The data are none.
+    """
+    if frame.proposal.likelihood.name != "mixed":
+        raise CombinationError("Causes are between the columns of a table, but these data are none. Set kind=table.")
+    return frame.names or tuple(f"x{i}" for i in range(frame.event[0]))
+
+
+def _place(frame: Frame, role: str, names: tuple[str, ...]) -> int:
+    name = frame.get(role, None)
+    if name is None or str(name) not in names:
+        raise SettingError(
+            f"The {role} is a column of the table ({', '.join(names[:12])}), but got {name!r}."
+            f"{suggestion(str(name), list(names))} Set {role}=COLUMN."
+        )
+    return names.index(str(name))
