@@ -15,8 +15,8 @@ from .quantised import Quantised as Quantised
 from .semi_supervised import SemiSupervised as SemiSupervised
 from .stacked import Stacked as Stacked
 from .state_space import StateSpace as StateSpace
-from .structured import Structured as Structured
 from .structural import Structural as Structural
+from .structured import Structured as Structured
 from .top_down import TopDown as TopDown
 from .very_deep import VeryDeep as VeryDeep
 from .vrnn import VRNN as VRNN

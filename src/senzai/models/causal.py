@@ -15,7 +15,9 @@ LEARNED = (
     "The graph was learned from observations: it may be wrong, and others fit as well; check it before you act on it."
 )
 NO_CONFOUNDERS = "No hidden common cause of two things in the graph is assumed."
-SAME_MECHANISMS = "What is set changes nothing else than what follows from it: all other mechanisms are assumed to stay."
+SAME_MECHANISMS = (
+    "What is set changes nothing else than what follows from it: all other mechanisms are assumed to stay."
+)
 ORDERED_NOISE = (
     "Counterfactuals hold if numbers rise with their noise and categories are chosen as by Gumbel noise: data cannot "
     "tell."

@@ -88,7 +88,8 @@ class Structural(Generative, Causal):
     def columns(self, x: Tensor, mask: Tensor | None = None) -> MixedColumns:
         """Return the distribution of each column given its causes in the same row."""
         p = self.family(self.mechanisms(x, mask), self.event)
-        assert isinstance(p, Independent) and isinstance(p.base_dist, MixedColumns)
+        assert isinstance(p, Independent)
+        assert isinstance(p.base_dist, MixedColumns)
         return p.base_dist
 
     def score(self, batch: Batch) -> Tensor:
@@ -193,6 +194,6 @@ def need_nothing_given(n_condition: int) -> None:
     """
     if n_condition:
         raise CombinationError(
-            "In a graph of causes everything a column depends on is a column, but the data come with a condition. Leave "
-            "condition=... out, and name its columns in the graph."
+            "In a graph of causes everything a column depends on is a column, but the data come with a condition. "
+            "Leave condition=... out, and name its columns in the graph."
         )

@@ -26,8 +26,8 @@ def graph_of(frame: Frame, nodes: tuple[str, ...]) -> Graph:
     given = frame.get("graph", None)
     if given is None:
         raise CombinationError(
-            'A model of causes needs its graph, but got none: data alone do not say what causes what. Set graph="a>b;b>c"'
-            f" over {', '.join(nodes[:8])}{' ...' if len(nodes) > 8 else ''}."
+            'A model of causes needs its graph, but got none: data alone do not say what causes what. Set '
+            f'graph="a>b;b>c" over {', '.join(nodes[:8])}{" ..." if len(nodes) > 8 else ""}.'
         )
     return Graph(nodes, parsed(str(as_text(given))))
 
@@ -62,7 +62,8 @@ def causal_vae(frame: Frame) -> Made:
     need_nothing_given(frame.n_condition)
     if not frame.n_numbers:
         raise CombinationError(
-            "Concepts are numbers that some rows are known by, but these data have none. Name them: concepts=angle,light."
+            "Concepts are numbers that some rows are known by, but these data have none. Name them: "
+            "concepts=angle,light."
         )
     names = frame.number_names or tuple(f"concept{i}" for i in range(frame.n_numbers))
     edges = tuple((names.index(a), names.index(b)) for a, b in graph_of(frame, names).edges)
@@ -111,3 +112,20 @@ def _place(frame: Frame, role: str, names: tuple[str, ...]) -> int:
             f"{suggestion(str(name), list(names))} Set {role}=COLUMN."
         )
     return names.index(str(name))
+
+
+@example(frame={"n_condition": 3}, settings={"activation": "leaky_relu"})
+@recipe(
+    "ivae",
+    title="Identifiable latents: their prior depends on something that is known of each row, the decoder does not",
+    paper="Khemakhem et al., Variational Autoencoders and Nonlinear ICA, 2020, https://arxiv.org/abs/1907.04809",
+)
+def ivae(frame: Frame) -> Made:
+    """With enough different conditions, latents are the true sources up to their order and a map of each alone."""
+    if not frame.n_condition:
+        raise CombinationError(
+            "Latents are identified by something that is known of each row (a time, a place, a class), but the data "
+            "come without a condition. Set condition=label (or names of columns), or use the recipe vae."
+        )
+    blind = frame.inner(n_latent=frame.n_latent, n_condition=0)
+    return Flat(frame.prior("conditional"), frame.posterior(), blind.likelihood()), frame.elbo()

@@ -27,7 +27,7 @@ def notes(schema: Schema, model: nn.Module, settings: Mapping[str, Any]) -> tupl
     "counterfactual", group="Use", takes="rows", answers="rows", unfit=cannot_intervene, steered=False, notes=notes,
 )
 def counterfactual(
-    run: Trained, data: object, *, set: Mapping[str, object] | None = None, seed: int = 0,  # noqa: A002
+    run: Trained, data: object, *, set: Mapping[str, object] | None = None, seed: int = 0,
 ) -> Any:
     """Give each row as it would have been, had something been set.
 

@@ -23,7 +23,7 @@ def notes(schema: Schema, model: nn.Module, settings: Mapping[str, Any]) -> tupl
 
 @verb("do", group="Use", takes="number", answers="rows", unfit=cannot_intervene, steered=False, notes=notes)
 def do(
-    run: Trained, n: int, *, set: Mapping[str, object] | None = None, seed: int | None = None,  # noqa: A002
+    run: Trained, n: int, *, set: Mapping[str, object] | None = None, seed: int | None = None,
 ) -> Any:
     """Make rows of the world in which something is set, by the graph of causes.
 
