@@ -4,7 +4,7 @@
 * ``pendulum``: pictures whose mechanism is known. Error of what interventions show, read off the pictures and divided
   by each concept's spread, beside a beta-VAE (the latent that fits a concept best is set by a straight line) and the
   rule of CausalVAE's released code (the latent of the concept becomes one, whatever was asked for).
-* ``ivae``: mean correlation with the sources in the official setting (40 segments of 1,000 points, 5 sources, 3 layers).
+* ``ivae``: mean correlation with the sources in the official setting (40 segments, 1,000 points each, 5 sources).
 * ``ihdp``: the ten files that came with CEVAE, beside regressions and forests of scikit-learn. Files are split 63/27/10
   in their paper; here a tenth validates, a tenth tests, and errors are over all rows ("within sample").
 * ``sachs``: skeleton of 11 proteins from 7,466 cells, standardised, beside NOTEARS (gCastle) and PC (causal-learn).

@@ -25,9 +25,10 @@ def graph_of(frame: Frame, nodes: tuple[str, ...]) -> Graph:
     """
     given = frame.get("graph", None)
     if given is None:
+        some = ", ".join(nodes[:8]) + (" ..." if len(nodes) > 8 else "")
         raise CombinationError(
-            'A model of causes needs its graph, but got none: data alone do not say what causes what. Set '
-            f'graph="a>b;b>c" over {', '.join(nodes[:8])}{" ..." if len(nodes) > 8 else ""}.'
+            "A model of causes needs its graph, but got none: data alone do not say what causes what. "
+            f'Set graph="a>b;b>c" over {some}, or graph=learned to look for one.'
         )
     return Graph(nodes, parsed(str(as_text(given))))
 
