@@ -193,6 +193,8 @@ def told_of(marks: Mapping[str, Any], names: Sequence[str], origin: str) -> dict
         SettingError: There are none of that name.
     """
     numeric = [k for k, v in marks.items() if np.asarray(v).dtype.kind in "iufb"]
+    if not numeric:  # kinds that know such numbers say that there are none
+        return {}
     need_known(names, numeric, origin)
     return {name: numbers_of(np.asarray(marks[name]).tolist(), name, origin) for name in names}
 

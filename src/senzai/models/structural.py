@@ -51,6 +51,7 @@ class Structural(Generative, Causal):
         hidden: Hidden units of each mechanism; 0 for linear ones.
         activation: Their activation.
         masked: Whether training rows have missing entries.
+        learned: Whether the arrows are looked for in training instead; there are none at first.
 
     Example:
         >>> family = MixedFamily(sorts=("normal", "normal"), sizes=(0, 0))
@@ -61,33 +62,59 @@ class Structural(Generative, Causal):
 
     def __init__(
         self, family: MixedFamily, names: tuple[str, ...], edges: tuple[Edge, ...], *, hidden: int = 32,
-        activation: str = "silu", masked: bool = False,
+        activation: str = "silu", masked: bool = False, learned: bool = False,
     ) -> None:
         super().__init__()
-        self.family, self.event, self.masked = family, (len(names),), masked
-        self._graph = Graph(tuple(names), tuple((str(a), str(b)) for a, b in edges))
-        causes = tuple(tuple(names.index(c) for c in self._graph.parents(n)) for n in names)
+        self.family, self.event, self.masked, self.learned = family, (len(names),), masked, learned
+        self._given = Graph(tuple(names), tuple((str(a), str(b)) for a, b in edges))
+        causes = tuple(tuple(names.index(c) for c in self._given.parents(n)) for n in names)
+        if learned:
+            causes = (tuple(range(len(names))),) * len(names)
+            self.register_buffer("found", torch.zeros(len(names), len(names), dtype=torch.bool))  # effect, cause
+            self.register_buffer("was_settled", torch.zeros((), dtype=torch.bool))
         self.mechanisms = ColumnMechanisms(family, causes, hidden=hidden, activation=activation)
+
+    found: Tensor
+    was_settled: Tensor
 
     @property
     def graph(self) -> Graph:
-        """Which column causes which."""
-        return self._graph
+        """Which column causes which: as given, or as found."""
+        if not self.learned:
+            return self._given
+        names = self._given.nodes
+        return Graph(names, tuple((names[j], names[i]) for i, j in self.found.nonzero().tolist()))
 
     @property
     def is_learned(self) -> bool:
-        """Never: it is given."""
-        return False
+        """Whether the arrows were looked for."""
+        return self.learned
+
+    @property
+    def settled(self) -> bool:
+        """Whether the graph is known: given, or found and no longer changed."""
+        return not self.learned or bool(self.was_settled)
+
+    def settle(self, least: float = 0.1) -> None:
+        """Keep the graph that the strengths of arrows say, from now on.
+
+        Args:
+            least: Strength below which there is no arrow.
+        """
+        if self.settled:
+            return
+        self.found.copy_(without_circles(self.mechanisms.strengths().detach(), least).T)
+        self.was_settled.fill_(True)
 
     @property
     def exact(self) -> bool:
-        """Whether all rows are whole."""
-        return not self.masked
+        """Whether all rows are whole, and there is a graph."""
+        return not self.masked and self.settled
 
     # --- density ----------------------------------------------------------------------------------------------------
     def columns(self, x: Tensor, mask: Tensor | None = None) -> MixedColumns:
         """Return the distribution of each column given its causes in the same row."""
-        p = self.family(self.mechanisms(x, mask), self.event)
+        p = self.family(self.mechanisms(x, mask, self._edges()), self.event)
         assert isinstance(p, Independent)
         assert isinstance(p.base_dist, MixedColumns)
         return p.base_dist
@@ -101,8 +128,12 @@ class Structural(Generative, Causal):
         lacking = (~seen).to(each.dtype) @ self._sees().T.to(each.dtype) > 0
         return torch.where(seen & ~lacking, each, 0.0).sum(-1)
 
+    def _edges(self) -> Tensor | None:
+        return self.found if self.learned and self.settled else None
+
     def _sees(self) -> Tensor:
-        return self.mechanisms.allowed
+        found = self._edges()
+        return self.mechanisms.allowed if found is None else found
 
     def log_prob(self, batch: Batch) -> Tensor | None:
         """Return the exact log density of each row, ``(B,)``; ``None`` where entries are missing."""
@@ -184,6 +215,30 @@ class Structural(Generative, Causal):
     def forward(self, batch: Batch) -> Tensor:
         """Return :meth:`score`."""
         return self.score(batch)
+
+
+def without_circles(strength: Tensor, least: float) -> Tensor:
+    """Return arrows, cause first, from the strongest down as long as they make no circle.
+
+    Args:
+        strength: Of each arrow, ``(d, d)``.
+        least: Strength below which there is none.
+
+    Example:
+        >>> without_circles(torch.tensor([[0.0, 2.0], [1.0, 0.0]]), 0.1).int().tolist()
+        [[0, 1], [0, 0]]
+    """
+    d = len(strength)
+    kept = torch.zeros(d, d, dtype=torch.bool)
+    reach = torch.eye(d, dtype=torch.bool)  # from, to
+    for at in strength.flatten().argsort(descending=True).tolist():
+        cause, effect = divmod(at, d)
+        if float(strength[cause, effect]) < least or cause == effect:
+            continue
+        if not bool(reach[effect, cause]):
+            kept[cause, effect] = True
+            reach |= reach[:, cause].unsqueeze(1) & reach[effect].unsqueeze(0)
+    return kept
 
 
 def need_nothing_given(n_condition: int) -> None:

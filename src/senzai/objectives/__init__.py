@@ -1,6 +1,7 @@
 """Objectives: frozen settings called on ``(model, batch, step)`` that return per-row terms in nats; no state."""
 
 from ..core.renamed import old_attributes as _old_attributes
+from .acyclic import GraphSearch as GraphSearch
 from .aggressive import Aggressive as Aggressive
 from .base import Objective as Objective
 from .base import Player as Player

@@ -16,6 +16,10 @@ from .frame import Frame
 from .registry import Made, recipe
 
 
+LEARNED = "learned"
+"""What is written for a graph that is to be looked for."""
+
+
 def graph_of(frame: Frame, nodes: tuple[str, ...]) -> Graph:
     """Return the graph that the user gave.
 
@@ -33,6 +37,7 @@ def graph_of(frame: Frame, nodes: tuple[str, ...]) -> Graph:
     return Graph(nodes, parsed(str(as_text(given))))
 
 
+@example(data="mixed", settings={"graph": "learned"})
 @example(data="mixed", settings={"graph": "x0>x1;x1>x2;x0>x4"})
 @recipe(
     "causal-table",
@@ -47,8 +52,10 @@ def causal_table(frame: Frame) -> Made:
     family: MixedFamily = frame.part("family", "mixed", frame.proposal.likelihood.settings)
     width = frame.get("hidden", 32)
     hidden = width[0] if isinstance(width, list | tuple) else int(width)
-    model = Structural(family, names, graph_of(frame, names).edges, hidden=hidden, masked=frame.masked)
-    return model, frame.objective("mechanisms")
+    learned = frame.get("graph", None) == LEARNED
+    edges = () if learned else graph_of(frame, names).edges
+    model = Structural(family, names, edges, hidden=hidden, masked=frame.masked, learned=learned)
+    return model, frame.objective("graph_search" if learned else "mechanisms")
 
 
 @example(frame={"n_numbers": 3}, settings={"graph": "concept0>concept1;concept1>concept2"})
