@@ -18,6 +18,7 @@ import time
 from typing import Any
 
 import numpy as np
+import torch
 
 import senzai
 from senzai.data.pendulum import GRAPH, NAMES, RANGES, factors_of, read_off, render
@@ -127,8 +128,6 @@ def interventional(change: Any, held: Any, spread: Any) -> float:
 
 def decoded(run: Any, z: Any) -> Any:
     """Return expected pictures of codes."""
-    import torch
-
     from senzai.distributions.ops import expected
     from senzai.models.modes import judging
 
@@ -137,8 +136,6 @@ def decoded(run: Any, z: Any) -> Any:
 
 
 def ones(run: Any, pictures: Any, values: dict[str, float]) -> Any:
-    import torch
-
     z = torch.from_numpy(np.asarray(run.encode(pictures)))
     return decoded(run, run.model.changed(z, dict.fromkeys(values, 1.0)).detach().numpy())
 
@@ -279,6 +276,7 @@ def peers(frame: Any, names: list[str]) -> dict[str, list[tuple[str, str]]]:
     from causallearn.search.ConstraintBased.PC import pc
 
     logging.disable(logging.CRITICAL)
+    torch.set_default_dtype(torch.float32)  # gCastle changes it when it is imported
     x = frame.to_numpy()
     learner = Notears()
     learner.learn(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def parsed(text: str) -> tuple[Edge, ...]:
         names = [name.strip() for name in piece.split(ARROW)]
         if not all(names):
             raise SettingError(f'An arrow is written cause>effect, but got {piece!r}. Write it like "age>bmi;bmi>bp".')
-        found += zip(names[:-1], names[1:], strict=True)
+        found += pairwise(names)
     return tuple(dict.fromkeys(found))
 
 

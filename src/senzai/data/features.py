@@ -88,7 +88,7 @@ class RowFeatures(ABC):
         """Return the units of a feature; ``None`` where it has no numbers."""
 
     def span(self, name: str) -> tuple[float, float] | None:
-        """Return the least and the greatest value of a feature in the data, in the user's unit, where it has numbers."""
+        """Return the least and the greatest value of a feature of numbers in the data, in the user's unit."""
         return None
 
     def evidence(self, given: Mapping[str, object]) -> Batch:

@@ -127,8 +127,8 @@ class TableOptions(Options):
         unknown: A category that was never seen is an "error", or "missing".
         rare: Values that share a level come back as one of them ("draw"), or under one name ("group").
         numbers: Likelihood of real numbers, "normal" or "student_t".
-        numbers_by: How real numbers become the model's: by "quantiles" to a normal scale, or "linear", in units of their
-            own spread, so that what is linear between columns stays linear.
+        numbers_by: How real numbers become the model's: by "quantiles" to a normal scale, or "linear", in units of
+            their own spread, so that what is linear between columns stays linear.
         missingness: Columns whose missing entries the model also learns to predict (missing not at random).
     """
 
@@ -183,13 +183,15 @@ class ImageOptions(Options):
         skip_bad: Leave out files that cannot be read (they are counted) and go on.
         layout: Order of an array's axes, where its shape should not decide.
         conv_from: Smallest side from which a convolutional network is proposed.
-        concepts: Arrays of an ``.npz`` file, or of a built-in set, with a number of each picture that a latent is to stand
-            for (NaN where it is not known).
+        concepts: Arrays of an ``.npz`` file, or of a built-in set, with a number of each picture that a latent is to
+            stand for (NaN where it is not known).
         window: Window under which DICOM is shown as greys, ``"40,400"`` (centre, width) or ``"file"``; by default
             values stay in their units.
     """
 
-    decisions: ClassVar[frozenset[str]] = Options.decisions | {"mode", "transparency", "conv_from", "window", "concepts"}
+    decisions: ClassVar[frozenset[str]] = Options.decisions | {
+        "mode", "transparency", "conv_from", "window", "concepts",
+    }
 
     size: tuple[int, int] | None = None
     mode: Literal["L", "RGB", "RGBA"] | None = None

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 NAMES = ("angle", "light", "shadow_position", "shadow_length")
-"""Angle of the pendulum in degrees, place of the light from -1 (left) to 1, middle and length of the shadow in pixels."""
+"""Angle of the pendulum in degrees, place of the light from -1 to 1, middle and length of the shadow in pixels."""
 GRAPH = "angle>shadow_position;angle>shadow_length;light>shadow_position;light>shadow_length"
 """What causes what."""
 RANGES = {"angle": (-45.0, 45.0), "light": (-0.9, 0.9), "shadow_position": (-14.0, 14.0), "shadow_length": (1.0, 24.0)}

@@ -71,8 +71,8 @@ class GraphSearch(Objective):
     .. math:: L(x) = -\sum_i \log p_i(x_i \mid x_{-i}) + \lambda \sum_{ij} w_{ij} + \rho_t\, h(w)
 
     with :math:`w_{ij}` the norm of all first weights from column i to j. :math:`\rho_t` rises from one to
-    ``largest`` until a share ``settle`` of the training is over; then arrows below ``least`` are dropped, the others are
-    taken from the strongest down as long as they make no circle, and the mechanisms of that graph are fitted on.
+    ``largest`` until a share ``settle`` of the training is over; then arrows below ``least`` are dropped, the others
+    are taken from the strongest down as long as they make no circle, and the mechanisms of that graph are fitted on.
 
     A learned graph is a guess: observations allow several graphs, and of standardised columns no direction is better
     for its scale.

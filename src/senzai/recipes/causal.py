@@ -15,7 +15,6 @@ from ..parts.likelihoods.treated import TreatedLikelihood
 from .frame import Frame
 from .registry import Made, recipe
 
-
 LEARNED = "learned"
 """What is written for a graph that is to be looked for."""
 
@@ -37,8 +36,8 @@ def graph_of(frame: Frame, nodes: tuple[str, ...]) -> Graph:
     return Graph(nodes, parsed(str(as_text(given))))
 
 
-@example(data="mixed", settings={"graph": "learned"})
 @example(data="mixed", settings={"graph": "x0>x1;x1>x2;x0>x4"})
+@example(data="mixed", settings={"graph": "learned"})
 @recipe(
     "causal-table",
     title="Causes of a table: each column from its causes in a given graph and noise of its own, to set and to undo",
