@@ -161,7 +161,7 @@ def as_text(value: Any) -> Any:
         if hasattr(value, "is_directed") and not value.is_directed():
             raise SettingError("A graph of causes has arrows, but this one has no directions. Give a networkx.DiGraph.")
         edges = edges()
-    pairs = list(edges) if isinstance(edges, Iterable) else [()]
+    pairs: list[Any] = list(edges) if isinstance(edges, Iterable) else [()]
     if any(not isinstance(pair, tuple | list) or len(pair) < 2 for pair in pairs):
         raise SettingError(f'A graph is text like "age>bmi", a GML file or a networkx.DiGraph, but got {value!r}.')
     return END.join(f"{pair[0]}{ARROW}{pair[1]}" for pair in pairs)

@@ -136,8 +136,11 @@ class Concepts(LatentModel, Causal):
         return self.inner.mixes_rows
 
     def check(self) -> None:
-        """Refuse what the inner model refuses."""
+        """Refuse what the inner model refuses, and a posterior that is no diagonal normal."""
         self.inner.check()
+        q = self.inner.posterior.example()
+        if q is not None:
+            self.concepts(q)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Parameters of the posterior."""

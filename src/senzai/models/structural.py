@@ -122,6 +122,8 @@ class Structural(Generative, Causal):
     def score(self, batch: Batch) -> Tensor:
         """Return the log density of each row, ``(B,)``; what is missing or has a missing cause adds nothing."""
         x, seen = batch.tensor, batch.observed
+        if seen is not None:  # nothing may depend on what stands where nothing was observed
+            x = torch.where(seen, x, torch.zeros_like(x))
         each = self.columns(x, seen).log_prob(x)
         if seen is None:
             return each.sum(-1)
