@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 
-from .. import arrays_as_data, conditioning, deciding, dicom, sources, values, writers
+from .. import arrays_as_data, conditioning, deciding, dicom, quantities, sources, values, writers
 from ..details import NumberDetails
 from ..facts import ValueFacts, bytes_facts
 from ..kind import KINDS, Claim, Kind, Opened
@@ -24,6 +24,7 @@ from ..plain import plain_rows
 from ..proposal import Choice, Proposal
 from ..rows import Array, MemoryRows, Rows, StreamedRows
 from ..schema import Schema
+from ..split import split_indices
 from ..values import user_dtype
 from . import holes, layout, pictures, sheets, unfolding
 from .details import ImageDetails, details_of
@@ -112,6 +113,7 @@ class ImageKind(Kind):
             self, opened, options, event_shape=event, facts=facts, levels=True,
             conv_from=_image_options(options).conv_from, **storing,
         )
+        schema = _with_concepts(schema, opened, _image_options(options))
         if isinstance(opened.data, Tiled):
             return _of_tiles(schema, opened.data)
         several = opened.groups is not None and len(np.unique(opened.groups)) > 1
@@ -294,6 +296,20 @@ def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
     order = [details_of(schema).layout, *layout.LAYOUTS]
     fits = (o for o in order if layout.LAYOUTS[o] == len(shape) and layout.event_of(shape, o) == schema.event_shape)
     return next(fits, None)
+
+
+def _with_concepts(schema: Schema, opened: Opened, options: ImageOptions) -> Schema:
+    """Return the schema with mean and deviation of the numbers that latents are to stand for, in the training rows."""
+    values = opened.numbers
+    if options.concepts and not values:
+        raise SettingError(
+            f"Concepts are arrays beside the pictures in an .npz file, but {opened.origin} has none. Save the pictures "
+            f"and {', '.join(options.concepts)} with numpy.savez."
+        )
+    if not values:
+        return schema
+    train = split_indices(opened.n_rows, schema.split, opened.groups, opened.order)["train"]
+    return schema.but(quantities=quantities.decided(values, train))
 
 
 def _facts(opened: Opened, options: Options) -> ValueFacts:
