@@ -11,7 +11,7 @@ from ...core.registry import suggestion
 from ...data import KINDS, detect_kind
 from ...data.options import names_of
 from ...recipes import names
-from ...training.settings import TrainSettings
+from ...training.settings import NESTED, TrainSettings
 
 SPLIT_SEED = "split_seed"
 
@@ -60,7 +60,7 @@ def sort_settings(source: object, kind: str | None, settings: Mapping[str, Any])
             data["seed"] = value
         elif name.startswith("schema.") and "schema" in options:
             data["schema"] = {**data.get("schema", {}), name.partition(".")[2]: value}
-        elif name in train or name.startswith("optimiser."):
+        elif name in train or name.partition(".")[0] in NESTED:
             training[name] = value
         elif name in options:
             data[name] = value
