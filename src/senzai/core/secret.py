@@ -7,6 +7,7 @@ a run that is stopped and resumed draws the same ones, and without the key they 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -49,8 +50,8 @@ class Secret:
         return cls(hashlib.sha256(f"senzai seed {seed}".encode()).digest(), known=True)
 
     def _bits(self, n: int, path: tuple[int | str, ...]) -> NDArray[np.uint64]:
-        text = "/".join(map(str, path)).encode()
-        raw = hashlib.shake_256(self.key + len(text).to_bytes(4, "big") + text).digest(8 * n)
+        text = json.dumps(path, ensure_ascii=True).encode()  # so that no two paths are written alike
+        raw = hashlib.shake_256(self.key + text).digest(8 * n)
         return np.frombuffer(raw, np.uint64)
 
     def uniform(self, n: int, *path: int | str) -> Floats:

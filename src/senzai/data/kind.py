@@ -23,6 +23,7 @@ from senzai.core.later import Tensor
 from senzai.core.random import derive
 from senzai.core.registry import Registry
 
+from .budgeted import Budget
 from .conditioned import Conditioned
 from .features import NamedEntry, RowFeatures
 from .histories import FOLD_IN, Histories, folded, histories_of, items_of
@@ -154,6 +155,27 @@ class Kind(Numbered, Timed, Conditioned, ABC):
     @abstractmethod
     def infer(self, opened: Opened, options: Options) -> Schema:
         """Decide what the data are, giving each decision a reason."""
+
+    def infer_private(self, opened: Opened, options: Options, budget: Budget) -> Schema:
+        """Decide what the data are without looking at them, but for noisy counts that the budget gives.
+
+        What is in the schema must follow from what the user said, from the number of rows and from those counts.
+
+        Raises:
+            CombinationError: This kind decides by looking.
+        """
+        raise CombinationError(
+            f"Private training needs data that can be described without looking at them, but the kind {self.name!r} finds "
+            "types and ranges in the values. Use a table with a public schema (public=FILE.json)."
+        )
+
+    def made_up(self, schema: Schema, n: int, seed: int) -> Batch:
+        """Return rows that are nobody's, made from the schema alone; models of private data start from them.
+
+        Raises:
+            CombinationError: This kind cannot make any.
+        """
+        raise CombinationError(f"The kind {self.name!r} makes no rows from its schema alone. Train without private=.")
 
     @abstractmethod
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:

@@ -128,12 +128,14 @@ class TableOptions(Options):
         rare: Values that share a level come back as one of them ("draw"), or under one name ("group").
         numbers: Likelihood of real numbers, "normal" or "student_t".
         missingness: Columns whose missing entries the model also learns to predict (missing not at random).
+        public: What is known of the columns without the data, as a JSON file: their types, levels and ranges. Private
+            training takes it in the place of looking.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True)
 
     decisions: ClassVar[frozenset[str]] = Options.decisions | {
-        "schema", "max_categories", "max_steps", "unknown", "rare", "numbers", "missingness",
+        "schema", "max_categories", "max_steps", "unknown", "rare", "numbers", "missingness", "public",
     }
 
     missing: Literal["error", "keep"] = "keep"
@@ -156,6 +158,7 @@ class TableOptions(Options):
     rare: Literal["draw", "group"] = "draw"
     numbers: Literal["normal", "student_t"] = "normal"
     missingness: tuple[str, ...] = ()
+    public: str | dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _two_marks(self) -> TableOptions:

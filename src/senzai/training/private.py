@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from math import sqrt
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ..core.batch import Batch
 from ..core.errors import CombinationError, InputError
+from ..core.local_random import locally_seeded
 from ..core.random import Noise, derive, using
 from ..core.secret import Secret
 from ..models.generative import Generative
@@ -290,6 +292,9 @@ def refuse_mixing(model: Generative, objective: Objective) -> None:
     Raises:
         CombinationError: Rows are mixed, several players move, or rows leave traces beside gradients.
     """
+    model = deepcopy(model)
+    with locally_seeded(0):
+        objective.equip(model)
     players = objective.players(model)
     said = f"{type(objective).__name__} of {type(model).__name__}"
     if len(players) > 1:
