@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .step import PlayerLoss, Stepper
 
 Gradients: TypeAlias = dict[str, Tensor]
-MEMORY = 2**28
-"""Bytes that the gradients of rows may take at once."""
+MEMORY = 2**26
+"""Bytes that the gradients of rows may take at once: as many as stay near the processor."""
 NOISE = "noise"
 SAME = 1e-4
 """Two ways to the gradients of rows agree if they differ by less, of the largest entry."""
@@ -214,7 +214,8 @@ def clipped_sum(gradients: Gradients, clip: float) -> Gradients:
         >>> [round(v, 4) for v in found["w"].tolist()]
         [0.9, 1.2]
     """
-    square = torch.stack([g.flatten(1).square().sum(1) for g in gradients.values()]).sum(0)
+    flat = [g.flatten(1) for g in gradients.values()]
+    square = torch.stack([torch.einsum("bi,bi->b", g, g) for g in flat]).sum(0)
     norm = square.sqrt()
     fine = torch.isfinite(norm)
     factor = torch.where(fine, (clip / norm.clamp_min(1e-12)).clamp(max=1.0), torch.zeros_like(norm))
