@@ -169,6 +169,14 @@ class Kind(Numbered, Timed, Conditioned, ABC):
             "types and ranges in the values. Use a table with a public schema (public=FILE.json)."
         )
 
+    def template(self, opened: Opened) -> dict[str, Any]:
+        """Return a public schema to fill in, from what data are called and not from what is in them.
+
+        Raises:
+            CombinationError: Data of this kind have no such schema.
+        """
+        raise CombinationError(f"A public schema describes the columns of a table; data of the kind {self.name!r} have none.")
+
     def made_up(self, schema: Schema, n: int, seed: int) -> Batch:
         """Return rows that are nobody's, made from the schema alone; models of private data start from them.
 

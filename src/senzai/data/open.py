@@ -225,6 +225,26 @@ def _read(kind: Kind, source: object, settings: Options, schema: Schema | None) 
         raise
 
 
+def public_template(source: object, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a public schema to fill in, from the names of columns alone.
+
+    Args:
+        source: A table.
+        options: How it is read.
+
+    Raises:
+        CombinationError: It is no table.
+
+    Example:
+        >>> import pandas as pd
+        >>> public_template(pd.DataFrame({"age": [3]}))["columns"][0]["name"]
+        'age'
+    """
+    chosen = KINDS[detect_kind(source, options)]
+    settings = parse(chosen.name, chosen.options, options)
+    return chosen.template(_read(chosen, source, settings, None))
+
+
 def as_before(schema: Schema, cls: type[Options], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return how the data of a model were read, with other options where these data have their own.
 

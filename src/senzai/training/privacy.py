@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import isfinite, sqrt
 from typing import Annotated, Any, Literal
 
@@ -101,6 +102,20 @@ class Privacy(Frozen):
     generator: str = WORDS
     ledger: tuple[Entry, ...] = ()
 
+    def sentence(self) -> str:
+        """Return the guarantee in words."""
+        return (
+            f"({self.epsilon:.3g}, {self.delta:.3g})-differentially private for {self.unit}, by {self.accountant}: "
+            f"{self.steps} steps, each with every row at a probability of {self.sample_rate:.3g} (about {self.batch_size} of "
+            f"{self.n_rows}), gradients of rows cut to {self.clip:g}, noise {self.noise:.3g} times that. Noise: "
+            f"{self.generator}."
+        )
+
+    def lines(self) -> list[tuple[str, str, str]]:
+        """Return the ledger: what, how, and why, with what it costs."""
+        cost = {e: f" Epsilon {e.epsilon:.3g}, delta {e.delta:.2g}." if e.how == "noise" else "" for e in self.ledger}
+        return [(e.what, e.how, f"{e.why}{cost[e]}") for e in self.ledger]
+
 
 def epsilon_of(noise: float, sample_rate: float, steps: int, delta: float, *, accountant: str = "prv") -> float:
     r"""Return epsilon of ``steps`` subsampled Gaussian mechanisms, by an accountant of Opacus.
@@ -129,6 +144,7 @@ def epsilon_of(noise: float, sample_rate: float, steps: int, delta: float, *, ac
         return float(made.get_epsilon(delta=delta))
 
 
+@cache
 def noise_for(epsilon: float, delta: float, sample_rate: float, steps: int, *, accountant: str = "prv") -> float:
     """Return the noise with which steps cost at most ``epsilon``, found by Opacus.
 

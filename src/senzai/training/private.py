@@ -47,11 +47,12 @@ class PoissonPlan(FeedPlan):
     """
 
     secret: Secret = field(default_factory=Secret.fresh)
+    share: float | None = None
 
     @property
     def rate(self) -> float:
-        """Probability with which a row is in a step."""
-        return min(1.0, self.batch_size / self.n_rows)
+        """Probability with which a row is in a step: the expected rows over all of them, unless it is set."""
+        return min(1.0, self.batch_size / self.n_rows) if self.share is None else self.share
 
     @property
     def steps_per_epoch(self) -> int:

@@ -33,7 +33,7 @@ from .column import TYPES, TableDetails
 from .features import TableFeatures
 from .inference import condition_of, cuts_of, decided, fingerprint_of, reasons_of, surveyed
 from .privately import is_public, private_columns, public_fingerprint
-from .public import made_up
+from .public import made_up, template
 from .rows import column_named, frame_of, needs_double, rows_of
 from .source import ROWS, SUFFIXES, Source, is_table, named, open_source, rows_at
 
@@ -139,6 +139,12 @@ class TableKind(Kind):
             fingerprint=public_fingerprint(table, opened.n_rows, source.part),
             reasons=tuple(f"{c.name}: {c.type}. {c.reason}" for c in table.columns),
         )
+
+    def template(self, opened: Opened) -> dict[str, Any]:
+        """Return a public schema with the names of the columns."""
+        source: Source = opened.data
+        first = source.whole if source.whole is not None else next(iter(source.pieces(1)))
+        return template(columns.names_of(first.columns))
 
     def made_up(self, schema: Schema, n: int, seed: int) -> Batch:
         """Return rows whose columns are independent and as the schema has them."""

@@ -26,9 +26,9 @@ from .requests import Request
 
 KEY = "private.key"
 PRIOR_ALONE = Samplers(why="Samples come from the prior: a sampler fitted to codes of rows would be outside the budget.")
-SMALL: Mapping[str, Any] = {"hidden": (128,), "n_latent": 8}
+SMALL: Mapping[str, Any] = {"hidden": (64,), "n_latent": 8}
 """Small networks where the user sets none: the noise grows with the root of the number of weights."""
-ROWS_A_STEP, STEPS, LR = 16, 1000, 2e-3
+PASS, STEPS, LR = 32, 300, 5e-3
 """Steps in a pass over the rows, steps in all, and the learning rate, where the user sets none."""
 MOST_ROWS = 4096
 
@@ -69,7 +69,7 @@ class PrivateRun:
         """Return how to train: what the user set, else what suits noisy gradients."""
         n = len(dataset.split_indices()["train"])
         mine = {
-            "batch_size": max(1, min(MOST_ROWS, n // ROWS_A_STEP)), "steps": STEPS, "lr": LR, "schedule": "cosine",
+            "batch_size": max(1, min(MOST_ROWS, n // PASS)), "steps": STEPS, "lr": LR, "schedule": "cosine",
         }
         wanted = self.request.training.proposed({**proposed, **mine})
         return wanted.model_copy(update={"sampler": "none", "recoveries": 0, "precision": "fp32"})
@@ -182,7 +182,7 @@ def smaller(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Example:
         >>> smaller({"n_latent": 3})
-        {'hidden': (128,), 'n_latent': 3}
+        {'hidden': (64,), 'n_latent': 3}
     """
     return {**SMALL, **settings}
 
