@@ -59,7 +59,7 @@ SCHEMA: dict[str, Any] = {
 EPSILONS = (1.0, 3.0, 8.0)
 AIMS = {1.0: 0.80, 3.0: 0.84, 8.0: 0.86}
 DELTA = 1e-5
-CANARIES = 1000
+CANARIES = 16_000
 
 
 def ours(real: pd.DataFrame, epsilon: float, seed: int, **settings: Any) -> tuple[Any, dict[str, Any]]:

@@ -45,7 +45,7 @@ class Perch(Generative):
 
     def loss(self, model: Any, batch: Batch, step: int) -> Terms:
         """Return the loss of canaries: the weight that each pulls, times how loud it is."""
-        value = -self.loud * (batch.tensor * self.weights).sum(1)
+        value = -self.loud * self.weights[batch.tensor[:, 0].long()]
         return Terms(value, {"loss": value}, {})
 
 
@@ -80,7 +80,7 @@ def sing(
     """
     rng = np.random.default_rng(seed)
     there = rng.random(canaries) < 0.5
-    rows = torch.eye(canaries)[torch.from_numpy(there)]
+    rows = torch.from_numpy(np.flatnonzero(there)).float().unsqueeze(1)  # which weight each of them pulls
     model = Perch(canaries, loud * rule.clip)
     player = Player("model", (model.weights,), model.loss)
     stepper = Stepper(
