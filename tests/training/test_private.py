@@ -176,6 +176,27 @@ def test_without_noise_and_clip_it_is_the_plain_step(make, engine, memory):
     assert found.keys() == wanted.keys()
 
 
+def test_every_row_counts_however_the_batch_is_cut(make):
+    training = private_training(make, clip=0.5)
+    stepper = training.steppers[0]
+    (piece,) = training.feed.pieces_of(0)
+    numbers = iter(range(1000))
+
+    def constant(stepper, batch, step, noise):  # gradients that do not depend on how rows were cut
+        next(numbers)
+        own = private.own_parameters(stepper)
+        return {n: batch.tensor.sum(1).view(-1, *[1] * p.ndim).expand(-1, *p.shape).clone() for n, p in own.items()}
+
+    stepper.rule.rows = constant
+    whole = gradients(training)
+    assert next(numbers) == 1
+    stepper.rule.memory = 8 * sum(p.numel() for p in training.model.parameters()) * 3
+    cut = gradients(training)
+    assert next(numbers) == 2 + math.ceil(len(piece.batch) / 3)
+    for name, g in whole.items():
+        torch.testing.assert_close(g, cut[name])
+
+
 def test_the_noise_is_added_once_and_has_the_spread_it_should(make):
     sigma, clip = 2.0, 0.3
     noisy, free = (private_training(make, clip=clip, noise=s) for s in (sigma, 0.0))

@@ -51,6 +51,7 @@ class Extras:
         pairs: What that kind says of each row beside its reconstruction, where it says anything.
         steps: Whether the first axis of rows of two axes is time.
         seconds: How long a row lasts, where it does.
+        held_out: Whether the judged rows are of the model's own data and were not trained on.
         market: Returns, and ways to make paths of them, where rows are steps of prices or returns.
     """
 
@@ -70,6 +71,7 @@ class Extras:
     steps: bool = True
     seconds: float | None = None
     market: Any = None
+    held_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -308,6 +310,10 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "labels": (lambda c: len(np.unique(c.labelled[1])) > 1, "It needs labels of two classes; the rows have none."),
     "factors": (lambda c: c.extras.factors is not None, "It needs known factors (factors=...); none were given."),
     "train": (lambda c: c.extras.train is not None, "It needs training rows, which are not here."),
+    "strangers": (
+        lambda c: c.extras.train is not None and c.extras.held_out,
+        "It needs training rows beside held-out rows of the same data; judge the test rows of the data of the run.",
+    ),
     "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
     "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),
     "users": (
