@@ -32,8 +32,8 @@ LEVELS = {
     "workclass": ["Private", "Self-emp-not-inc", "Self-emp-inc", "Federal-gov", "Local-gov", "State-gov", "Without-pay",
                   "Never-worked", "?"],
     "education": EDUCATION,
-    "marital-status": ["Married-civ-spouse", "Divorced", "Never-married", "Separated", "Widowed", "Married-spouse-absent",
-                       "Married-AF-spouse"],
+    "marital-status": ["Married-civ-spouse", "Divorced", "Never-married", "Separated", "Widowed",
+                       "Married-spouse-absent", "Married-AF-spouse"],
     "occupation": ["Tech-support", "Craft-repair", "Other-service", "Sales", "Exec-managerial", "Prof-specialty",
                    "Handlers-cleaners", "Machine-op-inspct", "Adm-clerical", "Farming-fishing", "Transport-moving",
                    "Priv-house-serv", "Protective-serv", "Armed-Forces", "?"],
@@ -91,7 +91,7 @@ def marginals(real: pd.DataFrame, epsilon: float, seed: int) -> pd.DataFrame:
 
 
 def audit(run: Any, *, canaries: int = CANARIES, seed: int = 0) -> dict[str, Any]:
-    """Return the lower bound on epsilon that canaries give, and that of the same steps with a clip that does not hold."""
+    """Return the lower bound on epsilon that canaries give, and that of the same steps whose clip does not hold."""
     from senzai.core.secret import Secret
     from senzai.evaluation.auditing import audited
     from senzai.training.canaries import sing
@@ -99,7 +99,8 @@ def audit(run: Any, *, canaries: int = CANARIES, seed: int = 0) -> dict[str, Any
 
     promised, found = run.spec.privacy, {}
     for name, loosened in (("lower_bound", 1.0), ("lower_bound_of_a_broken_clip", 20.0)):
-        rule = PrivateGradients(promised.clip * loosened, promised.noise / loosened, promised.batch_size, Secret.fresh())
+        clip, noise = promised.clip * loosened, promised.noise / loosened
+        rule = PrivateGradients(clip, noise, promised.batch_size, Secret.fresh())
         flock = sing(rule, sample_rate=promised.sample_rate, steps=promised.steps, canaries=canaries, seed=seed)
         found[name] = audited(flock.scores, flock.there, delta=promised.delta)["epsilon_at_least"]
     return found
@@ -127,8 +128,9 @@ def cost(real: pd.DataFrame, rounds: int, rows: int = 512) -> dict[str, Any]:
     model, objective = make("vae", dataset, smaller({}), 0, private=True)
     rules = {"private": PrivateGradients(1.0, 1.0, rows, Secret.seeded(0)), "plain": gradient_of_mean}
     player = objective.players(model.train())[0]
+    settings, device, comms = TrainSettings(lr=1e-3), torch.device("cpu"), Comms()
     steppers = {
-        name: Stepper(model, player, TrainSettings(lr=1e-3), device=torch.device("cpu"), comms=Comms(), dtype=None, rule=rule)
+        name: Stepper(model, player, settings, device=device, comms=comms, dtype=None, rule=rule)
         for name, rule in rules.items()
     }
     took: dict[str, list[float]] = {name: [] for name in rules}

@@ -152,7 +152,7 @@ LIST = (
     ),
     Fault(
         "training rows that pass for strangers", VERBS,
-        edit("runs.verbs.evaluate:is_held_out", '(None, "test", "validation")', '(None, "test", "validation", "train")'),
+        edit("runs.verbs.evaluate:is_held_out", '"validation")', '"validation", "train")'),
         (f"{ATTACKS}test_rows_that_were_trained_on_are_no_strangers",),
     ),
 )

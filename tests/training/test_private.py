@@ -45,7 +45,8 @@ REFUSED = {
 }
 """Recipes whose rows cannot be told apart, by a word of the reason."""
 ONE_BY_ONE = {
-    "cvae-structured", "dirichlet-vae", "dmm", "language-model", "ms-ssim-vae", "music-vae", "rae", "sa-vae", "text-vae",
+    "cvae-structured", "dirichlet-vae", "dmm", "language-model", "ms-ssim-vae", "music-vae", "rae", "sa-vae",
+    "text-vae",
 }
 """Recipes whose rows go one after the other, because they cannot go at once."""
 EASY = sorted(set(RECIPES) - set().union(*REFUSED.values()))
@@ -149,7 +150,9 @@ def test_every_row_is_cut_and_none_counts_more_than_the_clip():
     torch.testing.assert_close(found["b"], torch.tensor([0.8]))
 
 
-def private_training(make, *, clip=1e9, noise=0.0, rows=by_vmap, plan=None, memory=private.MEMORY, **settings) -> Training:
+def private_training(
+    make, *, clip=1e9, noise=0.0, rows=by_vmap, plan=None, memory=private.MEMORY, **settings
+) -> Training:
     plain = make(n=40, n_validation=0, batch_size=16, steps=8, **settings)
     rule = PrivateGradients(clip, noise, 16, Secret.seeded(1), rows=rows, memory=memory)
     feed = plain.feed if plan is None else Feed(plain.feed.source, plain.feed.index, plan, device=CPU)
@@ -248,7 +251,8 @@ def test_a_step_without_rows_is_noise_alone(make):
 
 
 def test_history_says_nothing_of_training_rows(make, train):
-    training = private_training(make, noise=1.0, clip=1.0, plan=PoissonPlan(40, 16, 0, secret=Secret.seeded(5)), log_every=2)
+    plan = PoissonPlan(40, 16, 0, secret=Secret.seeded(5))
+    training = private_training(make, noise=1.0, clip=1.0, plan=plan, log_every=2)
     tape = train(training)
     from senzai.training.events import Progressed
 

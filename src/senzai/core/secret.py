@@ -1,6 +1,7 @@
 """Random numbers that nobody can guess without a key, and that come again with it: for the noise of privacy.
 
-The streams are SHAKE-256 (FIPS 202) of a 256-bit key and a path, so each number is a function of *(key, purpose, step)*:
+The streams are SHAKE-256 (FIPS 202) of a 256-bit key and a path, so each number is a function of *(key, purpose,
+step)*:
 a run that is stopped and resumed draws the same ones, and without the key they cannot be told from chance.
 """
 

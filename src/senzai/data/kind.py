@@ -165,7 +165,8 @@ class Kind(Numbered, Timed, Conditioned, ABC):
             CombinationError: This kind decides by looking.
         """
         raise CombinationError(
-            f"Private training needs data that can be described without looking at them, but the kind {self.name!r} finds "
+            f"Private training needs data that can be described without looking at them, but the kind "
+            f"{self.name!r} finds "
             "types and ranges in the values. Use a table with a public schema (public=FILE.json)."
         )
 
@@ -175,7 +176,7 @@ class Kind(Numbered, Timed, Conditioned, ABC):
         Raises:
             CombinationError: Data of this kind have no such schema.
         """
-        raise CombinationError(f"A public schema describes the columns of a table; data of the kind {self.name!r} have none.")
+        raise CombinationError(f"A public schema describes the columns of a table; {self.name!r} data have none.")
 
     def made_up(self, schema: Schema, n: int, seed: int) -> Batch:
         """Return rows that are nobody's, made from the schema alone; models of private data start from them.

@@ -1,4 +1,4 @@
-"""How much privacy is lost at least: lower bounds on epsilon from guesses, and attacks on who was in the training rows."""
+"""How much privacy is lost at least: lower bounds on epsilon from guesses, and attacks on who was trained on."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def audited(
     """
     n = len(scores)
     if n < 10 or len(there) != n:
-        raise InputError(f"An audit needs ten rows or more, and of each whether it was there; got {n} and {len(there)}.")
+        raise InputError(f"An audit needs ten rows, and whether each was there; got {n} and {len(there)}.")
     order = np.argsort(scores, kind="stable")
     each, best = 1 - (1 - confidence) / len(shares), {"epsilon_at_least": -1.0}
     for share in shares:

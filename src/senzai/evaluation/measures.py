@@ -13,8 +13,8 @@ from ..core.errors import InputError, SenzaiError
 from ..core.random import derive
 from ..models import verbs
 from ..nn.inputs import as_float
-from .auditing import at_rates
 from .annealing import Annealing, annealed_log_likelihood
+from .auditing import at_rates
 from .bracket import bidirectional
 from .catalogue import NEEDS, Case, measure
 from .curves import convergence

@@ -11,6 +11,7 @@ from ..recipes import RECIPES
 from ..training.bundle import Spec
 from ..training.privacy import Privacy
 
+
 def privacy_words(privacy: Privacy | None) -> str:
     """Return the section about the privacy of a run; nothing for ordinary runs."""
     if privacy is None:

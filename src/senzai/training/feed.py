@@ -150,10 +150,7 @@ class Feed:
         first, end = shares(len(rows), self.world)[self.rank]
         cuts = [(first + a, first + b) for a, b in shares(end - first, self.accumulate) if a < b]
         for a, b in cuts or [(first, first)]:  # a step without rows is a step all the same
-            if self._held is not None:
-                batch = self._held.take(rows[a:b])
-            else:
-                batch = self._read(rows[a:b])
+            batch = self._read(rows[a:b]) if self._held is None else self._held.take(rows[a:b])
             pieces.append(Piece(batch, a, self.plan.total(rows)))
         return pieces
 

@@ -19,6 +19,8 @@ LEAST_SIGNAL = 1.0
 
 
 class Frozen(BaseModel):
+    """Base of frozen models that accept no unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -106,7 +108,8 @@ class Privacy(Frozen):
         """Return the guarantee in words."""
         return (
             f"({self.epsilon:.3g}, {self.delta:.3g})-differentially private for {self.unit}, by {self.accountant}: "
-            f"{self.steps} steps, each with every row at a probability of {self.sample_rate:.3g} (about {self.batch_size} of "
+            f"{self.steps} steps, each with every row at a probability of {self.sample_rate:.3g} (about "
+            f"{self.batch_size} of "
             f"{self.n_rows}), gradients of rows cut to {self.clip:g}, noise {self.noise:.3g} times that. Noise: "
             f"{self.generator}."
         )
@@ -169,8 +172,10 @@ def noise_for(epsilon: float, delta: float, sample_rate: float, steps: int, *, a
             ))
     except (ValueError, RuntimeError, OverflowError) as err:
         raise SettingError(
-            f"A private training needs a budget that some noise can keep, but with epsilon={epsilon:g}, delta={delta:g} "
-            f"and {steps} steps of a share of {sample_rate:.3g} of the rows none does ({err}). Raise epsilon, take fewer "
+            f"A private training needs a budget that some noise can keep, but with epsilon={epsilon:g}, "
+            f"delta={delta:g} "
+            f"and {steps} steps of a share of {sample_rate:.3g} of the rows none does ({err}). Raise epsilon, "
+            "take fewer "
             "steps, or give more rows."
         ) from err
 
@@ -197,7 +202,8 @@ def refuse_hopeless(noise: float, *, batch_size: int, steps: int, n_parameters: 
     ratio = signal_to_noise(noise, batch_size, steps, n_parameters)
     if not isfinite(ratio) or ratio < LEAST_SIGNAL:
         raise SettingError(
-            f"A private training needs gradients that stand out of the noise, but with epsilon={epsilon:g} the noise is "
+            f"A private training needs gradients that stand out of the noise, but with epsilon={epsilon:g} the "
+            "noise is "
             f"{noise:.3g} times the clip for {n_parameters} parameters, and {steps} steps of about {batch_size} rows "
             f"reach {ratio:.2g} of it at best. Raise epsilon, take larger batches, give more rows, or a smaller model "
             "(hidden=32, n_latent=4)."

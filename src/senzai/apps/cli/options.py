@@ -46,7 +46,7 @@ Set: TypeAlias = Annotated[
 Private: TypeAlias = Annotated[
     list[str] | None,
     Option("--private", metavar="KEY=VALUE",
-           help="Train with differential privacy: epsilon=3, also delta, clip, accountant, schema_share; repeat for more."),
+           help="Train with differential privacy: epsilon=3, also delta, clip, accountant, schema_share; repeatable."),
 ]
 PublicSchema: TypeAlias = Annotated[
     Path | None,

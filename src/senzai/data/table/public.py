@@ -91,7 +91,9 @@ def read_public(given: str | Path | Mapping[str, Any]) -> PublicSchema:
         raw = given if isinstance(given, Mapping) else json.loads(user_path(given).read_text(encoding="utf-8"))
         found = PublicSchema.model_validate(raw)
     except OSError as err:
-        raise SettingError(f"A public schema is a JSON file, but {str(given)!r} cannot be read: {err.strerror}.") from err
+        raise SettingError(
+            f"A public schema is a JSON file, but {str(given)!r} cannot be read: {err.strerror}. Name one that is."
+        ) from err
     except (json.JSONDecodeError, UnicodeDecodeError) as err:
         raise SettingError(f"A public schema is a JSON file, but {str(given)!r} is none: {err}. Correct it.") from err
     except ValidationError as err:
@@ -103,7 +105,7 @@ def read_public(given: str | Path | Mapping[str, Any]) -> PublicSchema:
         ) from None
     names = [c.name for c in found.columns]
     if double := [n for n in names if names.count(n) > 1]:
-        raise SettingError(f"A public schema has each column once, but {double[0]!r} stands there twice. Leave one out.")
+        raise SettingError(f"A public schema has each column once, but {double[0]!r} stands there twice. Drop one.")
     return found
 
 
@@ -133,7 +135,8 @@ def columns_of(public: PublicSchema, frame: Any, options: TableOptions, budget: 
         what = f"it lacks {lacking[0]!r}" if lacking else f"{foreign[0]!r} is no column of the data"
         near = suggestion(lacking[0] if lacking else foreign[0], list(known) if lacking else names)
         raise SettingError(
-            f"A public schema describes every column, but {what}.{near} Correct the schema; type `dropped` leaves one out."
+            f"A public schema describes every column, but {what}.{near} Correct the schema; type `dropped` "
+            "leaves one out."
         )
     budget.of(sum(c.type != "dropped" for c in public.columns))
     return tuple(_column(known[name], frame.iloc[:, i], options, budget) for i, name in enumerate(names))
@@ -165,7 +168,8 @@ def _levels(told: PublicColumn, series: Any, budget: Budget) -> Column:
     if levels is None:
         if not budget.may_look:
             raise SettingError(
-                f"A categorical needs its levels where nothing may be looked at, but {told.name!r} has none in the public "
+                f"A categorical needs its levels where nothing may be looked at, but {told.name!r} has none in "
+                "the public "
                 "schema. List them there, or set private.schema_share above 0."
             )
         there = series.dropna().astype(str).to_numpy(dtype=object)
@@ -173,7 +177,8 @@ def _levels(told: PublicColumn, series: Any, budget: Budget) -> Column:
         levels = tuple(named)
         if len(levels) < 2:
             raise InputError(
-                f"A categorical has two levels that many rows have, but of {told.name!r} {len(levels)} passed the noise. "
+                f"A categorical has two levels that many rows have, but of {told.name!r} {len(levels)} passed "
+                "the noise. "
                 "List its levels in the public schema, set its type to dropped, or raise private.schema_share."
             )
     ordered = told.type in ("ordinal", "number") and len(levels) > 2
@@ -228,7 +233,8 @@ def _number(told: PublicColumn, series: Any, options: TableOptions, budget: Budg
     if budget.may_look:
         x = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64)
         seen = ~np.isnan(x)
-        at = np.clip(np.searchsorted(edges, np.clip(np.nan_to_num(x), edges[0], edges[-1]), "right") - 1, 0, len(found) - 1)
+        inside = np.clip(np.nan_to_num(x), edges[0], edges[-1])
+        at = np.clip(np.searchsorted(edges, inside, "right") - 1, 0, len(found) - 1)
         at = np.where(x == told.usual, len(found), at) if told.usual is not None else at
         counts = budget.histogram(told.name, np.where(seen, at, -1), len(found) + (told.usual is not None))
         every = _floored(shares(counts))
@@ -237,7 +243,8 @@ def _number(told: PublicColumn, series: Any, options: TableOptions, budget: Budg
     below = np.concatenate([[0.0], np.cumsum(found)])
     places = normal_quantiles(np.clip(below / below[-1], 1e-3, 1 - 1e-3)) + 1e-9 * np.arange(len(below))
     column = Column(
-        name=told.name, type="real", dtype=_dtype(told), may_lack=told.missing, sort=options.numbers, transform="quantile",
+        name=told.name, type="real", dtype=_dtype(told), may_lack=told.missing, sort=options.numbers,
+        transform="quantile",
         knots=tuple(edges.tolist()), places=tuple(places.tolist()), low=told.low, high=told.high,
         decimals=told.decimals, reason=f"The public schema says a number from {told.low:g} to {told.high:g}.",
     )

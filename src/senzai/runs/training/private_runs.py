@@ -25,7 +25,7 @@ from ...training.settings import TrainSettings
 from .requests import Request
 
 KEY = "private.key"
-PRIOR_ALONE = Samplers(why="Samples come from the prior: a sampler fitted to codes of rows would be outside the budget.")
+PRIOR_ALONE = Samplers(why="Samples come from the prior: one fitted to codes of rows would be outside the budget.")
 SMALL: Mapping[str, Any] = {"hidden": (64,), "n_latent": 8}
 """Small networks where the user sets none: the noise grows with the root of the number of weights."""
 PASS, STEPS, LR = 32, 300, 5e-3
@@ -104,9 +104,12 @@ class PrivateRun:
         )
 
     def _of_schema(self) -> tuple[Entry, ...]:
-        known = Entry(what="names, types, levels and ranges of columns", how="public", why="The public schema says them.")
+        known = Entry(
+            what="names, types, levels and ranges of columns", how="public", why="The public schema says."
+        )
         counted = Entry(
-            what="how frequent levels are, and where numbers lie", how="noise", epsilon=self.spent[0], delta=self.spent[1],
+            what="how frequent levels are, and where numbers lie", how="noise",
+            epsilon=self.spent[0], delta=self.spent[1],
             why=f"Noisy counts of {len(self.seen)} columns, one Gaussian mechanism: "
             + "; ".join(f"{name}: {what}" for name, what in self.seen[:40]) + ".",
         )
@@ -212,7 +215,8 @@ def key_of(work: Path) -> Secret:
     key = file.read_bytes() if file.is_file() else b""
     if len(key) != KEY_BYTES:
         raise BundleError(
-            f"A private run goes on with the noise it was planned with, but its key {str(file)!r} is not here: it is deleted "
+            f"A private run goes on with the noise it was planned with, but its key {str(file)!r} is not here: "
+            "it is deleted "
             "when training ends. Train a new run, with a budget of its own."
         )
     return Secret(key)

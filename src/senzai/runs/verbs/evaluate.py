@@ -90,7 +90,7 @@ def evaluate(run: Trained, data: object, asked: EvaluateSettings) -> dict[str, A
     found["split"] = asked.split or ("test" if len(whole) < len(dataset) else "all")
     found |= {"rows_available": len(whole), "data": dataset.schema.fingerprint}
     if run.spec.privacy is not None:
-        found["privacy"] = "These figures were computed from rows without noise: the guarantee of the run is not theirs."
+        found["privacy"] = "These figures come from rows without noise: the guarantee of the run is not theirs."
     run.keep(lambda kept: {**kept, "evaluate": joined(kept.get("evaluate", {}), found, whole=base)})
     return found
 
