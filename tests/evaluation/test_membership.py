@@ -89,12 +89,13 @@ def test_rows_that_were_trained_on_are_no_strangers(fitted):
 
 def test_rows_learned_by_heart_are_found():
     from senzai.core.batch import Batch
-    from senzai.evaluation import Case, Extras, measures
+    from senzai.evaluation import Case, Extras
+    from senzai.evaluation.membership_measure import membership as measured
     from senzai.testing import LinearGaussian
 
     toy = LinearGaussian.random(4, 2, seed=0)
     mine, others = toy.sample(200, seed=1).float(), toy.sample(200, seed=2).float() * 4
     case = Case(toy.model().float(), Batch(others), k=4, extras=Extras(train=Batch(mine), held_out=True))
-    found = measures.membership(case)
+    found = measured(case)
     assert found["by_loss"]["auroc"] > 0.8
     assert found["by_samples"]["auroc"] > 0.7

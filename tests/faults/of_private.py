@@ -36,22 +36,22 @@ LIST = (
     ),
     Fault(
         "a clip of each weight instead of the whole gradient", LOOP,
-        edit("training.private:clipped_sum", "for g in flat]).sum(0)", "for g in flat]).amax(0)"),
+        edit("training.row_gradients:clipped_sum", "for g in flat]).sum(0)", "for g in flat]).amax(0)"),
         (ROWS,),
     ),
     Fault(
         "a clip of the batch instead of the row", LOOP,
-        edit("training.private:clipped_sum", "norm = square.sqrt()", "norm = square.sum().sqrt().expand_as(square)"),
+        edit("training.row_gradients:clipped_sum", "norm = square.sqrt()", "norm = square.sum().sqrt().expand_as(square)"),
         (ROWS,),
     ),
     Fault(
         "gradients that are made as long as the clip", LOOP,
-        edit("training.private:clipped_sum", "norm.clamp_min(1e-12)).clamp(max=1.0)", "norm.clamp_min(1e-12))"),
+        edit("training.row_gradients:clipped_sum", "norm.clamp_min(1e-12)).clamp(max=1.0)", "norm.clamp_min(1e-12))"),
         (ROWS,),
     ),
     Fault(
         "a row without a finite gradient that spoils the sum", LOOP,
-        edit("training.private:clipped_sum", "fine = torch.isfinite(norm)", "fine = torch.ones_like(norm).bool()"),
+        edit("training.row_gradients:clipped_sum", "fine = torch.isfinite(norm)", "fine = torch.ones_like(norm).bool()"),
         (ROWS,),
     ),
     Fault(

@@ -226,3 +226,15 @@ def test_rows_made_up_are_of_the_schema_alone():
     assert (one.x == two.x).all()
     assert one.mask is not None
     assert one.mask[:, [0, 2, 3]].all()
+
+
+def test_an_audit_stays_below_the_promise_and_asks_for_one(run):
+    found = run.audit(canaries=200)
+    assert found["holds"]
+    assert 0 <= found["epsilon_at_least"] <= found["epsilon"] == run.spec.privacy.epsilon
+    assert found["rows"] == 200
+    with pytest.raises(SettingError, match="canaries"):
+        run.audit(canaries=3)
+    plain = senzai.fit(np.random.default_rng(0).standard_normal((60, 3)), steps=1, progress=False)
+    with pytest.raises(CombinationError, match="promises none"):
+        plain.audit()

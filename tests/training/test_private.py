@@ -14,12 +14,12 @@ from scipy.stats import norm
 
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
-from senzai.core.random import Noise, forked
+from senzai.core.random import Noise, derive, forked, using
 from senzai.core.secret import Secret
 from senzai.objectives import ELBO
 from senzai.recipes import RECIPES
 from senzai.testing.subject import subjects
-from senzai.training import private
+from senzai.training import private, row_gradients
 from senzai.training.comms import Comms
 from senzai.training.feed import Feed, Piece
 from senzai.training.loop import Training
@@ -30,7 +30,8 @@ from senzai.training.privacy import (
     refuse_hopeless,
     signal_to_noise,
 )
-from senzai.training.private import PoissonPlan, PrivateGradients, by_loop, by_vmap, clipped_sum, engine_for
+from senzai.training.private import PoissonPlan, PrivateGradients, engine_for
+from senzai.training.row_gradients import by_loop, by_vmap, clipped_sum
 from senzai.training.settings import TrainSettings
 from senzai.training.step import Stepper, gradient_of_mean
 
@@ -80,13 +81,13 @@ def test_what_mixes_rows_is_refused_with_the_reason(name):
 
 def loop(stepper, batch: Batch, step: int, seed: int) -> dict[str, torch.Tensor]:
     """Gradients row after row by backward, which knows nothing of functions of rows."""
-    numbers = private.numbers_for(stepper.loss, batch, step, Noise.seeded(seed))
-    own = private.own_parameters(stepper)
+    numbers = row_gradients.numbers_for(stepper.loss, batch, step, Noise.seeded(seed))
+    own = row_gradients.own_parameters(stepper)
     found: dict[str, list[torch.Tensor]] = {n: [] for n in own}
     for i in range(len(batch)):
         for p in own.values():
             p.grad = None
-        with private.using(private.Taken(left=[n[i] for n in numbers])):
+        with using(row_gradients.Taken(left=[n[i] for n in numbers])):
             stepper.loss(batch.take(slice(i, i + 1)), step, 1)[0].backward()
         for n, p in own.items():
             found[n].append(torch.zeros_like(p) if p.grad is None else p.grad.clone())
@@ -122,9 +123,9 @@ def test_a_loop_of_rows_is_the_gradient_of_their_sum():
     batch = subject.batch(1, seed=3)
     with forked(0), stepper.playing(), stepper.drawing(Piece(batch, 0, 1), 0):
         found = by_loop(stepper, batch, 0, Noise.seeded(4))
-        with private.using(Noise.seeded(private.derive(4, "row", 0))):
+        with using(Noise.seeded(derive(4, "row", 0))):
             stepper.loss(batch, 0, 1)[0].backward()
-    for name, p in private.own_parameters(stepper).items():
+    for name, p in row_gradients.own_parameters(stepper).items():
         torch.testing.assert_close(found[name][0], torch.zeros_like(p) if p.grad is None else p.grad)
 
 
@@ -187,7 +188,7 @@ def test_every_row_counts_however_the_batch_is_cut(make):
 
     def constant(stepper, batch, step, noise):  # gradients that do not depend on how rows were cut
         next(numbers)
-        own = private.own_parameters(stepper)
+        own = row_gradients.own_parameters(stepper)
         return {n: batch.tensor.sum(1).view(-1, *[1] * p.ndim).expand(-1, *p.shape).clone() for n, p in own.items()}
 
     stepper.rule.rows = constant
@@ -223,10 +224,10 @@ def test_it_is_divided_by_the_expected_number_of_rows(make):
     assert pieces[0].total == 16
     stepper = training.steppers[0]
     with forked(0), stepper.playing(), stepper.drawing(Piece(pieces[0].batch, 0, real), 0):
-        seed = private.derive(0, "step", "model", 0)
+        seed = derive(0, "step", "model", 0)
         rows = by_vmap(stepper, pieces[0].batch, 0, Noise.seeded(seed))
     found = gradients(training)
-    for name, p in private.own_parameters(stepper).items():
+    for name, p in row_gradients.own_parameters(stepper).items():
         key = name.removeprefix("model.")
         torch.testing.assert_close(found[key], rows[name].sum(0) / 16, rtol=1e-4, atol=1e-6)
         assert p.shape == found[key].shape

@@ -23,13 +23,13 @@ from senzai.core.later import Tensor
 from senzai.core.random import derive
 from senzai.core.registry import Registry
 
-from .budgeted import Budget
 from .conditioned import Conditioned
 from .features import NamedEntry, RowFeatures
 from .histories import FOLD_IN, Histories, folded, histories_of, items_of
 from .numbered import Numbered
 from .options import Options
 from .plain import plain_rows
+from .private_kinds import PrivateKinds
 from .proposal import Proposal
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
@@ -104,7 +104,7 @@ class Writer(Protocol):
         """Write some more rows."""
 
 
-class Kind(Numbered, Timed, Conditioned, ABC):
+class Kind(Numbered, Timed, Conditioned, PrivateKinds, ABC):
     """Converts a user's data to model values and exactly back."""
 
     name: ClassVar[str]
@@ -155,36 +155,6 @@ class Kind(Numbered, Timed, Conditioned, ABC):
     @abstractmethod
     def infer(self, opened: Opened, options: Options) -> Schema:
         """Decide what the data are, giving each decision a reason."""
-
-    def infer_private(self, opened: Opened, options: Options, budget: Budget) -> Schema:
-        """Decide what the data are without looking at them, but for noisy counts that the budget gives.
-
-        What is in the schema must follow from what the user said, from the number of rows and from those counts.
-
-        Raises:
-            CombinationError: This kind decides by looking.
-        """
-        raise CombinationError(
-            f"Private training needs data that can be described without looking at them, but the kind "
-            f"{self.name!r} finds "
-            "types and ranges in the values. Use a table with a public schema (public=FILE.json)."
-        )
-
-    def template(self, opened: Opened) -> dict[str, Any]:
-        """Return a public schema to fill in, from what data are called and not from what is in them.
-
-        Raises:
-            CombinationError: Data of this kind have no such schema.
-        """
-        raise CombinationError(f"A public schema describes the columns of a table; {self.name!r} data have none.")
-
-    def made_up(self, schema: Schema, n: int, seed: int) -> Batch:
-        """Return rows that are nobody's, made from the schema alone; models of private data start from them.
-
-        Raises:
-            CombinationError: This kind cannot make any.
-        """
-        raise CombinationError(f"The kind {self.name!r} makes no rows from its schema alone. Train without private=.")
 
     @abstractmethod
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:

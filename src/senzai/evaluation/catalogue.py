@@ -28,6 +28,8 @@ from .results import Floats, Ints, plain
 from .statistics import random_rows
 from .users import Users
 
+STRANGERS = "It needs training rows beside held-out rows of the same data; judge the test rows of the run's data."
+
 
 # --- what is judged -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
@@ -310,10 +312,7 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "labels": (lambda c: len(np.unique(c.labelled[1])) > 1, "It needs labels of two classes; the rows have none."),
     "factors": (lambda c: c.extras.factors is not None, "It needs known factors (factors=...); none were given."),
     "train": (lambda c: c.extras.train is not None, "It needs training rows, which are not here."),
-    "strangers": (
-        lambda c: c.extras.train is not None and c.extras.held_out,
-        "It needs training rows beside held-out rows of the same data; judge the test rows of the data of the run.",
-    ),
+    "strangers": (lambda c: c.extras.train is not None and c.extras.held_out, STRANGERS),
     "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
     "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),
     "users": (

@@ -14,7 +14,6 @@ from ..core.random import derive
 from ..models import verbs
 from ..nn.inputs import as_float
 from .annealing import Annealing, annealed_log_likelihood
-from .auditing import at_rates
 from .bracket import bidirectional
 from .catalogue import NEEDS, Case, measure
 from .curves import convergence
@@ -22,10 +21,9 @@ from .dependence import gaussian_total_correlation, total_correlation
 from .detection import compressed_nats, detection, likelihood_paradox, typical
 from .disentanglement import dci, modularity, mutual_information_gap, separated_attribute_predictability
 from .gaps import inference_gaps
-from .holes import filled, middle_of, with_same_holes
+from .holes import middle_of, with_same_holes
 from .interventions import FactorTable, beta_vae_score, factor_vae_score, interventional_robustness
 from .likelihood import log_likelihood
-from .membership import nearest_distances
 from .probes import clustering, map_quality, probe
 from .results import Figure, Floats
 from .samples import (
@@ -47,7 +45,6 @@ SAMPLES, FAR_SAMPLES, TRAIN_ROWS = 2000, 5000, 5000
 SLOW_ROWS, SIMULATED = 32, 32
 HIDDEN_ROWS, HIDDEN_K = 200, 100
 FACTOR_ROWS, VOTES = 10_000, 800
-MEMBERS = 2000
 STRANGE_ROWS, STRANGE_K = 500, 50
 HOLED = (
     "Entries are missing. Samples and rows without holes were given holes of held-out rows, as if these came at "
@@ -263,28 +260,6 @@ def compared(held: Floats, made: Floats, train: Floats, *, name: str, seed: int)
 
     copies = memorisation(made, held, train, features=name, seed=seed)
     return {**against(made), copies.name: copies, "floor": against(drawn(train, len(made), seed))}
-
-
-@measure(
-    "membership", "who was in the training rows: attacks by loss and by nearness to samples, at few false alarms",
-    needs=("strangers", "density", "tensor", "samples", "rows"),
-    cost=lambda c, p: 2 * p.draw * MEMBERS * STRANGE_K + 3 * p.row * SAMPLES + 2.0,
-)
-def membership(case: Case) -> Found:
-    """Training rows against held-out ones: share found where 0.1 % and 1 % of strangers may be called members."""
-    train, name = there(case.extras.train), case.extras.features[0]
-    chosen = torch.from_numpy(np.random.default_rng(derive(case.seed, "members")).permutation(len(train))[:MEMBERS])
-    inside, outside = train.take(chosen), case.some(MEMBERS, "strangers")[0]
-    scored = [
-        log_likelihood(case.model, batch, k=STRANGE_K, seed=case.seed).per_row.double().cpu().numpy()
-        for batch in (case.prepared(inside), outside)
-    ]
-    found: dict[str, Any] = {"by_loss": at_rates(scored[0], scored[1]), "k": STRANGE_K}
-    feature = case.feature(name)
-    made, middle = feature(as_float(case.samples(SAMPLES))), middle_of(train)
-    known, new = (feature(as_float(filled(b, middle))) for b in (inside, outside))
-    found["by_samples"] = at_rates(-nearest_distances(known, made), -nearest_distances(new, made))
-    return found
 
 
 # --- uncertainty ----------------------------------------------------------------------------------------------------
