@@ -41,7 +41,8 @@ LIST = (
     ),
     Fault(
         "a clip of the batch instead of the row", LOOP,
-        edit("training.row_gradients:clipped_sum", "norm = square.sqrt()", "norm = square.sum().sqrt().expand_as(square)"),
+        edit("training.row_gradients:clipped_sum", "norm = square.sqrt()",
+             "norm = square.sum().sqrt().expand_as(square)"),
         (ROWS,),
     ),
     Fault(
@@ -51,7 +52,8 @@ LIST = (
     ),
     Fault(
         "a row without a finite gradient that spoils the sum", LOOP,
-        edit("training.row_gradients:clipped_sum", "fine = torch.isfinite(norm)", "fine = torch.ones_like(norm).bool()"),
+        edit("training.row_gradients:clipped_sum", "fine = torch.isfinite(norm)",
+             "fine = torch.ones_like(norm).bool()"),
         (ROWS,),
     ),
     Fault(

@@ -29,8 +29,8 @@ def audit(run: Trained, *, canaries: int = 1000, confidence: float = 0.95, seed:
     promised = run.spec.privacy
     if promised is None:
         raise CombinationError(
-            "An audit compares a run with the epsilon it promises, but this run promises none. Fit one with private=, or "
-            "attack this one: evaluate(also=['membership'])."
+            "An audit compares a run with the epsilon it promises, but this run promises none. Fit one with private=, "
+            "or attack this one: evaluate(also=['membership'])."
         )
     if canaries < 10 or not 0.5 < confidence < 1:
         raise SettingError(
