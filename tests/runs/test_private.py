@@ -164,7 +164,7 @@ def test_two_runs_without_a_seed_have_other_noise():
     ({"public": None}, "public schema"), ({"validation": 0.1}, "validation"), ({"patience": 3}, "patience"),
     ({"sampler": "mixture"}, "sampler=mixture"), ({"condition": "city"}, "condition"), ({"label": "city"}, "label"),
     ({"recipe": "beta-tc-vae"}, "sum over rows"), ({"recipe": "factor-vae"}, "players"),
-    ({"encoder.norm": "batch"}, "batch"), ({"private": {"epsilon": 1e-4, "delta": 1e-9}}, "epsilon"),
+    ({"recipe": "bn-vae"}, "sum over rows"), ({"private": {"epsilon": 1e-4, "delta": 1e-9}}, "epsilon"),
     ({"devices": 2, "out": "x"}, "devices"), ({"private": None}, "private.epsilon"),
 ])
 def test_what_cannot_be_private_is_refused_before_any_work(tmp_path, monkeypatch, more, words):

@@ -298,6 +298,13 @@ def test_a_run_that_is_resumed_sees_the_same_rows_and_the_same_noise(make, train
     assert same(whole.model.state_dict(), second.model.state_dict())
 
 
+def test_batch_norms_of_one_s_own_are_refused(make):
+    model = make(n=40, n_validation=0).model
+    model.extra = torch.nn.BatchNorm1d(2)
+    with pytest.raises(CombinationError, match="normalises over the batch"):
+        private.refuse_mixing(model, ELBO())
+
+
 # --- a model that keeps statistics -----------------------------------------------------------------------------------
 def test_statistics_of_rows_that_no_noise_covers_are_refused(make):
     training = private_training(make)

@@ -29,9 +29,8 @@ class PrivateKinds:
             CombinationError: This kind decides by looking.
         """
         raise CombinationError(
-            f"Private training needs data that can be described without looking at them, but the kind "
-            f"{self.name!r} finds "
-            "types and ranges in the values. Use a table with a public schema (public=FILE.json)."
+            f"Private training needs data that can be described without looking at them, but the kind {self.name!r} "
+            "finds types and ranges in the values. Use a table with a public schema (public=FILE.json)."
         )
 
     def template(self, opened: Opened) -> dict[str, Any]:

@@ -42,9 +42,8 @@ def train_on(run: Run, data: object, *, validation: float = 0.0, **more: Any) ->
 
     if run.spec.privacy is not None:
         raise CombinationError(
-            "A private run cannot be trained on: what it guarantees holds for the rows and the steps it was "
-            "planned with. "
-            "Train a new private run."
+            "A private run cannot be trained on: what it guarantees holds for the rows and the steps it was planned "
+            "with. Train a new private run."
         )
     with run.lock:
         opened, model = run.dataset(data), deepcopy(run.model)

@@ -89,10 +89,10 @@ def fit(
     """
     given, trackers = {**(settings or {}), **more}, names_of(track, tensorboard=tensorboard)
     request = sort_settings(data, kind, given)
+    private = begun(data, request, devices=devices)
     if devices > 1 and "RANK" not in os.environ:
         return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices,
                       track=trackers)
-    private = begun(data, request, devices=devices)
     with reserved(out, overwrite=overwrite, main=is_main()) as place:
         dataset = open_data(data, kind=request.kind, options=request.data) if private is None else private.open(data)
         proposal = dataset.propose()

@@ -109,9 +109,8 @@ class Privacy(Frozen):
         return (
             f"({self.epsilon:.3g}, {self.delta:.3g})-differentially private for {self.unit}, by {self.accountant}: "
             f"{self.steps} steps, each with every row at a probability of {self.sample_rate:.3g} (about "
-            f"{self.batch_size} of "
-            f"{self.n_rows}), gradients of rows cut to {self.clip:g}, noise {self.noise:.3g} times that. Noise: "
-            f"{self.generator}."
+            f"{self.batch_size} of {self.n_rows}), gradients of rows cut to {self.clip:g}, noise {self.noise:.3g} "
+            f"times that. Noise: {self.generator}."
         )
 
     def lines(self) -> list[tuple[str, str, str]]:
@@ -173,10 +172,8 @@ def noise_for(epsilon: float, delta: float, sample_rate: float, steps: int, *, a
     except (ValueError, RuntimeError, OverflowError) as err:
         raise SettingError(
             f"A private training needs a budget that some noise can keep, but with epsilon={epsilon:g}, "
-            f"delta={delta:g} "
-            f"and {steps} steps of a share of {sample_rate:.3g} of the rows none does ({err}). Raise epsilon, "
-            "take fewer "
-            "steps, or give more rows."
+            f"delta={delta:g} and {steps} steps of a share of {sample_rate:.3g} of the rows none does ({err}). Raise "
+            "epsilon, take fewer steps, or give more rows."
         ) from err
 
 
@@ -202,9 +199,8 @@ def refuse_hopeless(noise: float, *, batch_size: int, steps: int, n_parameters: 
     ratio = signal_to_noise(noise, batch_size, steps, n_parameters)
     if not isfinite(ratio) or ratio < LEAST_SIGNAL:
         raise SettingError(
-            f"A private training needs gradients that stand out of the noise, but with epsilon={epsilon:g} the "
-            "noise is "
-            f"{noise:.3g} times the clip for {n_parameters} parameters, and {steps} steps of about {batch_size} rows "
-            f"reach {ratio:.2g} of it at best. Raise epsilon, take larger batches, give more rows, or a smaller model "
-            "(hidden=32, n_latent=4)."
+            f"A private training needs gradients that stand out of the noise, but with epsilon={epsilon:g} the noise "
+            f"is {noise:.3g} times the clip for {n_parameters} parameters, and {steps} steps of about {batch_size} "
+            f"rows reach {ratio:.2g} of it at best. Raise epsilon, take larger batches, give more rows, or a smaller "
+            "model (hidden=32, n_latent=4)."
         )

@@ -146,15 +146,14 @@ def refuse_mixing(model: Generative, objective: Objective) -> None:
     if len(players) > 1:
         names = ", ".join(p.name for p in players)
         raise CombinationError(
-            f"Private training needs one loss that moves all weights, but {said} has the players {names}: each "
-            "would look "
-            "at every row again. Choose a recipe with one, such as vae."
+            f"Private training needs one loss that moves all weights, but {said} has the players {names}: each would "
+            "look at every row again. Choose a recipe with one, such as vae."
         )
     if players[0].mixes_rows:
         raise CombinationError(
             f"Private training needs a loss that is a sum over rows, but in {said} the loss of a row depends on "
-            "others of "
-            "its batch, so that cutting its gradient would not bound what it does. Choose a recipe such as vae."
+            "others of its batch, so that cutting its gradient would not bound what it does. Choose a recipe such "
+            "as vae."
         )
     from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -195,7 +194,6 @@ def engine_for(stepper: Stepper, batch: Batch) -> Callable[[Stepper, Batch, int,
     if moved:
         raise CombinationError(
             f"Private training needs a model that learns by gradients alone, but {type(model).__name__} keeps "
-            "statistics "
-            f"of rows ({', '.join(moved[:3])}), which no noise covers. Choose a recipe such as vae."
+            f"statistics of rows ({', '.join(moved[:3])}), which no noise covers. Choose a recipe such as vae."
         )
     return engine

@@ -25,8 +25,7 @@ def private_columns(opened: Opened, options: TableOptions, budget: Budget) -> Ta
     if options.public is None:
         raise SettingError(
             "Private training needs to know the columns without looking at them, but there is no public schema. "
-            "Write one "
-            "(senzai schema DATA writes a template from the names alone), and give it: --schema FILE.json."
+            "Write one (senzai schema DATA writes a template from the names alone), and give it: --schema FILE.json."
         )
     looks = {
         "condition": bool(options.condition), "label": options.label is not None or opened.labels is not None,

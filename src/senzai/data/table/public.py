@@ -168,18 +168,17 @@ def _levels(told: PublicColumn, series: Any, budget: Budget) -> Column:
     if levels is None:
         if not budget.may_look:
             raise SettingError(
-                f"A categorical needs its levels where nothing may be looked at, but {told.name!r} has none in "
-                "the public "
-                "schema. List them there, or set private.schema_share above 0."
+                f"A categorical needs its levels where nothing may be looked at, but {told.name!r} has none in the "
+                "public schema. List them there, or set private.schema_share above 0."
             )
         there = series.dropna().astype(str).to_numpy(dtype=object)
         named, counts = budget.frequent(told.name, there)
         levels = tuple(named)
         if len(levels) < 2:
             raise InputError(
-                f"A categorical has two levels that many rows have, but of {told.name!r} {len(levels)} passed "
-                "the noise. "
-                "List its levels in the public schema, set its type to dropped, or raise private.schema_share."
+                f"A categorical has two levels that many rows have, but of {told.name!r} {len(levels)} passed the "
+                "noise. List its levels in the public schema, set its type to dropped, or raise "
+                "private.schema_share."
             )
     ordered = told.type in ("ordinal", "number") and len(levels) > 2
     sort = "steps" if ordered else "binary" if len(levels) == 2 else "category"

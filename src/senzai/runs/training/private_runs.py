@@ -215,9 +215,8 @@ def key_of(work: Path) -> Secret:
     key = file.read_bytes() if file.is_file() else b""
     if len(key) != KEY_BYTES:
         raise BundleError(
-            f"A private run goes on with the noise it was planned with, but its key {str(file)!r} is not here: "
-            "it is deleted "
-            "when training ends. Train a new run, with a budget of its own."
+            f"A private run goes on with the noise it was planned with, but its key {str(file)!r} is not here: it is "
+            "deleted when training ends. Train a new run, with a budget of its own."
         )
     return Secret(key)
 

@@ -92,8 +92,7 @@ def lengthened(training: TrainSettings, more: Mapping[str, Any]) -> TrainSetting
     if training.private is not None:
         raise SettingError(
             "A private run has spent its budget on the steps it was planned with, so it cannot be made longer. "
-            "Train a new "
-            "run with more steps and a budget of its own; both together cost the sum of their epsilons."
+            "Train a new run with more steps and a budget of its own; both together cost the sum of their epsilons."
         )
     course = "one_cycle" if training.schedule == "follow" else training.schedule  # its length is known now
     new = TrainSettings.parse({**training.model_dump(), "epochs": None, "steps": None, "schedule": course, **more})
