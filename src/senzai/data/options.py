@@ -180,6 +180,7 @@ class ImageOptions(Options):
         mode: "L" (grey), "RGB" or "RGBA", where the files should not decide.
         transparency: Lay pictures on "white", "drop" it, or "keep" it as a fourth channel.
         skip_bad: Leave out files that cannot be read (they are counted) and go on.
+        every: Of a film or a stack of pages, every how many frames one is taken.
         layout: Order of an array's axes, where its shape should not decide.
         conv_from: Smallest side from which a convolutional network is proposed.
         window: Window under which DICOM is shown as greys, ``"40,400"`` (centre, width) or ``"file"``; by default
@@ -192,6 +193,7 @@ class ImageOptions(Options):
     mode: Literal["L", "RGB", "RGBA"] | None = None
     transparency: Literal["white", "drop", "keep"] = "white"
     skip_bad: bool = False
+    every: int = Field(1, ge=1)
     layout: Literal["NHW", "NHWC", "NCHW"] | None = None
     conv_from: int = Field(16, ge=1)
     window: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -56,8 +56,16 @@ class Pictures:
         return out
 
 
-def read_folder(root: Path, options: ImageOptions, schema: Schema | None) -> Opened:
+def read_folder(
+    root: Path, options: ImageOptions, schema: Schema | None, *, classes: Mapping[str, str] | None = None
+) -> Opened:
     """Read a folder of images, or one image file.
+
+    Args:
+        root: The folder or file.
+        options: How to read it.
+        schema: That of a model, whose form the pictures get.
+        classes: The class of each file by its name, where folders do not say it.
 
     Raises:
         InputError: There are no images, or one of them cannot be read.
@@ -77,10 +85,10 @@ def read_folder(root: Path, options: ImageOptions, schema: Schema | None) -> Ope
     bits = all(p.bits for p in probes) and not plan.resize
     base = root if root.is_dir() else root.parent
     lazy = Pictures(tuple(paths), plan, prints.of_files(paths, base), bits, high)
-    labels = trees.labels_of(paths, root, notes)
+    labels = trees.labels_of(paths, root, notes) if classes is None else np.array([classes[p.name] for p in paths])
     return Opened(
         data=np.stack(kept) if small else lazy, n_rows=len(paths), dtype=plan.dtype, form="folder",
-        origin=repr(str(root)), labels=labels, label_name="folder", notes=tuple(notes),
+        origin=repr(str(root)), labels=labels, label_name="folder" if classes is None else "label", notes=tuple(notes),
         facts={"layout": "NCHW", "mode": plan.mode, "transparency": plan.alpha, "resize": plan.resize},
     )
 

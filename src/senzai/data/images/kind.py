@@ -25,7 +25,7 @@ from ..proposal import Choice, Proposal
 from ..rows import Array, MemoryRows, Rows, StreamedRows
 from ..schema import Schema
 from ..values import user_dtype
-from . import holes, layout, pictures, sheets
+from . import holes, layout, pictures, sheets, unfolding
 from .details import ImageDetails, details_of
 from .folder import Pictures, read_folder
 from .scans import FORM as DICOM
@@ -38,7 +38,9 @@ time; and the rate rises, for at full rate from the start Adam moves codes to wh
 
 @final
 class ImageKind(Kind):
-    """Folders of png, jpeg, webp and bmp; arrays ``(N, H, W)``, ``(N, H, W, C)``, ``(N, C, H, W)``; idx files.
+    """Folders and archives of png, jpeg, webp, bmp and tiff, stacks, films, Parquet with pictures; arrays; idx files.
+
+    Arrays are ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``.
 
     Example:
         >>> kind = KINDS["images"]
@@ -49,7 +51,7 @@ class ImageKind(Kind):
     """
 
     name: ClassVar[str] = "images"
-    title: ClassVar[str] = "pictures: folders of png, jpeg, webp, bmp; image arrays; idx files as of MNIST"
+    title: ClassVar[str] = "pictures: folders, zip and tar of png, jpeg, webp, bmp, tiff; image arrays; idx files"
     suffixes: ClassVar[tuple[str, ...]] = (*pictures.SUFFIXES, ".npy", ".npz")
     options: ClassVar[type[Options]] = ImageOptions
     details: ClassVar[type[NumberDetails]] = ImageDetails
@@ -68,6 +70,9 @@ class ImageKind(Kind):
         path = sources.existing(source)
         if path is not None and (dicom.holds(path) if path.is_dir() else dicom.is_dicom(path)):
             return Claim(0.9, "it holds DICOM" if path.is_dir() else "it is DICOM")
+        several = None if path is None else unfolding.what(path)
+        if several is not None:
+            return Claim(0.95, f"it is {several}")
         if path is None or not (pictures.holds_images(path) if path.is_dir() else pictures.is_image_file(path)):
             return None
         return Claim(0.9, "it holds pictures" if path.is_dir() else "it is a picture")
@@ -84,6 +89,8 @@ class ImageKind(Kind):
                 raise InputError(
                     f"A folder holds pictures or DICOM, but {str(path)!r} has both. Divide them into folders."
                 )
+            if unfolding.what(path) is not None:
+                return _unfolded(path, set_, schema)
             if not path.is_dir() and not pictures.is_image_file(path):
                 raise InputError(
                     f"Images are {', '.join(self.suffixes)} files or a folder, but got {path.name!r}. Convert it."
@@ -107,6 +114,10 @@ class ImageKind(Kind):
         if isinstance(opened.data, Scans) and schema.split.by == "rows" and several:
             together = schema.split.model_copy(update={"by": "groups", "column": "patient"})
             return schema.but(split=together, reasons=(*schema.reasons, "All pictures of a patient are in one part."))
+        if opened.order is not None and schema.split.by == "rows":
+            later = schema.split.model_copy(update={"by": "time", "column": "frame"})
+            why = "Neighbouring frames are alike, so parts follow each other in time."
+            return schema.but(split=later, reasons=(*schema.reasons, why))
         if schema.values == "real" and facts.low >= -1 and facts.low < 0 and facts.high <= 1:
             hint = "Pixels from -1 to 1 look rescaled; 8-bit pixels, or pixels from 0 to 1, have a better likelihood."
             return schema.but(reasons=(*schema.reasons, hint))
@@ -211,6 +222,14 @@ class ImageKind(Kind):
         why = f"Images of {sides[0]} x {sides[1]} are {'large enough' if conv else 'too small'} for convolutions."
         encoder, training = Choice("conv" if conv else "mlp"), CONVOLUTIONS if conv else {}
         return replace(plain, encoder=encoder, training=training, reason=f"{plain.reason} {why}")
+
+
+def _unfolded(path: Path, options: ImageOptions, schema: Schema | None) -> Opened:
+    """Read a file with several pictures; frames of a film are in the order of time."""
+    found = unfolding.unfold(path, every=options.every)
+    opened = read_folder(found.folder, options, schema, classes=found.classes)
+    order = np.arange(opened.n_rows) if found.film else None
+    return replace(opened, origin=repr(str(path)), notes=(*found.notes, *opened.notes), order=order)
 
 
 def _image_options(options: Options) -> ImageOptions:
