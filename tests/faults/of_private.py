@@ -36,13 +36,13 @@ LIST = (
     ),
     Fault(
         "a clip of each weight instead of the whole gradient", LOOP,
-        edit("training.row_gradients:clipped_sum", "for g in flat]).sum(0)", "for g in flat]).amax(0)"),
+        edit("training.row_gradients:clipped_sum", "torch.linalg.vector_norm(parts, dim=0)", "parts.amax(0)"),
         (ROWS,),
     ),
     Fault(
         "a clip of the batch instead of the row", LOOP,
-        edit("training.row_gradients:clipped_sum", "norm = square.sqrt()",
-             "norm = square.sum().sqrt().expand_as(square)"),
+        edit("training.row_gradients:clipped_sum", "torch.linalg.vector_norm(parts, dim=0)",
+             "torch.linalg.vector_norm(parts).expand(parts.shape[1])"),
         (ROWS,),
     ),
     Fault(

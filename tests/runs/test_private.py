@@ -13,6 +13,7 @@ from senzai.core.errors import BundleError, CombinationError, SettingError
 from senzai.core.secret import Secret
 from senzai.data import open_data, public_template
 from senzai.data.budgeted import Budget, shares
+from senzai.runs.continuing import train_on
 from senzai.training.privacy import epsilon_of
 
 N = 400
@@ -176,7 +177,7 @@ def test_what_cannot_be_private_is_refused_before_any_work(tmp_path, monkeypatch
 
 def test_a_private_run_is_not_trained_on(run):
     with pytest.raises(CombinationError, match="private"):
-        senzai.train_on(run, people(), steps=2)
+        train_on(run, people(), steps=2)
 
 
 @pytest.mark.parametrize(("change", "words"), [

@@ -161,9 +161,8 @@ def clipped_sum(gradients: Gradients, clip: float) -> Gradients:
         >>> [round(v, 4) for v in found["w"].tolist()]
         [0.9, 1.2]
     """
-    flat = [g.flatten(1) for g in gradients.values()]
-    square = torch.stack([torch.einsum("bi,bi->b", g, g) for g in flat]).sum(0)
-    norm = square.sqrt()
+    parts = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients.values()])
+    norm = torch.linalg.vector_norm(parts, dim=0)
     fine = torch.isfinite(norm)
     factor = torch.where(fine, (clip / norm.clamp_min(1e-12)).clamp(max=1.0), torch.zeros_like(norm))
     found = {}
