@@ -161,7 +161,7 @@ def clipped_sum(gradients: Gradients, clip: float) -> Gradients:
         >>> [round(v, 4) for v in found["w"].tolist()]
         [0.9, 1.2]
     """
-    parts = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients.values()])
+    parts = torch.stack([torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients.values()])
     norm = torch.linalg.vector_norm(parts, dim=0)
     fine = torch.isfinite(norm)
     factor = torch.where(fine, (clip / norm.clamp_min(1e-12)).clamp(max=1.0), torch.zeros_like(norm))
