@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError
@@ -11,16 +11,13 @@ from .budgeted import Budget
 from .options import Options
 from .schema import Schema
 
-if TYPE_CHECKING:
-    from .kind import Opened
-
 
 class PrivateKinds:
     """The part of a kind that is about private data; by default it refuses them, with the reason."""
 
     name: ClassVar[str]
 
-    def infer_private(self, opened: Opened, options: Options, budget: Budget) -> Schema:
+    def infer_private(self, opened: Any, options: Options, budget: Budget) -> Schema:
         """Decide what the data are without looking at them, but for noisy counts that the budget gives.
 
         What is in the schema must follow from what the user said, from the number of rows and from those counts.
@@ -33,7 +30,7 @@ class PrivateKinds:
             "finds types and ranges in the values. Use a table with a public schema (public=FILE.json)."
         )
 
-    def template(self, opened: Opened) -> dict[str, Any]:
+    def template(self, opened: Any) -> dict[str, Any]:
         """Return a public schema to fill in, from what data are called and not from what is in them.
 
         Raises:

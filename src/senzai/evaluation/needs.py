@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from ..models.generative import needs_density
 
-if TYPE_CHECKING:
-    from .catalogue import Case
-
-NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
+NEEDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "tensor": (lambda c: isinstance(c.rows.x, Tensor), "It needs data of one modality."),
     "steps": (
         lambda c: c.extras.steps and isinstance(c.rows.x, Tensor) and c.rows.x.ndim == 3,
