@@ -299,6 +299,14 @@ def medical(given: argparse.Namespace) -> dict[str, Result]:
     return {"medical": measure(quick=given.quick)}
 
 
+def private(given: argparse.Namespace) -> dict[str, Result]:
+    """Adult with differential privacy; what is there is written after each run."""
+    from .private import measure
+
+    keep = None if given.quick else lambda found: write("private", found)
+    return {"private": measure(given.rounds, quick=given.quick, keep=keep)}
+
+
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table, "wide_table": wide_table,
@@ -308,7 +316,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
-    "cells": cells, "causal": causal,
+    "cells": cells, "causal": causal, "private": private,
 }
 
 

@@ -58,3 +58,44 @@ def test_nearest_is_exact():
 def test_too_few_rows_are_refused():
     with pytest.raises(InputError, match="two rows"):
         membership(members=[1.0], strangers=[1.0, 2.0])
+
+
+# --- as a measure of the catalogue ------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def fitted():
+    import senzai
+
+    x = np.random.default_rng(0).standard_normal((300, 4))
+    return senzai.fit(x, steps=20, n_latent=2, hidden=(8,), network="mlp", progress=False), x
+
+
+def test_evaluate_attacks_where_it_knows_members_and_strangers(fitted):
+    run, x = fitted
+    found = run.evaluate(x, k=4, only=["membership"])["measured"]["membership"]
+    for attacked in (found["by_loss"], found["by_samples"]):
+        assert 0.3 < attacked["auroc"] < 0.7
+        assert set(attacked) == {"auroc", "members", "strangers", "at_0.001", "at_0.01"}
+        assert attacked["at_0.01"]["interval"][0] <= attacked["at_0.01"]["found"] <= attacked["at_0.01"]["interval"][1]
+    assert found["by_loss"]["members"] == 240
+    assert found["by_loss"]["strangers"] == 30
+
+
+def test_rows_that_were_trained_on_are_no_strangers(fitted):
+    run, x = fitted
+    assert "held-out" in run.evaluate(x, k=4, only=["membership"], split="train")["not_measured"]["membership"]
+    other = run.evaluate(x[:50] + 1.0, k=4, only=["membership"])["not_measured"]["membership"]
+    assert "held-out" in other
+
+
+def test_rows_learned_by_heart_are_found():
+    from senzai.core.batch import Batch
+    from senzai.evaluation import Case, Extras
+    from senzai.evaluation.membership_measure import membership as measured
+    from senzai.testing import LinearGaussian
+
+    toy = LinearGaussian.random(4, 2, seed=0)
+    mine, others = toy.sample(200, seed=1).float(), toy.sample(200, seed=2).float() * 4
+    case = Case(toy.model().float(), Batch(others), k=4, extras=Extras(train=Batch(mine), held_out=True))
+    found = measured(case)
+    assert found["by_loss"]["auroc"] > 0.8
+    assert found["by_samples"]["auroc"] > 0.7

@@ -23,6 +23,7 @@ from .kind import Opened as Opened
 from .open import Dataset as Dataset
 from .open import detect_kind as detect_kind
 from .open import open_data as open_data
+from .open import public_template as public_template
 from .options import Options as Options
 from .proposal import Choice as Choice
 from .proposal import Proposal as Proposal

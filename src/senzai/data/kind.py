@@ -29,6 +29,7 @@ from .histories import FOLD_IN, Histories, folded, histories_of, items_of
 from .numbered import Numbered
 from .options import Options
 from .plain import plain_rows
+from .private_kinds import PrivateKinds
 from .proposal import Proposal
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
@@ -105,7 +106,7 @@ class Writer(Protocol):
         """Write some more rows."""
 
 
-class Kind(Numbered, Timed, Conditioned, ABC):
+class Kind(Numbered, Timed, Conditioned, PrivateKinds, ABC):
     """Converts a user's data to model values and exactly back."""
 
     name: ClassVar[str]

@@ -14,6 +14,7 @@ from senzai.core.batch import Batch, Data, count
 from senzai.core.errors import InputError, SettingError, UserError
 
 from . import sources
+from .budgeted import Budget
 from .frames import with_index
 from .kind import KINDS, Kind, Opened
 from .limits import whole_text
@@ -159,6 +160,7 @@ def open_data(
     kind: str | None = None,
     schema: Schema | None = None,
     options: Mapping[str, Any] | None = None,
+    budget: Budget | None = None,
 ) -> Dataset:
     """Read any data that a kind knows.
 
@@ -169,6 +171,7 @@ def open_data(
         schema: Schema of a model: the data are checked against it and converted by its decisions, and read as the
             model's own were.
         options: Settings of the kind, by name; with ``schema``, only those that say how these data are read.
+        budget: What may be looked at, where the data are private; everything by default.
 
     Returns:
         The data set. With ``schema``, its schema has the model's decisions and the outside of these data.
@@ -195,9 +198,10 @@ def open_data(
     with whole_text():
         opened = _read(chosen, source, settings, schema)
         if schema is None:
-            final = chosen.infer(opened, settings)
+            final = chosen.infer(opened, settings) if budget is None else chosen.infer_private(opened, settings, budget)
             reading = settings.about_reading(given)
-            final = final.model_copy(update={"reading": reading, "reasons": (*said, *final.reasons)})
+            told = () if budget is not None else said
+            final = final.model_copy(update={"reading": reading, "reasons": (*told, *final.reasons)})
         else:
             final = chosen.check(opened, schema, settings)
         if schema is None:
@@ -219,6 +223,26 @@ def _read(kind: Kind, source: object, settings: Options, schema: Schema | None) 
     except FileNotFoundError:
         sources.existing(source)
         raise
+
+
+def public_template(source: object, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a public schema to fill in, from the names of columns alone.
+
+    Args:
+        source: A table.
+        options: How it is read.
+
+    Raises:
+        CombinationError: It is no table.
+
+    Example:
+        >>> import pandas as pd
+        >>> public_template(pd.DataFrame({"age": [3]}))["columns"][0]["name"]
+        'age'
+    """
+    chosen = KINDS[detect_kind(source, options)]
+    settings = parse(chosen.name, chosen.options, options)
+    return chosen.template(_read(chosen, source, settings, None))
 
 
 def as_before(schema: Schema, cls: type[Options], options: Mapping[str, Any]) -> dict[str, Any]:

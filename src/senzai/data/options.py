@@ -130,13 +130,14 @@ class TableOptions(Options):
         numbers_by: How real numbers become the model's: by "quantiles" to a normal scale, or "linear", in units of
             their own spread, so that what is linear between columns stays linear.
         missingness: Columns whose missing entries the model also learns to predict (missing not at random).
+        public: What is known of the columns without the data, as a JSON file: their types, levels and ranges. Private
+            training takes it in the place of looking.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True)
 
     decisions: ClassVar[frozenset[str]] = Options.decisions | {
-        "schema", "max_categories", "max_steps", "unknown", "rare", "numbers", "numbers_by",
-        "missingness",
+        "schema", "max_categories", "max_steps", "unknown", "rare", "numbers", "numbers_by", "missingness", "public",
     }
 
     missing: Literal["error", "keep"] = "keep"
@@ -160,6 +161,7 @@ class TableOptions(Options):
     numbers: Literal["normal", "student_t"] = "normal"
     numbers_by: Literal["quantiles", "linear"] = "quantiles"
     missingness: tuple[str, ...] = ()
+    public: str | dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _two_marks(self) -> TableOptions:

@@ -18,12 +18,13 @@ from ..core.random import Noise, derive, using
 from ..core.registry import Registry
 from ..models import verbs
 from ..models.base import Inference, LatentModel, latent_model
-from ..models.generative import Generative, needs_density
+from ..models.generative import Generative
 from ..models.modes import judging
 from .bits import dequantise, is_discrete
 from .features import Features, classifier_features, denoising_features, pca_features, random_features, raw_features
 from .holes import filled
 from .likelihood import LikelihoodEstimate, log_likelihood
+from .needs import NEEDS as NEEDS
 from .results import Floats, Ints, plain
 from .statistics import random_rows
 from .users import Users
@@ -51,6 +52,7 @@ class Extras:
         pairs: What that kind says of each row beside its reconstruction, where it says anything.
         steps: Whether the first axis of rows of two axes is time.
         seconds: How long a row lasts, where it does.
+        held_out: Whether the judged rows are of the model's own data and were not trained on.
         market: Returns, and ways to make paths of them, where rows are steps of prices or returns.
     """
 
@@ -70,6 +72,7 @@ class Extras:
     steps: bool = True
     seconds: float | None = None
     market: Any = None
+    held_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -291,32 +294,6 @@ class Measure:
                 return f"{NEEDS[need][1]}"
         return None
 
-
-NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
-    "tensor": (lambda c: isinstance(c.rows.x, Tensor), "It needs data of one modality."),
-    "steps": (
-        lambda c: c.extras.steps and isinstance(c.rows.x, Tensor) and c.rows.x.ndim == 3,
-        "It is about rows along time (steps, columns); these have another form.",
-    ),
-    "inference": (lambda c: c.model.infers, "It needs an inference of latents; this model draws rows without one."),
-    "density": (lambda c: needs_density(c.model) is None, "It needs a density of the data; this model has none."),
-    "samples": (
-        lambda c: c.rows.lengths is None,
-        "It compares rows of one size with samples; these are sequences of different lengths, and what stands behind "
-        "their ends is no data.",
-    ),
-    "labels": (lambda c: len(np.unique(c.labelled[1])) > 1, "It needs labels of two classes; the rows have none."),
-    "factors": (lambda c: c.extras.factors is not None, "It needs known factors (factors=...); none were given."),
-    "train": (lambda c: c.extras.train is not None, "It needs training rows, which are not here."),
-    "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
-    "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),
-    "users": (
-        lambda c: c.extras.users is not None,
-        "It needs rows that are sets of items of which some are held out, and the training rows.",
-    ),
-    "rows": (lambda c: len(c.rows) >= 30, "It needs 30 rows at least."),
-}
-"""What a measure may need: how to see whether it is there, and what to say if it is not."""
 
 MEASURES: Registry[Measure] = Registry("measure")
 

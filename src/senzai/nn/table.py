@@ -73,7 +73,7 @@ class TableInputs(DataInitialised):
             v = torch.where(self.counts, torch.log1p(v.clamp_min(0)), v)
         if len(self.stepped):
             codes = v.index_select(1, self.stepped).long().clamp(0, self.middles.shape[1] - 1) + self.first
-            v = v.index_copy(1, self.stepped, self.middles.take(codes).to(v.dtype))
+            v = v.index_copy(1, self.stepped, self.middles.view(-1)[codes].to(v.dtype))
         return v
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

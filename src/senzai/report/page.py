@@ -48,6 +48,8 @@ def build_report(run: Trained, dataset: Dataset | None, *, seed: int = 0) -> str
             data there are no pictures of the model, and the page says so.
         seed: Seed of the rows and draws.
     """
+    if run.spec.privacy is not None:
+        dataset = None  # no real row is shown, and nothing is computed from one
     schema, scope = run.schema, view_of(run.schema).scope
     held = hold(dataset, schema, rows=scope.mapped, seed=seed) if dataset is not None and len(dataset) else None
     judged = headline.judged(run.model, run.metrics, held, schema, seed=seed)
@@ -72,7 +74,8 @@ def all_sections(run: Trained, found: Findings | None, judged: Judged, dataset: 
     """Return the sections in reading order."""
     view, parts = view_of(run.schema), [sections.learning(run.history)]
     if found is None:
-        parts.append(sections.unseen(why_unseen(dataset)))
+        private = run.spec.privacy
+        parts.append(sections.unseen(why_unseen(dataset)) if private is None else sections.privacy(private))
     else:
         parts += [*view.sections(found), sections.latent_map(found, view)]
         parts += [] if found.codes is None else [sections.rates(found, judged), *view.latent_sections(found)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..data import Schema
 from ..training.bundle import Spec
+from ..training.privacy import Privacy
 from . import colouring, figures
 from .blocks import Block, Charts, Code, Colouring, Empty, Listing, Section, TableBlock
 from .findings import Findings, label_names
@@ -141,6 +142,13 @@ def use(folder: str, *, infers: bool, scores: bool) -> Section:
         lines.append("logp = run.log_likelihood(data)    # nats per row; low values are unusual rows")
     text = "\n".join(["import senzai", "", f"run = senzai.load({folder!r})", "", *lines, ""])
     return Section("use", "Use", ["Data go in and come out in the form that the model was trained on."], [Code(text)])
+
+
+def privacy(found: Privacy) -> Section:
+    """Say what a private run guarantees, and how everything that could have seen the data was treated."""
+    blocks: list[Block] = [TableBlock("Ledger", [(what, f"{how}: {why}") for what, how, why in found.lines()])]
+    words = [found.sentence(), "No real row is shown, and nothing on this page was computed from one."]
+    return Section("privacy", "Privacy", words, blocks)
 
 
 def unseen(why: str) -> Section:

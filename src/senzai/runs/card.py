@@ -9,6 +9,21 @@ from ..core.files import write_text
 from ..data import Schema
 from ..recipes import RECIPES
 from ..training.bundle import Spec
+from ..training.privacy import Privacy
+
+
+def privacy_words(privacy: Privacy | None) -> str:
+    """Return the section about the privacy of a run; nothing for ordinary runs."""
+    if privacy is None:
+        return ""
+    lines = "\n".join(f"- {what}: **{how}**. {why}" for what, how, why in privacy.lines())
+    return f"""## Privacy
+{privacy.sentence()}
+
+{lines}
+
+"""
+
 
 SAID = ("out", "recipe", "kind")
 """What the card says elsewhere, or what is nobody's business: the place on the disk where the run was trained."""
@@ -60,7 +75,7 @@ Fingerprint `{schema.fingerprint}`.
 ## Training
 {measured}
 
-## Held-out rows
+{privacy_words(spec.privacy)}## Held-out rows
 {held_out}
 
 ## Sampling

@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+from ..core.errors import CombinationError
 from ..data.schema import Split
 from ..objectives.warmup import Constant
 from ..training.comms import Comms
@@ -39,6 +40,11 @@ def train_on(run: Run, data: object, *, validation: float = 0.0, **more: Any) ->
     """
     from .watching import Watch
 
+    if run.spec.privacy is not None:
+        raise CombinationError(
+            "A private run cannot be trained on: what it guarantees holds for the rows and the steps it was planned "
+            "with. Train a new private run."
+        )
     with run.lock:
         opened, model = run.dataset(data), deepcopy(run.model)
     split = Split(seed=run.schema.split.seed, validation=validation, test=0.0)

@@ -31,6 +31,7 @@ from ..training.places import Place, reopened, reserved
 from .run import Run
 from .training.after_fit import refuse_sampler
 from .training.launch import launch
+from .training.private_runs import begun, key_of, smaller
 from .training.requests import as_written, lengthened, sort_settings
 from .training.train import IN_MEMORY, listeners_of, train
 
@@ -88,28 +89,38 @@ def fit(
     """
     given, trackers = as_written({**(settings or {}), **more}), names_of(track, tensorboard=tensorboard)
     request = sort_settings(data, kind, given)
+    private = begun(data, request, devices=devices)
     if devices > 1 and "RANK" not in os.environ:
         return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices,
                       track=trackers)
     with reserved(out, overwrite=overwrite, main=is_main()) as place:
-        dataset = open_data(data, kind=request.kind, options=request.data)
+        dataset = open_data(data, kind=request.kind, options=request.data) if private is None else private.open(data)
         proposal = dataset.propose()
         recipe = recipe or proposal.recipe
-        wanted = request.training.proposed({**proposal.training, **RECIPES[recipe].training})
-        model, objective = make(recipe, dataset, request.model, wanted.seed)
-        refuse_sampler(model, dataset, wanted)
+        proposed = {**proposal.training, **RECIPES[recipe].training}
+        wanted = request.training.proposed(proposed) if private is None else private.settings(dataset, proposed)
+        model, objective = make(
+            recipe, dataset, request.model if private is None else private.small(request.model), wanted.seed,
+            private=private is not None,
+        )
+        if private is None:
+            refuse_sampler(model, dataset, wanted)
         spec = bundle.new_spec(
             recipe=recipe, settings=given, training=wanted, data_schema=dataset.schema.model_dump(mode="json"),
             source=name_of(data), model=model, objective=objective,
+            privacy=None if private is None else private.promise(dataset, model, objective, wanted),
         )
         with process_group() as comms:
             place.create(lambda folder: bundle.save_spec(folder, spec))
+            if private is not None:
+                private.keep(place.work)
             if announce is not None:
                 announce(dataset, spec)
             comms.barrier()
             own = listeners_of(spec, place, comms, progress=_shown(progress), track=trackers)
             heard = [*own, *listeners]
-            return train(dataset, model, objective, spec, place, comms, heard, fresh=True)
+            return train(dataset, model, objective, spec, place, comms, heard, fresh=True,
+                         secret=None if private is None else private.secret)
 
 
 def resume(
@@ -153,7 +164,11 @@ def _go_on(
     schema = Schema.model_validate(spec.data_schema)
     longer = spec.model_copy(update={"training": lengthened(spec.training, more)})
     request = sort_settings(None, schema.kind, spec.settings)
-    dataset = open_data(source_of(spec, data), kind=schema.kind, options=request.data)
+    secret = None if spec.privacy is None else key_of(folder)
+    if secret is None:
+        dataset = open_data(source_of(spec, data), kind=schema.kind, options=request.data)
+    else:  # what was estimated has its noise; it is not estimated again
+        dataset = open_data(source_of(spec, data), schema=schema)
     if dataset.schema.fingerprint != schema.fingerprint:
         raise BundleError(
             f"Resuming needs the very data of the run ({schema.n_rows} rows, {schema.fingerprint}), but got "
@@ -163,12 +178,13 @@ def _go_on(
         with locally_seeded(0):
             model, objective = spec.make_model(), spec.make_objective()
     else:  # killed before the first checkpoint: start again, from the same weights
-        model, objective = make(spec.recipe, dataset, request.model, spec.training.seed)
+        settings = request.model if secret is None else smaller(request.model)
+        model, objective = make(spec.recipe, dataset, settings, spec.training.seed, private=secret is not None)
     with process_group() as comms:
         if longer != spec and comms.is_main:
             bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
         heard = [*listeners_of(longer, place, comms, progress=progress, track=track), *listeners]
-        return train(dataset, model, objective, longer, place, comms, heard, fresh=False)
+        return train(dataset, model, objective, longer, place, comms, heard, fresh=False, secret=secret)
 
 
 def source_of(spec: bundle.Spec, data: object = None) -> object:
@@ -188,9 +204,9 @@ def source_of(spec: bundle.Spec, data: object = None) -> object:
 
 
 def make(
-    recipe: str, dataset: Dataset, settings: Mapping[str, Any], seed: int
+    recipe: str, dataset: Dataset, settings: Mapping[str, Any], seed: int, *, private: bool = False
 ) -> tuple[Generative, Objective]:
-    """Return a recipe's model, initialised from training rows, and its objective."""
+    """Return a recipe's model, initialised from training rows (a private one from rows made up), and its objective."""
     rows = dataset.split_indices()["train"]
     wanted = min(ROWS_TO_INITIALISE, max(LEAST_TO_INITIALISE, NUMBERS_TO_INITIALISE // dataset.schema.size))
     some, most = rows, dataset.rows.at_once(wanted)
@@ -198,7 +214,7 @@ def make(
         rng = np.random.default_rng(derive(seed, "rows to initialise"))
         some = np.sort(rng.choice(rows, most, replace=False))
     with locally_seeded(derive(seed, "weights")):
-        first = dataset.batch(some)
+        first = dataset.kind.made_up(dataset.schema, wanted, seed) if private else dataset.batch(some)
         model, objective = build(recipe, frame_of(dataset, first, settings))
         model.initialise(first)
     return model, objective

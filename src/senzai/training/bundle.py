@@ -24,6 +24,7 @@ from .places import HISTORY as HISTORY
 from .places import METRICS as METRICS
 from .places import SPEC, need_run
 from .places import WEIGHTS as WEIGHTS
+from .privacy import Privacy
 from .required import need_packages as need_packages
 from .required import packages_of
 from .settings import TrainSettings
@@ -49,6 +50,7 @@ class Spec(BaseModel):
         objective: The same for the objective.
         libraries: Versions it was made with.
         plugins: Packages of other people that it is made of, with their versions.
+        privacy: What a private run guarantees, and its ledger.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +66,7 @@ class Spec(BaseModel):
     objective: dict[str, Any]
     libraries: dict[str, str]
     plugins: dict[str, str] = {}
+    privacy: Privacy | None = None
 
     def make_model(self) -> Generative:
         """Return the model, with fresh weights."""
@@ -84,7 +87,7 @@ def _expect(made: Any, kind: type[Any]) -> Any:
 
 def new_spec(
     *, recipe: str, settings: dict[str, Any], training: TrainSettings, data_schema: dict[str, Any], source: str,
-    model: Generative, objective: Objective,
+    model: Generative, objective: Objective, privacy: Privacy | None = None,
 ) -> Spec:
     """Return the spec of a new run."""
     trees = to_spec(model), to_spec(objective)
@@ -92,7 +95,7 @@ def new_spec(
         senzai=_version("senzai"), recipe=recipe, settings=settings, training=training, data_schema=data_schema,
         source=source, model=trees[0], objective=trees[1],
         libraries={"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
-        plugins=packages_of(recipe, str(data_schema["kind"]), *trees),
+        plugins=packages_of(recipe, str(data_schema["kind"]), *trees), privacy=privacy,
     )
 
 

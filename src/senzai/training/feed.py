@@ -91,6 +91,10 @@ class FeedPlan:
         """Return the rows of the step at ``position`` of an epoch."""
         return order[position * self.batch_size : (position + 1) * self.batch_size]
 
+    def total(self, rows: Tensor) -> int:
+        """Return by how many rows a step is divided: as many as it has."""
+        return len(rows)
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -145,13 +149,15 @@ class Feed:
         pieces = []
         first, end = shares(len(rows), self.world)[self.rank]
         cuts = [(first + a, first + b) for a, b in shares(end - first, self.accumulate) if a < b]
-        for a, b in cuts:
-            if self._held is not None:
-                batch = self._held.take(rows[a:b])
-            else:
-                batch = self.source.take(self.index[rows[a:b].numpy()])
-            pieces.append(Piece(batch, a, len(rows)))
+        for a, b in cuts or [(first, first)]:  # a step without rows is a step all the same
+            batch = self._read(rows[a:b]) if self._held is None else self._held.take(rows[a:b])
+            pieces.append(Piece(batch, a, self.plan.total(rows)))
         return pieces
+
+    def _read(self, rows: Tensor) -> Batch:
+        if len(rows) == 0:  # not every source can give none
+            return self.source.take(self.index[:1]).take(slice(0, 0))
+        return self.source.take(self.index[rows.numpy()])
 
     def pieces_of(self, step: int) -> list[Piece]:
         """Return the local pieces of one step."""

@@ -50,7 +50,7 @@ class LiveCurves:
 
     def _headline(self, event: Progressed | Validated, training: Training) -> None:
         if isinstance(event, Validated):
-            name, value = training.objective.headline(event.metrics)
+            name, value = training.headline(event.metrics)
             self.note = f"validation {words(name)} {value:.2f}, best at step {event.best_step:,}"
 
     def html(self, step: int, *, over: str = "") -> str:

@@ -138,6 +138,13 @@ class Training:
         self.plateau.factor = progress.plateau
         self.meter.resume(*meter, step=now.step, comms=self.comms)
 
+    def headline(self, means: dict[str, float]) -> tuple[str, float]:
+        """Return name and value of the one number that says how training goes.
+
+        The objective's; where a rule keeps losses of training rows to itself, the first of what it does say.
+        """
+        return self.objective.headline(means) if "loss" in means else next(iter(means.items()))
+
     def facts(self) -> dict[str, float | int | bool]:
         """Return the progress as plain values."""
         return asdict(replace(self.progress, plateau=self.plateau.factor, seconds=self.seconds()))

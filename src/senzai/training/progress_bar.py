@@ -30,12 +30,12 @@ class ProgressBar:
             self.bar.start()
         elif isinstance(event, Progressed):
             m = event.metrics
-            name, value = training.objective.headline(m)
+            name, value = training.headline(m)
             parts = f"distortion {m['distortion']:.2f} + rate {m['rate']:.2f} nats" if name == "elbo" else ""
             self.train = f"{parts or f'{words(name)} {value:.4g}'} · {event.samples_per_second:,.0f} rows/s"
             self._show(event.step)
         elif isinstance(event, Validated):
-            name, value = training.objective.headline(event.metrics)
+            name, value = training.headline(event.metrics)
             self.validation = f"validation {words(name)} {value:.2f}{' *' if event.best else ''}"
             self._show(event.step)
         elif isinstance(event, Recovered):

@@ -11,8 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..core.errors import SettingError
 from ..core.registry import suggestion
 from .optimisers import checked
+from .privacy import PrivateSettings
 
 Positive = Annotated[float, Field(gt=0)]
+NESTED = {"optimiser": "optimiser_settings", "private": "private"}
+"""Settings that have settings of their own, which follow a dot, and where these are kept."""
 AUTO_STEPS = 6_000
 """Steps that a run without ``epochs`` or ``steps`` takes at least, within 20 to 400 epochs."""
 
@@ -50,6 +53,9 @@ class TrainSettings(BaseModel):
         max_validation_rows: Rows used in a validation during training.
         sampler: What to fit to the latents after training, to draw samples from: ``auto`` chooses between the prior, a
             mixture and a flow on validation rows, ``none`` keeps the prior, a name takes that one.
+        private: Train with differential privacy; its settings follow a dot: ``private.epsilon=3``, ``private.delta``,
+            ``private.clip``, ``private.accountant``, ``private.schema_share``, ``private.noise_seed``; see
+            :class:`senzai.training.privacy.PrivateSettings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +86,7 @@ class TrainSettings(BaseModel):
     memory_gb: Positive | None = None
     max_validation_rows: Annotated[int, Field(ge=1)] = 10_000
     sampler: str = "auto"
+    private: PrivateSettings | None = None
 
     @field_validator("sampler")
     @classmethod
@@ -106,10 +113,11 @@ class TrainSettings(BaseModel):
             >>> TrainSettings.parse({"optimiser": "sgd", "optimiser.momentum": 0.9}).optimiser_settings
             {'momentum': 0.9}
         """
-        own = {k.partition(".")[2]: v for k, v in values.items() if k.startswith("optimiser.")}
-        plain = {k: v for k, v in values.items() if not k.startswith("optimiser.")}
-        if own:
-            plain["optimiser_settings"] = {**plain.get("optimiser_settings", {}), **own}
+        plain = {k: v for k, v in values.items() if k.partition(".")[0] not in NESTED or k in cls.model_fields}
+        for group, name in NESTED.items():
+            own = {k.partition(".")[2]: v for k, v in values.items() if k.startswith(f"{group}.")}
+            if own:
+                plain[name] = {**(plain.get(name) or {}), **own}
         try:
             made = cls.model_validate(plain)
         except ValidationError as err:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ...core.errors import InputError, RunInterrupted, SenzaiError
-from . import comparing, complete, judge, look, new, output, serve, share, studio, train, tuning, use
+from . import comparing, complete, describing_tables, judge, look, new, output, serve, share, studio, train, tuning, use
 from .listed import as_listed, registered
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
@@ -182,6 +182,7 @@ _verb("Share", serve.serve, "senzai serve runs/people --port 8000",
 _verb("Share", share.pack, "senzai pack runs/digits -o digits.zip", "senzai sample digits.zip -o new.npy")
 _verb("Share", share.push, "senzai push runs/digits user/digits", "senzai sample hf://user/digits -o new.npy")
 _verb("Look", look.info, "senzai info runs/digits", "senzai info rows.csv")
+_verb("Look", describing_tables.schema, "senzai schema people.csv -o schema.json")
 _verb("Look", look.recipes, "senzai recipes")
 _verb("Look", look.kinds, "senzai kinds --json")
 _verb("Look", studio.studio, "senzai studio", "senzai studio runs --port 9000")

@@ -81,6 +81,7 @@ def _about_folder(folder: Path, place: str) -> tuple[Document, list[str]]:
         "data": spec.data_schema, **(_loaded(folder) if finished else {"n_parameters": None, "verbs": None}),
         "metrics": bundle.read_metrics(folder), "step": _step(folder), "senzai": spec.senzai,
         "libraries": spec.libraries, "plugins": spec.plugins,
+        "privacy": None if spec.privacy is None else spec.privacy.model_dump(mode="json"),
         "files": {str(p.relative_to(folder)): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()},
     }
     if (new := unfinished(folder)) is not None:
@@ -116,9 +117,13 @@ def _run_in_words(document: Document, spec: Spec) -> list[str]:
         "source": spec.source, "likelihood": likelihood(spec),
         "settings": ", ".join(f"{k}={v}" for k, v in spec.settings.items()) or "all defaults",
     }
+    if spec.privacy is not None:
+        facts["privacy"] = spec.privacy.sentence()
     if document["n_parameters"] is not None:
         facts["parameters"] = f"{document['n_parameters']:,}"
     lines = [f"[bold]{plain(document['path'])}[/]", table(facts)]
+    if spec.privacy is not None:
+        lines += ["[bold]Ledger[/]", table({what: f"{how}: {why}" for what, how, why in spec.privacy.lines()})]
     for name, found in document["metrics"].items():
         shown = {k: number(v) for k, v in found.items() if isinstance(v, int | float)}
         lines += [f"[bold]{plain(name)}[/]", table(shown)]

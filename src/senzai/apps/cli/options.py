@@ -43,6 +43,16 @@ Set: TypeAlias = Annotated[
     list[str] | None,
     Option("--set", metavar="KEY=VALUE", help="A setting, such as lr=0.01 or hidden=300,300; repeat for more."),
 ]
+Private: TypeAlias = Annotated[
+    list[str] | None,
+    Option("--private", metavar="KEY=VALUE",
+           help="Train with differential privacy: epsilon=3, also delta, clip, accountant, schema_share; repeatable."),
+]
+PublicSchema: TypeAlias = Annotated[
+    Path | None,
+    Option("--schema", metavar="FILE.json", callback=place,
+           help="What is known of a table without its values, for --private; see `senzai schema`."),
+]
 Track: TypeAlias = Annotated[
     list[str] | None,
     Option("--track", metavar="NAME", help="Also write for tensorboard, mlflow or wandb; repeat for more."),

@@ -37,6 +37,17 @@ def parse_set(given: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def private_settings(given: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of private training, typed as ``epsilon=3`` or ``epsilon=3,delta=1e-5``.
+
+    Example:
+        >>> private_settings(["epsilon=3,delta=1e-5", "clip=0.5"])
+        {'private.epsilon': 3, 'private.delta': 1e-05, 'private.clip': 0.5}
+    """
+    parts = [part for text in given for part in text.split(",")]
+    return {f"private.{name}": value for name, value in parse_set(parts).items()}
+
+
 def parse_given(given: Sequence[str]) -> dict[str, str]:
     """Return values to condition on, typed as ``name=value``; names and values may hold anything.
 

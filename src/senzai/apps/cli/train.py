@@ -9,9 +9,22 @@ from typer import Option
 
 from ...core.errors import SettingError
 from ...core.files import user_path
-from .options import Data, Json, NewRun, NoReport, Overwrite, Quiet, RunFolder, Set, Track, place
+from .options import (
+    Data,
+    Json,
+    NewRun,
+    NoReport,
+    Overwrite,
+    Private,
+    PublicSchema,
+    Quiet,
+    RunFolder,
+    Set,
+    Track,
+    place,
+)
 from .output import Document, console, plain, reply, say, table, warn
-from .settings import parse_set, read_config
+from .settings import parse_set, private_settings, read_config
 
 if TYPE_CHECKING:
     from ...data import Dataset
@@ -32,6 +45,8 @@ def fit(
         str | None, Option("--condition", metavar="NAMES", help="What to generate by: columns, or `label`.")
     ] = None,
     devices: Annotated[int, Option("--devices", min=1, help="Processes to train with, one per device.")] = 1,
+    private: Private = None,
+    schema: PublicSchema = None,
     skip_bad: Annotated[bool, Option("--skip-bad", help="Leave out, and count, unreadable files.")] = False,
     overwrite: Overwrite = False,
     tensorboard: Annotated[bool, Option("--tensorboard", help="The same as --track tensorboard.")] = False,
@@ -47,6 +62,9 @@ def fit(
         chosen["skip_bad"] = True
     if condition:
         chosen["condition"] = condition
+    chosen |= private_settings(private or [])
+    if schema is not None:
+        chosen["public"] = str(schema)
     folder = out or (user_path(top["out"], output=True) if "out" in top else None)
     if folder is None:
         raise SettingError("A run needs a folder to be kept in. Name one: --out runs/NAME")
@@ -161,6 +179,8 @@ def trained(document: Document, data: str) -> list[str]:
         unit = " nats a row" if name in ("validation_elbo", "validation_log_likelihood") else ""
         what = name.replace("elbo", "ELBO").replace("_", " ")
         facts[what] = f"{value:.2f}{unit}, best at step {document['best_step']:,}"
+    if document.get("epsilon") is not None:
+        facts["privacy"] = f"epsilon {document['epsilon']:.3g}, delta {document['delta']:.3g} for one row; see `info`"
     facts["run"] = str(out)
     if document.get("report"):
         facts["report"] = str(document["report"])

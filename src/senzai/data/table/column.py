@@ -29,7 +29,7 @@ class Column(BaseModel):
         sort: How it is distributed in the model (see :class:`senzai.distributions.MixedFamily`); empty where it is
             not modelled.
         levels: Its values in their order: categories, ordered values, False and True; or its one value.
-        shares: Share of the observed rows that each level has.
+        shares: Share of the observed rows that each level has; of a number of a public schema, that of the spike.
         other: Whether the last level stands for values that are too rare, or that were never seen.
         rare: Values that ``other`` stands for, the most frequent ones of them.
         rare_shares: Their shares among themselves.
@@ -42,6 +42,7 @@ class Column(BaseModel):
         high: Greatest value, likewise.
         decimals: Decimals that all values are rounded to.
         n_missing: Rows without a value.
+        may_lack: Whether rows may be without a value, where this is said and not counted.
         n_distinct: Different values that were counted (a lower bound in very large data).
         ticks: What values are exact counts of: whole numbers, decimals, dates, durations or times of day; empty where
             they are floating-point numbers or no numbers.
@@ -82,6 +83,7 @@ class Column(BaseModel):
     high: int | float | None = None
     decimals: int | None = None
     n_missing: int = 0
+    may_lack: bool = False
     n_distinct: int = 0
     ticks: Literal["", "whole", "decimal", "date", "duration", "time"] = ""
     unit: str | None = None

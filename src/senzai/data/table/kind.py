@@ -10,12 +10,13 @@ from typing import Any, ClassVar, cast, final
 import numpy as np
 from pydantic import JsonValue
 
-from senzai.core.batch import Data
+from senzai.core.batch import Batch, Data
 from senzai.core.errors import InputError, SettingError
 from senzai.core.later import Tensor, torch
 from senzai.core.registry import suggestion
 
 from .. import frame_files, labels
+from ..budgeted import Budget
 from ..deciding import label_of, one_tensor
 from ..features import NamedEntry, RowFeatures
 from ..frames import with_index
@@ -31,7 +32,9 @@ from . import labels as columns
 from .column import TYPES, TableDetails
 from .features import TableFeatures
 from .inference import condition_of, cuts_of, decided, fingerprint_of, reasons_of, surveyed
-from .rows import column_named, frame_of, rows_of
+from .privately import is_public, private_columns, public_fingerprint
+from .public import made_up, template
+from .rows import column_named, frame_of, needs_double, rows_of
 from .source import ROWS, SUFFIXES, Source, is_table, named, open_source, rows_at
 
 
@@ -125,6 +128,29 @@ class TableKind(Kind):
             n_rows=opened.n_rows, split=set_.split, fingerprint=fingerprint_of(opened),
             reasons=(*opened.notes, *reasons_of(table, opened), *said),
         )
+
+    def infer_private(self, opened: Opened, options: Options, budget: Budget) -> Schema:
+        """Take what the public schema says, and noisy counts where they are paid for."""
+        set_, source = _table_options(options), opened.data
+        table = private_columns(opened, set_, budget)
+        return Schema(
+            kind=self.name, event_shape=(len(table.sorts),), dtype="mixed", values="mixed", columns=table.features,
+            form=opened.form, details=table, n_rows=opened.n_rows, split=set_.split,
+            fingerprint=public_fingerprint(table, opened.n_rows, source.part),
+            reasons=tuple(f"{c.name}: {c.type}. {c.reason}" for c in table.columns),
+        )
+
+    def template(self, opened: Opened) -> dict[str, Any]:
+        """Return a public schema with the names of the columns."""
+        source: Source = opened.data
+        first = source.whole if source.whole is not None else next(iter(source.pieces(1)))
+        return template(columns.names_of(first.columns))
+
+    def made_up(self, schema: Schema, n: int, seed: int) -> Batch:
+        """Return rows whose columns are independent and as the schema has them."""
+        table = details_of(schema)
+        x, seen = (torch.from_numpy(a) for a in made_up(table, n, seed))
+        return Batch(x if needs_double(table) else x.float(), mask=None if bool(seen.all()) else seen)
 
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
         """Take the model's decisions for other data."""
@@ -319,6 +345,8 @@ def _replaced(source: Source, whole: Any, notes: tuple[str, ...], called: Any) -
 def _fingerprint(opened: Opened, schema: Schema) -> str:
     """Return the fingerprint of other data; of a few rows in memory, which cannot be the model's own, a quick one."""
     source: Source = opened.data
+    if is_public(schema.fingerprint):
+        return public_fingerprint(details_of(schema), opened.n_rows, source.part)
     if source.cells is None or opened.n_rows == schema.n_rows or opened.facts.get("path") is not None:
         return fingerprint_of(opened)
     return quick.fingerprint(source.whole.columns.tolist(), source.cells, source.part)

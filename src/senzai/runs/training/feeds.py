@@ -11,9 +11,11 @@ import torch
 from ...core.errors import SettingError
 from ...core.memory import free_memory
 from ...core.random import derive
+from ...core.secret import Secret
 from ...data import Dataset
 from ...training.comms import Comms
 from ...training.feed import Feed, FeedPlan
+from ...training.private import PoissonPlan
 from ...training.settings import TrainSettings
 
 COPIES = 4
@@ -23,9 +25,9 @@ VALIDATION_ROWS = 1024
 
 
 def feeds(
-    dataset: Dataset, settings: TrainSettings, device: torch.device, comms: Comms
+    dataset: Dataset, settings: TrainSettings, device: torch.device, comms: Comms, secret: Secret | None = None
 ) -> tuple[Feed, Feed | None]:
-    """Return the feeds of training and validation rows."""
+    """Return the feeds of training and validation rows; with a key, training rows are chosen by coins."""
     parts = dataset.split_indices()
     budget = settings.memory_gb * 1e9 if settings.memory_gb else free_memory() / 3
     needed = dataset.rows.dense_nbytes * (1 if dataset.rows.in_memory else COPIES)
@@ -40,6 +42,8 @@ def feeds(
     def feed(index: Any, rows_at_once: int, accumulate: int) -> Feed:
         own = None if lengths is None else lengths[torch.from_numpy(np.asarray(index))]
         plan = FeedPlan(len(index), rows_at_once, settings.seed, comms.world, own)
+        if secret is not None:
+            plan = PoissonPlan(len(index), rows_at_once, settings.seed, secret=secret)
         return Feed(
             dataset.rows, index, plan, device=device, in_memory=in_memory, rank=comms.rank, world=comms.world,
             accumulate=accumulate,

@@ -12,7 +12,7 @@ from ...core.registry import suggestion
 from ...data import KINDS, detect_kind
 from ...data.options import names_of
 from ...recipes import names
-from ...training.settings import TrainSettings
+from ...training.settings import NESTED, TrainSettings
 
 SPLIT_SEED = "split_seed"
 
@@ -61,7 +61,7 @@ def sort_settings(source: object, kind: str | None, settings: Mapping[str, Any])
             data["seed"] = value
         elif name.startswith("schema.") and "schema" in options:
             data["schema"] = {**data.get("schema", {}), name.partition(".")[2]: value}
-        elif name in train or name.startswith("optimiser."):
+        elif name in train or name.partition(".")[0] in NESTED:
             training[name] = value
         elif name in options:
             data[name] = value
@@ -100,6 +100,11 @@ def lengthened(training: TrainSettings, more: Mapping[str, Any]) -> TrainSetting
         )
     if not more:
         return training
+    if training.private is not None:
+        raise SettingError(
+            "A private run has spent its budget on the steps it was planned with, so it cannot be made longer. "
+            "Train a new run with more steps and a budget of its own; both together cost the sum of their epsilons."
+        )
     course = "one_cycle" if training.schedule == "follow" else training.schedule  # its length is known now
     new = TrainSettings.parse({**training.model_dump(), "epochs": None, "steps": None, "schedule": course, **more})
     for name in ("epochs", "steps"):

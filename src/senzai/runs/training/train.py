@@ -15,6 +15,7 @@ from ...core.errors import BundleError, CombinationError, OutputError, RunInterr
 from ...core.files import replacing_folder, write_json, write_text
 from ...core.notebook import place as place_to_show
 from ...core.random import forked
+from ...core.secret import Secret
 from ...data import Dataset
 from ...models.generative import Generative
 from ...objectives.base import Objective
@@ -40,17 +41,19 @@ from ...training.progress_bar import ProgressBar
 from ...training.samplers import save_samplers
 from ...training.settings import TrainSettings
 from ...training.signals import Interrupt
+from ...training.step import gradient_of_mean
 from ..card import write_card
 from ..run import Run
 from .after_fit import after_fit
 from .feeds import feeds
+from .private_runs import PRIOR_ALONE, begin_privately, forget_key, private_rule
 
 IN_MEMORY = " in memory"
 
 
 def train(
     dataset: Dataset, model: Generative, objective: Objective, spec: bundle.Spec, place: Place, comms: Comms,
-    listeners: list[Listener], *, fresh: bool,
+    listeners: list[Listener], *, fresh: bool, secret: Secret | None = None,
 ) -> Run:
     """Train a model in its place, and return the finished run.
 
@@ -62,12 +65,15 @@ def train(
     device = torch.device("cuda", comms.local_rank) if torch.cuda.is_available() else torch.device("cpu")
     model.to(device)
     interrupt = Interrupt()
-    train, validation = feeds(dataset, settings, device, comms)
+    train, validation = feeds(dataset, settings, device, comms, secret)
     with forked(settings.seed, device=device), interrupt.installed():
         training = Training(
             model, objective, train, settings, validation=validation, comms=comms, interrupt=interrupt,
             columns=dataset.schema.columns or (),
+            rule=gradient_of_mean if secret is None else private_rule(spec, secret),
         )
+        if secret is not None:
+            begin_privately(training, dataset)
         if not fresh and place.work is not None:
             _continue(training, place.work)
         with _rescuing(training, spec, place, listeners):
@@ -78,7 +84,7 @@ def train(
     run.heard = heard(listeners)
     run.metrics["fit"] = summary(training, last, spec, place.folder)
     if comms.is_main:
-        run.samplers = after_fit(run.model, dataset, settings, last.step)
+        run.samplers = after_fit(run.model, dataset, settings, last.step) if secret is None else PRIOR_ALONE
         run.metrics["fit"]["sampler"] = run.samplers.facts()
     if comms.is_main and keeps_reference(dataset, spec):
         from ..verbs.score import make as make_reference
@@ -144,9 +150,11 @@ def rescue(training: Training, spec: bundle.Spec, place: Place, lines: list[dict
 
 
 def keeps_reference(dataset: Dataset, spec: bundle.Spec) -> bool:
-    """Whether a run keeps reference rows: where the kind asks for it, and some rows were held out."""
+    """Whether a run keeps reference rows: where the kind asks for it, and some were held out; a private run never."""
     from ..verbs.score import held_out
 
+    if spec.privacy is not None:
+        return False
     kept = dataset.kind.keeps_rows(dataset.schema, in_memory=spec.source.endswith(IN_MEMORY))
     return kept and held_out(dataset.schema)
 
@@ -216,6 +224,7 @@ def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path 
         "early_stopped": last.early,
         "recoveries": training.progress.recoveries,
         "precision": "bf16" if training.dtype is torch.bfloat16 else "fp32",
+        **({} if spec.privacy is None else {"epsilon": spec.privacy.epsilon, "delta": spec.privacy.delta}),
     }
 
 
@@ -228,5 +237,6 @@ def _finish(run: Run, place: Place) -> None:
     from ..verbs.score import save_reference
 
     save_reference(run)
+    forget_key(work)
     bundle.save_weights(work, run.model, step=run.metrics["fit"]["steps"])  # last: a run with weights is finished
     place.stand()

@@ -89,6 +89,8 @@ def evaluate(run: Trained, data: object, asked: EvaluateSettings) -> dict[str, A
         found["sampler"] = {"name": run.samplers.chosen, **figures}
     found["split"] = asked.split or ("test" if len(whole) < len(dataset) else "all")
     found |= {"rows_available": len(whole), "data": dataset.schema.fingerprint}
+    if run.spec.privacy is not None:
+        found["privacy"] = "These figures come from rows without noise: the guarantee of the run is not theirs."
     run.keep(lambda kept: {**kept, "evaluate": joined(kept.get("evaluate", {}), found, whole=base)})
     return found
 
@@ -116,8 +118,14 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         pairs=pairs_of(schema), steps=len(schema.fields) == 1 and schema.field.axes[0].name == "step",
         seconds=KINDS[schema.kind].seconds(schema),
         users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
-        market=market_of(run, dataset, index),
+        market=market_of(run, dataset, index), held_out=is_held_out(run, dataset, asked.split),
     )
+
+
+def is_held_out(run: Trained, dataset: Dataset, split: str | None) -> bool:
+    """Whether judged rows are those of the run's own data that it did not train on."""
+    own = dataset.schema.fingerprint == run.schema.fingerprint
+    return own and split in (None, "test", "validation") and len(dataset.split_indices()[split or "test"]) > 0
 
 
 def market_of(run: Trained, dataset: Dataset, index: Numbers) -> Market | None:

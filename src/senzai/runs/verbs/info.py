@@ -19,5 +19,6 @@ def info(run: Trained) -> dict[str, Any]:
         "training": spec.training.model_dump(mode="json"),
         "n_parameters": sum(p.numel() for p in run.model.parameters()), "metrics": run.metrics,
         "senzai": spec.senzai, "libraries": spec.libraries, "plugins": spec.plugins,
+        "privacy": None if spec.privacy is None else spec.privacy.model_dump(mode="json"),
         "verbs": fitting(run.schema, run.model),
     }
