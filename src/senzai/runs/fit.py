@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from ..training.comms import is_main, process_group
 from ..training.listeners import Listener
 from ..training.listeners.trackers import names_of
 from ..training.places import Place, reopened, reserved
-from .run import Run
+from .run import Run, load
+from .training import jobs
 from .training.after_fit import refuse_sampler
 from .training.launch import launch
 from .training.requests import lengthened, sort_settings
@@ -50,6 +52,7 @@ def fit(
     tensorboard: bool = False,
     track: str | Sequence[str] = (),
     devices: int = 1,
+    restarts: int = 0,
     listeners: Sequence[Listener] = (),
     announce: Callable[[Dataset, bundle.Spec], None] | None = None,
     **more: Any,
@@ -68,7 +71,9 @@ def fit(
         tensorboard: The same as ``track="tensorboard"``.
         track: Also write parameters and curves for other tools: ``tensorboard``, ``mlflow``, ``wandb``, or what a
             package registered; one name or several.
-        devices: Processes to train with (needs ``out``).
+        devices: Processes to train with on this machine (needs ``out``). Under a ``torchrun`` of the user's own, on
+            one machine or many, this process takes its part in what that began.
+        restarts: How often all processes start again, from the last checkpoint, when one of them was killed.
         listeners: Told of every event of training (in one process only), after the run's own.
         announce: Called before training with the data as they were understood and the spec (in one process only).
         **more: Further settings by name.
@@ -90,8 +95,11 @@ def fit(
     request = sort_settings(data, kind, given)
     if devices > 1 and "RANK" not in os.environ:
         return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices,
-                      track=trackers)
-    with reserved(out, overwrite=overwrite, main=is_main()) as place:
+                      restarts=restarts, track=trackers)
+    with process_group() as comms, ExitStack() as stack:
+        if out is not None and comms.decided(by_first=jobs.began(user_path(out, output=True))):
+            return _again(user_path(out), data, progress=progress, track=trackers, listeners=listeners)
+        place = stack.enter_context(reserved(out, overwrite=overwrite, main=comms.is_main))
         dataset = open_data(data, kind=request.kind, options=request.data)
         proposal = dataset.propose()
         recipe = recipe or proposal.recipe
@@ -102,14 +110,27 @@ def fit(
             recipe=recipe, settings=given, training=wanted, data_schema=dataset.schema.model_dump(mode="json"),
             source=name_of(data), model=model, objective=objective,
         )
-        with process_group() as comms:
-            place.create(lambda folder: bundle.save_spec(folder, spec))
-            if announce is not None:
-                announce(dataset, spec)
-            comms.barrier()
-            own = listeners_of(spec, place, comms, progress=_shown(progress), track=trackers)
-            heard = [*own, *listeners]
-            return train(dataset, model, objective, spec, place, comms, heard, fresh=True)
+        place.create(lambda folder: _begin(folder, spec))
+        if announce is not None:
+            announce(dataset, spec)
+        comms.barrier()
+        own = listeners_of(spec, place, comms, progress=_shown(progress), track=trackers)
+        heard = [*own, *listeners]
+        return train(dataset, model, objective, spec, place, comms, heard, fresh=True)
+
+
+def _begin(folder: Path, spec: bundle.Spec) -> None:
+    bundle.save_spec(folder, spec)
+    jobs.sign(folder)
+
+
+def _again(
+    folder: Path, data: object, *, progress: bool | None, track: Sequence[str], listeners: Sequence[Listener]
+) -> Run:
+    """Go on with what this very job began before ``torchrun`` started it again, or return it where it is finished."""
+    if jobs.ended(folder):
+        return load(folder)
+    return resume(folder, data=data, progress=progress, track=track, listeners=listeners)
 
 
 def resume(
@@ -193,10 +214,8 @@ def make(
     """Return a recipe's model, initialised from training rows, and its objective."""
     rows = dataset.split_indices()["train"]
     wanted = min(ROWS_TO_INITIALISE, max(LEAST_TO_INITIALISE, NUMBERS_TO_INITIALISE // dataset.schema.size))
-    some, most = rows, dataset.rows.at_once(wanted)
-    if len(rows) > most:  # at random: data are often sorted
-        rng = np.random.default_rng(derive(seed, "rows to initialise"))
-        some = np.sort(rng.choice(rows, most, replace=False))
+    most = dataset.rows.at_once(wanted)
+    some = dataset.rows.some(rows, most, derive(seed, "rows to initialise"))  # at random: data are often sorted
     with locally_seeded(derive(seed, "weights")):
         first = dataset.batch(some)
         model, objective = build(recipe, frame_of(dataset, first, settings))

@@ -15,6 +15,9 @@ from .training.parcel import unpack
 
 def main(request: Path) -> int:
     """Train this process's share; what goes wrong is written beside the request, by the first process if it knows."""
+    told = request.with_suffix(".error")
+    if told.exists():  # torchrun starts all again after any end that is no success, and it would end so again
+        return int(json.loads(told.read_text(encoding="utf-8"))["exit_code"])
     facts = json.loads(request.read_text(encoding="utf-8"))
     try:
         fit(
@@ -22,7 +25,6 @@ def main(request: Path) -> int:
             settings=facts["settings"], overwrite=facts["overwrite"], track=facts["track"],
         )
     except (SenzaiError, RunInterrupted) as err:
-        told = request.with_suffix(".error")
         if os.environ.get("RANK") == "0" or not told.exists():
             write_json(told, {"type": type(err).__name__, "message": str(err), "exit_code": err.exit_code})
         return err.exit_code

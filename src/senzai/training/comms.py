@@ -52,6 +52,10 @@ class Comms:
         dist.all_gather_object(found, text)
         return found
 
+    def decided(self, *, by_first: bool) -> bool:
+        """Return what the first process decided."""
+        return bool(self.sum(torch.tensor([float(by_first and self.is_main)])) > 0)
+
     def agree(self, tensors: Iterable[Tensor]) -> None:
         """Give every process the first one's values."""
         if self.world > 1:
@@ -87,6 +91,9 @@ def process_group() -> Iterator[Comms]:
         yield Comms()
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
+    if dist.is_initialized():  # whoever joined it leaves it
+        yield Comms(dist.get_rank(), dist.get_world_size(), local)
+        return
     if torch.cuda.is_available():
         torch.cuda.set_device(local)
     # Counts and metrics are on the CPU even when models are not, so both kinds of memory need a way.
