@@ -41,7 +41,7 @@ def free_port():
 
 
 def launcher(data, out, *, nodes=1, each=1, restarts=0, port=0, **more):
-    settings = [f"-s{k}={json.dumps(v) if isinstance(v, list) else v}" for k, v in {**SETTINGS, **more}.items()]
+    settings = [f"--set={k}={json.dumps(v) if isinstance(v, list) else v}" for k, v in {**SETTINGS, **more}.items()]
     command = [
         sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nnodes", str(nodes), "--nproc-per-node",
         str(each), "--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port or free_port()}", "--rdzv-id",

@@ -113,11 +113,10 @@ class LaneOrder:
         starts, ends = self._order_of(lane)
         found = [np.zeros(0, dtype=np.int64)]
         while first < end:
-            piece = int(np.searchsorted(ends, first, side="right"))
-            window = piece // WINDOW
-            last = min((window + 1) * WINDOW, len(ends)) - 1
-            before = 0 if window == 0 else int(ends[window * WINDOW - 1])
-            stop = min(end, int(ends[last]))
+            edges = _windows(len(ends))
+            window = int(np.searchsorted(ends[edges[1:] - 1], first, side="right"))
+            before = 0 if window == 0 else int(ends[edges[window] - 1])
+            stop = min(end, int(ends[edges[window + 1] - 1]))
             found.append(self._mixed(lane, window)[first - before : stop - before])
             first = stop
         return np.concatenate(found)
@@ -136,7 +135,8 @@ class LaneOrder:
         if held is None or held[0] != window:
             starts, ends = self._order_of(lane)
             sizes = np.diff(ends, prepend=0)
-            some = range(window * WINDOW, min((window + 1) * WINDOW, len(ends)))
+            edges = _windows(len(ends))
+            some = range(int(edges[window]), int(edges[window + 1]))
             rows = np.concatenate([np.arange(starts[i], starts[i] + sizes[i]) for i in some])
             held = window, rows[self._generator(lane, window).random(len(rows)).argsort()]
             self._windows[lane] = held
@@ -144,3 +144,14 @@ class LaneOrder:
 
     def _generator(self, lane: int, window: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64(derive(self.plan.seed, "lane", self.epoch, lane, window)))
+
+
+def _windows(pieces: int) -> np.ndarray:
+    """Return where windows of nearly equal numbers of pieces begin, and the number of pieces.
+
+    Example:
+        >>> _windows(9).tolist()
+        [0, 3, 6, 9]
+    """
+    count = -(-pieces // WINDOW)
+    return np.array([pieces * i // count for i in range(count + 1)])
