@@ -172,6 +172,13 @@ def growth(given: argparse.Namespace) -> dict[str, Result]:
     return {"growth": measure(quick=given.quick)}
 
 
+def scale(given: argparse.Namespace) -> dict[str, Result]:
+    """Two processes beside one, shards beside memory, and seconds per row as rows grow."""
+    from .scale import run
+
+    return {"scale": run(rounds=given.rounds, full=given.full, quick=given.quick)}
+
+
 def few_rows(given: argparse.Namespace) -> dict[str, Result]:
     """Fewer rows than columns, beside factor analysis."""
     from .few_rows import measure
@@ -295,7 +302,7 @@ def medical(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table, "wide_table": wide_table,
-    "growth": growth, "few_rows": few_rows, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
+    "growth": growth, "scale": scale, "few_rows": few_rows, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
     "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
@@ -318,6 +325,7 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=500, help="changes that mutants draws")
     parser.add_argument("--minutes", type=float, default=3.0, help="how long serve asks at a steady rate")
     parser.add_argument("--seed", type=int, default=0, help="of what mutants draws")
+    parser.add_argument("--full", action="store_true", help="scale with 20 GB of shards and ten million rows")
     parser.add_argument("--quick", action="store_true", help="tiny budgets, to see that it works; writes nothing")
     given = parser.parse_args()
     for name, found in JOBS[given.job](given).items():

@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import tarfile
-import time
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,8 @@ from senzai.data.table import shard_rows
 def frame(n=230):
     rng = np.random.default_rng(3)
     made = pd.DataFrame({
-        "id": np.arange(n), "a": rng.normal(size=n), "b": rng.normal(size=n) ** 2, "city": rng.choice(["Ulm", "Bonn"], n),
+        "id": np.arange(n), "a": rng.normal(size=n), "b": rng.normal(size=n) ** 2,
+        "city": rng.choice(["Ulm", "Bonn"], n),
     })
     made.loc[::17, "b"] = np.nan
     return made
@@ -35,7 +36,7 @@ CUTS = (0, 50, 51, 120, 230)
 
 def tables(made):
     table = pa.Table.from_pandas(made, preserve_index=False)
-    return [table.slice(a, b - a) for a, b in zip(CUTS[:-1], CUTS[1:], strict=True)]
+    return [table.slice(a, b - a) for a, b in pairwise(CUTS)]
 
 
 def write_tar(path, made):

@@ -57,10 +57,11 @@ def assert_same(a, b, **tolerance):
         torch.testing.assert_close(y, x, msg=name, **tolerance)
 
 
+@pytest.mark.slow
 def test_two_launchers_give_the_numbers_of_one_process(data, tmp_path):
     one, port, out = fit(data, settings=SETTINGS, out=tmp_path / "one"), free_port(), tmp_path / "two"
     both = [launcher(data, out, nodes=2, port=port) for _ in range(2)]
-    said = [p.communicate(timeout=600)[0] for p in both]
+    said = [p.communicate(timeout=1800)[0] for p in both]
     assert [p.returncode for p in both] == [0, 0], said
     two = load(out)
     assert_same(one, two, rtol=1e-5, atol=1e-6)
@@ -71,26 +72,28 @@ def test_two_launchers_give_the_numbers_of_one_process(data, tmp_path):
 def children(pid):
     """Return the processes of a launcher that train, by the number of each."""
     found = {}
-    for line in subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout.splitlines():
+    told = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    for line in told.splitlines():
         own, parent, args = line.split(None, 2)
         if int(parent) == pid and "senzai" in args and "fit" in args:
             found[len(found)] = int(own)
     return found
 
 
+@pytest.mark.slow
 def test_a_job_goes_on_from_its_checkpoint_after_a_kill(data, tmp_path):
     longer = {"steps": 3000, "log_every": 10, "validate_every": 50, "checkpoint_seconds": 0}
     whole = launcher(data, tmp_path / "whole", each=2, **longer)
-    assert whole.wait(600) == 0, whole.stdout.read()
+    assert whole.wait(1800) == 0, whole.stdout.read()
     out = tmp_path / "killed"
     job = launcher(data, out, each=2, restarts=2, **longer)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (out / CHECKPOINT).is_file() and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.3)
     at = peek(out / CHECKPOINT).step
     os.kill(children(job.pid)[1], signal.SIGKILL)
-    said = job.communicate(timeout=600)[0]
+    said = job.communicate(timeout=1800)[0]
     assert job.returncode == 0, said
     assert 0 < at < longer["steps"], "it was killed on the way"
     steps = [x["step"] for x in read_history(out / "history.jsonl") if x["kind"] == "progress"]
@@ -98,9 +101,10 @@ def test_a_job_goes_on_from_its_checkpoint_after_a_kill(data, tmp_path):
     assert_same(load(tmp_path / "whole"), load(out), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_another_job_does_not_take_over_a_run(data, tmp_path):
     (tmp_path / "run").mkdir()
     job = launcher(data, tmp_path / "run", each=2)
-    said = job.communicate(timeout=600)[0]
+    said = job.communicate(timeout=1800)[0]
     assert job.returncode != 0
     assert "A new run needs a folder that does not exist yet" in said

@@ -18,7 +18,7 @@ from ..core.files import user_path
 from ..core.local_random import locally_seeded
 from ..core.notebook import notebook
 from ..core.random import derive
-from ..data import Dataset, Schema, open_data
+from ..data import Dataset, Schema
 from ..data.addresses import without_password
 from ..data.sources import is_at_hand
 from ..models.generative import Generative
@@ -33,6 +33,7 @@ from .run import Run, load
 from .training import jobs
 from .training.after_fit import refuse_sampler
 from .training.launch import launch
+from .training.opening import opened
 from .training.requests import lengthened, sort_settings
 from .training.train import IN_MEMORY, listeners_of, train
 
@@ -100,7 +101,7 @@ def fit(
         if out is not None and comms.decided(by_first=jobs.began(user_path(out, output=True))):
             return _again(user_path(out), data, progress=progress, track=trackers, listeners=listeners)
         place = stack.enter_context(reserved(out, overwrite=overwrite, main=comms.is_main))
-        dataset = open_data(data, kind=request.kind, options=request.data)
+        dataset = opened(data, request, comms)
         proposal = dataset.propose()
         recipe = recipe or proposal.recipe
         wanted = request.training.proposed({**proposal.training, **RECIPES[recipe].training})
@@ -174,22 +175,27 @@ def _go_on(
     schema = Schema.model_validate(spec.data_schema)
     longer = spec.model_copy(update={"training": lengthened(spec.training, more)})
     request = sort_settings(None, schema.kind, spec.settings)
-    dataset = open_data(source_of(spec, data), kind=schema.kind, options=request.data)
+    source = source_of(spec, data)
+    with process_group() as comms:
+        dataset = opened(source, request, comms)
+        _need_same(dataset, schema)
+        if begun:
+            with locally_seeded(0):
+                model, objective = spec.make_model(), spec.make_objective()
+        else:  # killed before the first checkpoint: start again, from the same weights
+            model, objective = make(spec.recipe, dataset, request.model, spec.training.seed)
+        if longer != spec and comms.is_main:
+            bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
+        heard = [*listeners_of(longer, place, comms, progress=progress, track=track), *listeners]
+        return train(dataset, model, objective, longer, place, comms, heard, fresh=False)
+
+
+def _need_same(dataset: Dataset, schema: Schema) -> None:
     if dataset.schema.fingerprint != schema.fingerprint:
         raise BundleError(
             f"Resuming needs the very data of the run ({schema.n_rows} rows, {schema.fingerprint}), but got "
             f"{dataset.schema.n_rows} rows, {dataset.schema.fingerprint}. Give the same data, or train a new run."
         )
-    if begun:
-        with locally_seeded(0):
-            model, objective = spec.make_model(), spec.make_objective()
-    else:  # killed before the first checkpoint: start again, from the same weights
-        model, objective = make(spec.recipe, dataset, request.model, spec.training.seed)
-    with process_group() as comms:
-        if longer != spec and comms.is_main:
-            bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
-        heard = [*listeners_of(longer, place, comms, progress=progress, track=track), *listeners]
-        return train(dataset, model, objective, longer, place, comms, heard, fresh=False)
 
 
 def source_of(spec: bundle.Spec, data: object = None) -> object:

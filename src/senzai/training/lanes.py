@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ class Lanes:
         rest = self.n_rows - self.full * self.batch_size
         bounds = self.full * self.shares + np.array([rest * i // self.lanes for i in range(self.lanes + 1)])
         found = []
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+        for low, high in pairwise(bounds.tolist()):
             some = np.flatnonzero((ends > low) & (ends - sizes < high))
             before = np.maximum(low - (ends - sizes)[some], 0)
             after = np.maximum(ends[some] - high, 0)
@@ -110,7 +111,7 @@ class LaneOrder:
 
     def _of_lane(self, lane: int, first: int, end: int) -> np.ndarray:
         """Return the rows of a lane from one place to another in its order of this epoch."""
-        starts, ends = self._order_of(lane)
+        _, ends = self._order_of(lane)
         found = [np.zeros(0, dtype=np.int64)]
         while first < end:
             edges = _windows(len(ends))

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -158,7 +159,7 @@ class ShardRows(Rows):
         cuts = [0, *(np.flatnonzero(np.diff(places)) + 1).tolist(), len(rows)]
         return np.concatenate([
             self._block(group, int(places[a]))[rows[a:b] - first - int(places[a]) * self.block]
-            for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+            for a, b in pairwise(cuts)
         ])
 
     def _block(self, group: int, place: int) -> Array:
@@ -183,5 +184,5 @@ def _cut(starts: Array, block: int) -> Array:
         >>> _cut(np.array([0, 5, 5, 7]), 2).tolist()
         [0, 2, 4, 5, 7]
     """
-    found = [np.arange(a, b, block) for a, b in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)]
+    found = [np.arange(a, b, block) for a, b in pairwise(starts.tolist())]
     return np.concatenate([*found, starts[-1:]]).astype(np.int64)

@@ -1,7 +1,7 @@
 """Tables in many files, of a folder or an object store: Parquet, Arrow and WebDataset shards, read group by group.
 
-A *group* is what is read at once: a row group of Parquet, a record batch of Arrow, all of a WebDataset shard. Which rows
-are where is found from the ends of the files, without reading values.
+A *group* is read at once: a row group of Parquet, a record batch of Arrow, all of a WebDataset shard. Where rows
+are is known from the ends of the files (of WebDataset, from reading them once).
 """
 
 from __future__ import annotations
