@@ -52,6 +52,7 @@ class ShardRows(Rows):
         self._dtype = np.dtype(np.float64 if needs_double(table) else np.float32)
         self._d = len(table.sorts)
         self._masked = any(c.n_missing for c in table.modelled)
+        self.cuts = _cut(self._starts, self.block)
         self._width: int | None = None if condition else self._d
         self._file = tempfile.TemporaryFile(prefix="senzai-")  # noqa: SIM115 - it lives as long as the rows
         self._here = np.zeros(len(self._places), dtype=bool)
@@ -62,11 +63,6 @@ class ShardRows(Rows):
 
     def __len__(self) -> int:
         return int(self._starts[-1])
-
-    @property
-    def cuts(self) -> Array:
-        """First row of each group and of each block within, and the number of rows."""
-        return _cut(self._starts, self.block)
 
     @property
     def block(self) -> int:
