@@ -176,7 +176,7 @@ def scale(given: argparse.Namespace) -> dict[str, Result]:
     """Two processes beside one, shards beside memory, and seconds per row as rows grow."""
     from .scale import run
 
-    return {"scale": run(rounds=given.rounds, full=given.full, quick=given.quick)}
+    return run(given.rows, rounds=given.rounds, full=given.full, quick=given.quick)
 
 
 def few_rows(given: argparse.Namespace) -> dict[str, Result]:
@@ -316,7 +316,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=sorted(JOBS))
-    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation or pictures, or recipes of zoo")
+    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation, recipes of zoo, parts of scale")
     parser.add_argument("--rounds", type=int, default=3, help="runs, or seeds, of each")
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with ctgan and pyod")
     parser.add_argument("--peer-rows", type=Path, help="rows that others.py made with TVAE before, instead")

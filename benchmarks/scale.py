@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,17 +155,21 @@ def shuffling(rows: int = 400_000, block: int = 9362) -> dict[str, float]:
     return {**spread, "ratio": spread["lanes"] / spread["full"]}
 
 
-def run(*, rounds: int = 1, full: bool = False, quick: bool = False) -> dict[str, Any]:
-    """Return all measurements."""
+PARTS = ("shuffling", "processes", "shards", "growth")
+
+
+def run(parts: Sequence[str] = (), *, rounds: int = 1, full: bool = False, quick: bool = False) -> dict[str, Any]:
+    """Return the measurements of some parts, or of all."""
+    rows, steps = FULL_ROWS if full else SMALL_ROWS, STEPS
+    sizes = SIZES if full else SIZES[:2]
+    if quick:
+        rows, steps, sizes, rounds = 20_000, 60, (5_000, 10_000), 1
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        if quick:
-            return {
-                "processes": processes(place, 20, 1), "shards": shards(place, 20_000, 60, 1),
-                "growth": growing(place, (5_000, 10_000)), "shuffling": shuffling(40_000, 500),
-            }
-        rows = FULL_ROWS if full else SMALL_ROWS
-        return {
-            "shuffling": shuffling(), "processes": processes(place, STEPS // 4, rounds),
-            "shards": shards(place, rows, STEPS, rounds), "growth": growing(place, SIZES if full else SIZES[:2]),
+        jobs: dict[str, Callable[[], dict[str, Any]]] = {
+            "shuffling": partial(shuffling, *((40_000, 500) if quick else ())),
+            "processes": partial(processes, place, steps // 4, rounds),
+            "shards": partial(shards, place, rows, steps, rounds),
+            "growth": partial(growing, place, sizes),
         }
+        return {f"scale_{part}": jobs[part]() for part in parts or PARTS}
