@@ -103,7 +103,7 @@ def test_a_small_folder_is_read_into_memory(tmp_path, whole):
 def test_object_stores_are_read_through_fsspec(scheme, tmp_path, whole):
     fsspec = pytest.importorskip("fsspec")
     folder = write(tmp_path / "shards")
-    address = f"file://{folder}"
+    address = "file:" + f"//{folder}"
     if scheme == "memory":
         address = "memory://bucket/shards"
         store = fsspec.filesystem("memory")
