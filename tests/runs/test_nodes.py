@@ -82,10 +82,10 @@ def children(pid):
 
 @pytest.mark.slow
 def test_a_job_goes_on_from_its_checkpoint_after_a_kill(data, tmp_path):
-    longer = {"steps": 400, "log_every": 10, "validate_every": 50, "checkpoint_seconds": 0}
+    longer = {"steps": 200, "log_every": 10, "validate_every": 50, "checkpoint_seconds": 0}
     fit(data, settings={**SETTINGS, **longer}, out=tmp_path / "whole")
     out = tmp_path / "killed"
-    job = launcher(data, out, each=2, restarts=2, **longer)
+    job = launcher(data, out, each=2, restarts=4, **longer)
     deadline = time.monotonic() + 600
     at = 0
     while at < 20 and job.poll() is None and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.errors import RunInterrupted, SenzaiError
 from ..core.files import write_json
+from ..training.comms import PeerLost
 from .fit import fit
 from .training.parcel import unpack
 
@@ -24,6 +25,9 @@ def main(request: Path) -> int:
             unpack(facts["data"]), recipe=facts["recipe"], out=facts["out"], kind=facts["kind"],
             settings=facts["settings"], overwrite=facts["overwrite"], track=facts["track"],
         )
+    except PeerLost as err:  # it is no end: all may start again
+        print(err, file=sys.stderr)  # noqa: T201
+        return err.exit_code
     except (SenzaiError, RunInterrupted) as err:
         if os.environ.get("RANK") == "0" or not told.exists():
             write_json(told, {"type": type(err).__name__, "message": str(err), "exit_code": err.exit_code})

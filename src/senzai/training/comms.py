@@ -13,6 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from ..core.errors import TrainingError
+
+
+class PeerLost(TrainingError):
+    """Another process of this run ended before its time; ``torchrun`` may start all of them again."""
+
 
 @dataclass(frozen=True)
 class Comms:
@@ -100,5 +106,12 @@ def process_group() -> Iterator[Comms]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Comms(dist.get_rank(), dist.get_world_size(), local)
+    except RuntimeError as err:
+        if not isinstance(err, dist.DistError) and "gloo" not in str(err).lower():
+            raise
+        raise PeerLost(
+            f"All processes of a run must live while it trains, but another one ended: {str(err)[:90]} What it said is "
+            "above. Go on with the same command under torchrun --max-restarts and --rdzv-id, or with senzai resume."
+        ) from err
     finally:
         dist.destroy_process_group()
