@@ -58,6 +58,21 @@ def test_a_table_appears_whole_or_not_at_all(shop, saved, monkeypatch):
     assert read(shop, "select name from sqlite_master")["name"].tolist() == ["orders"]
 
 
+def test_a_table_that_cannot_be_written_to_its_end_is_not_there(shop, saved, monkeypatch):
+    calls, write = [], pd.DataFrame.to_sql
+
+    def failing(self, *args, **settings):
+        calls.append(1)
+        if len(calls) == 3:
+            raise ValueError("disk full")
+        return write(self, *args, **settings)
+
+    monkeypatch.setattr(pd.DataFrame, "to_sql", failing)
+    with pytest.raises(OutputError, match="must fit a table of the database, but: disk full"):
+        to_database(map_batches(saved, "score", keep=["key"]), shop, shop, "scores", options=ORDERS, rows=20)
+    assert read(shop, "select name from sqlite_master")["name"].tolist() == ["orders"]
+
+
 def test_a_table_is_replaced_when_it_is_said(shop, saved):
     f = map_batches(saved, "encode", keep=["key"])
     to_database(f, shop, shop, "codes", options={"query": "select * from orders where a > 0"})

@@ -93,6 +93,6 @@ LIST = (
         "half a table left in the database", VERBS,
         edit("distributed.databases:to_database",
              "f\"drop table {engine.dialect.identifier_preparer.quote(new)}\"", "'select 1'"),
-        (f"{DATABASES}test_a_table_appears_whole_or_not_at_all",),
+        (f"{DATABASES}test_a_table_that_cannot_be_written_to_its_end_is_not_there",),
     ),
 )

@@ -32,14 +32,14 @@ def test_every_row_is_taken_once_in_an_epoch(sizes, batch, seed, epoch):
 
 
 def test_the_rows_of_a_step_follow_from_seed_and_step():
-    plan, other = (FeedPlan(1000, 32, 7, blocks=cuts_of([50] * 20)) for _ in range(2))
+    plan, other = (FeedPlan(1000, 32, 7, blocks=cuts_of([10] * 100)) for _ in range(2))
     order = plan.order(3)
     there = [plan.rows(order, i).tolist() for i in range(plan.steps_per_epoch)]
     late = other.order(3)  # resumed in the middle, and asked in another order
     for i in (20, 21, 5, 31, 0):
         assert other.rows(late, i).tolist() == there[i]
     assert plan.rows(plan.order(4), 0).tolist() != there[0]
-    seeded = FeedPlan(1000, 32, 8, blocks=cuts_of([50] * 20))
+    seeded = FeedPlan(1000, 32, 8, blocks=cuts_of([10] * 100))
     assert seeded.rows(seeded.order(3), 0).tolist() != there[0]
 
 
