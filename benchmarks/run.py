@@ -179,6 +179,13 @@ def growth(given: argparse.Namespace) -> dict[str, Result]:
     return {"growth": measure(quick=given.quick)}
 
 
+def scale(given: argparse.Namespace) -> dict[str, Result]:
+    """Two processes beside one, shards beside memory, and seconds per row as rows grow."""
+    from .scale import run
+
+    return run(given.rows, rounds=given.rounds, full=given.full, quick=given.quick)
+
+
 def few_rows(given: argparse.Namespace) -> dict[str, Result]:
     """Fewer rows than columns, beside factor analysis."""
     from .few_rows import measure
@@ -310,7 +317,7 @@ def private(given: argparse.Namespace) -> dict[str, Result]:
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table, "wide_table": wide_table,
-    "growth": growth, "few_rows": few_rows, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
+    "growth": growth, "scale": scale, "few_rows": few_rows, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
     "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
@@ -324,7 +331,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=sorted(JOBS))
-    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation or pictures, or recipes of zoo")
+    parser.add_argument("rows", nargs="*", help="rows of papers, sets of imputation, recipes of zoo, parts of scale")
     parser.add_argument("--rounds", type=int, default=3, help="runs, or seeds, of each")
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with ctgan and pyod")
     parser.add_argument("--peer-rows", type=Path, help="rows that others.py made with TVAE before, instead")
@@ -333,6 +340,7 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=500, help="changes that mutants draws")
     parser.add_argument("--minutes", type=float, default=3.0, help="how long serve asks at a steady rate")
     parser.add_argument("--seed", type=int, default=0, help="of what mutants draws")
+    parser.add_argument("--full", action="store_true", help="scale with 20 GB of shards and ten million rows")
     parser.add_argument("--quick", action="store_true", help="tiny budgets, to see that it works; writes nothing")
     given = parser.parse_args()
     for name, found in JOBS[given.job](given).items():

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from senzai.core.errors import InputError, SettingError
-from senzai.data import Split, open_data
-from senzai.data.split import permutation, split_indices
+from senzai.data import Split, open_data, split
+from senzai.data.split import first_of_permutation, permutation, split_indices
 
 FRACTIONS = st.sampled_from([0.0, 0.01, 0.1, 0.3, 0.45, 0.9])
 
@@ -55,3 +55,14 @@ def test_too_few_rows_to_split(n):
 def test_fractions_must_leave_rows():
     with pytest.raises(SettingError, match=r"validation \+ test < 1"):
         open_data(np.eye(5), options={"validation": 0.5, "test": 0.5})
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (1, 0), (0, 1), (3, 4), (10, 0), (0, 10), (4, 6)])
+def test_parts_are_those_of_the_sorted_permutation(counts, monkeypatch):
+    order = permutation(10, 3)
+    wanted = np.full(10, 2)
+    wanted[order[: sum(counts)]] = 1
+    wanted[order[: counts[0]]] = 0
+    assert first_of_permutation(10, 3, counts).tolist() == wanted.tolist()
+    monkeypatch.setattr(split, "_raw", lambda n, seed: np.full(n, 5, dtype=np.uint64))  # all drew one number
+    assert np.bincount(first_of_permutation(10, 3, counts), minlength=3)[:2].tolist() == list(counts)

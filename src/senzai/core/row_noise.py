@@ -7,6 +7,8 @@ Whose noise it is: where rows of a fixed data set are evaluated, a row's by its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import count
@@ -122,6 +124,26 @@ class RowNoise(Noise):
         return make(shape, generator=self.generator, **like)
 
 
+_ALIKE: ContextVar[bool] = ContextVar("alike rows", default=False)
+
+
+@contextmanager
+def alike() -> Iterator[None]:
+    """Let rows that are alike have one number inside the block, so that a draw follows from the row alone.
+
+    Example:
+        >>> with alike():
+        ...     keys = RowKeys()
+        >>> len(set(keys(Batch(torch.ones(2, 1)))))
+        1
+    """
+    token = _ALIKE.set(True)
+    try:
+        yield
+    finally:
+        _ALIKE.reset(token)
+
+
 class RowKeys:
     """Numbers of rows by what is in them: values that it has and were seen, condition, known label, length.
 
@@ -140,7 +162,7 @@ class RowKeys:
     """Different rows that are remembered; memory does not grow with the rows beyond that."""
 
     def __init__(self, *, repeated: bool = False) -> None:
-        self.repeated = repeated
+        self.repeated = repeated or _ALIKE.get()
         self._seen: dict[int, int] = {}
 
     def __call__(self, batch: Batch) -> tuple[int, ...]:

@@ -296,6 +296,13 @@ class Kind(Numbered, Timed, Conditioned, PrivateKinds, ABC):
         """
         return source[index] if isinstance(source, np.ndarray) else None
 
+    def infers_once(self, source: object) -> bool:
+        """Whether of several processes that train together one alone finds out what the data are, and tells the others.
+
+        For data that are too many to be gone through by every process. All must read the same.
+        """
+        return False
+
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Whether a run keeps some training rows to compare others with.
 

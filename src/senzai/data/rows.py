@@ -89,6 +89,9 @@ class Rows(ABC):
     lengths: Data | None = None
     """Number of steps of each row, for sequences of different lengths; by modality where there are several."""
 
+    cuts: Array | None = None
+    """Where blocks of rows begin that are read together, and the number of rows; ``None`` where any are as near."""
+
     @abstractmethod
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -116,6 +119,17 @@ class Rows(ABC):
         Whatever a kind needs to restore a row: an affine, a start level, the name of a file, a time.
         """
         return {}
+
+    def some(self, index: Array, most: int, seed: int) -> Array:
+        """Return at most so many of the rows at ``index``, at random, in ascending order.
+
+        Example:
+            >>> MemoryRows(torch.zeros(10, 1)).some(np.arange(10), 3, seed=0).tolist()
+            [5, 6, 8]
+        """
+        if len(index) <= most:
+            return np.sort(as_index(index))
+        return np.sort(np.random.default_rng(seed).choice(index, most, replace=False))
 
     def at_once(self, most: int, budget: float = HELD_BYTES) -> int:
         """Return how many rows may be held at once as dense model values: at most ``most``, fewer where rows are large.

@@ -23,8 +23,34 @@ def permutation(n: int, seed: int) -> NDArray[np.int64]:
         >>> permutation(6, seed=0).tolist()
         [3, 5, 0, 1, 2, 4]
     """
-    raw = np.random.PCG64(derive(seed, "split")).random_raw(n)
-    return np.argsort(raw, kind="stable").astype(np.int64)
+    return np.argsort(_raw(n, seed), kind="stable").astype(np.int64)
+
+
+def _raw(n: int, seed: int) -> NDArray[np.uint64]:
+    return np.asarray(np.random.PCG64(derive(seed, "split")).random_raw(n), dtype=np.uint64)
+
+
+def first_of_permutation(n: int, seed: int, counts: tuple[int, int]) -> NDArray[np.int8]:
+    """Return for each row whether it is one of the first of :func:`permutation` (0), of the next (1) or neither (2).
+
+    What sorting would tell, in a pass over the rows.
+
+    Example:
+        >>> first_of_permutation(6, 0, (1, 2)).tolist()
+        [1, 2, 2, 0, 2, 1]
+    """
+    raw, ends = _raw(n, seed), (counts[0], counts[0] + counts[1])
+    places = sorted({end - 1 for end in ends if end > 0})
+    limits = dict(zip(places, np.partition(raw, places)[places], strict=True)) if places else {}
+    found = np.full(n, 2, dtype=np.int8)
+    for part in (1, 0):
+        if ends[part] > 0:
+            found[raw <= limits[ends[part] - 1]] = part
+    if np.bincount(found, minlength=3)[:2].tolist() != list(counts):  # two rows drew one number: sort them
+        found[:] = 2
+        order = permutation(n, seed)
+        found[order[: ends[1]]], found[order[: ends[0]]] = 1, 0
+    return found
 
 
 def split_indices(
@@ -115,11 +141,8 @@ def _by_rows(n: int, split: Split) -> dict[str, NDArray[Any]]:
     _need(n, split, "rows")
     n_test = min(_part(n, split.test), n - 1 - (split.validation > 0))
     n_validation = min(_part(n, split.validation), n - 1 - n_test)
-    order = permutation(n, split.seed)
-    return {
-        "test": order[:n_test], "validation": order[n_test : n_test + n_validation],
-        "train": order[n_test + n_validation :],
-    }
+    part = first_of_permutation(n, split.seed, (n_test, n_validation))
+    return {name: np.flatnonzero(part == i) for i, name in enumerate(("test", "validation", "train"))}
 
 
 def _by_groups(groups: NDArray[Any], split: Split) -> dict[str, NDArray[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,11 @@ from ..training.comms import is_main, process_group
 from ..training.listeners import Listener
 from ..training.listeners.trackers import names_of
 from ..training.places import Place, reopened, reserved
-from .run import Run
+from .run import Run, load
+from .training import jobs
 from .training.after_fit import refuse_sampler
 from .training.launch import launch
+from .training.opening import opened
 from .training.private_runs import begun, key_of, smaller
 from .training.requests import as_written, lengthened, sort_settings
 from .training.train import IN_MEMORY, listeners_of, train
@@ -51,6 +54,7 @@ def fit(
     tensorboard: bool = False,
     track: str | Sequence[str] = (),
     devices: int = 1,
+    restarts: int = 0,
     listeners: Sequence[Listener] = (),
     announce: Callable[[Dataset, bundle.Spec], None] | None = None,
     **more: Any,
@@ -69,7 +73,9 @@ def fit(
         tensorboard: The same as ``track="tensorboard"``.
         track: Also write parameters and curves for other tools: ``tensorboard``, ``mlflow``, ``wandb``, or what a
             package registered; one name or several.
-        devices: Processes to train with (needs ``out``).
+        devices: Processes to train with on this machine (needs ``out``). Under a ``torchrun`` of the user's own, on
+            one machine or many, this process takes its part in what that began.
+        restarts: How often all processes start again, from the last checkpoint, when one of them was killed.
         listeners: Told of every event of training (in one process only), after the run's own.
         announce: Called before training with the data as they were understood and the spec (in one process only).
         **more: Further settings by name.
@@ -92,9 +98,12 @@ def fit(
     private = begun(data, request, devices=devices)
     if devices > 1 and "RANK" not in os.environ:
         return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices,
-                      track=trackers)
-    with reserved(out, overwrite=overwrite, main=is_main()) as place:
-        dataset = open_data(data, kind=request.kind, options=request.data) if private is None else private.open(data)
+                      restarts=restarts, track=trackers)
+    with process_group() as comms, ExitStack() as stack:
+        if out is not None and comms.decided(by_first=jobs.began(user_path(out, output=True))):
+            return _again(user_path(out), data, progress=progress, track=track, listeners=listeners)
+        place = stack.enter_context(reserved(out, overwrite=overwrite, main=comms.is_main))
+        dataset = opened(data, request, comms) if private is None else private.open(data)
         proposal = dataset.propose()
         recipe = recipe or proposal.recipe
         proposed = {**proposal.training, **RECIPES[recipe].training}
@@ -110,17 +119,30 @@ def fit(
             source=name_of(data), model=model, objective=objective,
             privacy=None if private is None else private.promise(dataset, model, objective, wanted),
         )
-        with process_group() as comms:
-            place.create(lambda folder: bundle.save_spec(folder, spec))
-            if private is not None:
-                private.keep(place.work)
-            if announce is not None:
-                announce(dataset, spec)
-            comms.barrier()
-            own = listeners_of(spec, place, comms, progress=_shown(progress), track=trackers)
-            heard = [*own, *listeners]
-            return train(dataset, model, objective, spec, place, comms, heard, fresh=True,
-                         secret=None if private is None else private.secret)
+        place.create(lambda folder: _begin(folder, spec))
+        if private is not None:
+            private.keep(place.work)
+        if announce is not None:
+            announce(dataset, spec)
+        comms.barrier()
+        own = listeners_of(spec, place, comms, progress=_shown(progress), track=trackers)
+        heard = [*own, *listeners]
+        return train(dataset, model, objective, spec, place, comms, heard, fresh=True,
+                     secret=None if private is None else private.secret)
+
+
+def _begin(folder: Path, spec: bundle.Spec) -> None:
+    bundle.save_spec(folder, spec)
+    jobs.sign(folder)
+
+
+def _again(
+    folder: Path, data: object, *, progress: bool | None, track: Sequence[str], listeners: Sequence[Listener]
+) -> Run:
+    """Go on with what this very job began before ``torchrun`` started it again, or return it where it is finished."""
+    if jobs.ended(folder):
+        return load(folder)
+    return resume(folder, data=data, progress=progress, track=track, listeners=listeners)
 
 
 def resume(
@@ -165,26 +187,29 @@ def _go_on(
     longer = spec.model_copy(update={"training": lengthened(spec.training, more)})
     request = sort_settings(None, schema.kind, spec.settings)
     secret = None if spec.privacy is None else key_of(folder)
-    if secret is None:
-        dataset = open_data(source_of(spec, data), kind=schema.kind, options=request.data)
-    else:  # what was estimated has its noise; it is not estimated again
-        dataset = open_data(source_of(spec, data), schema=schema)
+    source = source_of(spec, data)
+    with process_group() as comms:  # what a private run estimated has its noise; it is not estimated again
+        dataset = opened(source, request, comms) if secret is None else open_data(source, schema=schema)
+        _need_same(dataset, schema)
+        if begun:
+            with locally_seeded(0):
+                model, objective = spec.make_model(), spec.make_objective()
+        else:  # killed before the first checkpoint: start again, from the same weights
+            settings = request.model if secret is None else smaller(request.model)
+            model, objective = make(spec.recipe, dataset, settings, spec.training.seed, private=secret is not None)
+        if longer != spec and comms.is_main:
+            bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
+        heard = [*listeners_of(longer, place, comms, progress=progress, track=track), *listeners]
+        return train(dataset, model, objective, longer, place, comms, heard, fresh=False, secret=secret)
+
+
+def _need_same(dataset: Dataset, schema: Schema) -> None:
     if dataset.schema.fingerprint != schema.fingerprint:
         raise BundleError(
             f"Resuming needs the very data of the run ({schema.n_rows} rows, {schema.fingerprint}), but got "
             f"{dataset.schema.n_rows} rows, {dataset.schema.fingerprint}. Give the same data, or train a new run."
         )
-    if begun:
-        with locally_seeded(0):
-            model, objective = spec.make_model(), spec.make_objective()
-    else:  # killed before the first checkpoint: start again, from the same weights
-        settings = request.model if secret is None else smaller(request.model)
-        model, objective = make(spec.recipe, dataset, settings, spec.training.seed, private=secret is not None)
-    with process_group() as comms:
-        if longer != spec and comms.is_main:
-            bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
-        heard = [*listeners_of(longer, place, comms, progress=progress, track=track), *listeners]
-        return train(dataset, model, objective, longer, place, comms, heard, fresh=False, secret=secret)
+
 
 
 def source_of(spec: bundle.Spec, data: object = None) -> object:
@@ -209,10 +234,8 @@ def make(
     """Return a recipe's model, initialised from training rows (a private one from rows made up), and its objective."""
     rows = dataset.split_indices()["train"]
     wanted = min(ROWS_TO_INITIALISE, max(LEAST_TO_INITIALISE, NUMBERS_TO_INITIALISE // dataset.schema.size))
-    some, most = rows, dataset.rows.at_once(wanted)
-    if len(rows) > most:  # at random: data are often sorted
-        rng = np.random.default_rng(derive(seed, "rows to initialise"))
-        some = np.sort(rng.choice(rows, most, replace=False))
+    most = dataset.rows.at_once(wanted)
+    some = dataset.rows.some(rows, most, derive(seed, "rows to initialise"))  # at random: data are often sorted
     with locally_seeded(derive(seed, "weights")):
         first = dataset.kind.made_up(dataset.schema, wanted, seed) if private else dataset.batch(some)
         model, objective = build(recipe, frame_of(dataset, first, settings))

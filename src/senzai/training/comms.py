@@ -13,6 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from ..core.errors import TrainingError
+
+
+class PeerLost(TrainingError):
+    """Another process of this run ended before its time; ``torchrun`` may start all of them again."""
+
 
 @dataclass(frozen=True)
 class Comms:
@@ -52,6 +58,10 @@ class Comms:
         dist.all_gather_object(found, text)
         return found
 
+    def decided(self, *, by_first: bool) -> bool:
+        """Return what the first process decided."""
+        return bool(self.sum(torch.tensor([float(by_first and self.is_main)])) > 0)
+
     def agree(self, tensors: Iterable[Tensor]) -> None:
         """Give every process the first one's values."""
         if self.world > 1:
@@ -87,11 +97,21 @@ def process_group() -> Iterator[Comms]:
         yield Comms()
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
+    if dist.is_initialized():  # whoever joined it leaves it
+        yield Comms(dist.get_rank(), dist.get_world_size(), local)
+        return
     if torch.cuda.is_available():
         torch.cuda.set_device(local)
     # Counts and metrics are on the CPU even when models are not, so both kinds of memory need a way.
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Comms(dist.get_rank(), dist.get_world_size(), local)
+    except RuntimeError as err:
+        if not isinstance(err, dist.DistError) and "gloo" not in str(err).lower():
+            raise
+        raise PeerLost(
+            f"All processes of a run must live while it trains, but another one ended: {str(err)[:90]} What it said is "
+            "above. Go on with the same command under torchrun --max-restarts and --rdzv-id, or with senzai resume."
+        ) from err
     finally:
         dist.destroy_process_group()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from ..core.batch import Batch
 from ..core.errors import InputError, SettingError
 from ..core.random import derive
+from .lanes import LaneOrder, Lanes
 
 POOL = 20
 """Batches whose rows are sorted by length together."""
@@ -42,6 +44,7 @@ class FeedPlan:
         batch_size: Rows per step over all processes.
         seed: Seed of the order.
         least: Smallest batch that every process gets a row of; a shorter rest of an epoch is left out.
+        blocks: Where blocks of rows begin that are read together; the order then goes through them block by block.
         lengths: Steps of each row, where rows of about one length shall share a batch, so that little is padding.
     """
 
@@ -50,6 +53,7 @@ class FeedPlan:
     seed: int
     least: int = 1
     lengths: Tensor | None = None
+    blocks: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.n_rows < self.least:
@@ -69,8 +73,15 @@ class FeedPlan:
         full, rest = divmod(self.n_rows, self.batch_size)
         return full + (1 if rest >= self.least else 0)
 
-    def order(self, epoch: int) -> Tensor:
+    @cached_property
+    def lanes(self) -> Lanes | None:
+        """The order of rows that are read block by block."""
+        return None if self.blocks is None else Lanes(self.blocks, self.batch_size, self.seed)
+
+    def order(self, epoch: int) -> Tensor | LaneOrder:
         """Return the order of rows in an epoch; with lengths, random up to the batches of some hundred rows."""
+        if self.lanes is not None:
+            return self.lanes.order(epoch)
         generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
         order = torch.randperm(self.n_rows, generator=generator)
         return order if self.lengths is None else self._by_length(order, self.lengths, generator)
@@ -87,8 +98,10 @@ class FeedPlan:
         turned = batches[torch.randperm(len(batches), generator=generator)].flatten()
         return torch.cat([turned, order[full:]])
 
-    def rows(self, order: Tensor, position: int) -> Tensor:
+    def rows(self, order: Tensor | LaneOrder, position: int) -> Tensor:
         """Return the rows of the step at ``position`` of an epoch."""
+        if isinstance(order, LaneOrder):
+            return order.rows(position)
         return order[position * self.batch_size : (position + 1) * self.batch_size]
 
     def total(self, rows: Tensor) -> int:
@@ -137,7 +150,7 @@ class Feed:
         self.source, self.index, self.plan, self.device = source, index, plan, device
         self.rank, self.world, self.accumulate = rank, world, accumulate
         self._held = source.take(index).to(device) if in_memory else None
-        self._order: tuple[int, Tensor] | None = None
+        self._order: tuple[int, Tensor | LaneOrder] | None = None
 
     def _rows_of(self, step: int) -> Tensor:
         epoch, position = divmod(step, self.plan.steps_per_epoch)

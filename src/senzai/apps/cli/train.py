@@ -47,6 +47,9 @@ def fit(
     devices: Annotated[int, Option("--devices", min=1, help="Processes to train with, one per device.")] = 1,
     private: Private = None,
     schema: PublicSchema = None,
+    restarts: Annotated[
+        int, Option("--restarts", min=0, help="How often devices start again, from the last checkpoint, after a kill.")
+    ] = 0,
     skip_bad: Annotated[bool, Option("--skip-bad", help="Leave out, and count, unreadable files.")] = False,
     overwrite: Overwrite = False,
     tensorboard: Annotated[bool, Option("--tensorboard", help="The same as --track tensorboard.")] = False,
@@ -68,15 +71,18 @@ def fit(
     folder = out or (user_path(top["out"], output=True) if "out" in top else None)
     if folder is None:
         raise SettingError("A run needs a folder to be kept in. Name one: --out runs/NAME")
-    teller = _Teller(silent=quiet or as_json)
     from ... import runs
+    from ...training.comms import is_main
+
+    teller = _Teller(silent=quiet or as_json or not is_main())
 
     run = runs.fit(
         data, recipe=recipe or top.get("recipe"), out=folder, kind=kind or top.get("kind"), settings=chosen,
         overwrite=overwrite, progress=False if quiet else None, tensorboard=tensorboard,
-        track=track or (), devices=devices,
-        announce=teller.hear,
+        track=track or (), devices=devices, restarts=restarts, announce=teller.hear,
     )
+    if not is_main():  # the first of the processes that torchrun started says it
+        return
     if teller.dataset is None:  # other processes trained
         teller.hear(run.dataset(data), run.spec)
     report = None if no_report else write_report(run, teller.dataset, folder / "report.html")
@@ -121,7 +127,11 @@ def resume(
     from ...sharing.opening import need_folder
 
     need_folder(run, to="train in")
+    from ...training.comms import is_main
+
     done = runs.resume(run, data=data, progress=False if quiet else None, track=track or (), **more)
+    if not is_main():
+        return
     source = data or done.spec.source
     report = None if no_report else write_report(done, done.dataset(source), run / "report.html")
     document = {**done.metrics["fit"], "report": report}

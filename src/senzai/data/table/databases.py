@@ -47,7 +47,7 @@ def of_url(url: str, options: TableOptions) -> tuple[Pieces, str]:
             "Give the whole address again, as data."
         )
     try:
-        engine = alchemy.create_engine(url)
+        engine = alchemy.create_engine(url).execution_options(stream_results=True)  # rows come as they are asked for
         look = alchemy.inspect(engine)
         tables = [*look.get_table_names(), *look.get_view_names()]
     except Exception as err:

@@ -15,7 +15,7 @@ from ..fingerprint import WHOLE_BYTES
 from ..kind import Opened
 from ..options import TableOptions
 from ..schema import Condition
-from . import amounts, codec
+from . import amounts, codec, shards
 from . import labels as columns
 from .column import Column, TableDetails
 from .deciding import decide
@@ -120,6 +120,8 @@ def reasons_of(table: TableDetails, opened: Opened) -> list[str]:
 
 def fingerprint_of(opened: Opened) -> str:
     """Hash a file's bytes (of very large ones, blocks of them), or the values of a frame; and which part it is."""
+    if opened.data.shards is not None:
+        return shards.fingerprint(opened.data.shards)
     path, part = opened.facts.get("path"), opened.data.part
     digest = hashlib.sha256(part.encode())
     if path is not None:

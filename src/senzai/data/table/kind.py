@@ -35,6 +35,7 @@ from .inference import condition_of, cuts_of, decided, fingerprint_of, reasons_o
 from .privately import is_public, private_columns, public_fingerprint
 from .public import made_up, template
 from .rows import column_named, frame_of, needs_double, rows_of
+from .shards import is_address
 from .source import ROWS, SUFFIXES, Source, is_table, named, open_source, rows_at
 
 
@@ -241,6 +242,11 @@ class TableKind(Kind):
     def originals(self, source: Any, index: Array) -> Any:
         """Return rows of the table with all their columns, in the order of ``index``."""
         return rows_at(source, index)
+
+    def infers_once(self, source: object) -> bool:
+        """Yes for shards: one process looks at all rows, the others read their share alone."""
+        path = None if is_address(source) else existing(source)
+        return is_address(source) or (path is not None and path.is_dir())
 
     def keeps_rows(self, schema: Schema, *, in_memory: bool) -> bool:
         """Yes: strange rows are compared with usual ones."""

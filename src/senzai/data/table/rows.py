@@ -77,6 +77,10 @@ def rows_of(source: Source, table: TableDetails, condition: tuple[str, ...], tar
         given = None if c is None else torch.from_numpy(c)
         mask = None if seen.all() else seen
         return MemoryRows(values, Targets(known.y, known.known, known.n_classes, given), mask)
+    if source.shards is not None:
+        from .shard_rows import ShardRows
+
+        return ShardRows(source.shards, table, condition, targets or Targets())
     return _spooled(source, table, condition, targets or Targets())
 
 

@@ -17,6 +17,7 @@ from ..frame_files import of_polars
 from ..limits import need_no_holes, need_regular, need_room
 from ..options import TableOptions
 from . import amounts, csvs, databases, exact, files, texts
+from . import shards as sharded
 from .column import Column, TableDetails
 
 TEXTS = (".csv", ".tsv", ".psv", ".data", ".dat")
@@ -47,6 +48,7 @@ class Source:
         readings: How the cells of each text column are read, by name.
         counted: Its rows, where they are known or cheaply counted.
         narrow: Makes frames like ``pieces``, of some columns only, where that is cheaper.
+        shards: The files it is in, where it is in several that are read group by group.
         part: What of the file or database it is, where there are several: a sheet, a query.
     """
 
@@ -60,6 +62,7 @@ class Source:
     readings: Mapping[str | int, str] | None = None
     counted: Callable[[], int] | None = None
     narrow: Callable[[int, Collection[str]], Iterator[Any]] | None = None
+    shards: sharded.Shards | None = None
     part: str = ""
 
     @cached_property
@@ -120,16 +123,21 @@ def is_url(source: object) -> bool:
         >>> is_url("sqlite:///shop.db"), is_url("shop.db")
         (True, False)
     """
-    return isinstance(source, str) and "://" in source and source.split("://")[0].replace("+", "").isalnum()
+    scheme = source.split("://")[0] if isinstance(source, str) and "://" in source else ""
+    return scheme.replace("+", "").isalnum() and not sharded.is_address(source)
 
 
 def is_table(source: object) -> bool:
     """Whether a source is a table, by its type or its name."""
     if sources.is_frame(source) or is_polars(source) or is_arrow(source) or is_url(source):
         return True
+    if sharded.is_address(source):
+        return True
     if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], str | Path):
         return is_table(source[0]) and not is_table(source[1])
     path = sources.existing(source)
+    if path is not None and path.is_dir():
+        return sharded.is_folder(path)
     return path is not None and path.is_file() and _suffix(path) in SUFFIXES
 
 
@@ -153,7 +161,11 @@ def open_source(source: Any, options: TableOptions, table: TableDetails | None, 
         read, part = databases.of_url(str(source), options)
         made = Source(repr(shown), "table", read, part=part)
         return made if options.in_memory is False else _gathered(made)
+    if sharded.is_address(source):
+        return _of_shards(sharded.open_address(source), options)
     path = sources.existing(source)
+    if path is not None and path.is_dir():
+        return _of_shards(sharded.open_folder(path), options)
     if path is not None:
         return _from_file(path, options, table, sure=sure)
     frame: Any = source
@@ -225,7 +237,20 @@ def _gathered(source: Source) -> Source:
         need_room(held, source.origin, "rows that in memory take")
         parts.append(piece)
     made = _in_memory(exact.joined(parts), source.origin, source.form, source.notes)
-    return replace(made, readings=source.readings, part=source.part)
+    return replace(made, readings=source.readings, shards=source.shards, part=source.part)
+
+
+def _of_shards(found: sharded.Shards, options: TableOptions) -> Source:
+    size = sum(shard.size for shard in found.each)
+    lost = sorted({name for shard in found.each for name in shard.lost})
+    empty = [repr(shard.name) for shard in found.each if not sum(shard.groups)]
+    notes = (f"Shards without rows: {', '.join(empty[:5])}{' ...' if len(empty) > 5 else ''}.",) if empty else ()
+    made = Source(
+        found.origin, "table", found.pieces, notes=(*exact.said(lost), *notes), shards=found,
+        counted=lambda: int(found.starts[-1]), narrow=found.pieces,
+    )
+    large = size > IN_MEMORY_BYTES if options.in_memory is None else not options.in_memory
+    return made if large or not found.starts[-1] else _gathered(made)
 
 
 # --- text -----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from ...core.memory import free_memory
 from ...core.random import derive
 from ...core.secret import Secret
 from ...data import Dataset
+from ...data.rows import HELD_BYTES
 from ...training.comms import Comms
 from ...training.feed import Feed, FeedPlan
 from ...training.private import PoissonPlan
@@ -39,22 +40,23 @@ def feeds(
     if settings.by_length and lengths is None:
         raise SettingError("Rows are put together by_length where they have lengths; these have none. Leave it out.")
 
-    def feed(index: Any, rows_at_once: int, accumulate: int) -> Feed:
+    def feed(index: Any, rows_at_once: int, accumulate: int, *, held: bool) -> Feed:
         own = None if lengths is None else lengths[torch.from_numpy(np.asarray(index))]
-        plan = FeedPlan(len(index), rows_at_once, settings.seed, comms.world, own)
+        cuts = dataset.rows.cuts
+        blocks = None if cuts is None or held else np.searchsorted(index, cuts)
+        plan = FeedPlan(len(index), rows_at_once, settings.seed, comms.world, own, blocks)
         if secret is not None:
             plan = PoissonPlan(len(index), rows_at_once, settings.seed, secret=secret)
         return Feed(
-            dataset.rows, index, plan, device=device, in_memory=in_memory, rank=comms.rank, world=comms.world,
+            dataset.rows, index, plan, device=device, in_memory=held, rank=comms.rank, world=comms.world,
             accumulate=accumulate,
         )
 
-    train = feed(parts["train"], batch_size, settings.accumulate)
+    train = feed(parts["train"], batch_size, settings.accumulate, held=in_memory)
     held = parts["validation"]
-    if len(held) > settings.max_validation_rows:  # any of them, since data are often sorted
-        chosen = np.random.default_rng(derive(settings.seed, "validation rows"))
-        held = np.sort(chosen.choice(held, settings.max_validation_rows, replace=False))
+    held = dataset.rows.some(held, settings.max_validation_rows, derive(settings.seed, "validation rows"))
     if len(held) == 0:
         return train, None
     pieces = ceil(len(held) / VALIDATION_ROWS)  # nearly equal ones, so that no small rest is left out
-    return train, feed(held, ceil(len(held) / pieces), 1)
+    few = in_memory or needed * len(held) / max(1, len(dataset)) <= min(budget, HELD_BYTES)
+    return train, feed(held, ceil(len(held) / pieces), 1, held=few)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def launch(
     data: object, *, recipe: str | None, out: str | Path | None, kind: str | None, settings: Mapping[str, Any],
-    overwrite: bool, devices: int, track: Sequence[str] = (),
+    overwrite: bool, devices: int, restarts: int = 0, track: Sequence[str] = (),
 ) -> Run:
     """Train with ``devices`` processes and return the run.
 
@@ -48,15 +48,15 @@ def launch(
             "overwrite": overwrite, "track": list(track),
         }
         request.write_text(json.dumps(facts), encoding="utf-8")
-        code = _torchrun(request, devices, passed, held)
+        code = _torchrun(request, devices, restarts, passed, held)
         _raise_what_they_raised(request.with_suffix(".error"), code, passed)
     return load(out)
 
 
-def _torchrun(request: Path, devices: int, passed: _Passed, held: int) -> int:
+def _torchrun(request: Path, devices: int, restarts: int, passed: _Passed, held: int) -> int:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices),
-        "-m", "senzai.runs.worker", str(request),
+        "--max-restarts", str(restarts), "-m", "senzai.runs.worker", str(request),
     ]
     # In a session of its own, so that Ctrl-C reaches it once, through us, and not a second time from the terminal. Its
     # temporary files go the way of the parcel, whose lock it keeps should this process be killed.

@@ -28,7 +28,7 @@ HELD = 2**28
 """Bytes of shares that are held at once."""
 
 
-@verb("differential", group="Use", takes="rows", answers="scores", unfit=needs_shares, steered=False)
+@verb("differential", group="Use", takes="rows", answers="scores", unfit=needs_shares, steered=False, together=True)
 def differential(
     run: Trained, data: object, *, by: str, first: str, second: str | None = None, delta: float = 0.25,
     fdr: float = 0.05, of: Literal["cells", "means"] = "cells", mode: Literal["change", "vanilla"] = "change",

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from ...training.trained import Trained
 
 
-@verb("log_likelihood", group="Judge", takes="rows", answers="scores", unfit=needs_a_density, steered=False)
+@verb(
+    "log_likelihood", group="Judge", takes="rows", answers="scores", unfit=needs_a_density, steered=False,
+    together=True,
+)
 def log_likelihood(
     run: Trained, data: object, *, k: int = 500, seed: int = 0, sampler: str = "prior"
 ) -> np.ndarray[Any, Any]:

@@ -86,6 +86,8 @@ class Verb:
             its setting ``seed`` seeds; a verb that has generators of its own does without.
         by_row: Whether the numbers that it answers for a row depend on that row alone, with settings that were given;
             rows of several who ask may then be answered by one call. ``None`` says never.
+        together: Whether what it answers for a row depends on the other rows that are given, or on their number, so
+            that it is not done with parts of them.
         own_hand: Whether it acts in the user's name beyond the run (a file somewhere, an upload), so that no server
             does it for whoever asks.
         notes: What is to be said with every answer: what it assumes.
@@ -101,6 +103,7 @@ class Verb:
     settings: type[Any] | None = None
     steered: bool = True
     by_row: ByRow | None = None
+    together: bool = False
     own_hand: bool = False
     notes: Notes | None = None
 
@@ -165,8 +168,8 @@ VERBS: Registry[Verb] = Registry("verb")
 
 def verb(
     name: str, *, group: str, takes: Takes, answers: Answers, unfit: Unfit = fits_every_run, summary: str = "",
-    settings: type[Any] | None = None, steered: bool = True, by_row: ByRow | None = None, own_hand: bool = False,
-    notes: Notes | None = None,
+    settings: type[Any] | None = None, steered: bool = True, by_row: ByRow | None = None, together: bool = False,
+    own_hand: bool = False, notes: Notes | None = None,
 ) -> Callable[[Function], Function]:
     """Return a decorator that registers a function as a verb; see :class:`Verb`.
 
@@ -187,8 +190,8 @@ def verb(
         first = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
         VERBS.add(name)(Verb(
             name=name, group=group, run=function, takes=takes, answers=answers, unfit=unfit,
-            summary=summary or first, settings=settings, steered=steered, by_row=by_row, own_hand=own_hand,
-            notes=notes,
+            summary=summary or first, settings=settings, steered=steered, by_row=by_row, together=together,
+            own_hand=own_hand, notes=notes,
         ))
         return function
 
