@@ -23,6 +23,7 @@ from senzai.core.later import Tensor
 from senzai.core.random import derive
 from senzai.core.registry import Registry
 
+from .cells import Celled
 from .conditioned import Conditioned
 from .features import NamedEntry, RowFeatures
 from .histories import FOLD_IN, Histories, folded, histories_of, items_of
@@ -103,7 +104,7 @@ class Writer(Protocol):
         """Write some more rows."""
 
 
-class Kind(Numbered, Timed, Conditioned, ABC):
+class Kind(Numbered, Timed, Conditioned, Celled, ABC):
     """Converts a user's data to model values and exactly back."""
 
     name: ClassVar[str]

@@ -59,6 +59,8 @@ class Frame:
         n_numbers: Numbers of a row that codes are to tell.
         n_labelled: How many of them have a label.
         settings: What the user set.
+        modal_masks: Of several modalities, those that come with a mask; all that do, where it is not said.
+        modal_lengths: Likewise with lengths.
         own_decoder: Decoder that a model asks for, where its latents are no plain vector.
         code_width: Width of the code vectors of a model with codes, once its quantiser is made.
         makers: How a part is made otherwise than from settings, by ``role/name``.
@@ -79,6 +81,8 @@ class Frame:
     n_numbers: int = 0
     n_labelled: int = 0
     settings: Settings = field(default_factory=Settings)
+    modal_masks: frozenset[str] | None = None
+    modal_lengths: frozenset[str] | None = None
     own_decoder: Choice | None = None
     code_width: int | None = None
     makers: Mapping[str, Callable[[Frame], Any]] = field(default_factory=dict)
@@ -168,9 +172,13 @@ class Frame:
 
     def of_modalities(self) -> dict[str, Frame]:
         """Return a frame for each modality that the data propose: their event and parts, the settings of all."""
-        without = ("likelihood", "shared", "network", "encoder", "decoder")
+        without = ("likelihood", "shared", "network", "encoder", "decoder", "posterior")
         return {
-            name: self.inner(n_latent=self.n_latent, without=without, event=one.event, proposal=one.proposal)
+            name: self.inner(
+                n_latent=self.n_latent, without=without, event=one.event, proposal=one.proposal,
+                masked=self.masked if self.modal_masks is None else name in self.modal_masks,
+                ragged=self.ragged if self.modal_lengths is None else name in self.modal_lengths,
+            )
             for name, one in self.proposal.modalities.items()
         }
 

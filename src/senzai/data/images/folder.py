@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +67,24 @@ def read_folder(root: Path, options: ImageOptions, schema: Schema | None) -> Ope
     paths, said = pictures.find(root)
     if not paths:
         raise _no_images(root)
-    notes = list(said)
+    return _read(paths, root, options, schema, list(said))
+
+
+def read_files(paths: Sequence[Path], options: ImageOptions, schema: Schema | None) -> Opened:
+    """Read image files in the order of a list, one a row.
+
+    Raises:
+        InputError: One of them cannot be read.
+        ShapeError: An image has another size than the model's.
+    """
+    if options.skip_bad:
+        raise InputError("A list of pictures has one for each row, so that none is skipped. Leave skip_bad out.")
+    return _read([Path(os.path.abspath(p)) for p in paths], None, options, schema, [])
+
+
+def _read(
+    paths: Sequence[Path], root: Path | None, options: ImageOptions, schema: Schema | None, notes: list[str]
+) -> Opened:
     paths, probes = _probe_all(paths, options, notes)
     plan = _plan(probes, options, notes) if schema is None else _planned(schema, options)
     nbytes = len(paths) * CHANNELS[plan.mode] * plan.height * plan.width * np.dtype(plan.dtype).itemsize
@@ -75,12 +93,16 @@ def read_folder(root: Path, options: ImageOptions, schema: Schema | None) -> Ope
     if small or options.skip_bad or plan.deep:
         paths, kept, high = _load_all(paths, plan, options.skip_bad, notes, keep=small)
     bits = all(p.bits for p in probes) and not plan.resize
-    base = root if root.is_dir() else root.parent
+    if root is None:
+        base, origin = Path(os.path.commonpath(paths)), f"the list of {len(paths)} pictures"
+        base = base if base.is_dir() else base.parent
+    else:
+        base, origin = root if root.is_dir() else root.parent, repr(str(root))
     lazy = Pictures(tuple(paths), plan, prints.of_files(paths, base), bits, high)
-    labels = trees.labels_of(paths, root, notes)
+    labels = None if root is None else trees.labels_of(paths, root, notes)
     return Opened(
         data=np.stack(kept) if small else lazy, n_rows=len(paths), dtype=plan.dtype, form="folder",
-        origin=repr(str(root)), labels=labels, label_name="folder", notes=tuple(notes),
+        origin=origin, labels=labels, label_name="folder", notes=tuple(notes),
         facts={"layout": "NCHW", "mode": plan.mode, "transparency": plan.alpha, "resize": plan.resize},
     )
 
