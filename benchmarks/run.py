@@ -292,6 +292,14 @@ def medical(given: argparse.Namespace) -> dict[str, Result]:
     return {"medical": measure(quick=given.quick)}
 
 
+def multimodal(given: argparse.Namespace) -> dict[str, Result]:
+    """Six views of digits, pictures of emoji beside their names."""
+    from .multimodal import measure
+
+    rows = given.rows or ["views", "emoji"]
+    return {f"multimodal_{row}": measure(row, given.rounds, quick=given.quick) for row in rows}
+
+
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table, "wide_table": wide_table,
@@ -301,7 +309,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
-    "cells": cells,
+    "cells": cells, "multimodal": multimodal,
 }
 
 

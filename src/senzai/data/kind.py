@@ -19,7 +19,6 @@ from pydantic import BaseModel, JsonValue
 
 from senzai.core.batch import Batch, Data
 from senzai.core.errors import CombinationError, SettingError
-from senzai.core.later import Tensor
 from senzai.core.random import derive
 from senzai.core.registry import Registry
 
@@ -358,7 +357,7 @@ class Kind(Numbered, Timed, Conditioned, Celled, ABC):
         """
         raise SettingError(f"Rows of the kind {self.name!r} have no missing entries that could be filled in.")
 
-    def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
+    def fill(self, part: Any, x: Data, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
         """Return a part of the user's data with its missing entries filled in; observed ones stay what they are.
 
         Args:

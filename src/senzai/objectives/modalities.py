@@ -153,7 +153,8 @@ def likelihood_of(model: LatentModel) -> ModalLikelihood:
 def log_liks(seen: Inference) -> dict[str, Tensor]:
     """Return log p(x_m | z) of each modality, ``(K, B)``; zero where a row lacks it."""
     p, x = seen.likelihood, floats(seen.x)
-    assert isinstance(p, Modalities) and isinstance(x, dict)  # the model was checked
+    assert isinstance(p, Modalities)  # the model was checked
+    assert isinstance(x, dict)
     return {name: part.log_prob(x[name]) for name, part in p.parts.items()}
 
 
@@ -163,7 +164,8 @@ def pulled(model: LatentModel, batch: Batch, seen: Inference) -> Tensor:
     Raises:
         CombinationError: It has no closed form.
     """
-    assert isinstance(model, Flat) and isinstance(model.posterior, ModalPosterior)
+    assert isinstance(model, Flat)  # it was checked
+    assert isinstance(model.posterior, ModalPosterior)
     q, rows = seen.groups[0].q, batch.present or {}
     assert q is not None
     total = torch.zeros(len(batch), device=batch.device)

@@ -38,7 +38,7 @@ time; and the rate rises, for at full rate from the start Adam moves codes to wh
 
 @final
 class ImageKind(Kind):
-    """Folders and lists of png, jpeg, webp and bmp; arrays ``(N, H, W)``, ``(N, H, W, C)``, ``(N, C, H, W)``; idx files.
+    """Folders and lists of png, jpeg, webp and bmp; arrays ``(N, H, W[, C])`` and ``(N, C, H, W)``; idx files.
 
     Example:
         >>> kind = KINDS["images"]

@@ -12,7 +12,6 @@ from pydantic import JsonValue
 
 from senzai.core.batch import Data
 from senzai.core.errors import InputError
-from senzai.core.later import Tensor
 
 from .. import conditioning, deciding, fingerprint, sources
 from ..kind import KINDS, Claim, Kind, Opened
@@ -235,9 +234,7 @@ class MultimodalKind(Kind):
         """Yield some rows after the others, with what is there of them."""
         yield from filling.parts(source, rows)
 
-    def fill(
-        self, part: Any, x: Tensor | Data, schema: Schema, rows: Array | None = None, *, average: bool = False
-    ) -> Any:
+    def fill(self, part: Any, x: Data, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
         """Return rows with the modalities, and the cells of a table, that they lack."""
         return filling.fill(part, x, schema, rows)
 

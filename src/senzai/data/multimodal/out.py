@@ -146,7 +146,7 @@ def from_json(value: JsonValue, schema: Schema) -> object:
     found: dict[str, Any] = {}
     for name, rows in value.items():
         if not isinstance(rows, list):
-            raise InputError(f"The modality {name!r} comes as a list with one entry a row, but got {type(rows).__name__}.")
+            raise InputError(f"The modality {name!r} comes as a list, an entry a row, but got a {type(rows).__name__}.")
         kind, there = KINDS[known[name].schema_.kind], [row is not None for row in rows]
         if not any(there):
             found[name] = [None] * len(rows)

@@ -184,8 +184,8 @@ def _piece(name: str, column: Any, kind: Kind, folder: Path, origin: str) -> Pie
     if lost is not None:
         row = int(np.flatnonzero(there)[lost])
         raise InputError(
-            f"The column {name!r} of {origin} names files relative to {str(folder.resolve())!r}, but row {row} (from 0) "
-            f"names {cells[lost]!r}, which is not there. Put it back, or leave the cell empty."
+            f"The column {name!r} of {origin} names files relative to {str(folder.resolve())!r}, but row {row} (from "
+            f"0) names {cells[lost]!r}, which is not there. Put it back, or leave the cell empty."
         )
     return Piece(name, kind.name, paths, there, (name,))
 
@@ -232,8 +232,8 @@ def _recognised(piece: Piece, but: str) -> Piece:
     kind = surest(piece.source, but)
     if kind is None:
         raise InputError(
-            f"Each modality is of a known kind, but {piece.name!r} is a {type(piece.source).__name__} that none claims. "
-            f"Name it: modalities.{piece.name}=array."
+            f"Each modality is of a known kind, but {piece.name!r} is a {type(piece.source).__name__} that none "
+            f"claims. Name it: modalities.{piece.name}=array."
         )
     return Piece(piece.name, kind.name, piece.source, piece.there, piece.columns)
 

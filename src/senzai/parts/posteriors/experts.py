@@ -156,18 +156,18 @@ class Experts(ModalPosterior):
     def components(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Return location and scale of each component, ``(C, B, n_latent)``, and its log weight, ``(C, B)``."""
         loc, scale, seen = self.asked(batch)
-        used, weight = self._used(seen)
+        used, weight = self._used(seen, loc.dtype)
         return (*self._product(loc, scale, used), weight)
 
-    def _used(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+    def _used(self, seen: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return which experts are in each component, ``(C, M, B)``, and the log weight of each, ``(C, B)``."""
         used = self.members.unsqueeze(2) & seen
         if len(self.members) == 1:
-            return used, torch.zeros_like(used[:, 0], dtype=torch.get_default_dtype())
+            return used, torch.zeros_like(used[:, 0], dtype=dtype)
         whole = (used == self.members.unsqueeze(2)).all(1)
         nothing = ~seen.any(0)
         whole = torch.cat([whole[:1] | nothing, whole[1:] & ~nothing])
-        return used, torch.where(whole, -whole.sum(0).to(torch.get_default_dtype()).log(), -torch.inf)
+        return used, torch.where(whole, -whole.sum(0).to(dtype).log(), -torch.inf)
 
     def _product(self, loc: Tensor, scale: Tensor, used: Tensor) -> tuple[Tensor, Tensor]:
         """Return location and scale of the product of the experts that are used; of none, those of the prior."""
