@@ -31,10 +31,10 @@ from .common import need_data
 
 VIEWS = {"fac": 216, "fou": 76, "kar": 64, "mor": 6, "pix": 240, "zer": 47}
 MODELS: dict[str, dict[str, Any]] = {
-    "mvtcae": {"recipe": "mvtcae"}, "mmvae": {"recipe": "mmvae"}, "mopoe": {"recipe": "mopoe"},
-    "mvae": {"recipe": "mvae"},
+    "mvtcae": {"recipe": "mvtcae", "lr": 3e-3}, "mmvae": {"recipe": "mmvae", "lr": 3e-3},
+    "mvae": {"recipe": "mvae", "lr": 3e-3},
 }
-STEPS, LATENT, HIDDEN = 1500, 20, [128, 128]
+STEPS, LATENT, HIDDEN = 600, 20, [128]
 EMOJI_STEPS = 3000
 
 

@@ -3,6 +3,7 @@
 from ..core.row_noise import RowNoise as RowNoise
 from ..distributions.mixtures import pairwise_log_prob as pairwise_log_prob
 from . import code_rate as _code_rate
+from . import crossing as _crossing
 from . import series_measures as _series_measures
 from . import stylised as _stylised
 from .annealing import AnnealedEstimate as AnnealedEstimate
@@ -103,4 +104,4 @@ from .uncertainty import interval_calibration as interval_calibration
 from .uncertainty import probability_calibration as probability_calibration
 from .uncertainty import reconstruction_uncertainty as reconstruction_uncertainty
 
-del _code_rate, _series_measures, _stylised
+del _code_rate, _crossing, _series_measures, _stylised

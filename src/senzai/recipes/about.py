@@ -12,7 +12,7 @@ from ..core.errors import UserError
 from ..core.random import forked
 from ..core.registry import Registry
 from ..core.spec import REGISTRIES, to_spec
-from ..data.proposal import Choice, Proposal
+from ..data.proposal import Choice, Modality, Proposal, several
 from .frame import Frame
 from .provided import PROVIDED
 from .registry import RECIPES, Recipe, build
@@ -30,6 +30,10 @@ PROBES: tuple[Mapping[str, Any], ...] = (
         for given in ({}, _LABELS, {"n_condition": 3}, {**_LABELS, "n_condition": 3})
         for event, family, network in _SHAPES
     ),
+    {"event": (10,), "proposal": several({
+        "left": Modality((6,), Proposal(likelihood=Choice("normal"))),
+        "right": Modality((4,), Proposal(likelihood=Choice("normal"))),
+    })},
     {"event": (8,), "ragged": True, "proposal": Proposal(likelihood=_SYMBOLS, encoder=_SYMBOLS)},
 )
 """Data that a recipe may be made for, in the order of trying."""

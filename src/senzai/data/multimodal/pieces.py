@@ -148,10 +148,10 @@ def of_table(source: object, options: MultimodalOptions, but: str, known: Multim
     aside = {c: frame[c].to_numpy(dtype=object) for c in taken_out(options) if c in frame.columns}
     cells = _cells_of(frame, told(options.model_dump()), folder, known, origin)
     absent = [c for c in cells if c not in frame.columns]
-    if absent:
+    if absent and known is None:
         near = suggestion(absent[0], list(frame.columns))
         raise InputError(f"{origin} has no column {absent[0]!r}.{near} It has {', '.join(frame.columns[:20])}.")
-    pieces = [_piece(name, frame[name], KINDS[k], folder, origin) for name, k in cells.items()]
+    pieces = [_piece(name, frame[name], KINDS[k], folder, origin) for name, k in cells.items() if name in frame]
     ours = None if known is None else {c for m in known.modalities for c in m.columns}
     rest = [c for c in frame.columns if c not in cells and c not in aside and (ours is None or c in ours)]
     if rest:

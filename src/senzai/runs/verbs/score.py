@@ -148,7 +148,7 @@ def make(run: Trained, dataset: Dataset) -> Reference:
 def pieces(run: Trained, dataset: Dataset, asked: ScoreSettings) -> Iterator[Scores]:
     """Yield the scores of each piece of the data."""
     if modal(run):
-        need_no_reference(asked)
+        need_no_threshold(asked)
         for _, batch in run.pieces(dataset):
             yield modal_scores(latent_model(run.model), batch, asked.method, k=asked.k, seed=asked.seed)
         return
@@ -201,13 +201,13 @@ def modal(run: Trained) -> bool:
     return len(run.schema.fields) > 1
 
 
-def need_no_reference(asked: ScoreSettings) -> None:
+def need_no_threshold(asked: ScoreSettings) -> None:
     """Refuse what compares rows of several modalities with training rows.
 
     Raises:
         SettingError: The score, or a threshold, does.
     """
-    if asked.method not in ("auto", *NEEDS_NOTHING) or asked.flags or asked.reference is not None:
+    if asked.method not in ("auto", *NEEDS_NOTHING) or asked.flags:
         raise SettingError(
             f"Rows of several modalities are scored by {', '.join(NEEDS_NOTHING)}, without thresholds, but got "
             f"{asked.method!r} or one. With shares=True they say which modality does not fit the others."
@@ -225,7 +225,7 @@ def modal_table(run: Trained, dataset: Dataset, found: Scores, asked: ScoreSetti
     out: dict[str, Any] = {"score": found.values.double().numpy()}
     for j, name in enumerate([*names, CODE]):
         out[f"share: {name}"] = found.shares[:, j].double().numpy()
-    model, own = latent_model(run.model), run.dataset(run.source())
+    model, own = latent_model(run.model), run.dataset(run.source(asked.reference))
     parts = own.split_indices()
     held = np.sort(np.concatenate([parts["validation"], parts["test"]]))[:HELD_ROWS]
     if not len(held):
