@@ -58,7 +58,8 @@ def test_every_column_goes_to_the_kind_that_reads_it(shop):
         "title": ("text", 8), "photo": ("images", 5), "table": ("table", 0),
     }
     batch = data.batch()
-    assert {n: tuple(x.shape) for n, x in batch.x.items()} == {"title": (24, 4), "photo": (24, 1, 6, 5), "table": (24, 2)}
+    shapes = {n: tuple(x.shape) for n, x in batch.x.items()}
+    assert shapes == {"title": (24, 4), "photo": (24, 1, 6, 5), "table": (24, 2)}
     assert batch.present["title"].tolist() == [bool(i % 3) for i in range(24)]
     assert batch.present["photo"].tolist() == [bool(i % 5) for i in range(24)]
     assert "table" not in batch.present

@@ -40,7 +40,7 @@ LIST = (
             "-whole.sum(0).to(dtype).log()",
             "-torch.full_like(whole.sum(0).to(dtype), 7.0).log()",
         ),
-        (f"{EXPERTS}test_the_density_of_a_mixture_of_products_is_the_mean_over_the_subsets_that_a_row_has",),
+        (f"{EXPERTS}test_weights_of_draws_add_up_and_what_a_row_lacks_weighs_nothing",),
     ),
     Fault(
         "draws that are not weighed by their number",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.errors import CombinationError
+from ..core.examples import example
 from ..models.flat import Flat
 from ..objectives.base import Objective
+from ..parts.posteriors.experts import Experts
 from .frame import Frame
 from .registry import Made, recipe
 
@@ -36,6 +38,7 @@ def joined(frame: Frame, combine: str, **bound_by: Any) -> Made:
     return Flat(frame.prior(), posterior, frame.likelihood("modalities")), bound(frame, **bound_by)
 
 
+@example(data="pair")
 @recipe(
     "mvae",
     title="Product of an expert for each modality and of the prior; subsets are learned beside the whole row",
@@ -46,6 +49,7 @@ def mvae(frame: Frame) -> Made:
     return joined(frame, "product", subsets=1)
 
 
+@example(data="pair")
 @recipe(
     "mmvae",
     title="Mixture of an expert for each modality: each speaks for the whole row",
@@ -56,6 +60,7 @@ def mmvae(frame: Frame) -> Made:
     return joined(frame, "mixture")
 
 
+@example(data="pair")
 @recipe(
     "mopoe",
     title="Mixture over all subsets of modalities of the product of their experts; the default up to four modalities",
@@ -66,6 +71,7 @@ def mopoe(frame: Frame) -> Made:
     return joined(frame, "mixture_of_products")
 
 
+@example(data="pair")
 @recipe(
     "mvtcae",
     title="Product of experts with a bound of their total correlation; the default for more than four modalities",
@@ -76,6 +82,7 @@ def mvtcae(frame: Frame) -> Made:
     return joined(frame, "product", correlation=0.9)
 
 
+@example(data="pair")
 @recipe(
     "mmvae-plus",
     title="Mixture of experts about shared latents, with private latents of each modality beside them",
@@ -89,10 +96,16 @@ def mmvae_plus(frame: Frame) -> Made:
     m = len(frame.proposal.modalities)
     experts, decoders = frame.inner(n_latent=shared + private), frame.inner(n_latent=shared + private)
     posterior = experts.posterior("experts", combine="mixture", private=private)
+    if not isinstance(posterior, Experts):
+        raise CombinationError(
+            f"Private latents are spoken of by experts, but got a {type(posterior).__name__}. Leave posterior=... out, "
+            "or use the recipe mmvae."
+        )
     prior = frame.inner(n_latent=shared + m * private).prior()
     return Flat(prior, posterior, decoders.likelihood("modalities", private=private)), bound(frame)
 
 
+@example(data="pair")
 @recipe(
     "jmvae",
     title="An encoder of all modalities together, and one of each alone that is pulled to it",

@@ -255,7 +255,7 @@ def subsets_of(n: int, combine: str) -> Tensor:
     return torch.tensor([[m in s for m in range(n)] for s in every])
 
 
-@example(data="pair", settings={"posterior": "joint_experts"})
+@example(data="pair", settings={"posterior": "joint_experts", "objective": "modalities", "to_experts": 0.1})
 @part("posterior", "joint_experts")
 @final
 class JointExperts(ModalPosterior):
