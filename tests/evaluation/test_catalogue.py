@@ -44,6 +44,7 @@ ALONG = {name for name, found in MEASURES.items() if "steps" in found.needs}
 """Measures of rows that are windows of series, which these are not."""
 OF_KINDS = {
     "symbols", "users", "figures", "numbers", "distance", "topics", "codes", "pairs", "returns", "batches", "strangers",
+    "modalities",
 }
 OTHERS = ALONG | {n for n, found in MEASURES.items() if OF_KINDS & set(found.needs)}
 """Those, and measures of kinds that have figures of their own: symbols, topics, returns, histories of users ..."""

@@ -9,8 +9,8 @@ import pytest
 from senzai.data import KINDS
 
 KINDS_HERE = (
-    "array", "audio", "counts", "documents", "images", "interactions", "molecules", "music", "series", "table", "text",
-    "volume",
+    "array", "audio", "counts", "documents", "images", "interactions", "molecules", "multimodal", "music",
+    "series", "table", "text", "volume",
 )
 OWN = {name: f"senzai/data/{name}/" for name in KINDS_HERE}
 VIEWS = {name: (f"senzai/report/views/{name}/", f"senzai/report/views/{name}.py") for name in OWN}

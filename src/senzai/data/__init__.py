@@ -9,6 +9,7 @@ from . import documents as _documents
 from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
+from . import multimodal as _multimodal
 from . import music as _music
 from . import series as _series
 from . import table as _table
@@ -40,7 +41,7 @@ from .sources import BUILT_IN as BUILT_IN
 
 del (
     _array, _audio, _builtin, _counts, _documents, _images, _interactions, _molecules,
-    _music, _series, _table, _text, _volume,
+    _multimodal, _music, _series, _table, _text, _volume,
 )
 
 __getattr__ = _old_attributes(__name__, {

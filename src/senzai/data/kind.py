@@ -19,10 +19,10 @@ from pydantic import BaseModel, JsonValue
 
 from senzai.core.batch import Batch, Data
 from senzai.core.errors import CombinationError, SettingError
-from senzai.core.later import Tensor
 from senzai.core.random import derive
 from senzai.core.registry import Registry
 
+from .cells import Celled
 from .conditioned import Conditioned
 from .features import NamedEntry, RowFeatures
 from .histories import FOLD_IN, Histories, folded, histories_of, items_of
@@ -106,7 +106,7 @@ class Writer(Protocol):
         """Write some more rows."""
 
 
-class Kind(Numbered, Timed, Conditioned, PrivateKinds, ABC):
+class Kind(Numbered, Timed, Conditioned, Celled, PrivateKinds, ABC):
     """Converts a user's data to model values and exactly back."""
 
     name: ClassVar[str]
@@ -371,7 +371,7 @@ class Kind(Numbered, Timed, Conditioned, PrivateKinds, ABC):
         """
         raise SettingError(f"Rows of the kind {self.name!r} have no missing entries that could be filled in.")
 
-    def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
+    def fill(self, part: Any, x: Data, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
         """Return a part of the user's data with its missing entries filled in; observed ones stay what they are.
 
         Args:

@@ -243,12 +243,28 @@ def names_of(cls: type[Options]) -> list[str]:
     return sorted(field.alias or name for name, field in cls.model_fields.items())
 
 
-def _nested(given: Mapping[str, Any], known: list[str]) -> dict[str, Any]:
-    """Gather ``schema.NAME`` under ``schema``."""
+def dotted(cls: type[Options]) -> tuple[str, ...]:
+    """Return the options of a kind that are mappings, of which single entries are set with a dot.
+
+    Example:
+        >>> dotted(TableOptions)
+        ('schema',)
+    """
+    return tuple(f.alias or n for n, f in cls.model_fields.items() if f.default_factory is dict)
+
+
+def gathered(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Gather ``schema.NAME`` under ``schema``, and likewise for every other name.
+
+    Example:
+        >>> gathered({"schema.age": "count", "size": 3}, ["schema"])
+        {'schema': {'age': 'count'}, 'size': 3}
+    """
     found: dict[str, Any] = {}
     for name, value in given.items():
-        if "schema" in known and name.startswith("schema."):
-            found["schema"] = {**found.get("schema", {}), name.partition(".")[2]: value}
+        slot, dot, rest = name.partition(".")
+        if dot and slot in names:
+            found[slot] = {**found.get(slot, {}), rest: value}
         else:
             found[name] = value
     return found
@@ -265,7 +281,7 @@ def parse(kind: str, cls: type[O], given: Mapping[str, Any] | None) -> O:
         (32, 48)
     """
     known = names_of(cls)
-    given = _nested(given or {}, known)
+    given = gathered(given or {}, dotted(cls))
     for name in given:
         if name not in known:
             raise SettingError(

@@ -3,6 +3,7 @@
 from ..core.row_noise import RowNoise as RowNoise
 from ..distributions.mixtures import pairwise_log_prob as pairwise_log_prob
 from . import code_rate as _code_rate
+from . import crossing as _crossing
 from . import membership_measure as _membership_measure
 from . import series_measures as _series_measures
 from . import stylised as _stylised
@@ -104,4 +105,4 @@ from .uncertainty import interval_calibration as interval_calibration
 from .uncertainty import probability_calibration as probability_calibration
 from .uncertainty import reconstruction_uncertainty as reconstruction_uncertainty
 
-del _code_rate, _membership_measure, _series_measures, _stylised
+del _code_rate, _crossing, _membership_measure, _series_measures, _stylised

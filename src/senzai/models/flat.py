@@ -67,7 +67,8 @@ class Flat(LatentModel):
         found = self.posterior.propose(encoded, self.joint(encoded, prior), n_samples, z=None if z is None else z[0])
         p = self._decoded(found.z, batch)
         self.likelihood.observe(p, batch.x)
-        return Inference((self._group(found, prior),), p, batch.x)
+        point = None if found.point is None else (found.point,)
+        return Inference((self._group(found, prior),), p, batch.x, found.log_mix, point=point)
 
     def _decoded(self, z: Tensor, batch: Batch) -> Distribution:
         return within(self.generate((z,), batch.c), batch)

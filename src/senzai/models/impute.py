@@ -71,7 +71,8 @@ def weighted(
         piece = batch.take(part)
         with using(RowNoise.of(derive(seed, "rows"), k, known[part], range(k), device=piece.device)):
             seen = model.infer(piece, k)
-            yield Weighted(part, piece, seen, torch.log_softmax(seen.log_w, 0))
+            log_w = seen.log_w if seen.log_mix is None else seen.log_w + seen.log_mix
+            yield Weighted(part, piece, seen, torch.log_softmax(log_w, 0))
 
 
 def conditional_mean(model: LatentModel, batch: Batch, *, k: int = 100, seed: int = 0) -> Data:

@@ -25,6 +25,7 @@ from .labels import ProbedBound as ProbedBound
 from .labels import SemiSupervisedBound as SemiSupervisedBound
 from .matching import LatentMatching as LatentMatching
 from .mmd import MMD as MMD
+from .modalities import ModalBound as ModalBound
 from .quantised import CodeBound as CodeBound
 from .rae import RAE as RAE
 from .regularised import Regularised as Regularised

@@ -20,11 +20,14 @@ from .likelihoods import ModalLikelihood as ModalLikelihood
 from .likelihoods import PixelCNN as PixelCNN
 from .posteriors import BatchNormedNormal as BatchNormedNormal
 from .posteriors import CommittedNormal as CommittedNormal
+from .posteriors import Experts as Experts
 from .posteriors import FlowPosterior as FlowPosterior
 from .posteriors import HamiltonianPosterior as HamiltonianPosterior
 from .posteriors import IAFPosterior as IAFPosterior
+from .posteriors import JointExperts as JointExperts
 from .posteriors import KLMapPosterior as KLMapPosterior
 from .posteriors import MapPosterior as MapPosterior
+from .posteriors import ModalPosterior as ModalPosterior
 from .posteriors import PlanarPosterior as PlanarPosterior
 from .posteriors import Posterior as Posterior
 from .posteriors import RadialPosterior as RadialPosterior

@@ -110,12 +110,16 @@ class LatentDraws:
         q: Their distribution; one without a density raises when it is asked for one.
         log_q: Log density of what was drawn, ``(K, B)``, where it is known already or is not that of ``q``.
         log_r: Log density of the further variables on the side of the model, ``(K, B)``.
+        log_mix: Log weight of each draw, normalised over K, where draws come from components in turn.
+        point: One latent that stands for a row, ``(B, *event)``, where it is not that of ``q``.
     """
 
     z: Tensor
     q: Distribution
     log_q: Tensor | None = None
     log_r: Tensor | None = None
+    log_mix: Tensor | None = None
+    point: Tensor | None = None
 
 
 class AnyPosterior(nn.Module, ABC):

@@ -14,7 +14,7 @@ from ..core.examples import examples_of
 from ..core.random import forked
 from ..core.registry import Registry
 from ..core.spec import REGISTRIES, to_spec
-from ..data.proposal import Choice, Proposal
+from ..data.proposal import Choice, Modality, Proposal, several
 from .frame import Frame
 from .provided import PROVIDED
 from .registry import RECIPES, Recipe, build
@@ -39,6 +39,10 @@ PROBES: tuple[Mapping[str, Any], ...] = (
     ),
     {"event": (5,), "proposal": Proposal(likelihood=_TABLE, encoder=_TABLE_CODER)},
     {"event": (1, 16, 16), "n_numbers": 3, "proposal": Proposal(likelihood=Choice("bernoulli"), encoder=Choice("mlp"))},
+    {"event": (10,), "proposal": several({
+        "left": Modality((6,), Proposal(likelihood=Choice("normal"))),
+        "right": Modality((4,), Proposal(likelihood=Choice("normal"))),
+    })},
     {"event": (8,), "ragged": True, "proposal": Proposal(likelihood=_SYMBOLS, encoder=_SYMBOLS)},
 )
 """Data that a recipe may be made for, in the order of trying."""

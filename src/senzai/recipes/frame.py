@@ -61,6 +61,8 @@ class Frame:
         names: Names of the entries of a row, where they have some.
         number_names: Names of the numbers that codes are to tell.
         settings: What the user set.
+        modal_masks: Of several modalities, those that come with a mask; all that do, where it is not said.
+        modal_lengths: Likewise with lengths.
         own_decoder: Decoder that a model asks for, where its latents are no plain vector.
         code_width: Width of the code vectors of a model with codes, once its quantiser is made.
         makers: How a part is made otherwise than from settings, by ``role/name``.
@@ -83,6 +85,8 @@ class Frame:
     names: tuple[str, ...] = ()
     number_names: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
+    modal_masks: frozenset[str] | None = None
+    modal_lengths: frozenset[str] | None = None
     own_decoder: Choice | None = None
     code_width: int | None = None
     makers: Mapping[str, Callable[[Frame], Any]] = field(default_factory=dict)
@@ -172,9 +176,13 @@ class Frame:
 
     def of_modalities(self) -> dict[str, Frame]:
         """Return a frame for each modality that the data propose: their event and parts, the settings of all."""
-        without = ("likelihood", "shared", "network", "encoder", "decoder")
+        without = ("likelihood", "shared", "network", "encoder", "decoder", "posterior")
         return {
-            name: self.inner(n_latent=self.n_latent, without=without, event=one.event, proposal=one.proposal)
+            name: self.inner(
+                n_latent=self.n_latent, without=without, event=one.event, proposal=one.proposal,
+                masked=self.masked if self.modal_masks is None else name in self.modal_masks,
+                ragged=self.ragged if self.modal_lengths is None else name in self.modal_lengths,
+            )
             for name, one in self.proposal.modalities.items()
         }
 

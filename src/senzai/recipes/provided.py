@@ -25,6 +25,8 @@ for _name in ("n_latent", "event", "n_condition", "n_classes", "n_rows", "n_numb
 PROVIDED.add("encoder")(lambda frame: frame.encoder())
 PROVIDED.add("encoders")(lambda frame: {k: one.encoder() for k, one in frame.of_modalities().items()})
 PROVIDED.add("likelihoods")(lambda frame: {k: one.likelihood() for k, one in frame.of_modalities().items()})
+PROVIDED.add("experts")(lambda frame: {k: one.posterior() for k, one in frame.of_modalities().items()})
+PROVIDED.add("joint")(lambda frame: frame.inner(n_latent=frame.n_latent, without=("posterior",)).posterior())
 PROVIDED.add("at_depth")(lambda frame: frame.at_depth())
 PROVIDED.add("posterior")(lambda frame: frame.posterior())
 PROVIDED.add("output")(lambda frame: frame.output())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.batch import Batch
+from ..core.batch import Batch, Data
 from ..core.errors import BundleError
 from ..core.files import user_path
 from ..core.local_random import locally_seeded
@@ -258,8 +258,13 @@ def frame_of(dataset: Dataset, first: Batch, settings: Mapping[str, Any]) -> Fra
         n_numbers=len(dataset.schema.quantities), names=tuple(map(str, dataset.schema.columns or ())),
         number_names=tuple(q.name for q in dataset.schema.quantities),
         n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),
-        settings=Settings(settings),
+        settings=Settings(settings), modal_masks=_named(first.mask), modal_lengths=_named(first.lengths),
     )
+
+
+def _named(data: Data | None) -> frozenset[str] | None:
+    """Return the modalities that data name; ``None`` where they are of one tensor."""
+    return frozenset(data) if isinstance(data, dict) else None
 
 
 def n_labelled(dataset: Dataset, rows: np.ndarray[Any, Any]) -> int:

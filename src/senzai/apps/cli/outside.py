@@ -121,7 +121,8 @@ def as_word(parameter: inspect.Parameter, told: str) -> tuple[inspect.Parameter,
     """
     kind, optional = _without_none(parameter.annotation)
     empty = parameter.default is inspect.Parameter.empty
-    flags = (f"--{parameter.name.replace('_', '-')}", *([f"-{parameter.name}"] if len(parameter.name) == 1 else []))
+    name = parameter.name.rstrip("_")  # from_: a word that Python keeps for itself
+    flags = (f"--{name.replace('_', '-')}", *([f"-{parameter.name}"] if len(parameter.name) == 1 else []))
     if kind in PLAIN or get_origin(kind) is Literal:
         typed = kind | None if optional else kind
         return _keyword(parameter.name, Annotated[typed, _option(kind, flags, told)], parameter.default), _same

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from pydantic import JsonValue
 
-from senzai.core.batch import Data
+from senzai.core.batch import Data, only
 from senzai.core.errors import InputError, SettingError
 from senzai.core.later import Tensor, torch
 
@@ -103,9 +103,9 @@ class ArrayKind(Kind):
             raise SettingError("Missing entries are filled in for tables and arrays. Give one of them.")
         yield from (source[i : i + rows] for i in range(0, max(1, len(source)), rows))
 
-    def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
+    def fill(self, part: Any, x: Data, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
         """Return rows with their NaN filled in; with ``average``, by the mean over draws."""
-        new = self.decode(x.double().mean(0) if average else x, schema.but(form="numpy"))
+        new = self.decode(only(x).double().mean(0) if average else x, schema.but(form="numpy"))
         at = np.arange(len(part)) if rows is None else rows
         filled = part.copy()
         filled[at] = np.where(np.isnan(part[at]), new.astype(part.dtype), part[at])

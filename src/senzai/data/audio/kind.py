@@ -62,6 +62,8 @@ class AudioKind(Kind):
     suffix: ClassVar[str] = ".wav"
     folder: ClassVar[bool] = True
     unit: ClassVar[str] = "value"
+    cells: ClassVar[Literal["", "files", "values"]] = "files"
+    cells_called: ClassVar[str] = "sounds"
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
         """Claim sound files, folders that hold any, lists of them, and arrays of which the rate is told."""

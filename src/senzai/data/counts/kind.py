@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from pydantic import JsonValue
 
-from senzai.core.batch import Data, first
+from senzai.core.batch import Data, first, only
 from senzai.core.errors import InputError, SettingError
 from senzai.core.later import Tensor
 
@@ -231,9 +231,9 @@ class CountKind(Kind):
         for start in range(0, len(source), rows):
             yield source.take(np.arange(start, min(len(source), start + rows)))
 
-    def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
+    def fill(self, part: Any, x: Data, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
         """Return rows whose genes that were not observed hold what is expected of them; others keep their counts."""
-        found = part.matrix.dense(np.arange(len(part)))
+        found, x = part.matrix.dense(np.arange(len(part))), only(x)
         if part.absent is not None and x.ndim == 2:
             at = np.arange(len(part)) if rows is None else rows
             found[np.ix_(at, part.absent)] = x.cpu().numpy()[:, part.absent]

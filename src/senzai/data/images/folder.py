@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,25 @@ def read_folder(
         ShapeError: An image has another size than the model's.
     """
     paths, notes = need_pictures(root)
+    return _read(paths, root, options, schema, notes, classes)
+
+
+def read_files(paths: Sequence[Path], options: ImageOptions, schema: Schema | None) -> Opened:
+    """Read image files in the order of a list, one a row.
+
+    Raises:
+        InputError: One of them cannot be read.
+        ShapeError: An image has another size than the model's.
+    """
+    if options.skip_bad:
+        raise InputError("A list of pictures has one for each row, so that none is skipped. Leave skip_bad out.")
+    return _read([Path(os.path.abspath(p)) for p in paths], None, options, schema, [])
+
+
+def _read(
+    paths: Sequence[Path], root: Path | None, options: ImageOptions, schema: Schema | None, notes: list[str],
+    classes: Mapping[str, str] | None = None,
+) -> Opened:
     paths, probes = probed(paths, options, notes)
     plan = _plan(probes, options, notes) if schema is None else planned(schema, options)
     nbytes = len(paths) * CHANNELS[plan.mode] * plan.height * plan.width * np.dtype(plan.dtype).itemsize
@@ -80,12 +100,19 @@ def read_folder(
     if small or options.skip_bad or plan.deep:
         paths, kept, high = _load_all(paths, plan, options.skip_bad, notes, keep=small)
     bits = all(p.bits for p in probes) and not plan.resize
-    base = root if root.is_dir() else root.parent
+    if root is None:
+        base, origin = Path(os.path.commonpath(paths)), f"the list of {len(paths)} pictures"
+        base = base if base.is_dir() else base.parent
+    else:
+        base, origin = root if root.is_dir() else root.parent, repr(str(root))
     lazy = Pictures(tuple(paths), plan, prints.of_files(paths, base), bits, high)
-    labels = trees.labels_of(paths, root, notes) if classes is None else np.array([classes[p.name] for p in paths])
+    if classes is not None:
+        labels = np.array([classes[p.name] for p in paths])
+    else:
+        labels = None if root is None else trees.labels_of(paths, root, notes)
     return Opened(
         data=np.stack(kept) if small else lazy, n_rows=len(paths), dtype=plan.dtype, form="folder",
-        origin=repr(str(root)), labels=labels, label_name="folder" if classes is None else "label", notes=tuple(notes),
+        origin=origin, labels=labels, label_name="folder" if classes is None else "label", notes=tuple(notes),
         facts={"layout": "NCHW", "mode": plan.mode, "transparency": plan.alpha, "resize": plan.resize},
     )
 

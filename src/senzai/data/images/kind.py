@@ -28,7 +28,7 @@ from ..split import split_indices
 from ..values import user_dtype
 from . import holes, layout, pictures, sheets, unfolding
 from .details import ImageDetails, details_of
-from .folder import Pictures, read_folder
+from .folder import Pictures, read_files, read_folder
 from .scans import FORM as DICOM
 from .scans import Frames, Scans, read_scans, write_scans
 from .tiles import Tiled, Whole, read_tiles, write_whole
@@ -40,7 +40,7 @@ time; and the rate rises, for at full rate from the start Adam moves codes to wh
 
 @final
 class ImageKind(Kind):
-    """Folders and archives of png, jpeg, webp, bmp and tiff, stacks, films, Parquet with pictures; arrays; idx files.
+    """Folders, lists and archives of png, jpeg, webp, bmp and tiff, stacks, films, Parquet with pictures; arrays; idx.
 
     Arrays are ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``.
 
@@ -62,9 +62,13 @@ class ImageKind(Kind):
     folder: ClassVar[bool] = True
     unit: ClassVar[str] = "pixel"
     drawn: ClassVar[bool] = True
+    cells: ClassVar[Literal["", "files", "values"]] = "files"
+    cells_called: ClassVar[str] = "pictures"
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
-        """Claim image files, folders that hold any, and arrays that look like images."""
+        """Claim image files, lists of them, folders that hold any, and arrays that look like images."""
+        if pictures.files_of(source) is not None:
+            return Claim(1.0, "it lists picture files")
         header = sources.header(source, options)
         if header is not None:
             like = layout.is_image_like(header.shape, header.dtype, header.sequences)
@@ -82,6 +86,8 @@ class ImageKind(Kind):
     def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
         """Read files or an array; an array is kept as it came, its layout noted."""
         set_ = _image_options(options)
+        if (listed := pictures.files_of(source)) is not None:
+            return read_files(listed, set_, schema)
         path = sources.existing(source)
         if path is not None and sources.header(path, {"key": options.key}) is None:
             scans = dicom.find(path)

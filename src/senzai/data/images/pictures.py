@@ -93,6 +93,14 @@ def is_image_file(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+def files_of(source: object) -> list[Path] | None:
+    """Return the files of a list of paths of pictures; ``None`` of anything else."""
+    if not isinstance(source, list | tuple) or not source or not all(isinstance(p, str | Path) for p in source):
+        return None
+    paths = [Path(p) for p in source]
+    return paths if all(is_image_file(p) for p in paths) else None
+
+
 def holds_images(folder: Path) -> bool:
     """Whether there is any image file under a folder; links to other folders are followed one level deep."""
     walked = (names for _, _, names in os.walk(folder))

@@ -11,9 +11,8 @@ from typing import Any, ClassVar, final
 import numpy as np
 from pydantic import JsonValue
 
-from senzai.core.batch import Data
+from senzai.core.batch import Data, only
 from senzai.core.errors import InputError, ShapeError
-from senzai.core.later import Tensor
 
 from .. import conditioning, frame_files, sources, writers
 from ..deciding import label_of, one_tensor
@@ -260,12 +259,12 @@ class SeriesKind(Kind):
         source = filtered(source, series_of(schema))
         yield from (SeriesPart(source, i, min(i + rows, len(source))) for i in range(0, max(1, len(source)), rows))
 
-    def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
+    def fill(self, part: Any, x: Data, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
         """Return some windows with values for what they lack."""
         at = part.start + (np.arange(len(part)) if rows is None else rows)
         about = part.windows.about(at, series_of(schema).level)
         made = np.full((len(part), *schema.event_shape), np.nan)
-        values = rounded(units(x.double().mean(0) if average else x, schema, about), series_of(schema))
+        values = rounded(units(only(x).double().mean(0) if average else only(x), schema, about), series_of(schema))
         made[at - part.start] = values
         return SeriesPart(part.windows, part.start, part.stop, made)
 

@@ -257,9 +257,9 @@ class TableKind(Kind):
         found: Iterator[Any] = source.pieces(rows)
         return found
 
-    def fill(self, part: Any, x: Tensor, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
+    def fill(self, part: Any, x: Data, schema: Schema, rows: Array | None = None, *, average: bool = False) -> Any:
         """Return a frame with its missing cells filled in."""
-        return (filling.fill_with_means if average else filling.fill)(part, x, details_of(schema), rows)
+        return (filling.fill_with_means if average else filling.fill)(part, one_tensor(x), details_of(schema), rows)
 
     def gather(self, parts: list[Any], source: Any, schema: Schema, index: Any) -> Any:
         """Return one frame with the labels and the row names of the user's."""

@@ -70,6 +70,9 @@ class TextKind(Kind):
     details: ClassVar[type[TextDetails]] = TextDetails
     unit: ClassVar[str] = "symbol"
     suffix: ClassVar[str] = ".txt"
+    cells: ClassVar[Literal["", "files", "values"]] = "values"
+    cells_called: ClassVar[str] = "sentences"
+    learns: ClassVar[bool] = True
 
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
         """Claim files and folders of text, lists of text, and tables of which a column is named."""

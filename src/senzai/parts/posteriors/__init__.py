@@ -3,6 +3,9 @@
 from .amortised import Posterior as Posterior
 from .collapse_free import BatchNormedNormal as BatchNormedNormal
 from .collapse_free import CommittedNormal as CommittedNormal
+from .experts import Experts as Experts
+from .experts import JointExperts as JointExperts
+from .experts import ModalPosterior as ModalPosterior
 from .flow import FlowPosterior as FlowPosterior
 from .flow import IAFPosterior as IAFPosterior
 from .flow import PlanarPosterior as PlanarPosterior

@@ -7,6 +7,7 @@ from . import documents as _documents
 from . import images as _images
 from . import interactions as _interactions
 from . import molecules as _molecules
+from . import multimodal as _multimodal
 from . import music as _music
 from . import series as _series
 from . import table as _table
@@ -17,4 +18,7 @@ from .base import VIEWS as VIEWS
 from .base import View as View
 from .base import view_of as view_of
 
-del _array, _audio, _counts, _documents, _images, _interactions, _molecules, _music, _series, _table, _text, _volume
+del (
+    _array, _audio, _counts, _documents, _images, _interactions, _molecules, _multimodal, _music,
+    _series, _table, _text, _volume,
+)

@@ -10,7 +10,7 @@ from ...core.causal_graph import as_text
 from ...core.errors import SettingError
 from ...core.registry import suggestion
 from ...data import KINDS, detect_kind
-from ...data.options import names_of
+from ...data.options import dotted, gathered, names_of
 from ...recipes import names
 from ...training.settings import NESTED, TrainSettings
 
@@ -49,7 +49,7 @@ def sort_settings(source: object, kind: str | None, settings: Mapping[str, Any])
         ('images', 0.01, {'beta': 2.0}, {'seed': 3})
     """
     chosen = kind or detect_kind(source, settings)
-    options = set(names_of(KINDS[chosen].options)) - {"seed"}
+    options, nested = set(names_of(KINDS[chosen].options)) - {"seed"}, dotted(KINDS[chosen].options)
     train = set(TrainSettings.model_fields)
     data: dict[str, Any] = {}
     model: dict[str, Any] = {}
@@ -59,8 +59,8 @@ def sort_settings(source: object, kind: str | None, settings: Mapping[str, Any])
     for name, value in settings.items():
         if name == SPLIT_SEED:
             data["seed"] = value
-        elif name.startswith("schema.") and "schema" in options:
-            data["schema"] = {**data.get("schema", {}), name.partition(".")[2]: value}
+        elif "." in name and name.partition(".")[0] in nested:
+            data |= gathered({**data, name: value}, nested)
         elif name in train or name.partition(".")[0] in NESTED:
             training[name] = value
         elif name in options:

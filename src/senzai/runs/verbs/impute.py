@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ...core.batch import only
+from ...core.batch import Batch, each
 from ...core.errors import SettingError
 from ...core.row_noise import RowKeys
 from ...data import KINDS, Dataset, Schema
 from ...data.kind import Kind
+from ...models import verbs
 from ...models.base import LatentModel, latent_model
 from ...models.impute import conditional_draws, conditional_mean
 from ...models.refining import knows_holes, why_not
@@ -77,18 +79,32 @@ def pieces(
     for part in kind.parts(dataset.source, schema, max(1, min(ROWS, NUMBERS // size))):
         batch = dataset.batch(np.arange(start, start + len(part)))
         start += len(part)
-        holes = torch.zeros(0, dtype=torch.long)
-        if batch.mask is not None:
-            holes = (~only(batch.mask).flatten(1).all(1)).nonzero().squeeze(1)
+        holes = incomplete(batch)
         if not len(holes):  # whole rows need no draws, but a constant may be missing that the model does not know
-            yield [kind.fill(part, batch.tensor, schema)] * (draws or 1)
+            yield [kind.fill(part, batch.x, schema)] * (draws or 1)
             continue
         some, rows = batch.take(holes), holes.numpy()
         if several is None:
-            yield [kind.fill(part, only(conditional_mean(model, some, k=k, seed=seed)), schema, rows)]
+            # a modality that is missing as a whole has no mean where it is a text: what its code says of it instead
+            whole = verbs.reconstruct(model, some) if some.modalities else conditional_mean(model, some, k=k, seed=seed)
+            yield [kind.fill(part, whole, schema, rows)]
             continue
-        drawn = only(conditional_draws(model, some, draws=several, k=k, seed=seed, keys=keys(some)))
+        drawn = conditional_draws(model, some, draws=several, k=k, seed=seed, keys=keys(some))
         if draws:
-            yield [kind.fill(part, drawn[m], schema, rows) for m in range(draws)]
+            yield [kind.fill(part, each(itemgetter(m), drawn), schema, rows) for m in range(draws)]
         else:
             yield [kind.fill(part, drawn, schema, rows, average=True)]
+
+
+def incomplete(batch: Batch) -> Tensor:
+    """Return the numbers of rows of which something was not observed: an entry, or a whole modality."""
+    whole = torch.ones(len(batch), dtype=torch.bool, device=batch.device)
+    masks = batch.mask if isinstance(batch.mask, dict) else {"": batch.mask}
+    for name, mask in masks.items():
+        if mask is not None:
+            lacks = ~mask.flatten(1).all(1)
+            there = (batch.present or {}).get(name)
+            whole = whole & ~(lacks if there is None else lacks & there)
+    for there in (batch.present or {}).values():
+        whole = whole & there
+    return (~whole).nonzero().squeeze(1)

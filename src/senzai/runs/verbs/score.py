@@ -15,6 +15,7 @@ from ...core.errors import InputError, SettingError
 from ...core.random import derive
 from ...core.registry import suggestion
 from ...data import Dataset, Schema
+from ...evaluation.modal import misfits, modal_scores, told_by_others
 from ...evaluation.scores import METHODS, Reference, Scores, make_reference, p_values, score, threshold
 from ...evaluation.units import units_of
 from ...models.base import latent_model
@@ -146,6 +147,11 @@ def make(run: Trained, dataset: Dataset) -> Reference:
 
 def pieces(run: Trained, dataset: Dataset, asked: ScoreSettings) -> Iterator[Scores]:
     """Yield the scores of each piece of the data."""
+    if modal(run):
+        need_no_threshold(asked)
+        for _, batch in run.pieces(dataset):
+            yield modal_scores(latent_model(run.model), batch, asked.method, k=asked.k, seed=asked.seed)
+        return
     needless = asked.method in NEEDS_NOTHING and asked.reference is None
     against = None if needless else reference_of(run, asked.reference, dataset)
     for _, batch in run.pieces(dataset):
@@ -189,6 +195,53 @@ def by_row(schema: Schema, model: Any, settings: Mapping[str, Any]) -> bool:
     return settings.get("reference") is None
 
 
+# --- several modalities ---------------------------------------------------------------------------------------------
+def modal(run: Trained) -> bool:
+    """Whether rows have several modalities, which are compared with each other and not with training rows."""
+    return len(run.schema.fields) > 1
+
+
+def need_no_threshold(asked: ScoreSettings) -> None:
+    """Refuse what compares rows of several modalities with training rows.
+
+    Raises:
+        SettingError: The score, or a threshold, does.
+    """
+    if asked.method not in ("auto", *NEEDS_NOTHING) or asked.flags:
+        raise SettingError(
+            f"Rows of several modalities are scored by {', '.join(NEEDS_NOTHING)}, without thresholds, but got "
+            f"{asked.method!r} or one. With shares=True they say which modality does not fit the others."
+        )
+
+
+def modal_table(run: Trained, dataset: Dataset, found: Scores, asked: ScoreSettings) -> Any:
+    """Return scores with the share of each modality, how badly it fits the others, and the one that fits worst.
+
+    A misfit is the cost of a modality told from the others of its row, in spreads about the middle of held-out rows.
+    """
+    import pandas as pd
+
+    names = tuple(run.schema.fields)
+    out: dict[str, Any] = {"score": found.values.double().numpy()}
+    for j, name in enumerate([*names, CODE]):
+        out[f"share: {name}"] = found.shares[:, j].double().numpy()
+    model, own = latent_model(run.model), run.dataset(run.source(asked.reference))
+    parts = own.split_indices()
+    held = np.sort(np.concatenate([parts["validation"], parts["test"]]))[:HELD_ROWS]
+    if not len(held):
+        raise InputError(NONE_HELD_OUT)
+    usual = told_by_others(model, own.batch(held), k=asked.k, seed=asked.seed)
+    costs = torch.cat([
+        told_by_others(model, batch, k=asked.k, seed=asked.seed) for _, batch in run.pieces(dataset)
+    ])
+    gap = misfits(costs, usual)
+    for j, name in enumerate(names):
+        out[f"misfit: {name}"] = gap[:, j].double().numpy()
+    worst = gap.nan_to_num(-torch.inf).argmax(1).tolist()
+    out["fits_worst"] = [names[j] for j in worst]
+    return pd.DataFrame(out)
+
+
 @verb(
     "score", group="Use", takes="rows", answers="scores", unfit=needs_latents, settings=ScoreSettings, steered=False,
     by_row=by_row,
@@ -200,5 +253,5 @@ def scores(run: Trained, data: object, asked: ScoreSettings) -> Any:
     found = Scores(torch.cat([p.values for p in parts]), torch.cat([p.shares for p in parts]))
     if not asked.shares and not asked.flags:
         return found.values.double().numpy()
-    made = table_of(run, found, asked)
+    made = modal_table(run, dataset, found, asked) if modal(run) else table_of(run, found, asked)
     return made if dataset.index is None else made.set_axis(dataset.index, axis=0)
