@@ -46,7 +46,7 @@ LIST = (
     ),
     Fault(
         "frames that are dealt into parts at random", SCHEMA,
-        edit("data.images.kind:ImageKind.infer", 'schema.split.by == "rows":\n            later', 'False:\n            later'),
+        edit("data.images.kind:ImageKind.infer", 'opened.order is not None and schema.split.by == "rows"', "False"),
         (f"{UNFOLDED}test_frames_of_a_film",),
     ),
     Fault(
