@@ -34,6 +34,10 @@ from .posteriors import SplinePosterior as SplinePosterior
 from .posteriors import SylvesterPosterior as SylvesterPosterior
 from .priors import AutoregressivePrior as AutoregressivePrior
 from .priors import BernoulliPrior as BernoulliPrior
+from .priors import BitMADEPrior as BitMADEPrior
+from .priors import BitPrior as BitPrior
+from .priors import BitTablePrior as BitTablePrior
+from .priors import BornPrior as BornPrior
 from .priors import CategoricalPrior as CategoricalPrior
 from .priors import CodePrior as CodePrior
 from .priors import DirichletPrior as DirichletPrior
@@ -46,6 +50,8 @@ from .priors import LearnedNormal as LearnedNormal
 from .priors import LogisticNormalPrior as LogisticNormalPrior
 from .priors import MixtureOfNormals as MixtureOfNormals
 from .priors import MovedPrior as MovedPrior
+from .priors import QuantumBoltzmannPrior as QuantumBoltzmannPrior
+from .priors import RBMPrior as RBMPrior
 from .priors import ResampledPrior as ResampledPrior
 from .priors import SoftmaxNormalPrior as SoftmaxNormalPrior
 from .priors import StandardNormal as StandardNormal

@@ -30,12 +30,10 @@ from ..training.listeners.trackers import names_of
 from ..training.places import Place, reopened, reserved
 from .run import Run
 from .training.after_fit import refuse_sampler
+from .training.beginning import first_rows
 from .training.launch import launch
 from .training.requests import lengthened, sort_settings
 from .training.train import IN_MEMORY, listeners_of, train
-
-ROWS_TO_INITIALISE, NUMBERS_TO_INITIALISE, LEAST_TO_INITIALISE = 10_000, 10_000_000, 1_000
-"""Rows that a model looks at before training: fewer where they are large, for their numbers share a unit."""
 
 
 def fit(
@@ -191,14 +189,8 @@ def make(
     recipe: str, dataset: Dataset, settings: Mapping[str, Any], seed: int
 ) -> tuple[Generative, Objective]:
     """Return a recipe's model, initialised from training rows, and its objective."""
-    rows = dataset.split_indices()["train"]
-    wanted = min(ROWS_TO_INITIALISE, max(LEAST_TO_INITIALISE, NUMBERS_TO_INITIALISE // dataset.schema.size))
-    some, most = rows, dataset.rows.at_once(wanted)
-    if len(rows) > most:  # at random: data are often sorted
-        rng = np.random.default_rng(derive(seed, "rows to initialise"))
-        some = np.sort(rng.choice(rows, most, replace=False))
+    first = first_rows(dataset, seed)
     with locally_seeded(derive(seed, "weights")):
-        first = dataset.batch(some)
         model, objective = build(recipe, frame_of(dataset, first, settings))
         model.initialise(first)
     return model, objective

@@ -161,6 +161,10 @@ def trained(document: Document, data: str) -> list[str]:
         unit = " nats a row" if name in ("validation_elbo", "validation_log_likelihood") else ""
         what = name.replace("elbo", "ELBO").replace("_", " ")
         facts[what] = f"{value:.2f}{unit}, best at step {document['best_step']:,}"
+    if document.get("control"):
+        from ...runs.training.controls import words
+
+        facts |= words(document["control"])
     facts["run"] = str(out)
     if document.get("report"):
         facts["report"] = str(document["report"])
