@@ -152,3 +152,16 @@ def test_a_circuit_can_be_copied():
         other.angles.zero_()
     torch.testing.assert_close(other.probs(), torch.full((4,), 0.25))
     assert not torch.allclose(circuit.probs(), other.probs())
+
+
+def test_a_uniform_start_on_many_qubits_is_a_barren_plateau_and_a_small_one_is_not():
+    power = {(n, start): Circuit(n, 4, start=start).gradient_power(6) for n in (2, 8) for start in ("small", "uniform")}
+    assert power[8, "uniform"] < 3e-4 < power[8, "small"]
+    assert power[2, "uniform"] > 20 * power[8, "uniform"]
+    assert Circuit(2, 0).gradient_power() is None
+
+
+def test_the_size_of_derivatives_on_one_qubit_has_its_closed_form():
+    """One turn Rot(a, t, o) of |+>: P(1) = (1 + cos a sin t) / 2 or its mirror, so means of squares are known."""
+    found = Circuit(1, 1, start="uniform").gradient_power(400)
+    assert found == pytest.approx((1 / 16 + 1 / 16) / 3, rel=0.1)

@@ -109,9 +109,11 @@ class Circuit(nn.Module, Costly):
         self._by_shifts = not simulated or self.shots is not None
         by = "parameter-shift" if self._by_shifts else "backprop"
 
-        def circuit(angles: Tensor) -> Any:
+        def circuit(angles: Tensor, inputs: Tensor | None = None) -> Any:
             for wire in wires:
                 qml.Hadamard(wire)
+            for wire in wires if inputs is not None else ():
+                qml.RY(inputs[..., wire], wires=wire)
             for layer in range(self.layers):
                 entangling_layer(qml, angles[layer], layer)
                 for wire in wires if self.noise else ():
@@ -126,15 +128,38 @@ class Circuit(nn.Module, Costly):
         ring = self.n_qubits if self.n_qubits > 1 else 0
         return self.n_qubits + self.layers * (self.n_qubits + ring)
 
+    def gradient_power(self, draws: int = 12, *, seed: int = 0) -> float | None:
+        """Return the mean square of the derivatives of a local cost by the angles, over fresh starts of this circuit.
+
+        The cost is the probability that the first qubit is found at one. Where the number shrinks exponentially with
+        the qubits, training stands on a barren plateau: its inverse is about how many shots one derivative takes to be
+        told from zero. ``None`` where derivatives are made of shots, or there are no angles.
+        """
+        if self._by_shifts or not self.layers:
+            return None
+        generator = torch.Generator().manual_seed(seed)
+        found = []
+        for _ in range(draws):
+            angles = fresh_angles(tuple(self.angles.shape), self.start, generator).to(self.angles).requires_grad_()
+            with torch.enable_grad():
+                cost = self._node(angles)[2 ** (self.n_qubits - 1) :].sum()
+                (slope,) = torch.autograd.grad(cost, angles)
+            found.append(float(slope.square().mean()))
+        return sum(found) / draws
+
     def cost(self) -> Mapping[str, int | None]:
         """Return qubits, gates and shots of one circuit, and how many circuits were asked for."""
         return {"qubits": self.n_qubits, "gates": self.gates, "shots": self.shots, **self.used}
 
-    def probs(self) -> Tensor:
-        """Return the probability of every outcome, ``(2^n,)``; with shots its estimate."""
+    def probs(self, inputs: Tensor | None = None) -> Tensor:
+        """Return the probability of every outcome, ``(2^n,)``; with shots its estimate.
+
+        Args:
+            inputs: One more angle about Y for each qubit before the first layer, ``(B, n)``: then ``(B, 2^n)``.
+        """
         differs = self._by_shifts and torch.is_grad_enabled() and self.angles.requires_grad
         self.used["circuits"] += 1 + (2 * self.angles.numel() if differs else 0)
-        found: Tensor = self._node(self.angles)
+        found: Tensor = self._node(self.angles) if inputs is None else self._node(self.angles, inputs)
         return found.to(self.angles.dtype)
 
 
@@ -163,7 +188,7 @@ def entangling_layer(qml: Any, angles: Tensor, layer: int) -> None:
         qml.CNOT(wires=(wire, (wire + apart) % n))
 
 
-def fresh_angles(shape: tuple[int, ...], start: str) -> Tensor:
+def fresh_angles(shape: tuple[int, ...], start: str, generator: torch.Generator | None = None) -> Tensor:
     """Return angles to start from.
 
     Raises:
@@ -171,4 +196,6 @@ def fresh_angles(shape: tuple[int, ...], start: str) -> Tensor:
     """
     if start not in ("small", "uniform"):
         raise SettingError(f"`start` is small or uniform, but got {start!r}. Small angles keep gradients alive.")
-    return SMALL_ANGLE * torch.randn(shape) if start == "small" else 2 * torch.pi * torch.rand(shape)
+    if start == "small":
+        return SMALL_ANGLE * torch.randn(shape, generator=generator)
+    return 2 * torch.pi * torch.rand(shape, generator=generator)

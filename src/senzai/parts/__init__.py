@@ -8,6 +8,8 @@ from .base import LatentDraws as LatentDraws
 from .base import Prior as Prior
 from .classifiers import Classifier as Classifier
 from .classifiers import Probe as Probe
+from .compressed import CompressedLikelihood as CompressedLikelihood
+from .compressed import CompressedPosterior as CompressedPosterior
 from .conditionals import AnyConditional as AnyConditional
 from .conditionals import Concatenated as Concatenated
 from .conditionals import Conditional as Conditional

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from ..core.errors import CombinationError
 from ..core.examples import example
 from ..models.flat import Flat
+from ..nn.inputs import Encoder
+from ..parts.compressed import CompressedLikelihood, CompressedPosterior
 from .frame import Frame
 from .registry import Made, recipe
 
@@ -34,3 +37,22 @@ def born_vae(frame: Frame) -> Made:
 def rbm_vae(frame: Frame) -> Made:
     """A Boltzmann machine over eight bits."""
     return with_bits(frame, "rbm")
+
+
+@example(settings={"encoder.n_kept": 1}, data="real", frame={"event": (4,)})
+@recipe(
+    "quantum-autoencoder",
+    title="States of qubits on fewer qubits: a circuit that frees the others, and its inverse; no rate",
+    paper="Romero, Olson and Aspuru-Guzik, Quantum autoencoders, 2017, https://arxiv.org/abs/1612.02806",
+)
+def quantum_autoencoder(frame: Frame) -> Made:
+    """Rows are real amplitudes, a power of two of them; the squared error is one minus the fidelity of the trash."""
+    if frame.masked or frame.ragged:
+        raise CombinationError(
+            "A state has all its amplitudes, but in some rows there are missing ones. Leave those rows out, or use "
+            "recipe=autoencoder."
+        )
+    shared: Encoder = frame.part("encoder", "compressor")
+    inner = frame.inner(n_latent=shared.n_features)
+    posterior, likelihood = CompressedPosterior(shared), CompressedLikelihood(shared, frame.event)
+    return Flat(inner.prior(), posterior, likelihood), frame.elbo(beta=0.0)
