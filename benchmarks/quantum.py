@@ -24,12 +24,11 @@ from senzai.nn.costs import costs_of
 
 from .common import static_mnist
 
-BITS, STEPS, LR, LAYERS = 8, 80, 0.1, 3
+BITS, STEPS, LR, LAYERS = 8, 80, 0.1, 2
 PRIORS: dict[str, dict[str, Any]] = {
     "born": {"layers": LAYERS},
-    "quantum_boltzmann": {},
-    "rbm": {"n_hidden": 7},
-    "bit_made": {"n_hidden": 4},
+    "rbm": {"n_hidden": 4},
+    "bit_made": {"n_hidden": 2},
     "bernoulli": {"learned": True},
 }
 

@@ -299,13 +299,6 @@ def quantum(given: argparse.Namespace) -> dict[str, Result]:
     return {"quantum": measure(given.rounds, quick=given.quick)}
 
 
-def pretrained(given: argparse.Namespace) -> dict[str, Result]:
-    """A hundred labels on frozen features of an encoder from elsewhere, and without it."""
-    from .pretrained import measure
-
-    return {"pretrained": measure(given.rounds, quick=given.quick)}
-
-
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table, "wide_table": wide_table,
@@ -315,7 +308,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
-    "cells": cells, "quantum": quantum, "pretrained": pretrained,
+    "cells": cells, "quantum": quantum,
 }
 
 

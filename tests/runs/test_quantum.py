@@ -13,6 +13,7 @@ from senzai.core.controls import control_of
 from senzai.core.errors import BundleError
 from senzai.evaluation.bounds import elbo
 from senzai.runs import fit, load
+from senzai.runs.training.controls import judged
 
 pytest.importorskip("pennylane")
 SMALL = {"steps": 4, "hidden": [8], "n_latent": 3, "batch_size": 16, "sampler": "none", "prior.layers": 2}
@@ -86,3 +87,16 @@ def test_a_run_says_what_it_needs_where_pennylane_is_not(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "pennylane", None)
     with pytest.raises(BundleError, match=r"senzai\[quantum\]"):
         load(folder).sample(2)
+
+
+def test_a_run_says_who_won_only_beyond_the_error(folder):
+    run = load(folder)
+    found = judged(run, run, run.dataset(BITS))
+    assert found["better"] == "neither"
+    assert found["gain"] == 0
+    other = load(folder)
+    with torch.no_grad():
+        other.model.posterior.head.bias.add_(torch.tensor([0.05, -0.05, 0.02]))
+    near = judged(run, other, run.dataset(BITS))
+    assert near["gain"] != 0
+    assert (near["better"] == "neither") == (abs(near["gain"]) <= 2 * near["gain_se"])

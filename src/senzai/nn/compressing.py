@@ -26,8 +26,8 @@ class Compressor(Encoder):
     r"""An orthogonal map of rows of :math:`2^n` amplitudes, of which the first :math:`2^k` are kept.
 
     With :math:`U` the map and :math:`\Pi` the projection, a row becomes :math:`\Pi U x` and comes back as
-    :math:`U^\top \Pi U x`. The squared error is what the trash holds, :math:`|x|^2 - |\Pi U x|^2`: of normalised states it
-    is one minus the fidelity of the trash qubits with :math:`|0 \cdots 0\rangle`. No such map does better than the
+    :math:`U^\top \Pi U x`. The squared error is what the trash holds, :math:`|x|^2 - |\Pi U x|^2`: of normalised
+    states it is one minus the fidelity of the trash qubits with :math:`|0 \cdots 0\rangle`. No such map does better than the
     principal components of the rows.
 
     Args:
@@ -153,7 +153,10 @@ class CircuitCompressor(Compressor, Costly):
 
 
 @example(
-    recipe="quantum-autoencoder", data="real", settings={"encoder": "givens", "encoder.n_kept": 1}, frame={"event": (4,)}
+    recipe="quantum-autoencoder",
+    data="real",
+    settings={"encoder": "givens", "encoder.n_kept": 1},
+    frame={"event": (4,)},
 )
 @part("encoder", "givens")
 @final

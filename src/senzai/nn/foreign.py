@@ -96,7 +96,7 @@ def _folder(where: Path) -> Foreign:
     except (OSError, ValueError) as err:
         raise InputError(f"{str(config)!r} must describe the network, but does not: {err}.") from err
     if "auto_map" in known:
-        raise InputError(f"{str(where)!r} comes with code of its own (auto_map), which is not run. Use another network.")
+        raise InputError(f"{str(where)!r} comes with code of its own (auto_map), which is not run. Use another.")
     return Foreign(where, "transformers", known)
 
 
@@ -145,7 +145,9 @@ def tokenizer_of(found: Foreign) -> Any:
     """
     auto = need("transformers", extra="pretrained", to="load a tokenizer from a folder")
     if not (found.path / "tokenizer.json").is_file() and not (found.path / "vocab.txt").is_file():
-        raise InputError(f"Sentences need a tokenizer beside the network, but {str(found.path)!r} has no tokenizer.json.")
+        raise InputError(
+            f"Sentences need a tokenizer beside the network, but {str(found.path)!r} has none. Save it there."
+        )
     with offline():
         return auto.AutoTokenizer.from_pretrained(found.path, local_files_only=True, trust_remote_code=False)
 
@@ -169,7 +171,8 @@ def sentence_vectors(path: str | Path, sentences: Sequence[str], *, batch: int =
     most = int(found.config.get("max_position_embeddings", 512))
     out = []
     for i in range(0, len(sentences), batch):
-        some = tokens(list(sentences[i : i + batch]), padding=True, truncation=True, max_length=most, return_tensors="pt")
+        piece = list(sentences[i : i + batch])
+        some = tokens(piece, padding=True, truncation=True, max_length=most, return_tensors="pt")
         with torch.no_grad():
             last = net(**some).last_hidden_state
         seen = some["attention_mask"].unsqueeze(-1).to(last.dtype)

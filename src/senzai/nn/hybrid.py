@@ -20,8 +20,15 @@ from .mlp import MLPEncoder
 class _Narrow(Encoder):
     """Hidden layers, as many numbers as there are qubits, and what becomes of them."""
 
-    def __init__(self, event: tuple[int, ...], hidden: tuple[int, ...], n_qubits: int, *, masked: bool = False,
-                 scaling: Scaling | None = None) -> None:
+    def __init__(
+        self,
+        event: tuple[int, ...],
+        hidden: tuple[int, ...],
+        n_qubits: int,
+        *,
+        masked: bool = False,
+        scaling: Scaling | None = None,
+    ) -> None:
         super().__init__()
         self.before = MLPEncoder(event, hidden, masked=masked, scaling=scaling)
         self.narrow = nn.Linear(self.before.n_features, n_qubits)
@@ -65,8 +72,16 @@ class HybridEncoder(_Narrow):
     signs: Tensor
 
     def __init__(
-        self, event: tuple[int, ...], hidden: tuple[int, ...] = (64,), *, n_qubits: int = 4, layers: int = 2,
-        start: Start = "small", noise: float = 0.0, masked: bool = False, scaling: Scaling | None = None,
+        self,
+        event: tuple[int, ...],
+        hidden: tuple[int, ...] = (64,),
+        *,
+        n_qubits: int = 4,
+        layers: int = 2,
+        start: Start = "small",
+        noise: float = 0.0,
+        masked: bool = False,
+        scaling: Scaling | None = None,
     ) -> None:
         super().__init__(event, hidden, n_qubits, masked=masked, scaling=scaling)
         self.circuit = Circuit(n_qubits, layers, start=start, noise=noise)
@@ -95,8 +110,14 @@ class NarrowEncoder(_Narrow):
     """
 
     def __init__(
-        self, event: tuple[int, ...], hidden: tuple[int, ...] = (64,), *, n_qubits: int = 4, n_units: int = 2,
-        masked: bool = False, scaling: Scaling | None = None,
+        self,
+        event: tuple[int, ...],
+        hidden: tuple[int, ...] = (64,),
+        *,
+        n_qubits: int = 4,
+        n_units: int = 2,
+        masked: bool = False,
+        scaling: Scaling | None = None,
     ) -> None:
         super().__init__(event, hidden, n_qubits, masked=masked, scaling=scaling)
         self.layer = nn.Sequential(nn.Linear(n_qubits, n_units), nn.Tanh(), nn.Linear(n_units, n_qubits))

@@ -34,7 +34,12 @@ def tiny_folder() -> str:
     auto = need("transformers", extra="pretrained", to="make a tiny network")
     folder = tempfile.mkdtemp(prefix="senzai-tiny-")
     config = auto.ViTConfig(
-        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, image_size=8, patch_size=4,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+        image_size=8,
+        patch_size=4,
         num_channels=1,
     )
     with forked(0):
@@ -42,8 +47,11 @@ def tiny_folder() -> str:
     return folder
 
 
-@example(data="pictures", settings={"encoder": "pretrained"}, make=lambda frame: PretrainedEncoder(
-    tuple(frame.event), tiny_folder()))
+@example(
+    data="pictures",
+    settings={"encoder": "pretrained"},
+    make=lambda frame: PretrainedEncoder(tuple(frame.event), tiny_folder()),
+)
 @part("encoder", "pretrained")
 @final
 class PretrainedEncoder(Encoder, DataInitialised):
@@ -72,8 +80,15 @@ class PretrainedEncoder(Encoder, DataInitialised):
     high: Tensor
 
     def __init__(
-        self, event: tuple[int, ...], path: str, *, sha256: str = "", tune: Literal["frozen", "low_rank"] = "frozen",
-        rank: int = 4, resize: bool = True, cache: str | None = None,
+        self,
+        event: tuple[int, ...],
+        path: str,
+        *,
+        sha256: str = "",
+        tune: Literal["frozen", "low_rank"] = "frozen",
+        rank: int = 4,
+        resize: bool = True,
+        cache: str | None = None,
     ) -> None:
         super().__init__()
         if len(event) != 3:

@@ -17,8 +17,12 @@ from ..nn.inputs import DataInitialised, as_float
 from .base import FLOOR, AnyLikelihood, AnyPosterior, diagonal
 
 SURE = 1e-3
-STATES: dict[str, Any] = {"recipe": "quantum-autoencoder", "data": "real", "settings": {"encoder.n_kept": 1},
-                          "frame": {"event": (4,)}}
+STATES: dict[str, Any] = {
+    "recipe": "quantum-autoencoder",
+    "data": "real",
+    "settings": {"encoder.n_kept": 1},
+    "frame": {"event": (4,)},
+}
 
 
 def compressor(encoder: nn.Module) -> Compressor:
