@@ -1,4 +1,4 @@
-"""Networks from disk: the numbers of transformers alone, nothing downloaded, hashed, refused where they could run code."""
+"""Networks from disk: numbers of transformers alone, nothing downloaded, hashed, refused where they could run code."""
 
 from __future__ import annotations
 
@@ -114,6 +114,7 @@ def test_pickled_weights_are_refused(folder, name):
         foreign(folder)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_torchscript_is_refused_with_the_reason(tmp_path):
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "net.pt")
     torch.save({"a": torch.zeros(1)}, tmp_path / "weights.pt")

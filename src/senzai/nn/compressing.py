@@ -27,7 +27,8 @@ class Compressor(Encoder):
 
     With :math:`U` the map and :math:`\Pi` the projection, a row becomes :math:`\Pi U x` and comes back as
     :math:`U^\top \Pi U x`. The squared error is what the trash holds, :math:`|x|^2 - |\Pi U x|^2`: of normalised
-    states it is one minus the fidelity of the trash qubits with :math:`|0 \cdots 0\rangle`. No such map does better than the
+    states it is one minus the fidelity of the trash qubits with :math:`|0 \cdots 0\rangle`. No such map does
+    better than the
     principal components of the rows.
 
     Args:

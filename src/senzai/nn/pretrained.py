@@ -21,6 +21,7 @@ from ..core.examples import example
 from ..core.extras import need
 from ..core.random import forked
 from ..core.spec import part
+from ..core.warning_filters import ignore_warnings
 from .foreign import Foreign, foreign, network_of, unchanged
 from .inputs import DataInitialised, Encoder, as_float
 
@@ -93,8 +94,8 @@ class PretrainedEncoder(Encoder, DataInitialised):
         super().__init__()
         if len(event) != 3:
             raise SettingError(
-                f"encoder=pretrained takes pictures, but rows have the shape {tuple(event)}. For sentences, encode them "
-                "with senzai.nn.foreign.sentence_vectors and fit recipe=embedding-vae."
+                f"encoder=pretrained takes pictures, but rows have the shape {tuple(event)}. For sentences, encode "
+                "them with senzai.nn.foreign.sentence_vectors and fit recipe=embedding-vae."
             )
         if tune not in ("frozen", "low_rank"):
             raise SettingError(f"`tune` is frozen or low_rank, but got {tune!r}.")
@@ -118,7 +119,9 @@ class PretrainedEncoder(Encoder, DataInitialised):
         net = network_of(self.found)
         if self.tune == "low_rank":
             peft = need("peft", extra="pretrained", to="tune a network with low rank")
-            net = peft.get_peft_model(net, peft.LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear"))
+            wanted = peft.LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear")
+            with ignore_warnings(FutureWarning):
+                net = peft.get_peft_model(net, wanted)
             self.adapters.extend(p for p in net.parameters() if p.requires_grad)
         return net
 
