@@ -21,7 +21,7 @@ SMALL = {"steps": 2, "n_latent": 2, "batch_size": 16, "sampler": "none"}
 
 def test_a_run_keeps_the_place_and_hash_of_its_network_and_refuses_another(tmp_path):
     folder = shutil.copytree(tiny_folder(), tmp_path / "net")
-    given = {**SMALL, "encoder": "pretrained", "encoder.path": str(folder), "width": 4}
+    given = {**SMALL, "encoder": "pretrained", "encoder.path": str(folder), "hidden": [8]}
     fit(PICTURES, kind="images", settings=given, out=tmp_path / "run")
     assert foreign(folder).sha256 in json.dumps(json.loads((tmp_path / "run" / "spec.json").read_text())["model"])
     assert load(tmp_path / "run").encode(PICTURES).shape == (40, 2)
