@@ -76,6 +76,13 @@ def audio_codec(given: argparse.Namespace) -> dict[str, Result]:
     return {"audio_codec": measure_codec(given.rounds, quick=given.quick)}
 
 
+def causal(given: argparse.Namespace) -> dict[str, Result]:
+    """Interventions, counterfactuals and effects where the truth is known, and graphs learned from cells."""
+    from .causal import ROWS, measure
+
+    return {f"causal/{row}": measure(row, given.rounds, quick=given.quick) for row in given.rows or ROWS}
+
+
 def finance(given: argparse.Namespace) -> dict[str, Result]:
     """Risk where the truth is known, and of two indices; each row is written as soon as it is there."""
     from .finance import ROWS, measure
@@ -308,7 +315,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
-    "cells": cells, "quantum": quantum,
+    "cells": cells, "causal": causal, "quantum": quantum,
 }
 
 

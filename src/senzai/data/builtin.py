@@ -51,7 +51,7 @@ def faces(size: int = 32) -> Raw:
     Example:
         >>> from senzai.data import BUILT_IN
         >>> sorted(BUILT_IN)
-        ['digits', 'faces', 'faces-128', 'faces-64', 'ring']
+        ['digits', 'faces', 'faces-128', 'faces-64', 'pendulum', 'ring']
     """
     from .faces import factors_of, labels_of, render  # they need Pillow
 
@@ -64,3 +64,26 @@ def faces(size: int = 32) -> Raw:
 
 for _name, _size in {"faces": 32, "faces-64": 64, "faces-128": 128}.items():
     BUILT_IN.add(_name)(partial(faces, _size))
+
+
+N_PENDULUMS = 4_000
+"""Pictures in the built-in set; :func:`senzai.data.pendulum.render` draws as many as are asked for."""
+
+
+@BUILT_IN.add("pendulum")
+@cache
+def pendulum() -> Raw:
+    """4,000 drawn pictures of a pendulum, a light and its shadow, with their four concepts beside.
+
+    Fit with ``concepts=angle,light,shadow_position,shadow_length``.
+
+    Example:
+        >>> pendulum().x.shape
+        (4000, 32, 32)
+    """
+    from .pendulum import NAMES, factors_of, render
+
+    factors = factors_of(range(N_PENDULUMS))
+    x = render(factors)
+    x.flags.writeable = False
+    return Raw(x=x, marks=dict(zip(NAMES, factors.T, strict=True)))

@@ -12,7 +12,7 @@ from senzai.core.batch import Data
 from senzai.core.errors import InputError, ShapeError
 from senzai.core.later import Tensor, torch
 
-from . import conditioning, fingerprint
+from . import conditioning, fingerprint, quantities
 from .details import numbers_of
 from .facts import ValueFacts, blocks, survey
 from .kind import Kind, Opened
@@ -166,6 +166,8 @@ def rows_of(opened: Opened, schema: Schema, arrange: Callable[[Tensor], Tensor])
     """
     x: Array = opened.data
     targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
+    if opened.numbers:
+        targets = quantities.targets(targets, schema, opened.numbers, opened.origin)
 
     def convert(part: Array, start: int = 0) -> tuple[Tensor, Tensor | None]:
         values, mask = encode(part, schema, start=start)

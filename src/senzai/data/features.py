@@ -87,6 +87,10 @@ class RowFeatures(ABC):
     def scale(self, place: int) -> Scale | None:
         """Return the units of a feature; ``None`` where it has no numbers."""
 
+    def span(self, name: str) -> tuple[float, float] | None:
+        """Return the least and the greatest value of a feature of numbers in the data, in the user's unit."""
+        return None
+
     def evidence(self, given: Mapping[str, object]) -> Batch:
         """Return one row in which only the given features are observed.
 

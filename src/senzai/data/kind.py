@@ -56,6 +56,7 @@ class Opened:
         order: Time of each row as an ascending number, where they are divided by time.
         notes: What was chosen while reading, one plain sentence each.
         facts: What else the kind found: plain values that go into its details.
+        numbers: Numbers that rows are known by, by name.
     """
 
     data: Any
@@ -73,6 +74,7 @@ class Opened:
     order: Array | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +333,10 @@ class Kind(Numbered, Timed, Conditioned, ABC):
     def decode_given(self, x: Data, schema: Schema, given: Mapping[str, list[Any]]) -> Any:
         """Return what :meth:`decode` does, with the values that were given of each row in their places, exactly."""
         return self.decode(x, schema)
+
+    def with_set(self, decoded: Any, schema: Schema, given: Mapping[str, object]) -> Any:
+        """Return rows with features that were set at the very values, also where the data never went."""
+        return decoded
 
     def renumbered(self, decoded: Any, schema: Schema, start: int) -> Any:
         """Return rows whose new identifiers go on after ``start`` rows."""

@@ -127,13 +127,16 @@ class TableOptions(Options):
         unknown: A category that was never seen is an "error", or "missing".
         rare: Values that share a level come back as one of them ("draw"), or under one name ("group").
         numbers: Likelihood of real numbers, "normal" or "student_t".
+        numbers_by: How real numbers become the model's: by "quantiles" to a normal scale, or "linear", in units of
+            their own spread, so that what is linear between columns stays linear.
         missingness: Columns whose missing entries the model also learns to predict (missing not at random).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True)
 
     decisions: ClassVar[frozenset[str]] = Options.decisions | {
-        "schema", "max_categories", "max_steps", "unknown", "rare", "numbers", "missingness",
+        "schema", "max_categories", "max_steps", "unknown", "rare", "numbers", "numbers_by",
+        "missingness",
     }
 
     missing: Literal["error", "keep"] = "keep"
@@ -155,6 +158,7 @@ class TableOptions(Options):
     unknown: Literal["error", "missing"] = "error"
     rare: Literal["draw", "group"] = "draw"
     numbers: Literal["normal", "student_t"] = "normal"
+    numbers_by: Literal["quantiles", "linear"] = "quantiles"
     missingness: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -177,21 +181,38 @@ class ImageOptions(Options):
         mode: "L" (grey), "RGB" or "RGBA", where the files should not decide.
         transparency: Lay pictures on "white", "drop" it, or "keep" it as a fourth channel.
         skip_bad: Leave out files that cannot be read (they are counted) and go on.
+        patch: Height and width of tiles that pictures of any size are cut into, ``128`` or ``"128x96"``; what a run
+            makes of them comes back as whole pictures.
+        overlap: Share of a tile that the next one covers too.
+        every: Of a film or a stack of pages, every how many frames one is taken.
         layout: Order of an array's axes, where its shape should not decide.
         conv_from: Smallest side from which a convolutional network is proposed.
+        concepts: Arrays of an ``.npz`` file, or of a built-in set, with a number of each picture that a latent is to
+            stand for (NaN where it is not known).
         window: Window under which DICOM is shown as greys, ``"40,400"`` (centre, width) or ``"file"``; by default
             values stay in their units.
     """
 
-    decisions: ClassVar[frozenset[str]] = Options.decisions | {"mode", "transparency", "conv_from", "window"}
+    decisions: ClassVar[frozenset[str]] = Options.decisions | {
+        "mode", "transparency", "conv_from", "window", "concepts",
+    }
 
     size: tuple[int, int] | None = None
     mode: Literal["L", "RGB", "RGBA"] | None = None
     transparency: Literal["white", "drop", "keep"] = "white"
     skip_bad: bool = False
+    patch: tuple[int, int] | None = None
+    overlap: float = Field(0.25, ge=0, lt=1)
+    every: int = Field(1, ge=1)
     layout: Literal["NHW", "NHWC", "NCHW"] | None = None
     conv_from: int = Field(16, ge=1)
     window: str | None = None
+    concepts: tuple[str, ...] = ()
+
+    @field_validator("concepts", mode="before")
+    @classmethod
+    def _concepts(cls, value: object) -> object:
+        return names_in(value)
 
     @field_validator("window", mode="before")
     @classmethod
@@ -203,7 +224,7 @@ class ImageOptions(Options):
             return words.replace(" ", "")
         raise ValueError("must be centre and width like '40,400', or 'file'")
 
-    @field_validator("size", mode="before")
+    @field_validator("size", "patch", mode="before")
     @classmethod
     def _size(cls, value: object) -> object:
         if isinstance(value, str) and (found := re.fullmatch(r"(\d+)(?:[x,](\d+))?", value.strip())):

@@ -38,7 +38,7 @@ class Raw:
         label_name: What the labels are called.
         label_asked: Whether the user named the labels, so that unusable ones are an error.
         lengths: Lengths of sequences as they are there.
-        marks: Arrays that say how rows are divided, by name.
+        marks: Arrays that say how rows are divided or what they are known by, by name.
         notes: What was chosen on the way, one sentence each.
     """
 
@@ -176,8 +176,9 @@ def _read_npz(path: Path, options: Options, strict: bool) -> Raw:
 
 
 def marks_of(options: Options) -> list[str]:
-    """Return the names of the arrays by which rows are divided."""
-    return [name for name in (options.groups, options.time) if name is not None]
+    """Return the names of the arrays by which rows are divided, and of those with their concepts."""
+    named = (options.groups, options.time, *getattr(options, "concepts", ()))
+    return [name for name in named if name is not None]
 
 
 def has_lengths(names: Sequence[str], key: str) -> bool:

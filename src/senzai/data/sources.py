@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -23,6 +23,7 @@ from .labels import as_labels
 from .limits import need_regular
 from .masks import filled, need_dense, plain, stacked
 from .options import Options
+from .quantities import need_known, numbers_of
 from .readers import Raw
 from .rows import Array
 from .schema import Form, Schema
@@ -160,6 +161,8 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
     asked = options if schema is None else options.model_copy(update=dict.fromkeys(("groups", "time")))
     if schema is not None and split.column is not None:
         asked = asked.model_copy(update={"groups" if split.by == "groups" else "time": split.column})
+    if schema is not None and schema.quantities and hasattr(asked, "concepts"):
+        asked = asked.model_copy(update={"concepts": tuple(q.name for q in schema.quantities)})
     raw, origin = _raw(source, asked, strict=schema is None)
     if is_frame(raw.x):
         return from_frame(raw, options, schema, origin=origin)
@@ -172,13 +175,28 @@ def read_arrays(source: object, options: Options, schema: Schema | None) -> Open
             f"The option label={options.label!r} names an array of an .npz file or a column of a table, but {origin} "
             "has neither. Give the labels as (X, y)."
         )
+    names = getattr(options, "concepts", ()) if schema is None else [q.name for q in schema.quantities]
+    told = told_of(raw.marks, names if schema is None or set(names) <= set(raw.marks) else (), origin)
     opened = Opened(
         data=x, n_rows=len(x) if x.ndim else 0, dtype=dtype, form=form, origin=origin,
         labels=labels, label_name=raw.label_name, label_asked=raw.label_asked, notes=(*raw.notes, *notes),
-        lengths=raw.lengths, facts={"missing": "keep"} if notes else {}, 
+        lengths=raw.lengths, facts={"missing": "keep"} if notes else {}, numbers=told,
         **marked(raw.marks, split, origin, len(x) if x.ndim else 0),
     )
     return refuse_no_array(opened)
+
+
+def told_of(marks: Mapping[str, Any], names: Sequence[str], origin: str) -> dict[str, Array]:
+    """Return the numbers of rows that were asked for, by name.
+
+    Raises:
+        SettingError: There are none of that name.
+    """
+    numeric = [k for k, v in marks.items() if np.asarray(v).dtype.kind in "iufb"]
+    if not numeric:  # kinds that know such numbers say that there are none
+        return {}
+    need_known(names, numeric, origin)
+    return {name: numbers_of(np.asarray(marks[name]).tolist(), name, origin) for name in names}
 
 
 def _raw(source: object, options: Options, *, strict: bool) -> tuple[Raw, str]:

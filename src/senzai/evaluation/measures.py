@@ -22,6 +22,7 @@ from .detection import compressed_nats, detection, likelihood_paradox, typical
 from .disentanglement import dci, modularity, mutual_information_gap, separated_attribute_predictability
 from .gaps import inference_gaps
 from .holes import middle_of, with_same_holes
+from .identifiability import paired_correlation
 from .interventions import FactorTable, beta_vae_score, factor_vae_score, interventional_robustness
 from .likelihood import log_likelihood
 from .probes import clustering, map_quality, probe
@@ -205,6 +206,7 @@ def disentangled(case: Case) -> Found:
         "modularity": modularity(codes, factors, seed=case.seed),
         "dci": dci(codes[few], factors[few], seed=case.seed),
         "sap": separated_attribute_predictability(codes[few], factors[few], seed=case.seed),
+        "mcc": paired_correlation(codes, factors, seed=case.seed),
         "factor_vae": factor_vae_score(world, votes=VOTES, seed=case.seed),
         "beta_vae": beta_vae_score(world, votes=VOTES, seed=case.seed),
         "irs": interventional_robustness(codes, factors, seed=case.seed),

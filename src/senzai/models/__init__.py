@@ -4,6 +4,7 @@ from .base import Classifies as Classifies
 from .base import Group as Group
 from .base import Inference as Inference
 from .base import LatentModel as LatentModel
+from .concepts import Concepts as Concepts
 from .explicit import Explicit as Explicit
 from .flat import Flat as Flat
 from .generative import Generative as Generative
@@ -14,6 +15,7 @@ from .quantised import Quantised as Quantised
 from .semi_supervised import SemiSupervised as SemiSupervised
 from .stacked import Stacked as Stacked
 from .state_space import StateSpace as StateSpace
+from .structural import Structural as Structural
 from .structured import Structured as Structured
 from .top_down import TopDown as TopDown
 from .very_deep import VeryDeep as VeryDeep

@@ -13,6 +13,15 @@ from ..core.errors import SettingError
 from ..core.registry import Registry
 from .products import Linear
 
+
+class XTanh(nn.Module):
+    """The hyperbolic tangent with a slope that never vanishes, ``tanh(x) + x / 10``, so that it can be undone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return it of each number."""
+        return torch.tanh(x) + 0.1 * x
+
+
 ACTIVATIONS: Registry[Callable[[], nn.Module]] = Registry("activation")
 for _name, _cls in {
     "relu": nn.ReLU,
@@ -23,6 +32,7 @@ for _name, _cls in {
     "leaky_relu": nn.LeakyReLU,
     "elu": nn.ELU,
     "glu": nn.GLU,
+    "xtanh": XTanh,
 }.items():
     ACTIVATIONS.add(_name)(_cls)
 

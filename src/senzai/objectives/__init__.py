@@ -1,15 +1,19 @@
 """Objectives: frozen settings called on ``(model, batch, step)`` that return per-row terms in nats; no state."""
 
 from ..core.renamed import old_attributes as _old_attributes
+from .acyclic import GraphSearch as GraphSearch
 from .aggressive import Aggressive as Aggressive
 from .base import Objective as Objective
 from .base import Player as Player
 from .base import Terms as Terms
 from .by_length import ByLength as ByLength
 from .capacity import Capacity as Capacity
+from .causal import ConceptBound as ConceptBound
+from .causal import MechanismLikelihood as MechanismLikelihood
 from .code_critics import AdversarialCodes as AdversarialCodes
 from .code_critics import Factor as Factor
 from .dip import DIP as DIP
+from .effects import EffectBound as EffectBound
 from .elbo import ELBO as ELBO
 from .generators import FlowMatching as FlowMatching
 from .generators import MaximumLikelihood as MaximumLikelihood

@@ -57,6 +57,7 @@ from .priors import RBMPrior as RBMPrior
 from .priors import ResampledPrior as ResampledPrior
 from .priors import SoftmaxNormalPrior as SoftmaxNormalPrior
 from .priors import StandardNormal as StandardNormal
+from .priors import StructuralPrior as StructuralPrior
 from .priors import TransformerCodes as TransformerCodes
 from .priors import TwoStagePrior as TwoStagePrior
 from .priors import UniformCodes as UniformCodes

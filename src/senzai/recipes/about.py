@@ -6,9 +6,11 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from ..core.errors import UserError
+from ..core.examples import examples_of
 from ..core.random import forked
 from ..core.registry import Registry
 from ..core.spec import REGISTRIES, to_spec
@@ -16,6 +18,7 @@ from ..data.proposal import Choice, Proposal
 from .frame import Frame
 from .provided import PROVIDED
 from .registry import RECIPES, Recipe, build
+from .settings import Settings
 
 BY_DATA = "by data"
 _LABELS = {"n_classes": 3, "n_labelled": 50}
@@ -24,12 +27,18 @@ _SHAPES = (
     ((1, 16, 16), "bernoulli", "conv"), ((1, 64, 64), "continuous_bernoulli", "conv"),
 )
 _SYMBOLS = Choice("recurrent_tokens", {"n": 8})
+_COLUMNS = {
+    "sorts": ("normal", "category", "binary", "count", "steps"), "sizes": (0, 3, 2, 0, 4), "cuts": ((-1.0, 0.0, 1.0),),
+}
+_TABLE, _TABLE_CODER = Choice("mixed", _COLUMNS), Choice("table", _COLUMNS)
 PROBES: tuple[Mapping[str, Any], ...] = (
     *(
         {"event": event, "proposal": Proposal(likelihood=Choice(family), encoder=Choice(network)), **given}
         for given in ({}, _LABELS, {"n_condition": 3}, {**_LABELS, "n_condition": 3})
         for event, family, network in _SHAPES
     ),
+    {"event": (5,), "proposal": Proposal(likelihood=_TABLE, encoder=_TABLE_CODER)},
+    {"event": (1, 16, 16), "n_numbers": 3, "proposal": Proposal(likelihood=Choice("bernoulli"), encoder=Choice("mlp"))},
     {"event": (8,), "ragged": True, "proposal": Proposal(likelihood=_SYMBOLS, encoder=_SYMBOLS)},
 )
 """Data that a recipe may be made for, in the order of trying."""
@@ -87,8 +96,9 @@ def about(name: str) -> About:
         ('standard_normal', 'by data', 4.0)
     """
     recipe = RECIPES[name]
-    for probe in PROBES:
-        frame = Frame(n_rows=100, **probe)
+    needed = [dict(e.settings) for e in examples_of(recipe.make) if e.settings]
+    for given, probe in product(({}, *needed), PROBES):
+        frame = Frame(n_rows=100, settings=Settings(given), **probe)
         try:
             with forked(0):
                 model, objective = build(name, frame)

@@ -58,6 +58,8 @@ class Frame:
         n_rows: Number of training rows.
         n_numbers: Numbers of a row that codes are to tell.
         n_labelled: How many of them have a label.
+        names: Names of the entries of a row, where they have some.
+        number_names: Names of the numbers that codes are to tell.
         settings: What the user set.
         own_decoder: Decoder that a model asks for, where its latents are no plain vector.
         code_width: Width of the code vectors of a model with codes, once its quantiser is made.
@@ -78,6 +80,8 @@ class Frame:
     n_rows: int = 0
     n_numbers: int = 0
     n_labelled: int = 0
+    names: tuple[str, ...] = ()
+    number_names: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
     own_decoder: Choice | None = None
     code_width: int | None = None

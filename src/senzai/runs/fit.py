@@ -32,7 +32,7 @@ from .run import Run
 from .training.after_fit import refuse_sampler
 from .training.beginning import first_rows
 from .training.launch import launch
-from .training.requests import lengthened, sort_settings
+from .training.requests import as_written, lengthened, sort_settings
 from .training.train import IN_MEMORY, listeners_of, train
 
 
@@ -84,7 +84,7 @@ def fit(
         >>> run.encode(run.dataset("digits")).shape
         (1797, 2)
     """
-    given, trackers = {**(settings or {}), **more}, names_of(track, tensorboard=tensorboard)
+    given, trackers = as_written({**(settings or {}), **more}), names_of(track, tensorboard=tensorboard)
     request = sort_settings(data, kind, given)
     if devices > 1 and "RANK" not in os.environ:
         return launch(data, recipe=recipe, out=out, kind=kind, settings=given, overwrite=overwrite, devices=devices,
@@ -208,7 +208,8 @@ def frame_of(dataset: Dataset, first: Batch, settings: Mapping[str, Any]) -> Fra
     return Frame(
         dataset.schema.flat_shape, dataset.propose(), masked=first.mask is not None, ragged=first.lengths is not None,
         n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
-        n_numbers=len(dataset.schema.quantities),
+        n_numbers=len(dataset.schema.quantities), names=tuple(map(str, dataset.schema.columns or ())),
+        number_names=tuple(q.name for q in dataset.schema.quantities),
         n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),
         settings=Settings(settings),
     )

@@ -57,9 +57,9 @@ class Data:
 
     def rows(
         self, n: int, *, seed: int = 0, event: tuple[int, ...] | None = None, n_classes: int = 0, n_condition: int = 0,
-        masked: bool = False,
+        masked: bool = False, n_numbers: int = 0,
     ) -> Batch:
-        """Return ``n`` rows; labels of which some are unknown, conditions and masks as asked for."""
+        """Return ``n`` rows; labels and numbers of which some are unknown, conditions and masks as asked for."""
         if self.modalities:
             return self._side_by_side(n, seed, n_classes=n_classes, n_condition=n_condition, masked=masked)
         with forked(seed):
@@ -68,8 +68,11 @@ class Data:
             known = torch.arange(n) % 3 != 1 if n_classes else None
             c = torch.nn.functional.one_hot(torch.arange(n) % n_condition, n_condition).float() if n_condition else None
             mask = torch.rand(x.shape) < 0.7 if masked else None
+            numbers = torch.randn(n, n_numbers) if n_numbers else None
+        if numbers is not None:
+            numbers[1::3, 0] = torch.nan
         lengths = 1 + torch.arange(n) % x.shape[1] if self.ragged else None
-        return Batch(x, c=c, y=y, y_known=known, mask=mask, lengths=lengths)
+        return Batch(x, c=c, y=y, y_known=known, mask=mask, lengths=lengths, numbers=numbers)
 
     def _side_by_side(self, n: int, seed: int, **asked: Any) -> Batch:
         parts = {name: DATA[name].rows(n, seed=seed + i, **asked) for i, name in enumerate(self.modalities)}

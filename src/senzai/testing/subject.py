@@ -77,7 +77,8 @@ class Subject:
 
     def batch(self, n: int = 6, *, seed: int = 1) -> Batch:
         """Return ``n`` rows."""
-        asked = {k: self.example.frame[k] for k in ("n_classes", "n_condition", "masked") if k in self.example.frame}
+        frame = self.example.frame
+        asked = {k: frame[k] for k in ("n_classes", "n_condition", "masked", "n_numbers") if k in frame}
         return self.data.rows(n, seed=seed, event=self.event, **asked)
 
     def other(self, *, settings: Mapping[str, Any] | None = None, **frame: Any) -> Subject:

@@ -72,7 +72,7 @@ def as_function(verb: Verb) -> Callable[..., None]:
     kinds = zip(inputs, ARGUMENTS[verb.takes], strict=True)
     parameters += [_keyword(name, kind, default) for name, kind in kinds]
     parameters += [parameter for parameter, _ in words.values()]
-    if verb.takes in READS:
+    if verb.takes in READS and "set" not in words:  # a verb may have the option for values of its own
         parameters.append(_keyword("reading_", Reading, None))
     if verb.answers in WRITES:
         optional = (Maybe, None) if verb.answers == "scores" else (File,)
@@ -187,8 +187,10 @@ def _carry_out(
     n = len(answer)
     document = {"out": str(output_), "n": n, **{k: v for k, v in settings.items() if _is_shown(v)}}
     said = as_document(dict(getattr(answer, "attrs", {})), verb)
-    lines = (f"[dim]  {plain(k)}  [/]{plain(v)}" for k, v in said.items())
-    reply(as_json_, document | said, f"{n:,} {verb.answers} are in {plain(output_)}", *lines)
+    notes = {} if verb.notes is None else {"assumptions": list(verb.notes(model.schema, model.model, settings))}
+    lines = [f"[dim]  {plain(k)}  [/]{plain(v)}" for k, v in said.items() if k not in notes]
+    lines += [f"[dim]  {plain(note)}[/]" for note in notes.get("assumptions", ())]
+    reply(as_json_, document | said | notes, f"{n:,} {verb.answers} are in {plain(output_)}", *lines)
 
 
 def plain_lines(text: str) -> str:

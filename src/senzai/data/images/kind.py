@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 
-from .. import arrays_as_data, conditioning, deciding, dicom, sources, values, writers
+from .. import arrays_as_data, conditioning, deciding, dicom, quantities, sources, values, writers
 from ..details import NumberDetails
 from ..facts import ValueFacts, bytes_facts
 from ..kind import KINDS, Claim, Kind, Opened
@@ -24,12 +24,14 @@ from ..plain import plain_rows
 from ..proposal import Choice, Proposal
 from ..rows import Array, MemoryRows, Rows, StreamedRows
 from ..schema import Schema
+from ..split import split_indices
 from ..values import user_dtype
-from . import holes, layout, pictures, sheets
+from . import holes, layout, pictures, sheets, unfolding
 from .details import ImageDetails, details_of
 from .folder import Pictures, read_folder
 from .scans import FORM as DICOM
 from .scans import Frames, Scans, read_scans, write_scans
+from .tiles import Tiled, Whole, read_tiles, write_whole
 
 CONVOLUTIONS = {"batch_size": 32, "lr": 2e-3, "schedule": "one_cycle"}
 """Training of convolutions: a row costs far more than a step, so that more steps of few rows get further in the same
@@ -38,7 +40,9 @@ time; and the rate rises, for at full rate from the start Adam moves codes to wh
 
 @final
 class ImageKind(Kind):
-    """Folders of png, jpeg, webp and bmp; arrays ``(N, H, W)``, ``(N, H, W, C)``, ``(N, C, H, W)``; idx files.
+    """Folders and archives of png, jpeg, webp, bmp and tiff, stacks, films, Parquet with pictures; arrays; idx files.
+
+    Arrays are ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``.
 
     Example:
         >>> kind = KINDS["images"]
@@ -49,7 +53,7 @@ class ImageKind(Kind):
     """
 
     name: ClassVar[str] = "images"
-    title: ClassVar[str] = "pictures: folders of png, jpeg, webp, bmp; image arrays; idx files as of MNIST"
+    title: ClassVar[str] = "pictures: folders, zip and tar of png, jpeg, webp, bmp, tiff; image arrays; idx files"
     suffixes: ClassVar[tuple[str, ...]] = (*pictures.SUFFIXES, ".npy", ".npz")
     options: ClassVar[type[Options]] = ImageOptions
     details: ClassVar[type[NumberDetails]] = ImageDetails
@@ -68,6 +72,9 @@ class ImageKind(Kind):
         path = sources.existing(source)
         if path is not None and (dicom.holds(path) if path.is_dir() else dicom.is_dicom(path)):
             return Claim(0.9, "it holds DICOM" if path.is_dir() else "it is DICOM")
+        several = None if path is None else unfolding.what(path)
+        if several is not None:
+            return Claim(0.95, f"it is {several}")
         if path is None or not (pictures.holds_images(path) if path.is_dir() else pictures.is_image_file(path)):
             return None
         return Claim(0.9, "it holds pictures" if path.is_dir() else "it is a picture")
@@ -84,11 +91,14 @@ class ImageKind(Kind):
                 raise InputError(
                     f"A folder holds pictures or DICOM, but {str(path)!r} has both. Divide them into folders."
                 )
+            if unfolding.what(path) is not None:
+                return _unfolded(path, set_, schema)
             if not path.is_dir() and not pictures.is_image_file(path):
                 raise InputError(
                     f"Images are {', '.join(self.suffixes)} files or a folder, but got {path.name!r}. Convert it."
                 )
-            return read_folder(path, set_, schema)
+            patch = set_.patch or (details_of(schema).patch if schema else None)
+            return read_folder(path, set_, schema) if patch is None else read_tiles(path, set_, schema, patch)
         opened = sources.read_arrays(source, options, schema)
         if set_.size is not None:
             raise SettingError("The option size is for image files, but an array came. Resize the array before.")
@@ -103,10 +113,17 @@ class ImageKind(Kind):
             self, opened, options, event_shape=event, facts=facts, levels=True,
             conv_from=_image_options(options).conv_from, **storing,
         )
+        schema = _with_concepts(schema, opened, _image_options(options))
+        if isinstance(opened.data, Tiled):
+            return _of_tiles(schema, opened.data)
         several = opened.groups is not None and len(np.unique(opened.groups)) > 1
         if isinstance(opened.data, Scans) and schema.split.by == "rows" and several:
             together = schema.split.model_copy(update={"by": "groups", "column": "patient"})
             return schema.but(split=together, reasons=(*schema.reasons, "All pictures of a patient are in one part."))
+        if opened.order is not None and schema.split.by == "rows":
+            later = schema.split.model_copy(update={"by": "time", "column": "frame"})
+            why = "Neighbouring frames are alike, so parts follow each other in time."
+            return schema.but(split=later, reasons=(*schema.reasons, why))
         if schema.values == "real" and facts.low >= -1 and facts.low < 0 and facts.high <= 1:
             hint = "Pixels from -1 to 1 look rescaled; 8-bit pixels, or pixels from 0 to 1, have a better likelihood."
             return schema.but(reasons=(*schema.reasons, hint))
@@ -122,7 +139,7 @@ class ImageKind(Kind):
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:
         """Return rows ``(C, H, W)``."""
-        if not isinstance(opened.data, Pictures):
+        if not isinstance(opened.data, Pictures | Tiled):
             order = details_of(schema).layout
             if not isinstance(opened.data, Scans):
                 return deciding.rows_of(opened, schema, lambda x: layout.to_model(x, order))
@@ -146,9 +163,19 @@ class ImageKind(Kind):
             return Frames.of(back, about)
         return deciding.to_torch(back, schema.dtype, soft=soft) if schema.form == "torch" else back
 
+    def joined(
+        self, x: Data, schema: Schema, source: Any, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return whole pictures where tiles came, blended where these overlap."""
+        made = self.decode(x, schema, soft=soft, about=about)
+        return Whole(source.whole(np.asarray(made)), source.paths) if isinstance(source, Tiled) else made
+
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
         """Write a folder of png (no suffix), one contact sheet (png, jpg, webp), npy or npz."""
         path = Path(path)
+        if isinstance(decoded, Whole):
+            write_whole(decoded, path, top=_white(schema))
+            return
         if schema.form == DICOM and path.suffix.lower() in ("", *dicom.SUFFIXES):
             write_scans(decoded, getattr(decoded, "about", None), path, schema)
             return
@@ -213,6 +240,22 @@ class ImageKind(Kind):
         return replace(plain, encoder=encoder, training=training, reason=f"{plain.reason} {why}")
 
 
+def _of_tiles(schema: Schema, cut: Tiled) -> Schema:
+    """Say that rows are tiles; those of a picture stay together, and are wholes again when they come back."""
+    if schema.split.by != "rows" or len(cut.paths) == 1:
+        return schema
+    split = schema.split.model_copy(update={"by": "groups", "column": "picture"})
+    return schema.but(split=split, reasons=(*schema.reasons, "Tiles of a picture are in one part."))
+
+
+def _unfolded(path: Path, options: ImageOptions, schema: Schema | None) -> Opened:
+    """Read a file with several pictures; frames of a film are in the order of time."""
+    found = unfolding.unfold(path, every=options.every)
+    opened = read_folder(found.folder, options, schema, classes=found.classes)
+    order = np.arange(opened.n_rows) if found.film else None
+    return replace(opened, origin=repr(str(path)), notes=(*found.notes, *opened.notes), order=order)
+
+
 def _image_options(options: Options) -> ImageOptions:
     return options if isinstance(options, ImageOptions) else ImageOptions(**options.model_dump())
 
@@ -255,7 +298,23 @@ def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
     return next(fits, None)
 
 
+def _with_concepts(schema: Schema, opened: Opened, options: ImageOptions) -> Schema:
+    """Return the schema with mean and deviation of the numbers that latents are to stand for, in the training rows."""
+    values = opened.numbers
+    if options.concepts and not values:
+        raise SettingError(
+            f"Concepts are arrays beside the pictures in an .npz file, but {opened.origin} has none. Save the pictures "
+            f"and {', '.join(options.concepts)} with numpy.savez."
+        )
+    if not values:
+        return schema
+    train = split_indices(opened.n_rows, schema.split, opened.groups, opened.order)["train"]
+    return schema.but(quantities=quantities.decided(values, train))
+
+
 def _facts(opened: Opened, options: Options) -> ValueFacts:
+    if isinstance(opened.data, Tiled):
+        return replace(bytes_facts(), high=65535 if opened.data.plan.deep else 255)
     if isinstance(opened.data, Pictures):
         return replace(bytes_facts(), high=opened.data.high, zero_full=opened.data.bits)
     plain = replace(opened, data=opened.data.values) if isinstance(opened.data, Scans) else opened
@@ -263,7 +322,7 @@ def _facts(opened: Opened, options: Options) -> ValueFacts:
 
 
 def _event(opened: Opened) -> tuple[int, int, int]:
-    if isinstance(opened.data, Pictures):
+    if isinstance(opened.data, Pictures | Tiled):
         plan = opened.data.plan
         return pictures.CHANNELS[plan.mode], plan.height, plan.width
     shape = opened.data.values.shape if isinstance(opened.data, Scans) else opened.data.shape

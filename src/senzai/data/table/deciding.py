@@ -283,9 +283,11 @@ def _bounded(column: Column, facts: ColumnFacts, options: TableOptions, why: str
 
 
 def _real(column: Column, facts: ColumnFacts, options: TableOptions, n_columns: int, why: str) -> Column:
-    return column.model_copy(update=_by_quantiles(facts, n_columns) | {
+    linear = options.numbers_by == "linear"
+    how = "In units of their spread" if linear else "By quantiles to a normal scale"
+    return column.model_copy(update=(_linear(facts) if linear else _by_quantiles(facts, n_columns)) | {
         "type": "real", "sort": options.numbers,
-        "reason": f"{why} By quantiles to a normal scale, {options.numbers.replace('_', ' ')} with a learned spread.",
+        "reason": f"{why} {how}, {options.numbers.replace('_', ' ')} with a learned spread.",
     })
 
 
@@ -307,6 +309,21 @@ def _by_quantiles(facts: ColumnFacts, n_columns: int) -> dict[str, Any]:
     low, high = (facts.low - origin) // step, (facts.high - origin) // step
     made = _quantiles_beside_a_spike(facts.values() / step, n_columns, low, high)
     return made | {"low": low, "high": high, "decimals": 0, "step": step, "origin": origin}
+
+
+def _linear(facts: ColumnFacts) -> dict[str, Any]:
+    """Return the straight map to mean zero and unit spread, which ends at ten times the range of the data."""
+    counted = bool(facts.told["ticks"])
+    step, origin = (max(facts.step, 1), facts.origin or 0) if counted else (1, 0)
+    x = facts.values() / step
+    mean, sd = float(x.mean()), float(x.std()) or 1.0
+    far = 10 * max(float(np.abs(x - mean).max()), sd)
+    low, high = ((facts.low - origin) // step, (facts.high - origin) // step) if counted else (facts.low, facts.high)
+    made = {"low": low, "high": high, "step": step, "origin": origin} if counted else {"low": low, "high": high}
+    return made | {
+        "transform": "quantile", "knots": (mean - far, mean + far), "places": (-far / sd, far / sd),
+        "decimals": 0 if counted else _decimals(facts),
+    }
 
 
 def _quantiles_beside_a_spike(x: Array, n_columns: int, low: float, high: float) -> dict[str, Any]:

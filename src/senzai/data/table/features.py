@@ -55,6 +55,19 @@ class TableFeatures(RowFeatures):
         found: list[Any] = codec.decode(values.astype(np.float64), column, self.table).astype(object).tolist()
         return found
 
+    def span(self, name: str) -> tuple[float, float] | None:
+        """Return the ends of a column of numbers."""
+        column = self._column(name)
+        if column.sort == "steps" and column.levels and not any(isinstance(v, str | bool) for v in column.levels):
+            low, high = float(column.levels[0] or 0), float(column.levels[-1] or 0)
+        elif column.low is None or column.high is None:
+            return None
+        else:
+            low, high = (float(v) * column.step + column.origin * bool(column.ticks) for v in (column.low, column.high))
+        if column.ticks not in ("", "whole", "decimal"):
+            return None
+        return low / 10**column.scale, high / 10**column.scale
+
     def scale(self, place: int) -> Scale | None:
         """Return levels of ordered numbers and quantiles of others."""
         if place >= len(self.table.modelled):

@@ -150,6 +150,17 @@ class TableKind(Kind):
         table = details_of(schema)
         return _in_form(with_values(frame_of(one_tensor(x), table), given, table), schema)
 
+    def with_set(self, decoded: Any, schema: Schema, given: Mapping[str, object]) -> Any:
+        """Return a frame with numbers that were set beyond the ends of the data as they were set."""
+        features = self.features(schema)
+        for name, value in given.items():
+            span = features.span(name)
+            if span is None or span[0] <= float(str(value)) <= span[1] or schema.form == "polars":
+                continue
+            place = list(map(str, decoded.columns)).index(name)
+            decoded.isetitem(place, [float(str(value))] * len(decoded))
+        return decoded
+
     def renumbered(self, decoded: Any, schema: Schema, start: int) -> Any:
         """Return a frame with other new identifiers than the ``start`` rows before it."""
         table = details_of(schema)

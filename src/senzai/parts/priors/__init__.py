@@ -27,6 +27,7 @@ from .normal import LearnedNormal as LearnedNormal
 from .normal import MixtureOfNormals as MixtureOfNormals
 from .normal import StandardNormal as StandardNormal
 from .resampled import ResampledPrior as ResampledPrior
+from .structural import StructuralPrior as StructuralPrior
 from .two_stage import FullMixture as FullMixture
 from .two_stage import MovedPrior as MovedPrior
 from .two_stage import TwoStagePrior as TwoStagePrior

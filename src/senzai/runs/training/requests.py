@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...core.causal_graph import as_text
 from ...core.errors import SettingError
 from ...core.registry import suggestion
 from ...data import KINDS, detect_kind
@@ -70,6 +71,16 @@ def sort_settings(source: object, kind: str | None, settings: Mapping[str, Any])
             near = suggestion(name.partition(".")[0], known)
             raise SettingError(f"Unknown setting {name!r}.{near} Known: {', '.join(known)}.")
     return Request(chosen, data, model, TrainSettings.parse(training))
+
+
+def as_written(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as they are saved: a graph that came as an object or a file is the text of its arrows.
+
+    Example:
+        >>> as_written({"graph": [("a", "b")], "lr": 0.1})
+        {'graph': 'a>b', 'lr': 0.1}
+    """
+    return {k: as_text(v) if k == "graph" else v for k, v in settings.items()}
 
 
 def lengthened(training: TrainSettings, more: Mapping[str, Any]) -> TrainSettings:

@@ -29,6 +29,8 @@ Takes: TypeAlias = Literal["nothing", "number", "rows", "own rows", "one row", "
 """What a verb is given first; ``own rows`` are those the run was trained on where no others are given."""
 Answers: TypeAlias = Literal["rows", "codes", "scores", "document", "file"]
 Unfit: TypeAlias = Callable[[Schema, nn.Module], str | None]
+Notes: TypeAlias = Callable[[Schema, nn.Module, Mapping[str, Any]], tuple[str, ...]]
+"""What an answer with these settings assumes, one sentence each."""
 ByRow: TypeAlias = Callable[[Schema, nn.Module, Mapping[str, Any]], bool]
 """Whether, with these settings, what is said of a row depends on the row alone."""
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -86,6 +88,7 @@ class Verb:
             rows of several who ask may then be answered by one call. ``None`` says never.
         own_hand: Whether it acts in the user's name beyond the run (a file somewhere, an upload), so that no server
             does it for whoever asks.
+        notes: What is to be said with every answer: what it assumes.
     """
 
     name: str
@@ -99,6 +102,7 @@ class Verb:
     steered: bool = True
     by_row: ByRow | None = None
     own_hand: bool = False
+    notes: Notes | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or self.name.startswith("_"):
@@ -162,6 +166,7 @@ VERBS: Registry[Verb] = Registry("verb")
 def verb(
     name: str, *, group: str, takes: Takes, answers: Answers, unfit: Unfit = fits_every_run, summary: str = "",
     settings: type[Any] | None = None, steered: bool = True, by_row: ByRow | None = None, own_hand: bool = False,
+    notes: Notes | None = None,
 ) -> Callable[[Function], Function]:
     """Return a decorator that registers a function as a verb; see :class:`Verb`.
 
@@ -183,6 +188,7 @@ def verb(
         VERBS.add(name)(Verb(
             name=name, group=group, run=function, takes=takes, answers=answers, unfit=unfit,
             summary=summary or first, settings=settings, steered=steered, by_row=by_row, own_hand=own_hand,
+            notes=notes,
         ))
         return function
 
