@@ -312,12 +312,21 @@ def private(given: argparse.Namespace) -> dict[str, Result]:
 
     keep = None if given.quick else lambda found: write("private", found)
     return {"private": measure(given.rounds, quick=given.quick, keep=keep)}
+
+
 def multimodal(given: argparse.Namespace) -> dict[str, Result]:
     """Six views of digits, pictures of emoji beside their names."""
     from .multimodal import measure
 
     rows = given.rows or ["views", "emoji"]
     return {f"multimodal_{row}": measure(row, given.rounds, quick=given.quick) for row in rows}
+
+
+def quantum(given: argparse.Namespace) -> dict[str, Result]:
+    """Eight bits under a quantum circuit and under classical priors of as many parameters."""
+    from .quantum import measure
+
+    return {"quantum": measure(given.rounds, quick=given.quick)}
 
 
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
@@ -329,7 +338,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
-    "cells": cells, "causal": causal, "private": private, "multimodal": multimodal,
+    "cells": cells, "causal": causal, "private": private, "multimodal": multimodal, "quantum": quantum,
 }
 
 

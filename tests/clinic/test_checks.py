@@ -58,6 +58,7 @@ ILL = {
     "amortisation_gap": {"amortisation": 5.0},
     "loose_bound": {"looseness": 5.0},
     "dead_codes": {"used_codes": 0.1},
+    "barren_plateau": {"gradient_power": 1e-5},
     "likelihood_binary": {"values": "binary"},
     "likelihood_counts": {"values": "count"},
     "likelihood_bounded": {"values": "unit", "outside": 0.2},

@@ -216,7 +216,7 @@ LIST = (
     ),
     Fault(
         "a model started from the first rows", SAMPLERS,
-        edit("runs.fit:make", "rng.choice(rows, most, replace=False)", "rows[:most]"),
+        edit("runs.training.beginning:first_rows", "rng.choice(rows, most, replace=False)", "rows[:most]"),
         (f"{STARTED}test_of_many_rows_those_that_a_model_is_started_from_are_of_all_kinds",),
     ),
     # --- errors and comparisons --------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from .base import LatentDraws as LatentDraws
 from .base import Prior as Prior
 from .classifiers import Classifier as Classifier
 from .classifiers import Probe as Probe
+from .compressed import CompressedLikelihood as CompressedLikelihood
+from .compressed import CompressedPosterior as CompressedPosterior
 from .conditionals import AnyConditional as AnyConditional
 from .conditionals import Concatenated as Concatenated
 from .conditionals import Conditional as Conditional
@@ -37,6 +39,10 @@ from .posteriors import SplinePosterior as SplinePosterior
 from .posteriors import SylvesterPosterior as SylvesterPosterior
 from .priors import AutoregressivePrior as AutoregressivePrior
 from .priors import BernoulliPrior as BernoulliPrior
+from .priors import BitMADEPrior as BitMADEPrior
+from .priors import BitPrior as BitPrior
+from .priors import BitTablePrior as BitTablePrior
+from .priors import BornPrior as BornPrior
 from .priors import CategoricalPrior as CategoricalPrior
 from .priors import CodePrior as CodePrior
 from .priors import DirichletPrior as DirichletPrior
@@ -49,6 +55,8 @@ from .priors import LearnedNormal as LearnedNormal
 from .priors import LogisticNormalPrior as LogisticNormalPrior
 from .priors import MixtureOfNormals as MixtureOfNormals
 from .priors import MovedPrior as MovedPrior
+from .priors import QuantumBoltzmannPrior as QuantumBoltzmannPrior
+from .priors import RBMPrior as RBMPrior
 from .priors import ResampledPrior as ResampledPrior
 from .priors import SoftmaxNormalPrior as SoftmaxNormalPrior
 from .priors import StandardNormal as StandardNormal

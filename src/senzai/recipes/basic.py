@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.errors import CombinationError
 from ..models.flat import Flat
 from .frame import Frame
 from .registry import Made, recipe
@@ -45,3 +46,17 @@ def sigma_vae(frame: Frame) -> Made:
 def autoencoder(frame: Frame) -> Made:
     """Posterior of fixed small scale and weight zero on the rate."""
     return Flat(frame.prior(), frame.posterior("normal_fixed", scale=0.01), frame.likelihood()), frame.elbo(beta=0.0)
+
+
+@recipe(
+    "embedding-vae",
+    title="Vectors of a network as data, with a normal likelihood of the best scale: anomaly scores, new vectors",
+    paper="Rybkin et al., Simple and Effective VAE Training with Calibrated Decoders, 2020, https://arxiv.org/abs/2006.13202",
+)
+def embedding_vae(frame: Frame) -> Made:
+    """Vectors alone; what is drawn is shown by the known vectors next to it."""
+    if len(frame.event) != 1:
+        raise CombinationError(
+            f"Embeddings are vectors, but rows have the shape {frame.event}. Encode them first, or use recipe=vae."
+        )
+    return Flat(frame.prior(), frame.posterior(), frame.likelihood("normal_optimal")), frame.elbo()

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..core.registry import Registry
+from ..nn.pretrained import hash_at
 
 MAPS = 8
 """Maps of the size of a row that latents become before a decoder that goes entry by entry."""
@@ -30,6 +31,7 @@ PROVIDED.add("joint")(lambda frame: frame.inner(n_latent=frame.n_latent, without
 PROVIDED.add("at_depth")(lambda frame: frame.at_depth())
 PROVIDED.add("posterior")(lambda frame: frame.posterior())
 PROVIDED.add("output")(lambda frame: frame.output())
+PROVIDED.add("sha256")(lambda frame: hash_at(frame.get("encoder.path", None)))
 PROVIDED.add("maps")(lambda frame: frame.decoder((MAPS, *frame.event)))
 PROVIDED.add("code_dim")(lambda frame: frame.code_width or frame.get("code_dim", 16))
 PROVIDED.add("curvature")(lambda frame: frame.get("curvature", 1.0))

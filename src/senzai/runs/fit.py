@@ -32,14 +32,12 @@ from ..training.places import Place, reopened, reserved
 from .run import Run, load
 from .training import jobs
 from .training.after_fit import refuse_sampler
+from .training.beginning import first_rows
 from .training.launch import launch
 from .training.opening import opened
 from .training.private_runs import begun, key_of, smaller
 from .training.requests import as_written, lengthened, sort_settings
 from .training.train import IN_MEMORY, listeners_of, train
-
-ROWS_TO_INITIALISE, NUMBERS_TO_INITIALISE, LEAST_TO_INITIALISE = 10_000, 10_000_000, 1_000
-"""Rows that a model looks at before training: fewer where they are large, for their numbers share a unit."""
 
 
 def fit(
@@ -232,12 +230,8 @@ def make(
     recipe: str, dataset: Dataset, settings: Mapping[str, Any], seed: int, *, private: bool = False
 ) -> tuple[Generative, Objective]:
     """Return a recipe's model, initialised from training rows (a private one from rows made up), and its objective."""
-    rows = dataset.split_indices()["train"]
-    wanted = min(ROWS_TO_INITIALISE, max(LEAST_TO_INITIALISE, NUMBERS_TO_INITIALISE // dataset.schema.size))
-    most = dataset.rows.at_once(wanted)
-    some = dataset.rows.some(rows, most, derive(seed, "rows to initialise"))  # at random: data are often sorted
+    first = first_rows(dataset, seed, private=private)
     with locally_seeded(derive(seed, "weights")):
-        first = dataset.kind.made_up(dataset.schema, wanted, seed) if private else dataset.batch(some)
         model, objective = build(recipe, frame_of(dataset, first, settings))
         model.initialise(first)
     return model, objective

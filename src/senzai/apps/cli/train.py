@@ -191,6 +191,10 @@ def trained(document: Document, data: str) -> list[str]:
         facts[what] = f"{value:.2f}{unit}, best at step {document['best_step']:,}"
     if document.get("epsilon") is not None:
         facts["privacy"] = f"epsilon {document['epsilon']:.3g}, delta {document['delta']:.3g} for one row; see `info`"
+    if document.get("control"):
+        from ...runs.training.controls import words
+
+        facts |= words(document["control"])
     facts["run"] = str(out)
     if document.get("report"):
         facts["report"] = str(document["report"])

@@ -94,6 +94,7 @@ class DiagnosisFacts:
         used_codes: Share of the code book that rows use.
         n_codes: Size of the code book.
         mig: Mutual information gap against known factors.
+        gradient_power: Mean square of the derivatives of a circuit's angles at fresh starts, the least of all circuits.
         missing: Why a fact is not known.
     """
 
@@ -136,6 +137,7 @@ class DiagnosisFacts:
     used_codes: float | None = None
     n_codes: int | None = None
     mig: float | None = None
+    gradient_power: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 
     @property

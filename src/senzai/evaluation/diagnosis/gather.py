@@ -16,6 +16,7 @@ from ...core.errors import SenzaiError
 from ...core.random import derive
 from ...models import verbs
 from ...models.generative import needs_density
+from ...nn.circuits import Circuit
 from ...parts.quantisers.vector import Quantiser
 from ..bits import log_volume
 from ..bounds import elbo
@@ -195,6 +196,13 @@ def books(case: Case) -> list[Quantiser]:
     return found if len({(q.n_codes, q.depth) for q in found}) == 1 and found[0].depth == 1 else []
 
 
+def starts(case: Case, told: Told) -> Gathered:
+    """Size of the derivatives that training a circuit starts from."""
+    found = [c.gradient_power(seed=case.seed) for c in case.model.modules() if isinstance(c, Circuit)]
+    known = [f for f in found if f is not None]
+    return {"gradient_power": min(known) if known else None}
+
+
 INFERS = ("the model draws rows without an inference of latents", lambda c, t: c.model.infers)
 SCORES = ("the model has no density", lambda c, t: needs_density(c.model) is None)
 EXACT = ("the model has no exact density", lambda c, t: c.model.exact)
@@ -226,6 +234,9 @@ GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(("used_codes", "n_codes"), codes, (
         INFERS,
         ("the latents are no codes of one book", lambda c, t: t.codes is not None or bool(books(c))),
+    )),
+    Gatherer(("gradient_power",), starts, (
+        ("the model has no quantum circuit", lambda c, t: any(isinstance(m, Circuit) for m in c.model.modules())),
     )),
     Gatherer(("mig",), lambda c, t: sampling.disentangled(c),
              (INFERS, ("no known factors were given (factors=...)", lambda c, t: c.extras.factors is not None),)),

@@ -11,6 +11,7 @@ from .finding import MEASURED, MOST_SEVERE, Finding, Remedy, check
 
 SPIKE = 10.0
 WILD = 50.0
+PLATEAU = 3e-4
 EVERYTHING = (
     "posterior_collapse", "rate_vanishes", "over_regularised", "under_regularised", "blur", "holes", "low_diversity",
     "amortisation_gap", "loose_bound", "overfitting", "overfitting_starts", "memorisation", "unused_latents",
@@ -90,3 +91,18 @@ def worst_jump(losses: Sequence[float], *, rising: int = 0) -> float:
         lowest = min(lowest, loss)
     way = losses[0] - min(losses)
     return jump / max(median(moves), 1e-9) if jump > 0.1 * way else 0.0
+
+
+@check("barren_plateau", "a circuit whose gradients vanish", needs=("gradient_power",))
+def plateau(facts: DiagnosisFacts) -> Finding | None:
+    """Derivatives at fresh starts are so small that no affordable number of shots would show them."""
+    power = facts.gradient_power or 0.0
+    if power >= PLATEAU:
+        return None
+    return Finding(
+        "barren_plateau", "weakness", "mean square of a derivative at fresh angles", power, PLATEAU, False,
+        "McClean et al., 2018, https://arxiv.org/abs/1803.11173; it takes about 3,000 shots for each derivative",
+        f"Derivatives of the circuit's angles have a mean square of {power:.2g} where training starts: about "
+        f"{1 / max(power, 1e-12):,.0f} shots for each to be told from zero. More qubits make it exponentially worse.",
+        Remedy("Start from small angles, and take fewer layers.", {"prior.start": "small", "prior.layers": 2}),
+    )

@@ -3,6 +3,12 @@
 from .aggregate import ExemplarPrior as ExemplarPrior
 from .aggregate import VampPrior as VampPrior
 from .autoregressive import AutoregressivePrior as AutoregressivePrior
+from .bits import BitMADEPrior as BitMADEPrior
+from .bits import BitPrior as BitPrior
+from .bits import BitTablePrior as BitTablePrior
+from .bits import QuantumBoltzmannPrior as QuantumBoltzmannPrior
+from .bits import RBMPrior as RBMPrior
+from .born import BornPrior as BornPrior
 from .codes import CodePrior as CodePrior
 from .codes import IndependentCodes as IndependentCodes
 from .codes import TransformerCodes as TransformerCodes

@@ -45,6 +45,7 @@ from ...training.step import gradient_of_mean
 from ..card import write_card
 from ..run import Run
 from .after_fit import after_fit
+from .controls import compared
 from .feeds import feeds
 from .private_runs import PRIOR_ALONE, begin_privately, forget_key, private_rule
 
@@ -86,6 +87,7 @@ def train(
     if comms.is_main:
         run.samplers = after_fit(run.model, dataset, settings, last.step) if secret is None else PRIOR_ALONE
         run.metrics["fit"]["sampler"] = run.samplers.facts()
+        _compare(run, dataset, comms)
     if comms.is_main and keeps_reference(dataset, spec):
         from ..verbs.score import make as make_reference
 
@@ -97,6 +99,19 @@ def train(
     run.folder = place.folder
     comms.barrier()
     return run
+
+
+def _compare(run: Run, dataset: Dataset, comms: Comms) -> None:
+    """Train what the run is compared with, where one of its parts has a control, and keep both side by side."""
+
+    def again(model: Generative, spec: bundle.Spec) -> Run:
+        nowhere = Place(None, None, main=True)
+        own = listeners_of(spec, nowhere, comms, progress=False)
+        return train(dataset, model, spec.make_objective(), spec, nowhere, comms, own, fresh=True)
+
+    found = compared(run, dataset, again) if comms.world == 1 else None
+    if found is not None:
+        run.metrics["fit"]["control"] = found
 
 
 def heard(listeners: list[Listener]) -> list[dict[str, Any]]:
