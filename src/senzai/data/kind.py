@@ -33,6 +33,7 @@ from .proposal import Proposal
 from .rows import Array, Rows
 from .schema import DETAILS, Form, Frozen, Schema
 from .sparse import entries
+from .summed import Summed
 from .timed import Timed
 
 
@@ -103,7 +104,7 @@ class Writer(Protocol):
         """Write some more rows."""
 
 
-class Kind(Numbered, Timed, Conditioned, ABC):
+class Kind(Numbered, Timed, Conditioned, Summed, ABC):
     """Converts a user's data to model values and exactly back."""
 
     name: ClassVar[str]

@@ -26,11 +26,12 @@ from ..rows import Array, Rows
 from ..schema import Schema
 from ..sources import existing
 from ..split import numbered_groups, numbered_times
-from . import as_data, codec, filling, plain, quick
+from ..summed import Outline, Plan
+from . import as_data, codec, filling, plain, quick, sites
 from . import labels as columns
 from .column import TYPES, TableDetails
 from .features import TableFeatures
-from .inference import condition_of, cuts_of, decided, fingerprint_of, reasons_of, surveyed
+from .inference import condition_of, cuts_of, decided, fingerprint_of, reasons_of, surveyed, table_from
 from .rows import column_named, frame_of, rows_of
 from .source import ROWS, SUFFIXES, Source, is_table, named, open_source, rows_at
 
@@ -110,14 +111,8 @@ class TableKind(Kind):
         _refuse_unknown([f.name for f in facts], set_)
         readings = source.readings or {}
         found = [decided(f, set_, len(facts), readings.get(f.name, ""), opened) for f in facts]
-        markers = set_.na
         called = None if source.labels is None else columns.coded(source.labels, opened.origin)
-        table = TableDetails(
-            columns=tuple(found), labels=called, unknown=set_.unknown, rare=set_.rare, markers=markers,
-        )
-        if not table.modelled:
-            some = "; ".join(f"{c.name}: {c.reason}" for c in table.columns[:3])
-            raise InputError(f"A table needs a column to learn from, but {opened.origin} has none. {some}")
+        table = table_from(found, set_, opened.origin, called)
         label, said = label_of(opened, set_)
         return Schema(
             kind=self.name, event_shape=(len(table.sorts),), dtype="mixed", values="mixed", columns=table.features,
@@ -125,6 +120,38 @@ class TableKind(Kind):
             n_rows=opened.n_rows, split=set_.split, fingerprint=fingerprint_of(opened),
             reasons=(*opened.notes, *reasons_of(table, opened), *said),
         )
+
+    # --- several sites ----------------------------------------------------------------------------------------------
+    def outline(self, opened: Opened, options: Options) -> Outline:
+        """Return names, types and ranges of all columns, and the values of those that have few."""
+        return sites.outline(opened, _table_options(options))
+
+    def plan(self, outlines: Mapping[str, Outline], options: Options) -> Plan:
+        """Return which values, and numbers in which intervals, are counted."""
+        return sites.plan(outlines, _table_options(options))
+
+    def tally(self, opened: Opened, options: Options, plan: Plan) -> Array:
+        """Return the counts of one site."""
+        return sites.tally(opened, _table_options(options), plan)
+
+    def refined(self, plan: Plan, sums: Array) -> Plan:
+        """Return intervals with about as many numbers in each."""
+        return sites.refined(plan, sums)
+
+    def agreed(
+        self, outlines: Mapping[str, Outline], plan: Plan, sums: Array, options: Options, *, rows: int, seed: int
+    ) -> tuple[Schema, Rows]:
+        """Decide the type of every column as for one table, from the sums of all sites."""
+        return sites.agreed(self.name, outlines, plan, sums, _table_options(options), rows=rows, seed=seed)
+
+    def marked(self, source: object, options: Options, name: str, value: str) -> object:
+        """Return a frame with a column more.
+
+        Raises:
+            InputError: The table has a column of this name.
+        """
+        opened = self.read(source, options)
+        return sites.marked(opened, name, value)
 
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
         """Take the model's decisions for other data."""
