@@ -285,7 +285,7 @@ def wait_for(grid: Grid, n: int, seconds: float) -> list[int]:
         if time.monotonic() > end:
             raise TrainingError(
                 f"A federation of {n} sites needs {n} of them, but {len(found)} are there after {seconds:g} seconds. "
-                "Start the others with `senzai federate client`, or lower --min-sites."
+                "Start the others with `senzai federate client`, or lower min_sites."
             )
         time.sleep(0.1)
     return found

@@ -36,19 +36,16 @@ class Resting:
     """Sites that did not answer are left out for as many rounds as they failed in a row, and then asked again.
 
     Args:
-        grid: The way to the sites.
         least: Fewest sites of a round.
     """
 
-    grid: Grid
     least: int
     failed: dict[int, int] = field(default_factory=dict)
     until: dict[int, int] = field(default_factory=dict)
     number: int = 0
 
-    def nodes(self) -> list[int]:
-        """Return the sites that are asked in this round."""
-        there = sorted(self.grid.get_node_ids())
+    def nodes(self, there: list[int]) -> list[int]:
+        """Return which of the sites that are there are asked in this round."""
         rested = [n for n in there if self.until.get(n, 0) < self.number]
         return rested if len(rested) >= self.least else there
 
@@ -99,7 +96,7 @@ def federate(
 def _begin(
     exchange: Exchange, settings: Federation, request: Request, recipe: str | None, given: Mapping[str, Any], kind: str
 ) -> State:
-    nodes = wait_for(exchange.grid, settings.sites or settings.min_sites, settings.timeout)
+    nodes = wait_for(exchange.grid, settings.sites or settings.min_sites, settings.wait)
     found = agree(exchange, nodes, request, settings, recipe=recipe, given=given)
     crossing(found.model, settings.own)  # refuses what cannot stay
     return State(
@@ -120,7 +117,7 @@ class _Rounds:
         self.model.load_state_dict(state.model)
         self.strategy: Strategy = strategies.strategy_of(self.settings)
         strategies.restore(self.strategy, state.strategy)
-        self.resting = Resting(grid, self.settings.min_sites)
+        self.resting = Resting(self.settings.min_sites)
 
     def run(self, out: Path, *, overwrite: bool) -> Run:
         """Go on to the last round, and write the run."""
@@ -145,10 +142,11 @@ class _Rounds:
 
     def _round(self, number: int) -> None:
         began = time.perf_counter()
-        wait_for(self.grid, self.settings.min_sites, self.settings.timeout)
+        there = wait_for(self.grid, self.settings.min_sites, self.settings.wait)
         self.resting.number = number
+        nodes = self.resting.nodes(there)
         weights = {k: v.detach().cpu() for k, v in crossing(self.model, self.settings.own).items()}
-        after, heard, facts = (self._secure if self.settings.secure else self._plain)(weights, number)
+        after, heard, facts = (self._secure if self.settings.secure else self._plain)(weights, number, nodes)
         self.resting.learn(heard)
         good = [h for h in heard.values() if not h.why]
         if after is None or len(good) < self.settings.min_sites:
@@ -160,18 +158,22 @@ class _Rounds:
         put(self.model, after)
         self._keep(number, heard, {**facts, "seconds": round(time.perf_counter() - began, 3)})
 
-    def _plain(self, weights: Tensors, number: int) -> tuple[Tensors | None, dict[int, Heard], dict[str, Any]]:
+    def _plain(
+        self, weights: Tensors, number: int, nodes: list[int]
+    ) -> tuple[Tensors | None, dict[int, Heard], dict[str, Any]]:
         s = self.settings
         wire = Wire(
             self.grid, {**self.body, "round": number}, weights, self.exchange.names, self.state.rows, bound=s.bound,
-            weigh="sites" if s.noise is not None else s.weigh, available=self.resting.nodes,
+            weigh="sites" if s.noise is not None else s.weigh, available=lambda: nodes,
         )
         after = strategies.averaged(self.strategy, wire, weights, number, s.timeout)
         bound = limit(s.bound, [h.norm for h in wire.heard.values() if not h.why])
         return after, wire.heard, {"bound": bound, "epsilon": strategies.epsilon(s, number)}
 
-    def _secure(self, weights: Tensors, number: int) -> tuple[Tensors | None, dict[int, Heard], dict[str, Any]]:
-        s, nodes = self.settings, self.resting.nodes()
+    def _secure(
+        self, weights: Tensors, number: int, nodes: list[int]
+    ) -> tuple[Tensors | None, dict[int, Heard], dict[str, Any]]:
+        s = self.settings
         largest = float(max(self.state.rows.values())) if s.weigh == "rows" else 1.0
         bound = s.bound if isinstance(s.bound, float) else None
         found = secure_mean(
@@ -202,7 +204,7 @@ class _Rounds:
     def _say_goodbye(self, run: Run) -> None:
         weights = {k: v.detach().cpu() for k, v in crossing(run.model, self.settings.own).items()}
         body = {**self.body, "fit": {k: v for k, v in run.metrics["fit"].items() if k != "out"}}
-        there = [n for n in self.resting.nodes() if not self.resting.failed.get(n)]
+        there = [n for n in sorted(self.grid.get_node_ids()) if not self.resting.failed.get(n)]
         try:
             Exchange(self.grid, min(self.settings.timeout, 60.0)).ask(DONE, body, there, weights)
         except Exception:  # the run is written; a site that has gone has gone

@@ -32,6 +32,7 @@ class Federation(BaseModel):
         weigh: Whether a site counts by its ``rows``, or all ``sites`` count alike.
         min_sites: Fewest sites that a round needs; the first round waits for ``sites``.
         sites: How many sites the first round waits for; by default ``min_sites``.
+        wait: Seconds to wait for the sites that a round needs.
         timeout: Seconds that a round waits for a site; a site that does not answer is left out of the round.
         bound: Longest update that a site may send, a Euclidean norm over all parameters. Longer ones are shortened to
             it, and the page of the round says so. ``"auto"`` takes three times the median of the round, ``None`` none.
@@ -61,6 +62,7 @@ class Federation(BaseModel):
     weigh: Literal["rows", "sites"] = "rows"
     min_sites: Annotated[int, Field(ge=1)] = 2
     sites: Annotated[int, Field(ge=1)] | None = None
+    wait: Positive = 600.0
     timeout: Positive = 600.0
     bound: Positive | Literal["auto"] | None = "auto"
     secure: bool = False
