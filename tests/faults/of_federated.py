@@ -74,19 +74,20 @@ LIST = (
     ),
     Fault(
         "a restarted server that does a round again", LOOP,
-        edit("federated.rounds:_Rounds._keep", "state.round, state.model = number,", "state.round, state.model = number - 1,"),
+        edit("federated.rounds:_Rounds._keep", "state.round, state.model = number,",
+             "state.round, state.model = number - 1,"),
         (f"{ROUNDS}test_too_few_sites_end_the_server_and_the_rounds_are_kept",
          f"{ROUNDS}test_a_server_that_was_stopped_goes_on_to_the_same_weights"),
     ),
     Fault(
         "values of one site that others do not know", SCHEMA,
-        edit("data.table.summaries:planned", "for t in seen for v in t[\"values\"]}", "for t in seen[:1] for v in t[\"values\"]}"),
+        edit("data.table.summaries:planned", "for t in seen for v in t", "for t in seen[:1] for v in t"),
         (f"{SCHEMAS}test_types_levels_and_shares_are_those_of_all_rows",),
     ),
     Fault(
         "a range of the first site alone", SCHEMA,
-        edit("data.table.summaries:_range", "facts.low = min(t[\"low\"] * f for t, f in zip(seen, factors, strict=True))",
-             "facts.low = seen[0][\"low\"] * factors[0]"),
+        edit("data.table.summaries:_range", 'min(t["low"] * f for t, f in zip(seen, factors, strict=True))',
+             'seen[0]["low"] * factors[0]'),
         (f"{SCHEMAS}test_types_levels_and_shares_are_those_of_all_rows",),
     ),
     Fault(

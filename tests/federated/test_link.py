@@ -31,7 +31,7 @@ def certified(folder, name):
     """Return a certificate for this machine that signs itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     import ipaddress
 
     made = (
@@ -87,7 +87,7 @@ def test_sites_train_together_under_tls(tls, thirds, tmp_path):
             sites.come(data, server=address, name=f"s{i}", ca=certificate)
         with pytest.raises(InputError, match=r"certificate must be signed by"):
             join(thirds[2], server=address, name="s2", ca=certified(tmp_path, "other")[0], patience=5)
-        with pytest.raises(InputError, match="--ca"):
+        with pytest.raises(InputError, match=r"--ca"):
             join(thirds[2], server=address, name="s2", patience=1)
 
     run = serve(out=tmp_path / "run", port=0, certificate=certificate, key=key, settings=SMALL, started=started,
@@ -124,26 +124,26 @@ def test_a_site_that_disagrees_ends_with_the_reason_and_so_does_the_server(third
         sites.come(thirds[0], server=address, name="s0")
         sites.come(thirds[1].iloc[:0], server=address, name="s1")
 
-    with pytest.raises(InputError, match="s1.*rows"):
+    with pytest.raises(InputError, match=r"s1.*rows"):
         serve(out=tmp_path / "run", port=0, settings=SMALL, started=started, federation={**FEW, "sites": 2})
     time.sleep(1)
     assert isinstance(sites.errors["s1"], InputError)
 
 
 def test_addresses_and_certificates_that_cannot_be_had(tls, tmp_path, thirds):
-    with pytest.raises(SettingError, match="under TLS alone"):
+    with pytest.raises(SettingError, match=r"under TLS alone"):
         serve(out=tmp_path / "run", host="0.0.0.0")
-    with pytest.raises(SettingError, match="--certificate and --key"):
+    with pytest.raises(SettingError, match=r"--certificate and --key"):
         serve(out=tmp_path / "run", certificate=tls[0])
-    with pytest.raises(InputError, match="pair of PEM files"):
+    with pytest.raises(InputError, match=r"pair of PEM files"):
         serve(out=tmp_path / "run", port=0, certificate=tls[0], key=certified(tmp_path, "x")[1])
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OutputError, match="Choose another --port"):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OutputError, match=r"Choose another --port"):
         serve(out=tmp_path / "run", port=taken.getsockname()[1])
-    with pytest.raises(TrainingError, match="was away for 1 seconds"):
+    with pytest.raises(TrainingError, match=r"was away for 1 seconds"):
         join(thirds[0], server="127.0.0.1:9", name="s", patience=1)
-    with pytest.raises(InputError, match="elliptic"):
+    with pytest.raises(InputError, match=r"elliptic"):
         join(thirds[0], server="127.0.0.1:9", name="s", key=tls[0])
-    with pytest.raises(InputError, match="as PEM"):
+    with pytest.raises(InputError, match=r"as PEM"):
         join(thirds[0], server="127.0.0.1:9", name="s", ca=tmp_path / "none.pem")
 
 

@@ -1,4 +1,4 @@
-"""How sites come to one schema and one untrained model: what they say of their columns, sums of counts, stand-in rows."""
+"""How sites come to one schema and one untrained model: outlines of columns, sums of counts, stand-in rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..recipes import RECIPES
 from ..runs.fit import make
 from ..runs.training.requests import Request
 from ..training import bundle
-from .grids import Exchange
+from .exchange import Exchange
 from .secure import secure_mean
 from .settings import Federation
 from .wire import OUTLINE, TALLY

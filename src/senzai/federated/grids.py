@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
 from ..core.errors import InputError, SenzaiError, TrainingError
+from .passing import Passing
 from .secure import answer_securely, is_secure
 from .site import Site
 from .wire import TRAIN, Tensors, checked, length, raise_told, read, record
@@ -62,8 +63,11 @@ class Inside(Grid):
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         """Return the answers of the sites; an error of one is an answer, too."""
-        return [answered(self.sites[m.metadata.dst_node_id], m, self.contexts[m.metadata.dst_node_id])
-                for m in messages]
+        found = []
+        for message in messages:  # each site gets a copy: stages of secure aggregation take messages apart
+            node = message.metadata.dst_node_id
+            found.append(answered(self.sites[node], deepcopy(message), self.contexts[node]))
+        return found
 
 
 def answered(site: Site, message: Message, context: Context) -> Message:
@@ -105,7 +109,7 @@ class Heard:
 
 
 @dataclass
-class Wire(Grid):
+class Wire(Passing):
     """What a strategy of Flower's talks to: outwards tensors become safetensors, inwards every update is looked at.
 
     Args:
@@ -129,32 +133,9 @@ class Wire(Grid):
     available: Callable[[], list[int]] | None = None
     heard: dict[int, Heard] = field(default_factory=dict)
 
-    def set_run(self, run: Run) -> None:
-        """Pass on."""
-        self.inner.set_run(run)
-
-    @property
-    def run(self) -> Run:
-        """The run of the grid that sends."""
-        return self.inner.run
-
-    def create_message(
-        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
-    ) -> Message:
-        """Return a message."""
-        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
-
     def get_node_ids(self) -> Iterable[int]:
         """Return the nodes that are asked."""
         return self.available() if self.available is not None else list(self.inner.get_node_ids())
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Rounds are sent and received as a whole."""
-        raise NotImplementedError
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Rounds are sent and received as a whole."""
-        raise NotImplementedError
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         """Return the updates of a round as a strategy wants them, those that cannot be used left out."""
@@ -225,69 +206,3 @@ def limit(bound: float | str | None, norms: list[float]) -> float | None:
     if isinstance(bound, float | int):
         return float(bound)
     return 3 * float(np.median(norms)) if bound == "auto" and len(norms) >= 3 else None
-
-
-@dataclass
-class Exchange:
-    """Questions to all sites before and after training.
-
-    Args:
-        grid: The grid that sends.
-        timeout: Seconds that a site may take.
-        sent: Bytes to sites so far.
-        received: Bytes from sites so far.
-    """
-
-    grid: Grid
-    timeout: float
-    sent: int = 0
-    received: int = 0
-    names: dict[int, str] = field(default_factory=dict)
-
-    def ask(
-        self, what: str, body: Mapping[str, Any], nodes: Iterable[int], tensors: Tensors | None = None
-    ) -> dict[int, dict[str, Any]]:
-        """Return what the sites answer; what one of them cannot do is raised.
-
-        Raises:
-            SenzaiError: As the site said.
-            TrainingError: A site did not answer.
-        """
-        content, asked = record(body, tensors), list(nodes)
-        held = content.config_records["senzai"]
-        self.sent += len(asked) * sum(len(v) for v in held.values() if isinstance(v, str | bytes))
-        replies = self.grid.send_and_receive([Message(content, n, what) for n in asked], timeout=self.timeout)
-        found = {}
-        for reply in replies:
-            node = reply.metadata.src_node_id
-            who = f"The site {self.names.get(node, str(node))!r}"
-            if reply.has_error():
-                raise TrainingError(f"{who} broke down: {reply.error.reason}")
-            answer, _, size = read(reply, who=who)
-            self.received += size
-            self.names[node] = str(answer.get("site", node))
-            raise_told(answer, who=f"The site {self.names[node]!r}")
-            found[node] = answer
-        if lacking := set(asked) - set(found):
-            some = ", ".join(self.names.get(n, str(n)) for n in sorted(lacking))
-            raise TrainingError(f"A schema needs the answer of every site, but {some} did not answer in time.")
-        return found
-
-
-def wait_for(grid: Grid, n: int, seconds: float) -> list[int]:
-    """Return the sites once there are ``n`` of them.
-
-    Raises:
-        TrainingError: There are fewer for too long.
-    """
-    end = time.monotonic() + seconds
-    while len(found := sorted(grid.get_node_ids())) < n:
-        if time.monotonic() > end:
-            raise TrainingError(
-                f"A federation of {n} sites needs {n} of them, but {len(found)} are there after {seconds:g} seconds. "
-                "Start the others with `senzai federate client`, or lower min_sites."
-            )
-        time.sleep(0.1)
-    return found
-
-

@@ -1,4 +1,4 @@
-"""The rounds of a federation at the server: ask, average, write down; from wherever it was stopped to an ordinary run."""
+"""The rounds at the server: ask, average, write down; from wherever it was stopped to an ordinary run."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from ..runs.training.requests import Request, sort_settings
 from ..training.places import refuse_existing
 from . import strategies
 from .agree import agree
+from .exchange import Exchange, wait_for
 from .finish import finish
-from .grids import Exchange, Heard, Wire, limit, wait_for
+from .grids import Heard, Wire, limit
 from .page import write_page
+from .passing import Counting
 from .secure import added, quantum, secure_mean
 from .settings import Federation
 from .state import State, begun, folder_of
@@ -176,15 +178,16 @@ class _Rounds:
         s = self.settings
         largest = float(max(self.state.rows.values())) if s.weigh == "rows" else 1.0
         bound = s.bound if isinstance(s.bound, float) else None
+        grid = Counting(self.grid)
         found = secure_mean(
-            self.grid, nodes, {**self.body, "what": TRAIN, "bound": bound}, number=number, reach=s.range,
+            grid, nodes, {**self.body, "what": TRAIN, "bound": bound}, number=number, reach=s.range,
             largest=largest, timeout=s.timeout, tensors=weights,
         )
         self.exchange.names |= found.names
-        size = sum(v.numel() for v in weights.values())
         heard = {n: Heard(self.exchange.names.get(n, f"node {n}")) for n in nodes}
         for node, what in heard.items():
-            what.rows, what.sent, what.received = found.rows.get(node, 0), 4 * size, 4 * size
+            what.rows, what.sent = found.rows.get(node, 0), grid.sent.get(node, 0)
+            what.received = grid.received.get(node, 0)
             what.why = "" if node in found.rows else "It dropped out."
         apart = quantum(s.range, [float(r) for r in found.rows.values()], largest)
         return added(weights, found.mean), heard, {"bound": bound, "quantum": apart}

@@ -1,7 +1,7 @@
 """Secure aggregation: the server learns a weighted mean of vectors, and of no vector anything; SecAgg+ is Flower's.
 
-Each site hides its vector behind masks that cancel in the sum (Bell et al. 2020, on Bonawitz et al. 2017); shares of the
-masks' seeds let the sum be found where sites drop out. Vectors are quantised, so the mean is exact to a quantum.
+Each site hides its vector behind masks that cancel in the sum (Bell et al. 2020, on Bonawitz et al. 2017); shares of
+the masks' seeds let the sum be found where sites drop out. Vectors are quantised: the mean is exact to a quantum.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.app.user_config import UserConfig
 from flwr.client.mod import secaggplus_mod
 from flwr.common import Code, FitIns, FitRes, Parameters, Status, ndarrays_to_parameters, parameters_to_ndarrays
-from flwr.compat.common import recorddict_compat as compat
 from flwr.common.secure_aggregation.secaggplus_constants import RECORD_KEY_CONFIGS
+from flwr.compat.common import recorddict_compat as compat
 from flwr.server.compat.legacy_context import LegacyContext
 from flwr.server.workflow import SecAggPlusWorkflow
 from flwr.server.workflow.constant import MAIN_CONFIGS_RECORD, MAIN_PARAMS_RECORD

@@ -104,8 +104,7 @@ class Site:
             )
 
     def trained(self, body: Mapping[str, Any], weights: Tensors) -> tuple[Tensors, int, float | None]:
-        """Return the weights after a round, the rows they were trained on, and the loss before it if it is asked for.
-        """
+        """Return the weights after a round, the rows they were trained on, and the loss before it where asked for."""
         fit = self._fitted(body)
         checked(weights, crossing(fit.model, fit.own), who="The server")
         loss = fit.loss(weights) if body.get("measure") else None

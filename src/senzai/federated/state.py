@@ -72,7 +72,8 @@ def load(folder: Path) -> State:
     """
     tensors, told = load_tensors(folder / FILE)
     if told.get("format") != FORMAT:
-        raise BundleError(f"{str(folder / FILE)!r} must be the state of a federation, but it is {told.get('format')!r}.")
+        what = told.get("format")
+        raise BundleError(f"{str(folder / FILE)!r} must be the state of a federation, but it is {what!r}.")
     plain: Mapping[str, Any] = json.loads(told["state"])
 
     def under(prefix: str) -> Tensors:

@@ -82,7 +82,9 @@ def simulate(
     data: Data,
     out: Out,
     sites: Annotated[int, Option("--sites", min=2, help="How many sites the table is divided into.")] = 3,
-    by: Annotated[str | None, Option("--by", metavar="COLUMN", help="Divide by its values, so that sites differ.")] = None,
+    by: Annotated[
+        str | None, Option("--by", metavar="COLUMN", help="Divide by its values, so that sites differ.")
+    ] = None,
     recipe: Recipe = None,
     rounds: Rounds = 20,
     local_steps: Steps = 100,
@@ -107,7 +109,7 @@ def simulate(
     _done(run, out, as_json)
 
 
-@app.command(epilog="Example\n\n  senzai federate server --out runs/people --how sites=3 --certificate c.pem --key k.pem")
+@app.command(epilog="Example\n\n  senzai federate server --out runs/people --how sites=3")
 def server(
     out: Out,
     host: Annotated[str, Option("--host", help="Address; others than this machine need a certificate.")] = "127.0.0.1",
