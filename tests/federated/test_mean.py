@@ -188,7 +188,7 @@ def test_secure_sums_of_counts_are_exact():
 # --- noise ----------------------------------------------------------------------------------------------------------
 def test_noise_has_the_size_that_its_epsilon_is_told_for():
     n, start = 4, {"w": torch.zeros(20_000, dtype=torch.float64)}
-    sites = [Fake(f"s{i}", 10 * i + 1, start) for i in range(n)]
+    sites = [Fake(f"s{i}", 10 * i + 1, {"w": start["w"] + 1e-12}) for i in range(n)]
     found, _ = mean_of(sites, start=start, noise=2.0, bound=0.5, min_sites=n, weigh="sites")
     assert float(found["w"].std()) == pytest.approx(2.0 * 0.5 / n, rel=0.03)
 

@@ -187,25 +187,28 @@ def listening(
         made = socket.create_server((host, port))
     except OSError as err:
         raise OutputError(f"The address {host}:{port} cannot be had: {err.strerror}. Choose another --port.") from err
+    with made:
+        server = uvicorn.Server(_config(app, tls))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [made]}, daemon=True)
+        thread.start()
+        try:
+            while not server.started and thread.is_alive():
+                time.sleep(0.02)
+            as_server()
+            yield Linked(factory), f"{host}:{made.getsockname()[1]}"
+            time.sleep(0.5)  # for the answers that are on their way
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+def _config(app: FastAPI, tls: Tls | None) -> uvicorn.Config:
     config = uvicorn.Config(
         app, log_level="critical", access_log=False, ssl_certfile=None if tls is None else tls.certificate,
-        ssl_keyfile=None if tls is None else tls.key, lifespan="off", timeout_graceful_shutdown=5,
+        ssl_keyfile=None if tls is None else tls.key, lifespan="off", ws="none", timeout_graceful_shutdown=5,
     )
     try:
         config.load()
     except (OSError, ValueError) as err:
-        made.close()
         raise InputError(f"Certificate and key must be a pair of PEM files, but they cannot be used: {err}") from err
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [made]}, daemon=True)
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.02)
-        as_server()
-        yield Linked(factory), f"{host}:{made.getsockname()[1]}"
-        time.sleep(0.5)  # for the answers that are on their way
-    finally:
-        server.should_exit = True
-        thread.join(timeout=10)
-        made.close()
+    return config
