@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError, SenzaiError, TrainingError
+from ..core.errors import InputError, TrainingError
 from .flower import flower
 from .site import Site
 
@@ -94,7 +94,9 @@ def _reached(server: str, ca: str | Path | None) -> bool:
                 f"it is not ({text}). Ask whoever runs the server for its certificate."
             ) from err
         return False
-    except httpx.RemoteProtocolError as err:
+    except (httpx.RemoteProtocolError, httpx.ReadError) as err:
+        if ca is not None:
+            return False
         raise InputError(f"{server} speaks TLS, or no HTTP ({err}). Give its certificate: --ca FILE.") from err
     except httpx.TransportError:
         return False
@@ -105,23 +107,13 @@ def _reached(server: str, ca: str | Path | None) -> bool:
 
 def _serve(site: Site, server: str, ca: str | Path | None, pair: Any, announce: Callable[[str], None]) -> None:
     """Answer until the server says that all is done, or goes away."""
-    from flwr.supernode.fleet_http_connection import http_request_response
+    import httpx
+    from flwr.supercore.inflatable.inflatable_utils import ObjectPullError
 
-    from .messages import Line
+    from .messages import connected
 
-    raised: list[BaseException] = []
     try:
-        with http_request_response(
-            server, ca is None, None if ca is None else str(ca), pair, max_retries=2, max_wait_time=10,
-        ) as parts:
-            try:
-                Line(site, parts).answer(announce)
-            except BaseException as err:
-                raised.append(err)  # what is raised inside is swallowed by the connection
-    except SystemExit as err:
-        raise InputError(
-            f"The server {server} did not let this site in. Where it knows its sites by their keys, give --key FILE."
-        ) from err
-    for err in raised:
-        if isinstance(err, KeyboardInterrupt) or (isinstance(err, SenzaiError) and err.exit_code == 2):
-            raise err
+        with connected(site, server, None if ca is None else str(ca), pair) as line:
+            line.answer(announce)
+    except (httpx.HTTPError, RuntimeError, ObjectPullError):
+        return  # it went away; whoever called asks again
