@@ -97,7 +97,7 @@ LIST = (
     ),
     Fault(
         "a value with a probability of its own that is counted among the others", SCHEMA,
-        edit("data.table.summaries:counted", "            own = own[own != at]\n", ""),
+        edit("data.table.summaries:counted", "            x = x[x != at]\n", ""),
         (f"{SCHEMAS}test_a_value_with_a_probability_of_its_own_keeps_it",),
     ),
 )

@@ -27,8 +27,15 @@ def agreed(parts, options=None, *, passes=2, rows=400):
     return TABLE.agreed(outlines, plan, sums, set_, rows=rows, seed=0)
 
 
-def test_types_levels_and_shares_are_those_of_all_rows(rows, thirds):
-    schema, _ = agreed(thirds)
+@pytest.mark.parametrize("apart", ["dealt", "by value", "by size"])
+def test_types_levels_and_shares_are_those_of_all_rows(rows, thirds, apart):
+    falling = rows.sort_values("a", ascending=False)
+    parts = {
+        "dealt": thirds,
+        "by value": [own.reset_index(drop=True) for _, own in rows.groupby("part")],  # values that no other site has
+        "by size": [falling.iloc[i : i + 100].reset_index(drop=True) for i in (0, 100, 200)],
+    }
+    schema, _ = agreed(parts[apart])
     for own, pooled in zip(schema.details.columns, open_data(rows).schema.details.columns, strict=True):
         assert (own.name, own.type, own.sort, own.levels, own.spike) == (
             pooled.name, pooled.type, pooled.sort, pooled.levels, pooled.spike)
@@ -57,7 +64,11 @@ def test_a_value_with_a_probability_of_its_own_keeps_it():
     x[rng.random(3000) < 0.3] = 0.0
     frame = pd.DataFrame({"x": x})
     own = agreed([frame.iloc[:1000], frame.iloc[1000:].reset_index(drop=True)])[0].details.columns[0]
-    assert own.spike_value == open_data(frame).schema.details.columns[0].spike_value == 0.0
+    pooled = open_data(frame).schema.details.columns[0]
+    assert own.spike_value == pooled.spike_value == 0.0
+    others = [0.1, 0.5, 1.0, 2.0]  # the rest is scaled without it
+    told = np.interp(others, pooled.knots, pooled.places)
+    assert np.interp(others, own.knots, own.places) == pytest.approx(told, abs=0.03)
 
 
 def test_missing_entries_dates_and_whole_numbers():

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 from senzai.core.errors import SettingError
 
 from .options import Options
 from .rows import Array, Rows
 from .schema import Schema
-
-if TYPE_CHECKING:
-    from .kind import Opened
 
 Outline: TypeAlias = dict[str, Any]
 """What a site says of its rows before anything is counted: plain values."""
@@ -30,7 +27,7 @@ class Summed:
 
     name: ClassVar[str]
 
-    def outline(self, opened: Opened, options: Options) -> Outline:
+    def outline(self, opened: Any, options: Options) -> Outline:
         """Return what a site says of its rows: names, types and ranges, but no counts."""
         self._without_sums()
 
@@ -42,7 +39,7 @@ class Summed:
         """
         self._without_sums()
 
-    def tally(self, opened: Opened, options: Options, plan: Plan) -> Array:
+    def tally(self, opened: Any, options: Options, plan: Plan) -> Array:
         """Return the counts of one site, ``(n,)``."""
         self._without_sums()
 

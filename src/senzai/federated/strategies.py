@@ -100,9 +100,7 @@ def epsilon(settings: Federation, rounds: int) -> float | None:
     """
     if settings.noise is None:
         return None
-    need("opacus", extra="private", to="account for privacy")
-    from opacus.accountants.analysis import rdp
-
+    rdp = need("opacus.accountants.analysis.rdp", extra="private", to="account for privacy")
     spent = rdp.compute_rdp(q=1.0, noise_multiplier=settings.noise, steps=rounds, orders=ORDERS)
     found, _ = rdp.get_privacy_spent(orders=ORDERS, rdp=spent, delta=settings.delta)
     return float(found)

@@ -88,15 +88,15 @@ def counted(facts: ColumnFacts, options: TableOptions, column: Mapping[str, Any]
         own = {_key(k, scale): n for k, n in (facts.counts or {}).items()}
         found += [float(own.get(_key(v, 1), 0)) for v in column["values"]]
     elif column["edges"] is not None:
-        own = facts.values()
+        x = facts.values()
         if facts.told["ticks"]:
-            own = own * scale + float((facts.origin or 0) * scale - column["origin"])
-        weight = facts.n_seen / max(len(own), 1)
+            x = x * scale + float((facts.origin or 0) * scale - column["origin"])
+        weight = facts.n_seen / max(len(x), 1)
         for value in column["frequent"]:
             at = value - column["origin"] if facts.told["ticks"] else value
-            found.append(float((own == at).sum()) * weight)
-            own = own[own != at]
-        found += (np.histogram(own, np.array(column["edges"]))[0] * weight).tolist()
+            found.append(float((x == at).sum()) * weight)
+            x = x[x != at]
+        found += (np.histogram(x, np.array(column["edges"]))[0] * weight).tolist()
     return np.array(found)
 
 
