@@ -70,7 +70,7 @@ LIST = (
         "a round that begins at the first step again", LOOP,
         edit("federated.local:LocalFit.round", "training.progress, step=number * self.local_steps)",
              "training.progress, step=0)"),
-        (f"{ROUNDS}test_the_end_is_an_ordinary_run",),
+        (f"{ROUNDS}test_rows_can_be_generated_for_a_site",),
     ),
     Fault(
         "a restarted server that does a round again", LOOP,

@@ -113,7 +113,7 @@ def _serve(site: Site, server: str, ca: str | Path | None, pair: Any, announce: 
     from .messages import connected
 
     try:
-        with connected(site, server, None if ca is None else str(ca), pair) as line:
+        with connected(site, server, None if ca is None else Path(ca).read_bytes(), pair) as line:
             line.answer(announce)
     except (httpx.HTTPError, RuntimeError, ObjectPullError):
         return  # it went away; whoever called asks again

@@ -53,13 +53,13 @@ POLL = 0.2
 
 
 @contextmanager
-def connected(site: Site, server: str, ca: str | None, pair: Any) -> Iterator[Line]:
+def connected(site: Site, server: str, ca: bytes | None, pair: Any) -> Iterator[Line]:
     """Yield a connection; the site is known to the server inside the block.
 
     Args:
         site: Who answers.
         server: Where the server is.
-        ca: Certificate that signed the server's; ``None`` without TLS.
+        ca: Certificate that signed the server's, as PEM; ``None`` without TLS.
         pair: Private and public key by which the server knows the site; ``None`` for new ones.
 
     Raises:
