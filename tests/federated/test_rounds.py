@@ -122,6 +122,18 @@ def test_the_mean_of_full_batch_steps_is_the_step_of_all_rows(run, rows, without
     assert any(not torch.equal(found[0][k], start[k]) for k in start)
 
 
+def test_rounds_of_one_site_that_keeps_its_moments_are_one_training(run, rows):
+    dataset = open_data(rows, schema=run.schema)
+    start = {k: v.clone() for k, v in crossing(run.spec.make_model(), ()).items()}
+    cut, whole = (LocalFit(run.spec, dataset, site="s", local_steps=n, kept=True) for n in (3, 6))
+    there = cut.round(cut.round(start, 0), 1)
+    for name, value in whole.round(start, 0).items():
+        assert torch.equal(value, there[name]), name
+    fresh = LocalFit(run.spec, dataset, site="s", local_steps=3)
+    again = fresh.round(fresh.round(start, 0), 1)
+    assert any(not torch.equal(again[name], there[name]) for name in there)
+
+
 def test_the_proximal_term_is_mu_times_the_distance():
     class Stepper:
         player = type("P", (), {"parameters": [torch.nn.Parameter(torch.tensor([1.0, 2.0]))]})()

@@ -21,6 +21,7 @@ from ..training.feed import Piece
 from ..training.loop import Training
 from ..training.settings import TrainSettings
 from ..training.step import GradientRule, Stepper, gradient_of_mean
+from ..training.weights import Snapshot
 from .wire import Tensors, crossing, put
 
 
@@ -73,15 +74,17 @@ class LocalFit:
         own: Beginnings of the names of parameters that stay here.
         mu: Weight of FedProx's term.
         private: Settings of private training.
+        kept: Whether the moments of the optimiser go on from round to round.
     """
 
     def __init__(
         self, spec: bundle.Spec, dataset: Dataset, *, site: str, local_steps: int, own: tuple[str, ...] = (),
-        mu: float = 0.0, private: Mapping[str, Any] | None = None,
+        mu: float = 0.0, private: Mapping[str, Any] | None = None, kept: bool = False,
     ) -> None:
         bundle.need_packages(spec.plugins)
         self.spec, self.dataset, self.local_steps, self.own, self.mu = spec, dataset, local_steps, own, mu
-        self.private = private_rule(private)
+        self.private, self.kept = private_rule(private), kept
+        self._after: Snapshot | None = None
         told = spec.training.model_dump() | {
             "seed": derive(spec.training.seed, "site", site) % 2**31, "log_every": local_steps, "validate_every": None,
         }
@@ -106,8 +109,10 @@ class LocalFit:
         Raises:
             TrainingError: The loss would not stay finite.
         """
-        put(self.model, weights)
         training = self._training()
+        if self._after is not None:
+            training.restore(self._after)
+        put(self.model, weights)
         training.progress = replace(training.progress, step=number * self.local_steps)
         training.good = training.snapshot()
         for event in training.events():
@@ -116,6 +121,7 @@ class LocalFit:
         done = training.progress.step - number * self.local_steps
         if done != self.local_steps:
             raise TrainingError(f"A round has {self.local_steps} steps, but it ended after {done}.")
+        self._after = training.good if self.kept else None
         return {k: v.detach().cpu() for k, v in crossing(self.model, self.own).items()}
 
     def loss(self, weights: Tensors) -> float | None:

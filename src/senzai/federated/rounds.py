@@ -134,7 +134,7 @@ class _Rounds:
     def body(self) -> dict[str, Any]:
         """What sites are told beside the weights."""
         s = self.settings
-        keys = ("local_steps", "own", "private")
+        keys = ("local_steps", "own", "private", "moments")
         told = s.model_dump(mode="json")
         return {
             "kind": self.state.spec.data_schema["kind"], "options": self.state.options, "site_column": s.site_column,

@@ -25,6 +25,8 @@ class Federation(BaseModel):
     Args:
         rounds: How often the sites train and the server averages.
         local_steps: Optimiser steps of a site in a round.
+        moments: Whether the moments of a site's optimiser are ``fresh`` in each round, so that sites have no memory, or
+            ``kept`` by the site as long as its process runs.
         strategy: ``fedavg`` (McMahan et al. 2017), ``fedprox`` (Li et al. 2020), ``fedadam`` (Reddi et al. 2021) or
             ``trimmed-mean`` (Yin et al. 2018), all Flower's.
         strategy_settings: ``mu`` of fedprox; ``eta``, ``beta1``, ``beta2``, ``tau`` of fedadam; ``trim`` of
@@ -57,6 +59,7 @@ class Federation(BaseModel):
 
     rounds: Annotated[int, Field(ge=1)] = 20
     local_steps: Annotated[int, Field(ge=1)] = 100
+    moments: Literal["fresh", "kept"] = "fresh"
     strategy: Literal["fedavg", "fedprox", "fedadam", "trimmed-mean"] = "fedavg"
     strategy_settings: dict[str, float] = {}
     weigh: Literal["rows", "sites"] = "rows"

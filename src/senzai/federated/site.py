@@ -119,7 +119,7 @@ class Site:
             set_ = body["federation"]
             self._fit = LocalFit(
                 spec, self._dataset(spec, body), site=self.name, local_steps=set_["local_steps"],
-                own=tuple(set_["own"]), mu=set_["mu"], private=set_["private"],
+                own=tuple(set_["own"]), mu=set_["mu"], private=set_["private"], kept=set_["moments"] == "kept",
             )
             self._told = told
             self._restore(self._fit)
