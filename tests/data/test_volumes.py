@@ -12,7 +12,7 @@ import senzai
 from senzai.core.errors import InputError, SettingError
 from senzai.data import detect_kind, open_data
 from senzai.data.volume import Volume, Volumes
-from senzai.data.volume.patches import blended, starts_of, weights_of
+from senzai.data.patching import blended, starts_of, weights_of
 from senzai.data.volume.volume import on_grid, resampled, turned_back, upright
 from senzai.testing.data import DATA as SMALL
 

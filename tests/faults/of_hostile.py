@@ -37,7 +37,7 @@ LIST = (
     ),
     Fault(
         "sixteen bits that are scaled to eight unasked", SCHEMA,
-        edit("data.images.folder:_plan", "deep = options.mode is None and", "deep = False and"),
+        edit("data.images.folder:plan_of", "deep = options.mode is None and", "deep = False and"),
         (f"{PICTURES}test_deep_greys_have_the_levels_they_use_and_come_back_exactly[4095-4096-False]",),
     ),
     Fault(

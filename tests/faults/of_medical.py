@@ -30,7 +30,7 @@ LIST = (
     ),
     Fault(
         "an end of an axis that no patch covers", SCHEMA,
-        edit("data.volume.patches:starts_of", "[*range(0, last, stride), last]", "[*range(0, last + 1, stride)]"),
+        edit("data.patching:starts_of", "[*range(0, last, stride), last]", "[*range(0, last + 1, stride)]"),
         (f"{VOLUMES}test_patches_cover_everything_and_blend_back_to_the_whole",),
     ),
     Fault(
@@ -40,7 +40,7 @@ LIST = (
     ),
     Fault(
         "weights that are not those that were summed", SCHEMA,
-        edit("data.volume.patches:blended", "heavy[at] += weight", "heavy[at] += 1"),
+        edit("data.patching:blended", "heavy[at] += weight", "heavy[at] += 1"),
         (f"{VOLUMES}test_patches_cover_everything_and_blend_back_to_the_whole",),
     ),
     Fault(

@@ -9,7 +9,51 @@ NETS = "tests/nn/test_pictures.py::"
 RUNS = "tests/runs/test_pictures.py::"
 FAMILIES = "tests/runs/test_families.py::"
 
+UNFOLDED = "tests/data/test_unfolding.py::"
+TILES = "tests/data/test_tiles.py::"
+
 LIST = (
+    Fault(
+        "tiles of one picture in several parts", SCHEMA,
+        edit("data.images.kind:_of_tiles", 'schema.split.by != "rows"', "True"),
+        (f"{TILES}test_tiles_of_a_picture_are_in_one_part",),
+    ),
+    Fault(
+        "tiles that are laid side by side with seams", SCHEMA,
+        edit("data.images.tiles:Tiled.whole", "weights_of((self.plan.height, self.plan.width))",
+             "weights_of((self.plan.height, self.plan.width)) ** 0"),
+        (f"{TILES}test_seams_are_blended",),
+    ),
+    Fault(
+        "tiles with rows and columns exchanged", SCHEMA,
+        edit("data.images.tiles:Tiled.fetch", "(i, top, left)", "(i, left, top)"),
+        (f"{TILES}test_tiles_cover_everything_and_come_back_as_they_were",),
+    ),
+    Fault(
+        "archives that write where they like", SCHEMA,
+        edit("data.images.unfolding:_Sink.place", 'or ".." in pure.parts', ""),
+        (f"{UNFOLDED}test_names_that_lead_outside_are_refused",),
+    ),
+    Fault(
+        "archives that fill the disk", SCHEMA,
+        edit("data.images.unfolding:_Sink._count", "self.room -= nbytes", "pass"),
+        (f"{UNFOLDED}test_a_bomb_is_refused_before_it_fills_the_disk",),
+    ),
+    Fault(
+        "only the first page of a stack", SCHEMA,
+        edit("data.images.unfolding:_from_stack", "image.seek(i)", "image.seek(0)"),
+        (f"{UNFOLDED}test_pages_of_a_stack_are_rows_in_time",),
+    ),
+    Fault(
+        "frames that are dealt into parts at random", SCHEMA,
+        edit("data.images.kind:ImageKind.infer", 'schema.split.by == "rows":\n            later', 'False:\n            later'),
+        (f"{UNFOLDED}test_frames_of_a_film",),
+    ),
+    Fault(
+        "classes of a table of pictures that are those of other rows", SCHEMA,
+        edit("data.images.encoded:write", "found[label][i]", "found[label][0]"),
+        (f"{UNFOLDED}test_parquet_with_pictures_keeps_the_order_of_rows_and_the_names_of_classes",),
+    ),
     Fault(
         "faces that depend on what else is drawn", SCHEMA,
         edit("data.faces:factors_of", "(TAG, number)", "(TAG, len(numbers))"),

@@ -177,6 +177,10 @@ class ImageOptions(Options):
         mode: "L" (grey), "RGB" or "RGBA", where the files should not decide.
         transparency: Lay pictures on "white", "drop" it, or "keep" it as a fourth channel.
         skip_bad: Leave out files that cannot be read (they are counted) and go on.
+        patch: Height and width of tiles that pictures of any size are cut into, ``128`` or ``"128x96"``; what a run
+            makes of them comes back as whole pictures.
+        overlap: Share of a tile that the next one covers too.
+        every: Of a film or a stack of pages, every how many frames one is taken.
         layout: Order of an array's axes, where its shape should not decide.
         conv_from: Smallest side from which a convolutional network is proposed.
         window: Window under which DICOM is shown as greys, ``"40,400"`` (centre, width) or ``"file"``; by default
@@ -189,6 +193,9 @@ class ImageOptions(Options):
     mode: Literal["L", "RGB", "RGBA"] | None = None
     transparency: Literal["white", "drop", "keep"] = "white"
     skip_bad: bool = False
+    patch: tuple[int, int] | None = None
+    overlap: float = Field(0.25, ge=0, lt=1)
+    every: int = Field(1, ge=1)
     layout: Literal["NHW", "NHWC", "NCHW"] | None = None
     conv_from: int = Field(16, ge=1)
     window: str | None = None
@@ -203,7 +210,7 @@ class ImageOptions(Options):
             return words.replace(" ", "")
         raise ValueError("must be centre and width like '40,400', or 'file'")
 
-    @field_validator("size", mode="before")
+    @field_validator("size", "patch", mode="before")
     @classmethod
     def _size(cls, value: object) -> object:
         if isinstance(value, str) and (found := re.fullmatch(r"(\d+)(?:[x,](\d+))?", value.strip())):

@@ -66,6 +66,7 @@ async def call_of(run: str, request: Request) -> Call:
 
 
 async def _call_of_form(run: str, request: Request, query: Sequence[tuple[str, str]], forms: Sequence[str]) -> Call:
+    from python_multipart.exceptions import FormParserError
     from starlette.datastructures import UploadFile
     from starlette.exceptions import HTTPException
 
@@ -78,6 +79,7 @@ async def _call_of_form(run: str, request: Request, query: Sequence[tuple[str, s
                     files.append((name, value.filename or "", await value.read()))
                 else:
                     fields.append((name, value))
-    except HTTPException as err:
-        raise RequestError(f"A form must be whole, but this one cannot be read: {str(err.detail)[:120]}.") from None
+    except (HTTPException, FormParserError) as err:  # not every starlette turns one into the other
+        why = err.detail if isinstance(err, HTTPException) else err
+        raise RequestError(f"A form must be whole, but this one cannot be read: {str(why)[:120]}.") from None
     return Call(run, b"", bodies.MULTIPART, query, forms, fields, files)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from ...core.errors import RunInterrupted, SenzaiError
+from ...core.errors import InputError, RunInterrupted, SenzaiError
 from . import comparing, complete, federate, judge, look, new, output, serve, share, studio, train, tuning, use
 from .listed import as_listed, registered
 
@@ -72,10 +72,20 @@ class Door(TyperGroup):
 
     def _run(self, words: list[str], as_json: bool) -> int:
         try:
+            _check_words(words)
             done = super().main(args=words, prog_name="senzai", standalone_mode=False)
         except Exception as err:
             return _fail(err.cause if isinstance(err, _Stopped) else err, as_json)
         return done if isinstance(done, int) else 0
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Refuse words that no system can pass on or open; click would look for a file of that name before a verb does."""
+    for word in words:
+        if "\0" in word or any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise InputError(
+                f"A word of a command is UTF-8 without a zero byte, but got {word[:80]!a}. Rename the file."
+            )
 
 
 def _fail(err: BaseException, as_json: bool) -> int:

@@ -60,7 +60,8 @@ def evaluate(
         only=None if only is None else names(only), also=names(also), features=names(features), against=against,
         factors=factors, anomaly=anomaly, budget=budget, announce=_announce,
     )
-    reply(as_json, found, *_measured(found, None if model.folder is None else run / "metrics.json"))
+    asked = {*names(only), *names(also)}
+    reply(as_json, found, *_measured(found, None if model.folder is None else run / "metrics.json", asked))
 
 
 def names(text: str | None) -> tuple[str, ...]:
@@ -104,7 +105,16 @@ def _latents(found: Document) -> dict[str, str]:
     }
 
 
-def _measured(found: Document, kept: Path | None) -> list[str]:
+def _not_measured(missed: dict[str, str], asked: set[str]) -> list[str]:
+    """Return a line with the reason for each measure that was asked for, and one that names the others."""
+    lines = [f"[dim]  not measured: {plain(name)}. {plain(why)}[/]" for name, why in missed.items() if name in asked]
+    others = [plain(name) for name in missed if name not in asked]
+    if others:
+        lines.append(f"[dim]  not measured here: {', '.join(others)}. The report and --json say why.[/]")
+    return lines
+
+
+def _measured(found: Document, kept: Path | None, asked: set[str]) -> list[str]:
     from .describing import number
 
     facts: dict[str, object] = {"rows": f"{found['n']:,} ({found.get('split', 'all')})"}
@@ -113,8 +123,7 @@ def _measured(found: Document, kept: Path | None) -> list[str]:
     facts |= {name: text for name, text in lines_of(found.get("measured") or {})}
     notes = found.get("notes") or []
     lines = [f"  {plain(n)}" for n in ([notes] if isinstance(notes, str) else notes)]
-    left_out = (found.get("not_measured") or {}).items()
-    missed = [f"[dim]  not measured: {plain(name)}. {plain(why)}[/]" for name, why in left_out]
+    missed = _not_measured(found.get("not_measured") or {}, asked)
     where = "Not kept, because the run is no folder" if kept is None else f"Kept in {plain(kept)}"
     return ["[bold]Measured[/], nats a row; a log density is better when higher", table(facts), *lines, *missed,
             f"[dim]{number(found['seconds'], 3)} s. {where}[/]"]

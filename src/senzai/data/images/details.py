@@ -20,6 +20,7 @@ class ImageDetails(NumberDetails):
         resize: Whether files were resized to one size.
         conv_from: Least side from which convolutions are proposed.
         window: Window under which DICOM was shown, as the option has it; ``None`` for values in units.
+        patch: Height and width of tiles, where rows are tiles of pictures.
         storing: How DICOM of the training data stored values: for new pictures.
     """
 
@@ -29,6 +30,7 @@ class ImageDetails(NumberDetails):
     resize: bool = False
     conv_from: int = 16
     window: str | None = None
+    patch: tuple[int, int] | None = None
     storing: dict[str, Any] = Field(default_factory=dict)
 
 

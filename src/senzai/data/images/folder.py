@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -56,19 +56,24 @@ class Pictures:
         return out
 
 
-def read_folder(root: Path, options: ImageOptions, schema: Schema | None) -> Opened:
+def read_folder(
+    root: Path, options: ImageOptions, schema: Schema | None, *, classes: Mapping[str, str] | None = None
+) -> Opened:
     """Read a folder of images, or one image file.
+
+    Args:
+        root: The folder or file.
+        options: How to read it.
+        schema: That of a model, whose form the pictures get.
+        classes: The class of each file by its name, where folders do not say it.
 
     Raises:
         InputError: There are no images, or one of them cannot be read.
         ShapeError: An image has another size than the model's.
     """
-    paths, said = pictures.find(root)
-    if not paths:
-        raise _no_images(root)
-    notes = list(said)
-    paths, probes = _probe_all(paths, options, notes)
-    plan = _plan(probes, options, notes) if schema is None else _planned(schema, options)
+    paths, notes = need_pictures(root)
+    paths, probes = probed(paths, options, notes)
+    plan = _plan(probes, options, notes) if schema is None else planned(schema, options)
     nbytes = len(paths) * CHANNELS[plan.mode] * plan.height * plan.width * np.dtype(plan.dtype).itemsize
     small = nbytes <= min(IN_MEMORY_BYTES, free_memory() / 4) if options.in_memory is None else options.in_memory
     high = 255
@@ -77,12 +82,24 @@ def read_folder(root: Path, options: ImageOptions, schema: Schema | None) -> Ope
     bits = all(p.bits for p in probes) and not plan.resize
     base = root if root.is_dir() else root.parent
     lazy = Pictures(tuple(paths), plan, prints.of_files(paths, base), bits, high)
-    labels = trees.labels_of(paths, root, notes)
+    labels = trees.labels_of(paths, root, notes) if classes is None else np.array([classes[p.name] for p in paths])
     return Opened(
         data=np.stack(kept) if small else lazy, n_rows=len(paths), dtype=plan.dtype, form="folder",
-        origin=repr(str(root)), labels=labels, label_name="folder", notes=tuple(notes),
+        origin=repr(str(root)), labels=labels, label_name="folder" if classes is None else "label", notes=tuple(notes),
         facts={"layout": "NCHW", "mode": plan.mode, "transparency": plan.alpha, "resize": plan.resize},
     )
+
+
+def need_pictures(root: Path) -> tuple[list[Path], list[str]]:
+    """Return the image files under a folder, and what was left out.
+
+    Raises:
+        InputError: There are none.
+    """
+    paths, said = pictures.find(root)
+    if not paths:
+        raise _no_images(root)
+    return paths, list(said)
 
 
 def _no_images(root: Path) -> InputError:
@@ -94,9 +111,10 @@ def _no_images(root: Path) -> InputError:
     )
 
 
-def _probe_all(
+def probed(
     paths: Sequence[Path], options: ImageOptions, notes: list[str]
 ) -> tuple[list[Path], list[PictureHeader]]:
+    """Return the files whose headers can be read, and what these say."""
     good, probes, bad = [], [], []
     for path in paths:
         try:
@@ -146,8 +164,15 @@ def _some_left(good: Sequence[Path], n: int) -> None:
 def _plan(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str]) -> PicturePlan:
     """Decide size and mode from all headers."""
     height, width, resize = _size(probes, options, notes)
+    return plan_of(probes, options, notes, (height, width), resize=resize)
+
+
+def plan_of(
+    probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str], size: tuple[int, int], *, resize: bool
+) -> PicturePlan:
+    """Decide the mode of pictures of a size from all headers."""
     deep = options.mode is None and all(p.deep and not p.alpha for p in probes)
-    return PicturePlan(height, width, _mode(probes, options, notes, deep), options.transparency, resize, deep)
+    return PicturePlan(*size, _mode(probes, options, notes, deep), options.transparency, resize, deep)
 
 
 def _size(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str]) -> tuple[int, int, bool]:
@@ -193,7 +218,7 @@ def _mode(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[st
     return "RGB" if coloured else "L"
 
 
-def _planned(schema: Schema, options: ImageOptions) -> PicturePlan:
+def planned(schema: Schema, options: ImageOptions) -> PicturePlan:
     """Return the form that a model's images have; other sizes are resized where they were when it was fitted."""
     channels, height, width = schema.event_shape
     usual = next((m for m, c in CHANNELS.items() if c == channels), None)

@@ -25,11 +25,12 @@ from ..proposal import Choice, Proposal
 from ..rows import Array, MemoryRows, Rows, StreamedRows
 from ..schema import Schema
 from ..values import user_dtype
-from . import holes, layout, pictures, sheets
+from . import holes, layout, pictures, sheets, unfolding
 from .details import ImageDetails, details_of
 from .folder import Pictures, read_folder
 from .scans import FORM as DICOM
 from .scans import Frames, Scans, read_scans, write_scans
+from .tiles import Tiled, Whole, read_tiles, write_whole
 
 CONVOLUTIONS = {"batch_size": 32, "lr": 2e-3, "schedule": "one_cycle"}
 """Training of convolutions: a row costs far more than a step, so that more steps of few rows get further in the same
@@ -38,7 +39,9 @@ time; and the rate rises, for at full rate from the start Adam moves codes to wh
 
 @final
 class ImageKind(Kind):
-    """Folders of png, jpeg, webp and bmp; arrays ``(N, H, W)``, ``(N, H, W, C)``, ``(N, C, H, W)``; idx files.
+    """Folders and archives of png, jpeg, webp, bmp and tiff, stacks, films, Parquet with pictures; arrays; idx files.
+
+    Arrays are ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``.
 
     Example:
         >>> kind = KINDS["images"]
@@ -49,7 +52,7 @@ class ImageKind(Kind):
     """
 
     name: ClassVar[str] = "images"
-    title: ClassVar[str] = "pictures: folders of png, jpeg, webp, bmp; image arrays; idx files as of MNIST"
+    title: ClassVar[str] = "pictures: folders, zip and tar of png, jpeg, webp, bmp, tiff; image arrays; idx files"
     suffixes: ClassVar[tuple[str, ...]] = (*pictures.SUFFIXES, ".npy", ".npz")
     options: ClassVar[type[Options]] = ImageOptions
     details: ClassVar[type[NumberDetails]] = ImageDetails
@@ -68,6 +71,9 @@ class ImageKind(Kind):
         path = sources.existing(source)
         if path is not None and (dicom.holds(path) if path.is_dir() else dicom.is_dicom(path)):
             return Claim(0.9, "it holds DICOM" if path.is_dir() else "it is DICOM")
+        several = None if path is None else unfolding.what(path)
+        if several is not None:
+            return Claim(0.95, f"it is {several}")
         if path is None or not (pictures.holds_images(path) if path.is_dir() else pictures.is_image_file(path)):
             return None
         return Claim(0.9, "it holds pictures" if path.is_dir() else "it is a picture")
@@ -84,11 +90,14 @@ class ImageKind(Kind):
                 raise InputError(
                     f"A folder holds pictures or DICOM, but {str(path)!r} has both. Divide them into folders."
                 )
+            if unfolding.what(path) is not None:
+                return _unfolded(path, set_, schema)
             if not path.is_dir() and not pictures.is_image_file(path):
                 raise InputError(
                     f"Images are {', '.join(self.suffixes)} files or a folder, but got {path.name!r}. Convert it."
                 )
-            return read_folder(path, set_, schema)
+            patch = set_.patch or (details_of(schema).patch if schema else None)
+            return read_folder(path, set_, schema) if patch is None else read_tiles(path, set_, schema, patch)
         opened = sources.read_arrays(source, options, schema)
         if set_.size is not None:
             raise SettingError("The option size is for image files, but an array came. Resize the array before.")
@@ -103,10 +112,16 @@ class ImageKind(Kind):
             self, opened, options, event_shape=event, facts=facts, levels=True,
             conv_from=_image_options(options).conv_from, **storing,
         )
+        if isinstance(opened.data, Tiled):
+            return _of_tiles(schema, opened.data)
         several = opened.groups is not None and len(np.unique(opened.groups)) > 1
         if isinstance(opened.data, Scans) and schema.split.by == "rows" and several:
             together = schema.split.model_copy(update={"by": "groups", "column": "patient"})
             return schema.but(split=together, reasons=(*schema.reasons, "All pictures of a patient are in one part."))
+        if opened.order is not None and schema.split.by == "rows":
+            later = schema.split.model_copy(update={"by": "time", "column": "frame"})
+            why = "Neighbouring frames are alike, so parts follow each other in time."
+            return schema.but(split=later, reasons=(*schema.reasons, why))
         if schema.values == "real" and facts.low >= -1 and facts.low < 0 and facts.high <= 1:
             hint = "Pixels from -1 to 1 look rescaled; 8-bit pixels, or pixels from 0 to 1, have a better likelihood."
             return schema.but(reasons=(*schema.reasons, hint))
@@ -122,7 +137,7 @@ class ImageKind(Kind):
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:
         """Return rows ``(C, H, W)``."""
-        if not isinstance(opened.data, Pictures):
+        if not isinstance(opened.data, Pictures | Tiled):
             order = details_of(schema).layout
             if not isinstance(opened.data, Scans):
                 return deciding.rows_of(opened, schema, lambda x: layout.to_model(x, order))
@@ -146,9 +161,19 @@ class ImageKind(Kind):
             return Frames.of(back, about)
         return deciding.to_torch(back, schema.dtype, soft=soft) if schema.form == "torch" else back
 
+    def joined(
+        self, x: Data, schema: Schema, source: Any, *, soft: bool = False, about: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return whole pictures where tiles came, blended where these overlap."""
+        made = self.decode(x, schema, soft=soft, about=about)
+        return Whole(source.whole(np.asarray(made)), source.paths) if isinstance(source, Tiled) else made
+
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:
         """Write a folder of png (no suffix), one contact sheet (png, jpg, webp), npy or npz."""
         path = Path(path)
+        if isinstance(decoded, Whole):
+            write_whole(decoded, path, top=_white(schema))
+            return
         if schema.form == DICOM and path.suffix.lower() in ("", *dicom.SUFFIXES):
             write_scans(decoded, getattr(decoded, "about", None), path, schema)
             return
@@ -213,6 +238,22 @@ class ImageKind(Kind):
         return replace(plain, encoder=encoder, training=training, reason=f"{plain.reason} {why}")
 
 
+def _of_tiles(schema: Schema, cut: Tiled) -> Schema:
+    """Say that rows are tiles; those of a picture stay together, and are wholes again when they come back."""
+    if schema.split.by != "rows" or len(cut.paths) == 1:
+        return schema
+    split = schema.split.model_copy(update={"by": "groups", "column": "picture"})
+    return schema.but(split=split, reasons=(*schema.reasons, "Tiles of a picture are in one part."))
+
+
+def _unfolded(path: Path, options: ImageOptions, schema: Schema | None) -> Opened:
+    """Read a file with several pictures; frames of a film are in the order of time."""
+    found = unfolding.unfold(path, every=options.every)
+    opened = read_folder(found.folder, options, schema, classes=found.classes)
+    order = np.arange(opened.n_rows) if found.film else None
+    return replace(opened, origin=repr(str(path)), notes=(*found.notes, *opened.notes), order=order)
+
+
 def _image_options(options: Options) -> ImageOptions:
     return options if isinstance(options, ImageOptions) else ImageOptions(**options.model_dump())
 
@@ -256,6 +297,8 @@ def _fitting(shape: tuple[int, ...], schema: Schema) -> str | None:
 
 
 def _facts(opened: Opened, options: Options) -> ValueFacts:
+    if isinstance(opened.data, Tiled):
+        return replace(bytes_facts(), high=65535 if opened.data.plan.deep else 255)
     if isinstance(opened.data, Pictures):
         return replace(bytes_facts(), high=opened.data.high, zero_full=opened.data.bits)
     plain = replace(opened, data=opened.data.values) if isinstance(opened.data, Scans) else opened
@@ -263,7 +306,7 @@ def _facts(opened: Opened, options: Options) -> ValueFacts:
 
 
 def _event(opened: Opened) -> tuple[int, int, int]:
-    if isinstance(opened.data, Pictures):
+    if isinstance(opened.data, Pictures | Tiled):
         plan = opened.data.plan
         return pictures.CHANNELS[plan.mode], plan.height, plan.width
     shape = opened.data.values.shape if isinstance(opened.data, Scans) else opened.data.shape

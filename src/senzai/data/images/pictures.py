@@ -22,8 +22,8 @@ from ..rows import Array
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 """What files may hold, whatever they are called: some of Pillow's other decoders start programs."""
 ORIENTATION = 0x0112
 TURNED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
@@ -105,9 +105,36 @@ def find(root: Path) -> tuple[list[Path], tuple[str, ...]]:
     return trees.find(root, is_image_file)
 
 
+def pages(path: Path) -> int:
+    """Return how many pages a file has; 0 of one that cannot be read, which is said when it is."""
+    try:
+        with opened(path, pages=True) as image:
+            return int(getattr(image, "n_frames", 1))
+    except InputError:
+        return 0
+
+
+def need_whole_numbers(image: Image.Image, path: Path) -> None:
+    """Refuse values that a picture cannot have: TIFF also holds floating point and 32 bits.
+
+    Raises:
+        InputError: It has such values.
+    """
+    if image.mode == "F" or (image.format == "TIFF" and image.mode == "I"):
+        raise InputError(
+            f"Pictures have whole numbers of at most 16 bits, but {str(path)!r} has 32 bits a value. "
+            "Save its values as .npy, and name that."
+        )
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image file; whatever Pillow raises inside becomes an error that names the file."""
+def opened(path: Path, *, pages: bool = False) -> Iterator[Image.Image]:
+    """Open an image file; whatever Pillow raises inside becomes an error that names the file.
+
+    Args:
+        path: The file.
+        pages: Whether a TIFF may have several pages; else it is refused, for only the first would be read.
+    """
     from PIL import Image
 
     try:
@@ -117,6 +144,11 @@ def opened(path: Path) -> Iterator[Image.Image]:
         ):
             if (pixels := image.width * image.height) > LARGE:
                 need_room(4 * pixels, path, f"{image.height} x {image.width} pixels")
+            need_whole_numbers(image, path)
+            if not pages and image.format == "TIFF" and (n := getattr(image, "n_frames", 1)) > 1:
+                raise InputError(
+                    f"A file among others is one picture, but {str(path)!r} has {n} pages. Name it alone, or divide it."
+                )
             yield image
     except InputError:
         raise
