@@ -74,10 +74,8 @@ LIST = (
     ),
     Fault(
         "a restarted server that does a round again", LOOP,
-        edit("federated.rounds:_Rounds._keep", "state.round, state.model = number,",
-             "state.round, state.model = number - 1,"),
-        (f"{ROUNDS}test_too_few_sites_end_the_server_and_the_rounds_are_kept",
-         f"{ROUNDS}test_a_server_that_was_stopped_goes_on_to_the_same_weights"),
+        edit("federated.state:load", 'round=plain["round"]', 'round=plain["round"] - 1'),
+        (f"{ROUNDS}test_a_server_that_was_stopped_goes_on_to_the_same_weights",),
     ),
     Fault(
         "values of one site that others do not know", SCHEMA,
