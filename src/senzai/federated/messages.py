@@ -67,7 +67,9 @@ def connected(site: Site, server: str, ca: bytes | None, pair: Any) -> Iterator[
     """
     private, public = pair or generate_key_pairs()
     data = public_key_to_bytes(public)
-    interceptors = [RuntimeVersionHttpInterceptor(component_name="SuperNode"), NodeAuthHttpInterceptor(private, public)]
+    interceptors: list[Any] = [
+        RuntimeVersionHttpInterceptor(component_name="SuperNode"), NodeAuthHttpInterceptor(private, public),
+    ]
     with FleetHttpClient.from_server_address(server, ca is None, ca, interceptors=interceptors) as client:
         try:
             if pair is None:
