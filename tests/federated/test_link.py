@@ -162,8 +162,8 @@ def processes(tls, thirds, folder, *, rounds=5):
         "--local-steps", 2, "--how", "sites=3", "--how", "timeout=30", "--set", "hidden=8", "--json",
     )
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    said = (folder / "server.json").open("w")
-    first = subprocess.Popen(server, stdout=said, env=env)
+    with (folder / "server.json").open("w") as said:
+        first = subprocess.Popen(server, stdout=said, env=env)
     sites = [
         subprocess.Popen(command("client", folder / f"s{i}.csv", "--server", f"127.0.0.1:{port}", "--name", f"s{i}",
                                  "--ca", tls[0], "--quiet"), env=env, stdout=subprocess.DEVNULL)

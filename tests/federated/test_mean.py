@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 import torch
-from flwr.app import Message
+from flwr.app import Error, Message
 from safetensors.torch import load
 
 from senzai.core.errors import InputError, SettingError, TrainingError
@@ -106,6 +106,25 @@ def test_a_site_that_breaks_down_is_left_out_and_nobody_else():
     assert found["a.w"].tolist() == [1.0, 2.0]
     assert "no memory" in heard[2].why
     assert not heard[1].why
+
+
+def test_a_site_that_is_gone_is_left_out_though_flower_answers_for_it(monkeypatch):
+    def answer(self, messages, *, timeout=None):
+        found = []
+        for message in messages:
+            message.metadata.__dict__["_message_id"] = f"m{message.metadata.dst_node_id}"
+            if message.metadata.dst_node_id == 2:
+                reply = Message(Error(code=3, reason="unavailable"), reply_to=message)
+                reply.metadata.__dict__["_src_node_id"] = 1
+            else:
+                reply = Message(self.sites[message.metadata.dst_node_id].answer(message), reply_to=message)
+            found.append(reply)
+        return found
+
+    monkeypatch.setattr(Inside, "send_and_receive", answer)
+    found, heard = mean_of([Fake("s", 10, moved(1.0, 2.0, 3.0)), Fake("t", 10, moved(9.0, 9.0, 9.0))])
+    assert found["a.w"].tolist() == [1.0, 2.0]
+    assert (heard[1].why, heard[2].why) == ("", "unavailable")
 
 
 def test_strategies_are_those_of_flower():

@@ -11,6 +11,7 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from ..core.errors import TrainingError
+from .passing import asked_of
 from .wire import Tensors, raise_told, read, record
 
 
@@ -43,10 +44,11 @@ class Exchange:
         content, asked = record(body, tensors), list(nodes)
         held = content.config_records["senzai"]
         self.sent += len(asked) * sum(len(v) for v in held.values() if isinstance(v, str | bytes))
-        replies = self.grid.send_and_receive([Message(content, n, what) for n in asked], timeout=self.timeout)
+        messages = [Message(content, n, what) for n in asked]
+        replies = self.grid.send_and_receive(messages, timeout=self.timeout)
         found = {}
         for reply in replies:
-            node = reply.metadata.src_node_id
+            node = asked_of(reply, messages)
             who = f"The site {self.names.get(node, str(node))!r}"
             if reply.has_error():
                 raise TrainingError(f"{who} broke down: {reply.error.reason}")

@@ -15,7 +15,7 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
 from ..core.errors import InputError, SenzaiError, TrainingError
-from .passing import Passing
+from .passing import Passing, asked_of
 from .secure import answer_securely, is_secure
 from .site import Site
 from .wire import TRAIN, Tensors, checked, length, raise_told, read, record
@@ -150,7 +150,9 @@ class Wire(Passing):
         sent = [Message(content, n, TRAIN, group_id=m.metadata.group_id) for n, m in asked.items()]
         found: dict[int, tuple[Tensors, int]] = {}
         for reply in self.inner.send_and_receive(sent, timeout=timeout):
-            node = reply.metadata.src_node_id
+            node = asked_of(reply, sent)
+            if node not in self.heard:
+                continue
             try:
                 found[node] = self._looked_at(node, reply)
             except SenzaiError as err:

@@ -89,3 +89,9 @@ def size_of(content: RecordDict) -> int:
     found = sum(size(v) for held in content.config_records.values() for v in held.values())
     found += sum(size(v) for held in content.metric_records.values() for v in held.values())
     return found + sum(len(a.data) for arrays in content.array_records.values() for a in arrays.values())
+
+
+def asked_of(reply: Message, sent: Iterable[Message]) -> int:
+    """Return which node a reply is about; where a node is gone, Flower answers for it, in the server's own name."""
+    asked = {m.metadata.message_id: m.metadata.dst_node_id for m in sent if m.metadata.message_id}
+    return asked.get(reply.metadata.reply_to_message_id, reply.metadata.src_node_id)
