@@ -329,6 +329,13 @@ def quantum(given: argparse.Namespace) -> dict[str, Result]:
     return {"quantum": measure(given.rounds, quick=given.quick)}
 
 
+def federated(given: argparse.Namespace) -> dict[str, Result]:
+    """Adult at ten sites, evenly and by occupation: federated, on all rows, and on the rows of one site."""
+    from .federated import measure
+
+    return {"federated": measure(given.rows, seed=given.seed, quick=given.quick)}
+
+
 JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "spine": spine, "products": products, "tables": tables, "papers": papers, "adbench": adbench,
     "imputation": imputation, "adult": adult, "large_table": large_table, "wide_table": wide_table,
@@ -339,6 +346,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
     "cells": cells, "causal": causal, "private": private, "multimodal": multimodal, "quantum": quantum,
+    "federated": federated,
 }
 
 

@@ -78,7 +78,10 @@ def test_commands_exist_with_the_options_shown(root):
             if verb not in commands and (made := command_for(verb)) is not None:
                 commands[verb] = made  # a verb whose command is made from its signature
             assert verb in commands, (path, line)
-            options = {o for p in commands[verb].params for o in (*p.opts, *p.secondary_opts)}
+            named = commands[verb]
+            if words and words[0] in (inside := getattr(named, "commands", {})):
+                named = inside[words[0]]  # one of a group
+            options = {o for p in named.params for o in (*p.opts, *p.secondary_opts)}
             unknown = [w for w in words if w.startswith("-") and w not in options]
             assert not unknown, (path, line, unknown)
             seen.add(verb)

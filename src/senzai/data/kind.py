@@ -36,6 +36,7 @@ from .proposal import Proposal
 from .rows import Array, Rows
 from .schema import DETAILS, Frozen, Schema
 from .sparse import entries
+from .summed import Summed
 from .timed import Timed
 
 
@@ -43,7 +44,7 @@ class NoDetails(Frozen):
     """Details of a kind that has none beside the fields."""
 
 
-class Kind(Numbered, Timed, Conditioned, Celled, PrivateKinds, ABC):
+class Kind(Numbered, Timed, Conditioned, Celled, PrivateKinds, Summed, ABC):
     """Converts a user's data to model values and exactly back."""
 
     name: ClassVar[str]

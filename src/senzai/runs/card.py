@@ -53,6 +53,8 @@ def card(
     settings = "\n".join(f"- `{k}` = `{v}`" for k, v in spec.settings.items()) or "- all defaults"
     took = {k.replace("_", " "): v for k, v in fit.items() if k not in SAID and v is not None}
     measured = "\n".join(f"- {k}: {v:.6g}" if isinstance(v, float) else f"- {k}: {v}" for k, v in took.items())
+    together = "".join(f"- {k}: {v}\n" for k, v in _together(metrics.get("federated", {})).items())
+    sites = f"\n## Sites\nIt was trained federated: rows stayed at their sites.\n\n{together}" if together else ""
     evaluated = metrics.get("evaluate", {})
     names = ("n", "elbo", "log_likelihood", "log_likelihood_se", "k", "bits_per_dim")
     numbers = [k for k in names if evaluated.get(k) is not None]  # one row has no standard error
@@ -74,7 +76,7 @@ Fingerprint `{schema.fingerprint}`.
 
 ## Training
 {measured}
-
+{sites}
 {privacy_words(spec.privacy)}## Held-out rows
 {held_out}
 
@@ -91,3 +93,10 @@ new = run.sample(10, seed=0)
 `senzai info {place}` lists what else the run can do.
 The folder holds JSON and safetensors only; loading it runs no code from it.
 """
+
+
+def _together(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what there is to say of a run that several sites trained."""
+    plain = {k.replace("_", " "): v for k, v in facts.items() if v not in (None, [], {}, False, 0.0) and k != "rows"}
+    crossed = {"sent": "bytes sent to sites", "received": "bytes received from sites"}
+    return {crossed.get(k, k): v for k, v in plain.items()}

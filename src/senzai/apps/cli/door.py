@@ -12,7 +12,22 @@ import typer
 from typer.core import TyperGroup
 
 from ...core.errors import InputError, RunInterrupted, SenzaiError
-from . import comparing, complete, describing_tables, judge, look, new, output, serve, share, studio, train, tuning, use
+from . import (
+    comparing,
+    complete,
+    describing_tables,
+    federate,
+    judge,
+    look,
+    new,
+    output,
+    serve,
+    share,
+    studio,
+    train,
+    tuning,
+    use,
+)
 from .listed import as_listed, registered
 
 ABOUT = "Train, judge and use variational autoencoders: from a file on disk to a model that generates and explains."
@@ -162,6 +177,7 @@ _verb("Train", train.fit, "senzai fit digits --out runs/digits", "senzai fit row
 _verb("Train", train.resume, "senzai resume runs/digits --set epochs=200")
 _verb("Train", tuning.tune, "senzai tune people.csv --out tuned --trials 50 --processes 2",
       "senzai tune digits --out tuned --space n_latent=2..32 --space lr=1e-4..1e-2:log --set epochs=20")
+app.add_typer(federate.app, name="federate", rich_help_panel="Train")
 _verb("Judge", judge.evaluate, "senzai evaluate runs/digits digits --k 500")
 _verb("Judge", judge.diagnose, "senzai diagnose runs/digits", "senzai diagnose runs/digits --cure --out runs/better")
 _verb("Judge", judge.compare, "senzai compare runs/digits runs/better")

@@ -43,7 +43,7 @@ def decide(facts: ColumnFacts, options: TableOptions, *, n_columns: int, written
         SettingError: The user set a type that the values do not have.
     """
     asked = options.schema_.get(str(facts.name))
-    facts = _as_dates(facts, asked)
+    facts = as_dates(facts, asked)
     column = _column(facts, options, written)
     if facts.why and asked not in ("drop", "dropped"):
         raise InputError(
@@ -95,7 +95,7 @@ def _column(facts: ColumnFacts, options: TableOptions, written: str) -> Column:
     )
 
 
-def _as_dates(facts: ColumnFacts, asked: str | None) -> ColumnFacts:
+def as_dates(facts: ColumnFacts, asked: str | None) -> ColumnFacts:
     """Return facts of the column as dates where it holds nothing else: all texts, or enough numbers, are dates."""
     if asked not in (None, "date") or not facts.dates:
         return facts
@@ -134,7 +134,7 @@ def _as_asked(asked: str, column: Column, facts: ColumnFacts, options: TableOpti
     if asked == "ordinal":
         if facts.counts is None or facts.sampled > 1:
             raise refuse(f"at most {MOST_VALUES} different values")
-        return _ordinal(column, list(column.categories or sorted(facts.counts, key=_order)), facts, why)
+        return _ordinal(column, list(column.categories or sorted(facts.counts, key=order_of)), facts, why)
     if not number:
         raise refuse("numbers")
     if asked == "count":
@@ -167,7 +167,7 @@ def _of_identifiers(column: Column, facts: ColumnFacts) -> dict[str, Any]:
 
 
 def _truth(column: Column, facts: ColumnFacts, why: str) -> Column:
-    levels = sorted(facts.counts or {False: 1, True: 1}, key=_order)
+    levels = sorted(facts.counts or {False: 1, True: 1}, key=order_of)
     if facts.holds == "bool":
         levels = [False, True]
     shares = _shares(levels, facts)
@@ -199,13 +199,13 @@ def _categorical(column: Column, facts: ColumnFacts, options: TableOptions, why:
             f"A categorical has at most {MOST_VALUES} different values, but {facts.name!r} has more. "
             f"Leave it out with schema.{facts.name}=drop, or group its values before."
         )
-    levels = list(column.categories) if column.categories is not None else sorted(counts, key=_order)
+    levels = list(column.categories) if column.categories is not None else sorted(counts, key=order_of)
     if len(levels) <= options.max_categories:
         return column.model_copy(update={
             "type": "categorical", "sort": "category" if len(levels) > 1 else "binary", "levels": tuple(levels),
             "shares": _shares(levels, facts), "reason": why,
         })
-    frequent = sorted(counts, key=lambda v: (-counts[v], _order(v)))
+    frequent = sorted(counts, key=lambda v: (-counts[v], order_of(v)))
     kept, rare = frequent[: options.max_categories - 1], frequent[options.max_categories - 1 :]
     kept = [v for v in levels if v in set(kept)]
     total = facts.n_seen
@@ -268,7 +268,7 @@ def _positive(column: Column, facts: ColumnFacts, options: TableOptions, why: st
     sd = float(logs.std()) or 1.0
     return column.model_copy(update={
         "type": "positive", "sort": "normal", "transform": "log", "knots": (float(logs.mean()), sd),
-        "low": facts.low, "high": facts.high, "decimals": _decimals(facts), "reason": f"{why} Log-normal.",
+        "low": facts.low, "high": facts.high, "decimals": decimals_of(facts), "reason": f"{why} Log-normal.",
     })
 
 
@@ -278,7 +278,7 @@ def _bounded(column: Column, facts: ColumnFacts, options: TableOptions, why: str
     return column.model_copy(update={
         "type": "bounded", "sort": options.numbers, "transform": "logit",
         "knots": (facts.low - margin, facts.high + margin), "low": facts.low, "high": facts.high,
-        "decimals": _decimals(facts), "reason": f"{why} Between {facts.low:g} and {facts.high:g}, as logits.",
+        "decimals": decimals_of(facts), "reason": f"{why} Between {facts.low:g} and {facts.high:g}, as logits.",
     })
 
 
@@ -304,7 +304,7 @@ def _by_quantiles(facts: ColumnFacts, n_columns: int) -> dict[str, Any]:
     """Return the map to a normal scale; what is counted goes in steps from its first value."""
     if not facts.told["ticks"]:
         made = _quantiles_beside_a_spike(facts.values(), n_columns, facts.low, facts.high)
-        return made | {"low": facts.low, "high": facts.high, "decimals": _decimals(facts)}
+        return made | {"low": facts.low, "high": facts.high, "decimals": decimals_of(facts)}
     step, origin = max(facts.step, 1), facts.origin or 0
     low, high = (facts.low - origin) // step, (facts.high - origin) // step
     made = _quantiles_beside_a_spike(facts.values() / step, n_columns, low, high)
@@ -322,7 +322,7 @@ def _linear(facts: ColumnFacts) -> dict[str, Any]:
     made = {"low": low, "high": high, "step": step, "origin": origin} if counted else {"low": low, "high": high}
     return made | {
         "transform": "quantile", "knots": (mean - far, mean + far), "places": (-far / sd, far / sd),
-        "decimals": 0 if counted else _decimals(facts),
+        "decimals": 0 if counted else decimals_of(facts),
     }
 
 
@@ -372,7 +372,7 @@ def quantiles(x: Array, n_columns: int, low: float, high: float) -> tuple[tuple[
     return tuple(knots.tolist()), tuple(places.tolist())
 
 
-def _decimals(facts: ColumnFacts) -> int | None:
+def decimals_of(facts: ColumnFacts) -> int | None:
     """Return the decimals that all sampled numbers are rounded to, if few enough."""
     x = facts.values()
     if facts.told["ticks"] or (facts.whole and max(-facts.low, facts.high) < 2**53):
@@ -383,7 +383,7 @@ def _decimals(facts: ColumnFacts) -> int | None:
     return None
 
 
-def _order(value: Any) -> tuple[int, Any, str]:
+def order_of(value: Any) -> tuple[int, Any, str]:
     """Sort numbers before text, each in its own order."""
     number = isinstance(value, int | float)
     return (0, value, "") if number else (1, 0, str(value))

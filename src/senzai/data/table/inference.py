@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from senzai.core.errors import SettingError
+from senzai.core.errors import InputError, SettingError
 
 from ..dtypes import name_of
 from ..fingerprint import WHOLE_BYTES
@@ -82,21 +82,43 @@ def condition_of(asked: tuple[str, ...], table: TableDetails, kept: Any) -> Cond
     """
     if not asked:
         return None
-    import pandas as pd
+    chosen = condition_columns(asked, table)
+    return condition_from(asked, chosen, combinations(kept, {str(c.name): c.objects for c in chosen}))
 
+
+def condition_columns(asked: tuple[str, ...], table: TableDetails) -> list[Column]:
+    """Return the columns that generation is conditioned on.
+
+    Raises:
+        SettingError: One is not modelled.
+    """
     chosen = [column_named(table, name) for name in asked]
     for column in chosen:
         if not column.modelled:
             raise SettingError(
                 f"The column {str(column.name)!r} is not modelled ({column.reason}), so nothing can follow from it."
             )
+    return chosen
+
+
+def combinations(kept: Any, objects: dict[str, str]) -> dict[tuple[Any, ...], int]:
+    """Return how often each combination of values was seen, the most frequent first; ``None`` is a missing one."""
+    import pandas as pd
+
     rows = kept.set_axis([str(c) for c in kept.columns], axis=1)
-    rows = pd.DataFrame({c.name: as_labels(rows[str(c.name)], c.objects) for c in chosen}, dtype=object)
+    rows = pd.DataFrame({n: as_labels(rows[n], kind) for n, kind in objects.items()}, dtype=object)
     counts = rows.value_counts(dropna=False)[:COMBINATIONS]
-    values = [tuple(None if v != v else v for v in (key if isinstance(key, tuple) else (key,))) for key in counts.index]
-    shares = counts.to_numpy() / counts.sum()
+    keys = [tuple(None if v != v else v for v in (key if isinstance(key, tuple) else (key,))) for key in counts.index]
+    return dict(zip(keys, counts.tolist(), strict=True))
+
+
+def condition_from(asked: tuple[str, ...], chosen: list[Column], counts: dict[tuple[Any, ...], int]) -> Condition:
+    """Return what generation is conditioned on, from how often each combination was seen."""
+    total = sum(counts.values())
     width = sum(codec.condition_width(c) for c in chosen)
-    return Condition(names=tuple(asked), width=width, values=tuple(values), shares=tuple(shares.tolist()))
+    return Condition(
+        names=tuple(asked), width=width, values=tuple(counts), shares=tuple(n / total for n in counts.values())
+    )
 
 
 def reasons_of(table: TableDetails, opened: Opened) -> list[str]:
@@ -146,3 +168,20 @@ def fingerprint_of(opened: Opened) -> str:
             hashed = pd.util.hash_pandas_object(column.astype(str), index=False)
         digest.update(hashed.to_numpy().tobytes())
     return f"sha256:{digest.hexdigest()}"
+
+
+def table_from(
+    found: list[Column], options: TableOptions, origin: str, called: dict[str, Any] | None = None
+) -> TableDetails:
+    """Return a table of decided columns.
+
+    Raises:
+        InputError: None of them is modelled.
+    """
+    table = TableDetails(
+        columns=tuple(found), labels=called, unknown=options.unknown, rare=options.rare, markers=options.na,
+    )
+    if not table.modelled:
+        some = "; ".join(f"{c.name}: {c.reason}" for c in table.columns[:3])
+        raise InputError(f"A table needs a column to learn from, but {origin} has none. {some}")
+    return table

@@ -10,13 +10,12 @@ from typing import Any, ClassVar, cast, final
 import numpy as np
 from pydantic import JsonValue
 
-from senzai.core.batch import Batch, Data
+from senzai.core.batch import Data
 from senzai.core.errors import InputError, SettingError
 from senzai.core.later import Tensor, torch
 from senzai.core.registry import suggestion
 
 from .. import frame_files, labels
-from ..budgeted import Budget
 from ..deciding import label_of, one_tensor
 from ..features import NamedEntry, RowFeatures
 from ..frames import with_index
@@ -29,18 +28,18 @@ from ..sources import existing
 from ..split import numbered_groups, numbered_times
 from . import as_data, codec, filling, plain, quick
 from . import labels as columns
+from .beyond import PrivateTables, TablesAtSites, details_of, table_options
 from .column import TYPES, TableDetails
 from .features import TableFeatures
-from .inference import condition_of, cuts_of, decided, fingerprint_of, reasons_of, surveyed
-from .privately import is_public, private_columns, public_fingerprint
-from .public import made_up, template
-from .rows import column_named, frame_of, needs_double, rows_of
+from .inference import condition_of, cuts_of, decided, fingerprint_of, reasons_of, surveyed, table_from
+from .privately import is_public, public_fingerprint
+from .rows import column_named, frame_of, rows_of
 from .shards import is_address
 from .source import ROWS, SUFFIXES, Source, is_table, named, open_source, rows_at
 
 
 @final
-class TableKind(Kind):
+class TableKind(PrivateTables, TablesAtSites, Kind):
     """CSV, TSV, Parquet, Arrow, JSON lines, Excel, databases, pandas and polars frames.
 
     Example:
@@ -71,7 +70,7 @@ class TableKind(Kind):
 
     def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
         """Read the source, or find out how it is read piece by piece."""
-        set_ = _table_options(options)
+        set_ = table_options(options)
         y = None
         if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], str):
             source, y = source
@@ -109,19 +108,13 @@ class TableKind(Kind):
 
     def infer(self, opened: Opened, options: Options) -> Schema:
         """Decide the type of every column from one look at all rows."""
-        set_, source = _table_options(options), opened.data
+        set_, source = table_options(options), opened.data
         facts, kept = surveyed(source, set_)
         _refuse_unknown([f.name for f in facts], set_)
         readings = source.readings or {}
         found = [decided(f, set_, len(facts), readings.get(f.name, ""), opened) for f in facts]
-        markers = set_.na
         called = None if source.labels is None else columns.coded(source.labels, opened.origin)
-        table = TableDetails(
-            columns=tuple(found), labels=called, unknown=set_.unknown, rare=set_.rare, markers=markers,
-        )
-        if not table.modelled:
-            some = "; ".join(f"{c.name}: {c.reason}" for c in table.columns[:3])
-            raise InputError(f"A table needs a column to learn from, but {opened.origin} has none. {some}")
+        table = table_from(found, set_, opened.origin, called)
         label, said = label_of(opened, set_)
         return Schema(
             kind=self.name, event_shape=(len(table.sorts),), dtype="mixed", values="mixed", columns=table.features,
@@ -129,29 +122,6 @@ class TableKind(Kind):
             n_rows=opened.n_rows, split=set_.split, fingerprint=fingerprint_of(opened),
             reasons=(*opened.notes, *reasons_of(table, opened), *said),
         )
-
-    def infer_private(self, opened: Opened, options: Options, budget: Budget) -> Schema:
-        """Take what the public schema says, and noisy counts where they are paid for."""
-        set_, source = _table_options(options), opened.data
-        table = private_columns(opened, set_, budget)
-        return Schema(
-            kind=self.name, event_shape=(len(table.sorts),), dtype="mixed", values="mixed", columns=table.features,
-            form=opened.form, details=table, n_rows=opened.n_rows, split=set_.split,
-            fingerprint=public_fingerprint(table, opened.n_rows, source.part),
-            reasons=tuple(f"{c.name}: {c.type}. {c.reason}" for c in table.columns),
-        )
-
-    def template(self, opened: Opened) -> dict[str, Any]:
-        """Return a public schema with the names of the columns."""
-        source: Source = opened.data
-        first = source.whole if source.whole is not None else next(iter(source.pieces(1)))
-        return template(columns.names_of(first.columns))
-
-    def made_up(self, schema: Schema, n: int, seed: int) -> Batch:
-        """Return rows whose columns are independent and as the schema has them."""
-        table = details_of(schema)
-        x, seen = (torch.from_numpy(a) for a in made_up(table, n, seed))
-        return Batch(x if needs_double(table) else x.float(), mask=None if bool(seen.all()) else seen)
 
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
         """Take the model's decisions for other data."""
@@ -299,21 +269,6 @@ class TableKind(Kind):
                 raise SettingError(str(err)) from err
             codes.append(codec.condition_code(coded, seen, column))
         return torch.from_numpy(np.concatenate(codes, 1))
-
-
-def _table_options(options: Options) -> TableOptions:
-    return options if isinstance(options, TableOptions) else TableOptions(**options.model_dump())
-
-
-def details_of(schema: Schema) -> TableDetails:
-    """Return the columns of a table.
-
-    Raises:
-        InputError: The schema is not that of a table.
-    """
-    if not isinstance(schema.details, TableDetails):
-        raise InputError("The schema is not that of a table. Open the data with the model's own schema.")
-    return schema.details
 
 
 def table_of(schema: Schema) -> TableDetails | None:

@@ -95,7 +95,7 @@ def train(
             run.reference = make_reference(run, dataset)  # now, while the training rows are at hand
     if comms.is_main and place.folder is not None:
         with _rescuing(training, spec, place, listeners):
-            _finish(run, place)
+            write_run(run, place)
     run.folder = place.folder
     comms.barrier()
     return run
@@ -243,7 +243,8 @@ def summary(training: Training, last: Finished, spec: bundle.Spec, folder: Path 
     }
 
 
-def _finish(run: Run, place: Place) -> None:
+def write_run(run: Run, place: Place) -> None:
+    """Write the files of a finished run into its place, and let it stand there."""
     assert place.folder is not None and place.work is not None  # noqa: PT018  # the caller knows
     work = place.work
     write_json(work / bundle.METRICS, run.metrics)
