@@ -479,12 +479,12 @@ LIST = (
     ),
     Fault(
         "validation rows among the training rows", SCHEMA,
-        edit("data.split:_by_rows", "order[n_test + n_validation :]", "order[n_test:]"),
+        edit("data.split:_by_rows", "part == i)", "(part == i) | ((i == 2) & (part == 1)))"),
         (f"{SPLITS}test_a_data_set_splits_as_its_schema_says",),
     ),
     Fault(
         "a split that ignores its seed", SCHEMA,
-        edit("data.split:permutation", 'derive(seed, "split")', 'derive(0, "split")'),
+        edit("data.split:_raw", 'derive(seed, "split")', 'derive(0, "split")'),
         (f"{SPLITS}test_seeds_differ_and_repeat",),
     ),
     Fault(

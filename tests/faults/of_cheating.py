@@ -216,7 +216,7 @@ LIST = (
     ),
     Fault(
         "a model started from the first rows", SAMPLERS,
-        edit("runs.training.beginning:first_rows", "rng.choice(rows, most, replace=False)", "rows[:most]"),
+        edit("data.rows:Rows.some", "np.random.default_rng(seed).choice(index, most, replace=False)", "index[:most]"),
         (f"{STARTED}test_of_many_rows_those_that_a_model_is_started_from_are_of_all_kinds",),
     ),
     # --- errors and comparisons --------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ LIST = (
     ),
     Fault(
         "numbers that are dates taken for numbers", SCHEMA,
-        edit("data.table.deciding:_as_dates", "many or asked", "False and many or asked"),
+        edit("data.table.deciding:as_dates", "many or asked", "False and many or asked"),
         (f"{COLUMNS}test_numbers_that_are_dates_give_dates",),
     ),
     Fault(

@@ -118,7 +118,7 @@ LIST = (
     ),
     Fault(
         "scaling by training rows", VERBS,
-        edit("runs.fit:make", "if private else dataset.batch(some)", "if not some.size else dataset.batch(some)"),
+        edit("runs.training.beginning:first_rows", "if private:", "if False and private:"),
         (f"{RUNS}test_nothing_of_a_run_but_weights_and_counts_follows_from_values",),
     ),
     Fault(

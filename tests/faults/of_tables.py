@@ -56,7 +56,7 @@ LIST = (
     ),
     Fault(
         "missingness learned the wrong way round", SCHEMA,
-        edit("data.table.rows:encode_frame", "~seen[:, places[str(column.name)]]", "seen[:, places[str(column.name)]]"),
+        edit("data.table.numbers:encode_frame", "~seen[:, places[", "seen[:, places["),
         (f"{FACE}test_missing_not_at_random_is_learned",),
     ),
     Fault(
@@ -71,7 +71,7 @@ LIST = (
     ),
     Fault(
         "imputation without weights", VERBS,
-        edit("models.impute:weighted", "torch.log_softmax(seen.log_w, 0)", "torch.log_softmax(0 * seen.log_w, 0)"),
+        edit("models.impute:weighted", "torch.log_softmax(log_w, 0)", "torch.log_softmax(0 * log_w, 0)"),
         (f"{IMPUTE}test_means_are_those_of_the_conditional_normal",),
     ),
     Fault(

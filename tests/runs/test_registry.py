@@ -88,6 +88,8 @@ SOME = np.zeros((2, 3), "float32")
 UNFIT = {
     "predict": ((SOME,), "m1, m2"), "augment": (("a", 1, 5), "have a label"), "forecast": ((SOME,), "Fit on dated"),
     "optimise": ((), "Fit molecules"), "restore": ((SOME,), "pictures and volumes"),
+    "cross": ((SOME,), "several"), "do": ((5,), "graph of causes"), "counterfactual": ((SOME,), "graph of causes"),
+    "effect": ((SOME,), "treatment"),
 }
 
 
@@ -109,7 +111,7 @@ def test_a_run_lists_which_verbs_fit_it_and_why_others_do_not(pictures):
     assert set(found) == set(every_verb())
     assert {n for n, why in found.items() if why is not None} == {
         "predict", "recommend", "reasons", "similar", "forecast", "score_steps", "scenarios", "risk", "topics",
-        "normalised", "differential", "optimise",
+        "normalised", "differential", "optimise", "cross", "do", "counterfactual", "effect",
     }
     labelled = np.random.default_rng(0).normal(size=(60, 3)).astype("float32"), np.arange(60) % 2
     other = senzai.fit(labelled, recipe="m2", **SMALL)

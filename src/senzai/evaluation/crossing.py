@@ -92,7 +92,8 @@ def crossing(case: Case) -> Mapping[str, Any]:
 
     It says little of texts, whose entries are numbers of symbols: see the bounds of ``modalities``.
     """
-    rows, found = complete(case, "crossing"), {}
+    rows = complete(case, "crossing")
+    found: dict[str, Any] = {}
     for a in rows.modalities if len(rows) > 1 else ():
         made = verbs.reconstruct(case.model, only_with(rows, [a]))
         assert isinstance(made, dict)  # rows have several

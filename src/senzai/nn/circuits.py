@@ -112,7 +112,8 @@ class Circuit(nn.Module, Costly):
         def circuit(angles: Tensor, inputs: Tensor | None = None) -> Any:
             for wire in wires:
                 qml.Hadamard(wire)
-            for wire in wires if inputs is not None else ():
+            for wire in () if inputs is None else wires:
+                assert inputs is not None
                 qml.RY(inputs[..., wire], wires=wire)
             for layer in range(self.layers):
                 entangling_layer(qml, angles[layer], layer)

@@ -34,7 +34,8 @@ def trace_exponential(weight: Tensor) -> Tensor:
         >>> round(float(trace_exponential(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))), 4)  # 2 cosh(1) - 2
         1.0862
     """
-    return torch.linalg.matrix_exp(weight * weight).trace() - len(weight)
+    found: Tensor = torch.linalg.matrix_exp(weight * weight).trace() - len(weight)
+    return found
 
 
 def log_determinant(weight: Tensor, s: float = 1.0) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 from random import Random
-from typing import Literal, final
+from typing import Any, Literal, cast, final
 
 import torch
 from torch import Tensor
@@ -123,7 +123,7 @@ class ModalBound(Objective):
 
     def weights(self, model: LatentModel) -> dict[str, float]:
         """Return the weight of each modality's distortion."""
-        sizes = {name: prod(p.event) for name, p in likelihood_of(model).likelihoods.items()}
+        sizes = {name: prod(cast(Any, p).event) for name, p in likelihood_of(model).likelihoods.items()}
         if self.weigh == "none":
             return dict.fromkeys(sizes, 1.0)
         mean = sum(sizes.values()) / len(sizes)

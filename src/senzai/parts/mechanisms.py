@@ -102,7 +102,8 @@ class ColumnMechanisms(DataInitialised):
         d, n_in = seen.shape
         inner = (self.inner * seen.unsqueeze(1)).reshape(d * self.n_hidden, n_in)
         h = self.activation(v @ inner.T + self.inner_bias.reshape(-1)).unflatten(-1, (d, self.n_hidden))
-        return raw + (h[:, self.column] * self.outer).sum(-1)
+        made: Tensor = raw + (h[:, self.column] * self.outer).sum(-1)
+        return made
 
     def strengths(self) -> Tensor:
         """Return how much each column sees of each other, ``(d, d)``, cause first: the norm of all first weights."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..core.causal_graph import Graph, as_text, parsed
 from ..core.errors import CombinationError, SettingError
 from ..core.examples import example
@@ -95,8 +97,8 @@ def cevae(frame: Frame) -> Made:
     places = {role: _place(frame, role, names) for role in ("treatment", "outcome")}
     columns: MixedFamily = frame.part("family", "mixed", frame.proposal.likelihood.settings)
     seeing = frame.inner(masked=True)  # the encoder is shown rows without treatment and outcome
-    settings = {"hidden": frame.hidden, "activation": frame.get("activation", "elu")}
-    likelihood = TreatedLikelihood(frame.n_latent, frame.event, columns, **places, **settings)
+    settings: dict[str, Any] = {"hidden": frame.hidden, "activation": frame.get("activation", "elu"), **places}
+    likelihood = TreatedLikelihood(frame.n_latent, frame.event, columns, **settings)
     return Flat(frame.prior(), seeing.posterior(), likelihood), frame.objective("effects")
 
 

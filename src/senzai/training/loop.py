@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -138,7 +138,7 @@ class Training:
         self.plateau.factor = progress.plateau
         self.meter.resume(*meter, step=now.step, comms=self.comms)
 
-    def headline(self, means: dict[str, float]) -> tuple[str, float]:
+    def headline(self, means: Mapping[str, float]) -> tuple[str, float]:
         """Return name and value of the one number that says how training goes.
 
         The objective's; where a rule keeps losses of training rows to itself, the first of what it does say.

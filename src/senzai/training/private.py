@@ -19,6 +19,7 @@ from ..core.secret import Secret
 from ..models.generative import Generative
 from ..objectives.base import Objective
 from .feed import FeedPlan, Piece
+from .lanes import LaneOrder
 from .row_gradients import Gradients, agree, by_loop, by_vmap, clipped_sum, own_parameters
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ class PoissonPlan(FeedPlan):
         """Return the numbers of the steps of an epoch, from which :meth:`rows` draws."""
         return torch.arange(self.steps_per_epoch) + epoch * self.steps_per_epoch
 
-    def rows(self, order: Tensor, position: int) -> Tensor:
+    def rows(self, order: Tensor | LaneOrder, position: int) -> Tensor:
         """Return the rows of a step, each there or not by a coin of its own."""
+        assert isinstance(order, Tensor)  # of :meth:`order`
         coins = self.secret.uniform(self.n_rows, "rows", int(order[position]))
         return torch.from_numpy((coins < self.rate).nonzero()[0])
 

@@ -106,6 +106,7 @@ def _read(
     else:
         base, origin = root if root.is_dir() else root.parent, repr(str(root))
     lazy = Pictures(tuple(paths), plan, prints.of_files(paths, base), bits, high)
+    labels: Array | None
     if classes is not None:
         labels = np.array([classes[p.name] for p in paths])
     else:

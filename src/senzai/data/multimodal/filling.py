@@ -105,8 +105,8 @@ def _as_decoded(m: ModalityDetails, own: Any, first: int, n: int) -> Any:
     some = own[first : first + n]
     if kind.cells != "files" or not is_cells(m):
         return some
-    opened = kind.read(list(some), kind.options(), m.schema_)
-    told = kind.check(opened, m.schema_, kind.options())
+    opened = kind.read(list(some), kind.options.model_validate({}), m.schema_)
+    told = kind.check(opened, m.schema_, kind.options.model_validate({}))
     rows = kind.rows(opened, told)
     batch = rows.take(np.arange(len(rows)))
     return kind.decode(batch.x, told, about=rows.about(np.arange(len(rows))))

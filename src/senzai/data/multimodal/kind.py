@@ -171,7 +171,7 @@ class MultimodalKind(Kind):
             rows[m.name] = None
             if piece is not None and piece.there.any():
                 kind = KINDS[m.schema_.kind]
-                own = own_options(kind, MultimodalOptions(), piece)
+                own = own_options(kind, MultimodalOptions.model_validate({}), piece)
                 rows[m.name] = kind.rows(kind.read(piece.source, own, m.schema_), m.schema_)
         blank = ~np.any(list(there.values()), axis=0)
         if blank.any():

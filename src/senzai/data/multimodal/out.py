@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydantic import JsonValue
@@ -100,7 +100,7 @@ def _write_views(made: Mapping[str, Any], path: Path, schema: Schema) -> None:
         from senzai.core.files import replacing
 
         with replacing(path) as tmp, tmp.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, **cast(Any, arrays))
         return
     if path.suffix:
         raise InputError(

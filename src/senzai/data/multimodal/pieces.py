@@ -126,7 +126,7 @@ def frame_of(source: object, options: MultimodalOptions, but: str) -> tuple[Any,
     kind = surest(source, but)
     if kind is None:
         raise InputError(f"Several modalities come as a table or as a dictionary, but got a {type(source).__name__}.")
-    opened = kind.read(source, kind.options())
+    opened = kind.read(source, kind.options.model_validate({}))
     try:
         parts = list(kind.parts(opened.data, None, 1_000_000))  # type: ignore[arg-type]  # rows as they came
     except SettingError as err:

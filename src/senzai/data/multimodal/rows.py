@@ -65,7 +65,8 @@ class SideBySide(Rows):
 
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return what travels with the rows of each modality, under ``modality/name``."""
-        at, found = as_index(index), {}
+        at = as_index(index)
+        found: dict[str, Any] = {}
         for name, rows in self._rows.items():
             told = {} if rows is None else rows.about(self._place[name][at])
             found |= {f"{name}/{k}": values for k, values in told.items()}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from senzai.core.batch import Batch
 from senzai.core.errors import InputError
 from senzai.core.later import torch
 
 from ..budgeted import Budget
-from ..kind import Opened
+from ..kind import Kind, Opened
 from ..options import Options, TableOptions
 from ..private_kinds import PrivateKinds
 from ..rows import Array, Rows
@@ -19,9 +19,9 @@ from ..summed import Outline, Plan, Summed
 from . import labels as columns
 from . import sites
 from .column import TableDetails
+from .numbers import needs_double
 from .privately import private_columns, public_fingerprint
 from .public import made_up, template
-from .rows import needs_double
 from .source import Source
 
 
@@ -59,7 +59,7 @@ class PrivateTables(PrivateKinds):
         """Return a public schema with the names of the columns."""
         source: Source = opened.data
         first = source.whole if source.whole is not None else next(iter(source.pieces(1)))
-        return template(columns.names_of(first.columns))
+        return template([str(name) for name in columns.names_of(first.columns)])
 
     def made_up(self, schema: Schema, n: int, seed: int) -> Batch:
         """Return rows whose columns are independent and as the schema has them."""
@@ -99,5 +99,5 @@ class TablesAtSites(Summed):
         Raises:
             InputError: The table has a column of this name.
         """
-        opened = self.read(source, options)
+        opened = cast(Kind, self).read(source, options)
         return sites.marked(opened, name, value)

@@ -28,7 +28,8 @@ from ..sources import existing
 from ..split import numbered_groups, numbered_times
 from . import as_data, codec, filling, plain, quick
 from . import labels as columns
-from .beyond import PrivateTables, TablesAtSites, details_of, table_options
+from .beyond import PrivateTables, TablesAtSites, table_options
+from .beyond import details_of as details_of
 from .column import TYPES, TableDetails
 from .features import TableFeatures
 from .inference import condition_of, cuts_of, decided, fingerprint_of, reasons_of, surveyed, table_from

@@ -21,7 +21,7 @@ from senzai.core.later import torch
 
 from ..rows import Array, Rows, Targets, as_index
 from .column import TableDetails
-from .rows import encode_frame, needs_double
+from .numbers import encode_frame, needs_double
 from .shards import Shards, groups_of
 from .source import ROWS
 

@@ -72,7 +72,7 @@ class ModalPosterior(DataInitialised, AnyPosterior):
             if there is not None:  # what stands there otherwise is nothing, NaN included
                 blank = there.view(-1, *[1] * (own.tensor.ndim - 1))
                 own = own.with_x(torch.where(blank, own.tensor, torch.zeros_like(own.tensor)), own.mask)
-            q: Independent[Normal] = expert(own)  # type: ignore[type-arg]
+            q: Independent[Normal] = expert(own)
             locs.append(q.base_dist.loc)
             scales.append(q.base_dist.scale)
             seen.append(torch.ones(len(batch), dtype=torch.bool, device=batch.device) if there is None else there)
@@ -298,7 +298,7 @@ class JointExperts(ModalPosterior):
 
     def forward(self, batch: Batch) -> Distribution:
         """Return q(z | x) with batch shape ``(B,)``."""
-        q: Independent[Normal] = self.joint(batch)  # type: ignore[type-arg]
+        q: Independent[Normal] = self.joint(batch)
         if not batch.present:
             return q
         loc, scale, seen = self.asked(batch)

@@ -96,7 +96,8 @@ class BitMADEPrior(BitPrior):
     def log_weights(self) -> Tensor:
         """Return log probabilities, added up along the chain."""
         raw = self.out(torch.tanh(self.inner(2 * self.every - 1)))
-        return (self.every * raw + F.logsigmoid(-raw)).sum(-1)
+        found: Tensor = (self.every * raw + F.logsigmoid(-raw)).sum(-1)
+        return found
 
 
 @example(settings={"prior": "rbm", "posterior": "bit_codes", "n_latent": 3, "prior.n_hidden": 4})

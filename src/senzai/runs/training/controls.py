@@ -15,7 +15,7 @@ from ...core.spec import from_spec, name_of
 from ...data import Dataset
 from ...evaluation.bounds import elbo
 from ...evaluation.statistics import mean_se
-from ...models.base import LatentModel
+from ...models.base import LatentModel, latent_model
 from ...models.generative import Generative
 from ...nn.costs import costs_of
 from ...training.bundle import Spec
@@ -81,7 +81,7 @@ def judged(run: Run, other: Run, dataset: Dataset) -> dict[str, Any]:
     name = "validation" if len(parts["validation"]) else "train"
     rng = np.random.default_rng(derive(run.spec.training.seed, "control"))
     batch = dataset.batch(np.sort(rng.permutation(parts[name])[: dataset.rows.at_once(MOST_ROWS)]))
-    ours, theirs = (elbo(one.model, batch, seed=0).elbo for one in (run, other))
+    ours, theirs = (elbo(latent_model(one.model), batch, seed=0).elbo for one in (run, other))
     gain, se = float((ours - theirs).mean()), mean_se(ours - theirs)
     better = "neither" if abs(gain) <= SURE * se else "the run" if gain > 0 else "the control"
     return {"gain": gain, "gain_se": se, "judged_on": name, "better": better}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -123,7 +123,7 @@ def _outcome(run: Trained, likelihood: TreatedLikelihood, arm: MixedColumns, sha
     group, p = next((columns, p) for columns, p in arm.groups if y in columns.tolist())
     at = group.tolist().index(y)
     if likelihood.columns.sorts[y] == "binary":
-        return p.probs[..., at].double().cpu().numpy()
+        return np.asarray(cast(Any, p).probs[..., at].double().cpu().numpy())
     e = fresh_noise(p, lambda shape: shared.reshape(*shared.shape, *[1] * (len(shape) - 2)).expand(shape))
     value = realise(p, e)[..., at].double().cpu().numpy()
     features = KINDS[run.schema.kind].features(run.schema)
