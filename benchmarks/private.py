@@ -1,8 +1,8 @@
 """Adult with differential privacy: what rows generated at several epsilons are worth, and what an attacker finds.
 
 The public schema comes from the questionnaire and the page of the data set, not from the rows. Every figure is of test
-rows that no fit saw. Beside the model stand rows of independent noisy marginals at the same epsilon, made by hand: no
-library of private synthesisers installed in the tested set.
+rows that no fit saw. Beside the model stand rows of independent noisy marginals at the same epsilon, made by hand:
+smartnoise-synth and dpmm do not resolve beside the tested set, and private-pgm is on no index.
 """
 
 from __future__ import annotations

@@ -69,5 +69,5 @@ class Summed:
     def _without_sums(self) -> NoReturn:
         raise SettingError(
             f"Sites agree on a schema by sums, but rows of the kind {self.name!r} have no such sums. "
-            "Fit a run on rows that may be shared, and give it: --like RUN."
+            "Tables have them."
         )
