@@ -60,7 +60,7 @@ def linear(seeds: int, quick: bool) -> Result:
             left = np.where(np.arange(d) == i, 0.0, noise)
             mean, variance = a @ e, np.diag(a @ np.diag(left) @ a.T)
             rows = run.do("do", 20_000, set={names[i]: 1.0}, seed=seed).to_numpy()
-            for j in np.flatnonzero(variance > 0):
+            for j in np.flatnonzero(variance > 1e-9):  # what is set has none, up to rounding
                 # the error of the fit dominates: 3,200 rows taught the slopes
                 error = (variance[j] * (1 / 20_000 + (1 + e @ e + d) / (0.8 * n))) ** 0.5
                 deviations["mean"].append(float(abs(rows[:, j].mean() - mean[j]) / error))

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "examples" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 TINY = {"STEPS": 12, "N": 800}
 USES = ("images", "tables", "anomalies", "dimension-reduction", "augmentation", "disentanglement", "judging", "kind",
-        "topics", "sound")
+        "topics", "sound", "causes", "privacy", "modalities")
 
 
 def read(path: Path):
