@@ -49,8 +49,7 @@ def score(
     dataset = model.dataset(data, options=parse_set(settings or []))
     n = flagged = 0
     with FrameWriter(output) as writer:
-        for found in scoring.pieces(model, dataset, asked):
-            frame = scoring.table_of(model, found, asked)
+        for frame in scoring.tables(model, dataset, asked):
             n += len(frame)
             flagged += int(frame["anomaly"].sum()) if "anomaly" in frame else 0
             writer.write(frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -242,6 +242,20 @@ def modal_table(run: Trained, dataset: Dataset, found: Scores, asked: ScoreSetti
     return pd.DataFrame(out)
 
 
+def tables(run: Trained, dataset: Dataset, asked: ScoreSettings) -> Iterator[Any]:
+    """Yield frames of scores, as files of them are written: piece by piece, or whole where rows are compared."""
+    if modal(run) and asked.shares:
+        yield modal_table(run, dataset, _joined(pieces(run, dataset, asked)), asked)
+        return
+    for found in pieces(run, dataset, asked):
+        yield table_of(run, found, asked)
+
+
+def _joined(parts: Iterable[Scores]) -> Scores:
+    every = list(parts)
+    return Scores(torch.cat([p.values for p in every]), torch.cat([p.shares for p in every]))
+
+
 @verb(
     "score", group="Use", takes="rows", answers="scores", unfit=needs_latents, settings=ScoreSettings, steered=False,
     by_row=by_row,
@@ -249,8 +263,7 @@ def modal_table(run: Trained, dataset: Dataset, found: Scores, asked: ScoreSetti
 def scores(run: Trained, data: object, asked: ScoreSettings) -> Any:
     """Give the anomaly score of each row; higher is more anomalous."""
     dataset = run.dataset(data)
-    parts = list(pieces(run, dataset, asked))
-    found = Scores(torch.cat([p.values for p in parts]), torch.cat([p.shares for p in parts]))
+    found = _joined(pieces(run, dataset, asked))
     if not asked.shares and not asked.flags:
         return found.values.double().numpy()
     made = modal_table(run, dataset, found, asked) if modal(run) else table_of(run, found, asked)
