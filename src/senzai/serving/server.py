@@ -70,7 +70,7 @@ def serve(
     log_to_stderr()
     logging.getLogger("uvicorn.error").handlers = []
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, backlog=BACKLOG,
+        app, log_config=None, access_log=False, server_header=False, backlog=BACKLOG, ws="none",
         timeout_keep_alive=int(max(5, min(75, settings.seconds))), timeout_graceful_shutdown=STOPPING,
         h11_max_incomplete_event_size=2**16, limit_concurrency=max(1000, 4 * settings.waiting),
     )
