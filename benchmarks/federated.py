@@ -3,7 +3,7 @@
 The table is dealt to sites evenly, and by occupation, so that each site has occupations that no other has. All runs
 take as many optimiser steps with as many rows a step; the prior is the trained one everywhere, because no sampler is
 fitted to latents that stay at their sites. The figure is the AUROC on ``adult.test`` of a classifier trained on
-generated rows.
+generated rows. Fifty rounds of ten steps with kept moments were chosen by a trial on training rows.
 What was measured so far is printed as it comes.
 """
 
@@ -24,7 +24,7 @@ from senzai.federated.splits import Split, parts
 
 from .adult import read, utility
 
-SITES, ROUNDS, STEPS, BATCH = 10, 10, 50, 512
+SITES, ROUNDS, STEPS, BATCH = 10, 50, 10, 512
 SETTINGS = {"batch_size": BATCH, "test": 0.0, "sampler": "none"}
 DIVISIONS: dict[str, str | None] = {"evenly": None, "by_occupation": "occupation"}
 
@@ -81,7 +81,7 @@ def measure(rows: list[str], *, seed: int = 0, quick: bool = False, single: int 
     for name in rows or list(DIVISIONS):
         sites = parts(real, SITES, by=DIVISIONS[name], seed=seed)
         own: dict[str, Any] = {"rows": [len(s.data) for s in sites]}
-        made, facts = of_sites(sites, rounds, steps, seed, n)
+        made, facts = of_sites(sites, rounds, steps, seed, n, moments="kept")
         own["federated"] = told(f"{name}, federated", figure(made, test, real))
         own |= facts
         if "pooled" not in found:
