@@ -20,7 +20,7 @@ import pandas as pd
 
 import senzai
 from senzai.federated import simulate
-from senzai.federated.splits import Split, parts
+from senzai.federated.splits import SitePart, parts
 
 from .adult import read, utility
 
@@ -36,7 +36,7 @@ def alone(rows: pd.DataFrame, steps: int, seed: int, n: int) -> pd.DataFrame:
 
 
 def of_sites(
-    sites: list[Split], rounds: int, steps: int, seed: int, n: int, **federation: Any
+    sites: list[SitePart], rounds: int, steps: int, seed: int, n: int, **federation: Any
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return rows of a federated run, and what crossed."""
     folder = Path(tempfile.mkdtemp())

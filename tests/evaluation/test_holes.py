@@ -17,6 +17,7 @@ from senzai.evaluation.holes import filled, middle_of, with_same_holes
 
 OTHER_ROWS = {
     "steps", "symbols", "users", "figures", "numbers", "distance", "topics", "codes", "pairs", "returns", "batches",
+    "modalities", "strangers",
 }
 """What measures need of rows that are windows, symbols or histories, or of a kind with figures of its own."""
 

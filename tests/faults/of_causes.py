@@ -32,13 +32,15 @@ LIST = (
     ),
     Fault(
         "what is set flows back to its causes", MODELS,
-        edit("core.causal_graph:Graph.below", "any(cause in start or cause in found for cause in self._causes[name])",
-             "name not in start"),
+        edit(
+            "core.causal_graph:CausalGraph.below",
+            "any(cause in start or cause in found for cause in self._causes[name])", "name not in start",
+        ),
         (f"{CAUSES}test_a_graph_knows_order_parents_and_what_follows",),
     ),
     Fault(
         "a circle that passes for a graph", SCHEMA,
-        edit("core.causal_graph:Graph.__post_init__", "_ = self.order", "pass"),
+        edit("core.causal_graph:CausalGraph.__post_init__", "_ = self.order", "pass"),
         (f"{CAUSES}test_a_circle_and_an_unknown_name_are_refused_by_name",),
     ),
     Fault(
@@ -48,7 +50,7 @@ LIST = (
     ),
     Fault(
         "an intervention that cuts what leads from what is set", MODELS,
-        edit("core.causal_graph:Graph.cut", "e[1] not in fixed", "e[0] not in fixed"),
+        edit("core.causal_graph:CausalGraph.cut", "e[1] not in fixed", "e[0] not in fixed"),
         (f"{CAUSES}test_a_graph_knows_order_parents_and_what_follows",),
     ),
     Fault(

@@ -101,7 +101,7 @@ LIST = (
     Fault(
         "rows of a modality one place too early",
         SCHEMA,
-        edit("data.multimodal.rows:SideBySide.__init__", "np.cumsum(seen) - 1", "np.maximum(np.cumsum(seen) - 2, 0)"),
+        edit("data.multimodal.rows:Together.__init__", "np.cumsum(seen) - 1", "np.maximum(np.cumsum(seen) - 2, 0)"),
         (f"{DATA}test_rows_come_back_as_they_were",),
     ),
     Fault(

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 import senzai
 from senzai.core.errors import InputError, OutputError, SettingError, TrainingError
 from senzai.federated import join, serve
+from senzai.federated.link import Linked
 from senzai.federated.state import folder_of
 
 FEW = {"rounds": 2, "local_steps": 2, "timeout": 120.0, "wait": 120.0}
@@ -117,8 +118,14 @@ def test_only_sites_whose_keys_are_known_may_come(thirds, tmp_path):
     assert "--key" in refused[0]
 
 
-def test_a_site_that_disagrees_ends_with_the_reason_and_so_does_the_server(thirds, tmp_path):
-    sites = Sites()
+def test_a_site_that_disagrees_ends_with_the_reason_and_so_does_the_server(thirds, tmp_path, monkeypatch):
+    sites, pull = Sites(), Linked.pull_messages
+
+    def once_it_left(grid, message_ids):
+        sites.threads[1].join(timeout=120)
+        return pull(grid, message_ids)
+
+    monkeypatch.setattr(Linked, "pull_messages", once_it_left)
 
     def started(address):
         sites.come(thirds[0], server=address, name="s0")
@@ -126,7 +133,6 @@ def test_a_site_that_disagrees_ends_with_the_reason_and_so_does_the_server(third
 
     with pytest.raises(InputError, match=r"s1.*rows"):
         serve(out=tmp_path / "run", port=0, settings=SMALL, started=started, federation={**FEW, "sites": 2})
-    time.sleep(1)
     assert isinstance(sites.errors["s1"], InputError)
 
 

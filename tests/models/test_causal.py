@@ -10,7 +10,7 @@ from torch.distributions import Bernoulli, Categorical, Normal
 
 import senzai
 from senzai.core.batch import Batch
-from senzai.core.causal_graph import Graph, as_text, parsed
+from senzai.core.causal_graph import CausalGraph, as_text, parsed
 from senzai.core.errors import CombinationError, InputError, SettingError
 from senzai.distributions import MixedFamily
 from senzai.distributions.counts import NegativeBinomial
@@ -59,7 +59,7 @@ def closed_form(values: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
 
 # --- graphs -----------------------------------------------------------------------------------------------------------
 def test_a_graph_knows_order_parents_and_what_follows():
-    graph = Graph(NAMES, EDGES)
+    graph = CausalGraph(NAMES, EDGES)
     assert graph.order.index("age") < graph.order.index("bmi") < graph.order.index("bp")
     assert graph.parents("bp") == ("age", "bmi")
     assert graph.below(["bmi"]) == {"bp"}
@@ -69,11 +69,11 @@ def test_a_graph_knows_order_parents_and_what_follows():
 
 def test_a_circle_and_an_unknown_name_are_refused_by_name():
     with pytest.raises(SettingError, match=r"no circle, but got (a > b > c > a|b > c > a > b|c > a > b > c)"):
-        Graph(("x", "a", "b", "c"), (("a", "b"), ("b", "c"), ("c", "a"), ("a", "x")))
+        CausalGraph(("x", "a", "b", "c"), (("a", "b"), ("b", "c"), ("c", "a"), ("a", "x")))
     with pytest.raises(SettingError, match=r"to 'bpp'\. Did you mean 'bp'"):
-        Graph(NAMES, (("age", "bpp"),))
+        CausalGraph(NAMES, (("age", "bpp"),))
     with pytest.raises(SettingError, match="no circle, but got a > a"):
-        Graph(("a",), (("a", "a"),))
+        CausalGraph(("a",), (("a", "a"),))
 
 
 def test_a_graph_comes_as_text_file_pairs_or_object(tmp_path):

@@ -6,7 +6,7 @@ import senzai.objectives
 from senzai.core.spec import registry
 
 NOT_IN_NATS = {"mmd", "sharpened", "image_terms", "vae_gan", "codes", "rae", "adversarial_codes", "maximum_likelihood",
-               "flow_matching", "non_saturating", "spectral_codes"}
+               "flow_matching", "non_saturating", "spectral_codes", "graph_search", "mechanisms"}
 
 
 def test_objectives_that_weigh_no_nats_say_so():

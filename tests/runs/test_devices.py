@@ -257,7 +257,7 @@ KILLED = """
 import os, signal, sys, numpy as np
 from senzai.runs import RunInterrupted, fit
 from senzai.runs.training import launch
-def dying(request, devices, passed, held):
+def dying(request, devices, restarts, passed, held):
     os.kill(os.getpid(), int(sys.argv[2]))
     return -15
 launch._torchrun = dying

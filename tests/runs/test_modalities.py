@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import senzai
-from senzai.core.errors import CombinationError
+from senzai.core.errors import SettingError
 from senzai.data.kind import KINDS, Claim, Kind, Opened
 from senzai.data.options import Options
 from senzai.data.proposal import Choice, Modality, Proposal, several
@@ -138,7 +138,7 @@ def test_a_resumed_run_ends_with_the_same_weights(run, tmp_path):
 
 
 def test_what_takes_one_tensor_says_so(run):
-    with pytest.raises(CombinationError, match="one likelihood"):
+    with pytest.raises(SettingError, match="several modalities"):
         run.score(films(), method="knn", reference=films())
 
 

@@ -88,7 +88,7 @@ SOME = np.zeros((2, 3), "float32")
 UNFIT = {
     "predict": ((SOME,), "m1, m2"), "augment": (("a", 1, 5), "have a label"), "forecast": ((SOME,), "Fit on dated"),
     "optimise": ((), "Fit molecules"), "restore": ((SOME,), "pictures and volumes"),
-    "cross": ((SOME,), "several"), "do": ((5,), "graph of causes"), "counterfactual": ((SOME,), "graph of causes"),
+    "cross": ((SOME,), "several"), "counterfactual": ((SOME,), "graph of causes"),
     "effect": ((SOME,), "treatment"),
 }
 

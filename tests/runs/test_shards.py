@@ -52,13 +52,32 @@ def ids(piece):
     return piece.batch.tensor[:, 0].tolist()
 
 
-def worker(data, rank, world, start, stop, log):
-    """Write what was read for each step, a line at once, as a checkpoint would follow it."""
+def worker(data, rank, world, start, stop, log, last):
+    """Write what was read for each step, a line at once, as a checkpoint would follow it; die before ``last`` is."""
     feed = train_feed(data, rank, world)
     with open(log, "a", buffering=1) as out:
         for step, pieces in feed.run(start, stop):
+            if step == last:
+                os.kill(os.getpid(), signal.SIGKILL)
             out.write(f"{step} {' '.join(repr(v) for p in pieces for v in ids(p))}\n")
             time.sleep(0.002)
+
+
+def forked(*given):
+    """Return the number of a process that is a worker, and ends well only if its work does."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            worker(*given)
+            code = 0
+        finally:
+            os._exit(code)
+    return pid
+
+
+def ended(pid):
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def done(log):
@@ -70,32 +89,35 @@ def done(log):
 
 @pytest.mark.parametrize("world", [2, 3])
 def test_every_row_is_read_once_per_epoch_under_kills(world, data, tmp_path):
-    """Workers are killed at random moments; all begin again behind the last step that every one of them finished."""
+    """One worker dies at a random step, and the others with it, wherever they are behind their first.
+
+    All begin again behind the last step that every one of them finished.
+    """
     plan = train_feed(data, 0, world).plan
     stop, chance = 3 * plan.steps_per_epoch, random.Random(1)
     logs = [tmp_path / f"log{rank}" for rank in range(world)]
-    start, kills = 0, 0
-    while start < stop:
-        pids = []
-        for rank in range(world):
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    worker(data, rank, world, start, stop, logs[rank])
-                finally:
-                    os._exit(0)
-            pids.append(pid)
-        if kills < 4:
-            time.sleep(chance.uniform(0.05, 0.25))
-            kills += 1
-            os.kill(chance.choice(pids), signal.SIGKILL)
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
-        for pid in pids:
-            os.waitpid(pid, 0)
+    start, kills, begun = 0, 4, []
+    for left in range(kills, -1, -1):
+        begun.append(start)
+        dying = chance.randrange(world) if left else None
+        last = start + chance.randrange(1, stop // kills)  # steps are left for every kill, whatever the clock says
+        pids = [
+            forked(data, rank, world, start, stop, logs[rank], last if rank == dying else None) for rank in range(world)
+        ]
+        if dying is not None:
+            assert os.waitpid(pids[dying], 0)[1] == signal.SIGKILL
+            for rank in set(range(world)) - {dying}:
+                while start not in done(logs[rank]) and not ended(pids[rank]):  # so that each time is further
+                    time.sleep(0.001)
+                os.kill(pids[rank], signal.SIGKILL)
+                assert os.waitpid(pids[rank], 0)[1] in (0, signal.SIGKILL)
+        else:
+            assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * world
         finished = set.intersection(*[set(done(log)) for log in logs])
-        start = next((step for step in range(stop + 1) if step not in finished), stop)
-    assert kills == 4
+        start = next(step for step in range(stop + 1) if step not in finished)
+    assert start == stop
+    assert len(set(begun)) == kills + 1
+    assert any(step % plan.steps_per_epoch for step in begun)  # within an epoch
     read = [done(log) for log in logs]
     every = sorted(repr(v) for v in data.batch().tensor[:, 0].tolist())
     assert len(set(every)) == 400

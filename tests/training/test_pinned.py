@@ -84,7 +84,7 @@ def test_the_bar_stays_when_training_has_ended():
     out = io.StringIO()
     bar = ProgressBar(Console(file=out, force_terminal=True, width=120))
     bar.on(Started(0, 10, 5, 4, 100, "fp32"), None)
-    training = SimpleNamespace(objective=ELBO())
+    training = SimpleNamespace(headline=ELBO().headline)
     bar.on(Progressed(10, 2.0, {"distortion": 3.25, "rate": 1.5}, 0.1, 1.0, 1234.0, 1.0), training)
     bar.on(Finished(10, 10, False, 1.0), training)
     assert "1,234 rows/s" in out.getvalue()

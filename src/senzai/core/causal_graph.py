@@ -18,7 +18,7 @@ Edge = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Graph:
+class CausalGraph:
     """Named nodes and the arrows between them, cause first; there is no way from a node back to itself.
 
     Args:
@@ -29,7 +29,7 @@ class Graph:
         SettingError: An arrow is from or to something unknown, or arrows go in a circle.
 
     Example:
-        >>> graph = Graph(("bp", "age", "bmi"), (("age", "bmi"), ("bmi", "bp")))
+        >>> graph = CausalGraph(("bp", "age", "bmi"), (("age", "bmi"), ("bmi", "bp")))
         >>> graph.order, graph.parents("bp"), sorted(graph.below(["bmi"]))
         (('age', 'bmi', 'bp'), ('bmi',), ['bp'])
     """
@@ -97,21 +97,21 @@ class Graph:
                 found.add(name)
         return found - start
 
-    def cut(self, names: Iterable[str]) -> Graph:
+    def cut(self, names: Iterable[str]) -> CausalGraph:
         """Return the graph without the arrows into some nodes: that of an intervention on them.
 
         Example:
-            >>> Graph(("a", "b", "c"), (("a", "b"), ("b", "c"))).cut(["b"]).edges
+            >>> CausalGraph(("a", "b", "c"), (("a", "b"), ("b", "c"))).cut(["b"]).edges
             (('b', 'c'),)
         """
         fixed = set(names)
-        return Graph(self.nodes, tuple(e for e in self.edges if e[1] not in fixed))
+        return CausalGraph(self.nodes, tuple(e for e in self.edges if e[1] not in fixed))
 
     def text(self) -> str:
         """Return the arrows as a user writes them.
 
         Example:
-            >>> Graph(("a", "b"), (("a", "b"),)).text()
+            >>> CausalGraph(("a", "b"), (("a", "b"),)).text()
             'a>b'
         """
         return END.join(f"{cause}{ARROW}{effect}" for cause, effect in self.edges)

@@ -30,9 +30,9 @@ class Budget:
         seen: What was counted, in words, for the ledger.
 
     Example:
-        >>> budget = Budget(noise=0.5, delta=1e-6, secret=Secret.seeded(0))
+        >>> budget = Budget(noise=0.5, delta=1e-6, secret=Secret.seeded(2))
         >>> budget.of(4).histogram("age", np.array([0, 0, 2]), 3).round(1).tolist()
-        [2.8, 1.5, 1.5]
+        [2.7, 0.1, 1.2]
         >>> Budget.none().may_look
         False
     """

@@ -125,7 +125,7 @@ class Rows(ABC):
 
         Example:
             >>> MemoryRows(torch.zeros(10, 1)).some(np.arange(10), 3, seed=0).tolist()
-            [5, 6, 8]
+            [5, 6, 9]
         """
         if len(index) <= most:
             return np.sort(as_index(index))

@@ -127,7 +127,7 @@ def likelihood_ratios(target: Floats, shadows: Floats, there: Bools) -> Floats:
     Example:
         >>> shadows = np.array([[1.0], [1.2], [3.0], [3.2]])
         >>> there = np.array([[True], [True], [False], [False]])
-        >>> likelihood_ratios(np.array([1.1]), shadows, there)[0] > 0
+        >>> bool(likelihood_ratios(np.array([1.1]), shadows, there)[0] > 0)
         True
     """
     inside, outside = there.sum(0), (~there).sum(0)

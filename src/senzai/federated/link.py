@@ -23,6 +23,7 @@ from flwr.proto.task_pb2 import Task, TaskStatus
 from flwr.server.superlink.linkstate import LinkStateFactory
 from flwr.server.superlink.linkstate.in_memory_linkstate import RunRecord
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME, NOOP_FEDERATION_ID
+from flwr.supercore.date import now
 from flwr.supercore.error import http_error_translator
 from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
@@ -99,7 +100,7 @@ class Linked(InMemoryGrid):
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Return the answers that have come as a whole."""
         store, found = self.state.object_store, []
-        for bare in self.state.get_message_res(message_ids=set(message_ids), run_id=RUN):
+        for bare in self._answers(set(message_ids)):
             name = bare.metadata.message_id
             if bare.has_error():
                 found.append(bare)
@@ -114,6 +115,21 @@ class Linked(InMemoryGrid):
             found.append(message)
         self.state.delete_messages(message_ins_ids={m.metadata.reply_to_message_id for m in found})
         return found
+
+    def _answers(self, asked: set[str]) -> list[Message]:
+        """Return the answers that have come, without what they hold.
+
+        Flower looks first whether a site is still there: of one that answered and left, it would drop the answer.
+        """
+        state: Any = self.state
+        with state.lock:
+            came = {name: state.message_ins_id_to_message_res_id.get(name) for name in asked}
+            found = [state.message_res_store[reply] for reply in came.values() if reply is not None]
+            found = [reply for reply in found if reply.metadata.delivered_at == ""]
+            for reply in found:
+                reply.metadata.delivered_at = now().isoformat()
+            rest = {name for name, reply in came.items() if reply is None}
+            return [*found, *state.get_message_res(message_ids=rest, run_id=RUN)]
 
     def _contents(self, names: list[str], seconds: float = 60.0) -> dict[str, bytes] | None:
         """Return the parts of a message; those on their way are waited for."""

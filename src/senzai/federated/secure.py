@@ -54,7 +54,7 @@ def quantum(reach: float, weights: list[float], largest: float) -> float:
 
     Example:
         >>> round(quantum(1.0, [1.0, 1.0, 1.0], 1.0) * 2**22)
-        6
+        4
     """
     total = sum(weights) / largest
     return len(weights) * (2 * reach / LEVELS) / total + 2 * reach * len(weights) / (LEVELS * total)

@@ -12,7 +12,7 @@ from ..runs.run import Run
 from .flower import as_server, flower
 from .rounds import Announce
 from .settings import Federation
-from .splits import Split, parts
+from .splits import SitePart, parts
 
 
 def simulate(
@@ -51,9 +51,9 @@ def simulate(
     from .rounds import federate
     from .site import Site
 
-    given: list[Split]
+    given: list[SitePart]
     if isinstance(data, list | tuple):
-        given = [Split(f"site-{i}", part) for i, part in enumerate(data, 1)]
+        given = [SitePart(f"site-{i}", part) for i, part in enumerate(data, 1)]
     else:
         given = parts(data, sites, by=by, seed=seed)
     if len(given) < 2:

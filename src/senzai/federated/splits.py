@@ -14,7 +14,7 @@ from ..data import open_data
 
 
 @dataclass(frozen=True)
-class Split:
+class SitePart:
     """The rows of one site.
 
     Args:
@@ -26,7 +26,7 @@ class Split:
     data: Any
 
 
-def parts(data: object, sites: int, *, by: str | None = None, seed: int = 0) -> list[Split]:
+def parts(data: object, sites: int, *, by: str | None = None, seed: int = 0) -> list[SitePart]:
     """Return a table in parts: rows dealt at random, or the values of a column dealt by their frequency.
 
     Args:
@@ -53,7 +53,7 @@ def parts(data: object, sites: int, *, by: str | None = None, seed: int = 0) -> 
         groups = [np.sort(part) for part in np.array_split(order, sites)]
     else:
         groups = _by_value(frame, by, sites)
-    return [Split(f"site-{i}", frame.iloc[at].reset_index(drop=True)) for i, at in enumerate(groups, 1)]
+    return [SitePart(f"site-{i}", frame.iloc[at].reset_index(drop=True)) for i, at in enumerate(groups, 1)]
 
 
 def frame_of(data: object) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ..core.batch import Batch
-from ..core.causal_graph import Graph
+from ..core.causal_graph import CausalGraph
 
 GIVEN = "The graph was given, not learned: that its arrows are the causes, and that none is missing, is assumed."
 LEARNED = (
@@ -24,12 +24,12 @@ ORDERED_NOISE = (
 )
 
 
-class Causal(ABC):
+class CausalModel(ABC):
     """A model with a graph of causes over named nodes, which can be set."""
 
     @property
     @abstractmethod
-    def graph(self) -> Graph:
+    def graph(self) -> CausalGraph:
         """Which node causes which."""
 
     @property
@@ -66,7 +66,7 @@ class Causal(ABC):
 
 def needs_causes(model: nn.Module) -> str | None:
     """Say why a model cannot be intervened on; ``None`` where it can."""
-    if isinstance(model, Causal):
+    if isinstance(model, CausalModel):
         return None
     return (
         f"To set something and see what follows takes a graph of causes, but this model ({type(model).__name__}) has "

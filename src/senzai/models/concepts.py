@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from ..core.batch import Batch, only
-from ..core.causal_graph import Graph
+from ..core.causal_graph import CausalGraph
 from ..core.errors import CombinationError
 from ..core.examples import example
 from ..core.random import Noise, derive
@@ -18,7 +18,7 @@ from ..core.spec import part
 from ..distributions.ops import expected
 from ..parts.priors.structural import StructuralPrior
 from .base import Inference, LatentModel
-from .causal import Causal
+from .causal import CausalModel
 from .flat import Flat
 from .modes import judging
 
@@ -28,7 +28,7 @@ NAMED = "Concepts are what the labelled rows say they are: a latent stands for o
 @part("model", "concepts")
 @example(recipe="causal-vae", frame={"n_numbers": 3}, settings={"graph": "concept0>concept1;concept1>concept2"})
 @final
-class Concepts(LatentModel, Causal):
+class Concepts(LatentModel, CausalModel):
     r"""Concepts with names, :math:`z_i = f_i(z_{pa(i)}, e_i)`, free latents behind them, and a decoder of all.
 
     A row is read by the encoder, its noise follows exactly from its latents, and what is set is sent along the graph
@@ -55,7 +55,7 @@ class Concepts(LatentModel, Causal):
             )
         self.inner, self.names, self._prior = inner, tuple(names), (prior,)
         edges = tuple((self.names[int(a)], self.names[int(b)]) for a, b in prior.graph.edges)
-        self._graph = Graph(self.names, edges)
+        self._graph = CausalGraph(self.names, edges)
 
     @property
     def structure(self) -> StructuralPrior:
@@ -63,7 +63,7 @@ class Concepts(LatentModel, Causal):
         return self._prior[0]
 
     @property
-    def graph(self) -> Graph:
+    def graph(self) -> CausalGraph:
         """Which concept causes which."""
         return self._graph
 
@@ -93,7 +93,7 @@ class Concepts(LatentModel, Causal):
         return {self.names.index(name): float(value) for name, value in values.items()}
 
     def intervene(self, n: int, values: Mapping[str, float], *, seed: int) -> Tensor:
-        """Return ``n`` expected rows in which concepts are set; see :meth:`Causal.intervene`."""
+        """Return ``n`` expected rows in which concepts are set; see :meth:`CausalModel.intervene`."""
         with judging(self):
             e = Noise.seeded(derive(seed, "do"), device=self.device).normal((n, self.structure.n_latent), row_dim=0,
                                                                          device=self.device)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Independent
 
 from ..core.batch import Batch
-from ..core.causal_graph import Edge, Graph
+from ..core.causal_graph import CausalGraph, Edge
 from ..core.errors import CombinationError, InputError
 from ..core.examples import example
 from ..core.random import Noise, current_noise, derive, using
@@ -21,7 +21,7 @@ from ..distributions.exogenous import explain, realise
 from ..distributions.mixed import MixedFamily
 from ..distributions.ops import draw
 from ..parts.mechanisms import ColumnMechanisms
-from .causal import Causal
+from .causal import CausalModel
 from .generative import Generative
 from .modes import judging
 
@@ -29,7 +29,7 @@ from .modes import judging
 @part("model", "structural")
 @example(recipe="causal-table", data="mixed", settings={"graph": "x0>x1;x1>x2;x0>x4"})
 @final
-class Structural(Generative, Causal):
+class Structural(Generative, CausalModel):
     r"""Columns in a graph of causes, :math:`x_i = f_i(x_{pa(i)}, e_i)` with independent noise :math:`e_i`.
 
     .. math:: \log p(x) = \sum_i \log p_i(x_i \mid x_{pa(i)})
@@ -66,7 +66,7 @@ class Structural(Generative, Causal):
     ) -> None:
         super().__init__()
         self.family, self.event, self.masked, self.learned = family, (len(names),), masked, learned
-        self._given = Graph(tuple(names), tuple((str(a), str(b)) for a, b in edges))
+        self._given = CausalGraph(tuple(names), tuple((str(a), str(b)) for a, b in edges))
         causes = tuple(tuple(names.index(c) for c in self._given.parents(n)) for n in names)
         if learned:
             causes = (tuple(range(len(names))),) * len(names)
@@ -78,12 +78,12 @@ class Structural(Generative, Causal):
     was_settled: Tensor
 
     @property
-    def graph(self) -> Graph:
+    def graph(self) -> CausalGraph:
         """Which column causes which: as given, or as found."""
         if not self.learned:
             return self._given
         names = self._given.nodes
-        return Graph(names, tuple((names[j], names[i]) for i, j in self.found.nonzero().tolist()))
+        return CausalGraph(names, tuple((names[j], names[i]) for i, j in self.found.nonzero().tolist()))
 
     @property
     def is_learned(self) -> bool:
@@ -152,7 +152,7 @@ class Structural(Generative, Causal):
             return self._follow(self._blank(n), {})
 
     def intervene(self, n: int, values: Mapping[str, float], *, seed: int) -> Tensor:
-        """Return ``n`` rows in which columns are set; see :meth:`Causal.intervene`."""
+        """Return ``n`` rows in which columns are set; see :meth:`CausalModel.intervene`."""
         with judging(self), using(Noise.seeded(derive(seed, "do"), device=self.device)):
             return self._follow(self._blank(n), values)
 

@@ -11,6 +11,8 @@ from .deep import ConvBlocks as ConvBlocks
 from .deep import DeepBlocks as DeepBlocks
 from .deep import FeatureMap as FeatureMap
 from .deep import MLPBlocks as MLPBlocks
+from .hybrid import HybridEncoder as HybridEncoder
+from .hybrid import NarrowEncoder as NarrowEncoder
 from .inputs import DataInitialised as DataInitialised
 from .inputs import Decoder as Decoder
 from .inputs import Encoder as Encoder

@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from ..core.arguments import at_least
 from ..core.batch import Batch
 from ..core.controls import Control, controlled
 from ..core.examples import example
@@ -30,6 +31,7 @@ class _Narrow(Encoder):
         scaling: Scaling | None = None,
     ) -> None:
         super().__init__()
+        at_least(1, n_qubits=n_qubits)
         self.before = MLPEncoder(event, hidden, masked=masked, scaling=scaling)
         self.narrow = nn.Linear(self.before.n_features, n_qubits)
         self.n_features = n_qubits
@@ -119,6 +121,7 @@ class NarrowEncoder(_Narrow):
         masked: bool = False,
         scaling: Scaling | None = None,
     ) -> None:
+        at_least(1, n_units=n_units)
         super().__init__(event, hidden, n_qubits, masked=masked, scaling=scaling)
         self.layer = nn.Sequential(nn.Linear(n_qubits, n_units), nn.Tanh(), nn.Linear(n_units, n_qubits))
 

@@ -59,7 +59,8 @@ class PretrainedEncoder(Encoder, DataInitialised):
     """Features of a network from a folder of transformers, or of an ONNX file; pictures in, one vector out.
 
     Values are brought to 0 to 1 by the range of the training rows, one channel is repeated to as many as the network
-    takes, and pictures of another size are resized (bilinear, with antialiasing) to the network's. Then the mean and
+    takes, and pictures of another size are resized (bilinear, with antialiasing) to the network's. What was not
+    observed gets the middle of the range: a network that was trained on whole pictures takes no mask. Then the mean and
     spread of the folder's ``preprocessor_config.json`` are taken. The features are the mean over places of the last
     layer. The network itself is not saved with a run: its place and hash are, and a run is refused where it is
     another one. Nothing is ever downloaded.
@@ -154,10 +155,12 @@ class PretrainedEncoder(Encoder, DataInitialised):
         return size, channels
 
     def initialise(self, batch: Batch) -> None:
-        """Take the range of values from training rows."""
-        x = as_float(batch.tensor)
-        self.low.copy_(x.min())
-        self.high.copy_(x.max())
+        """Take the range of the observed values of training rows."""
+        x, seen = as_float(batch.tensor), batch.observed
+        x = x if seen is None else x[seen]
+        if x.numel():
+            self.low.copy_(x.min())
+            self.high.copy_(x.max())
 
     def pixels(self, x: Tensor) -> Tensor:
         """Return pictures as the network takes them, ``(B, channels, height, width)``."""
@@ -183,9 +186,13 @@ class PretrainedEncoder(Encoder, DataInitialised):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return features, ``(B, n_features)``."""
+        x, seen = batch.tensor, batch.observed
+        if seen is not None:
+            x = as_float(x)
+            x = torch.where(seen, x, ((self.low + self.high) / 2).to(x.dtype))
         if self.cache is None or self.tune != "frozen":
-            return self._features(batch.tensor)
-        return self._cached(batch.tensor, self.cache)
+            return self._features(x)
+        return self._cached(x, self.cache)
 
     def _cached(self, x: Tensor, folder: Path) -> Tensor:
         """Return features, those that were asked for before from disk: by network, range and content of a row."""

@@ -72,7 +72,7 @@ class GraphSearch(Objective):
     .. math:: L(x) = -\sum_i \log p_i(x_i \mid x_{-i}) + \lambda \sum_{ij} w_{ij} + \rho_t\, h(w)
 
     with :math:`w_{ij}` the norm of all first weights from column i to j. :math:`\rho_t` rises from one to
-    ``largest`` until a share ``settle`` of the training is over; then arrows below ``least`` are dropped, the others
+    ``largest`` until a share ``settle`` of the training is over; then arrows below ``weakest`` are dropped, the others
     are taken from the strongest down as long as they make no circle, and the mechanisms of that graph are fitted on.
 
     A learned graph is a guess: observations allow several graphs, and of standardised columns no direction is better
@@ -86,7 +86,7 @@ class GraphSearch(Objective):
     Args:
         sparse: Weight of the arrows, :math:`\lambda`, nats a row.
         largest: Weight of circles at the end of the search.
-        least: Strength below which an arrow is dropped.
+        weakest: Strength below which an arrow is dropped.
         settle: Share of the training after which the graph stays.
         penalty: ``notears`` or ``dagma``.
         settle_step: The same as a step, once the length of the training is known.
@@ -96,16 +96,16 @@ class GraphSearch(Objective):
     is_bound: ClassVar[bool] = False
     sparse: float = 0.02
     largest: float = 1e4
-    least: float = 0.1
+    weakest: float = 0.1
     settle: float = 0.6
     penalty: Literal["notears", "dagma"] = "notears"
     settle_step: int = 1000
 
     def __post_init__(self) -> None:
-        if not (self.sparse >= 0 and self.largest >= 1 and self.least >= 0 and 0 < self.settle < 1):
+        if not (self.sparse >= 0 and self.largest >= 1 and self.weakest >= 0 and 0 < self.settle < 1):
             raise SettingError(
-                "`sparse >= 0`, `largest >= 1`, `least >= 0` and `0 < settle < 1` must hold, but got "
-                f"{self.sparse!r}, {self.largest!r}, {self.least!r} and {self.settle!r}."
+                "`sparse >= 0`, `largest >= 1`, `weakest >= 0` and `0 < settle < 1` must hold, but got "
+                f"{self.sparse!r}, {self.largest!r}, {self.weakest!r} and {self.settle!r}."
             )
         if self.penalty not in PENALTIES:
             raise SettingError(f"`penalty` is one of {', '.join(PENALTIES)}, but got {self.penalty!r}.")
@@ -122,7 +122,7 @@ class GraphSearch(Objective):
     def __call__(self, model: Structural, batch: Batch, step: int) -> Terms:
         """Return the terms of a batch."""
         if step >= self.settle_step and model.training:  # validation looks ahead, and must change nothing
-            model.settle(self.least)
+            model.settle(self.weakest)
         nll = -model.score(batch)
         watch = {"nll": nll.detach()}
         if model.settled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.causal_graph import Graph, as_text, parsed
+from ..core.causal_graph import CausalGraph, as_text, parsed
 from ..core.errors import CombinationError, SettingError
 from ..core.examples import example
 from ..core.registry import suggestion
@@ -21,7 +21,7 @@ LEARNED = "learned"
 """What is written for a graph that is to be looked for."""
 
 
-def graph_of(frame: Frame, nodes: tuple[str, ...]) -> Graph:
+def graph_of(frame: Frame, nodes: tuple[str, ...]) -> CausalGraph:
     """Return the graph that the user gave.
 
     Raises:
@@ -35,7 +35,7 @@ def graph_of(frame: Frame, nodes: tuple[str, ...]) -> Graph:
             "A model of causes needs its graph, but got none: data alone do not say what causes what. "
             f'Set graph="a>b;b>c" over {some}, or graph=learned to look for one.'
         )
-    return Graph(nodes, parsed(str(as_text(given))))
+    return CausalGraph(nodes, parsed(str(as_text(given))))
 
 
 @example(data="mixed", settings={"graph": "x0>x1;x1>x2;x0>x4"})

@@ -21,6 +21,7 @@ PARTS = {
         ("dependence", "probes", "map", "disentanglement", "numbers", "code_use", "symbols", "topics"),
     ),
     "generation": ("Sample quality", ("generation", "new_rows", "kind_distance")),
+    "modalities": ("Modalities", ("modalities", "crossings", "modal_coherence")),
     "batches": ("Batches and labels", ("mixing", "conservation")),
     "reconstruction": ("Reconstructions", ("reconstructions", "code_rate")),
     "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
@@ -28,6 +29,7 @@ PARTS = {
     "recommendation": ("Recommendation", ("recommendation",)),
     "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),
     "detection": ("Anomaly detection", ("detection", "paradox")),
+    "privacy": ("Membership", ("membership",)),
 }
 """Sections of the page, and the measures that each shows."""
 

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from ..core import terminal
 from ..core.errors import RunInterrupted, SenzaiError
 from ..core.files import write_json
 from ..training.comms import PeerLost
@@ -26,7 +27,7 @@ def main(request: Path) -> int:
             settings=facts["settings"], overwrite=facts["overwrite"], track=facts["track"],
         )
     except PeerLost as err:  # it is no end: all may start again
-        print(err, file=sys.stderr)  # noqa: T201
+        terminal.console(error=True).print(str(err), markup=False, highlight=False, soft_wrap=True)
         return err.exit_code
     except (SenzaiError, RunInterrupted) as err:
         if os.environ.get("RANK") == "0" or not told.exists():

@@ -18,13 +18,13 @@ LEAST_SIGNAL = 1.0
 """Below this ratio the noise of the whole training outweighs even gradients that all point the same way."""
 
 
-class Frozen(BaseModel):
+class FrozenSettings(BaseModel):
     """Base of frozen models that accept no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PrivateSettings(Frozen):
+class PrivateSettings(FrozenSettings):
     r"""What a private training may cost: :math:`(\varepsilon, \delta)`-differential privacy for one row.
 
     Args:
@@ -54,7 +54,7 @@ class PrivateSettings(Frozen):
         return Secret.fresh() if self.noise_seed is None else Secret.seeded(self.noise_seed)
 
 
-class Entry(Frozen):
+class Entry(FrozenSettings):
     """A line of the ledger: something that could have been computed from the data.
 
     Args:
@@ -73,7 +73,7 @@ class Entry(Frozen):
     delta: float = 0.0
 
 
-class Privacy(Frozen):
+class Privacy(FrozenSettings):
     """What a private run guarantees, saved with it.
 
     Args:

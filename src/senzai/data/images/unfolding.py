@@ -35,7 +35,7 @@ MOST = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenOut:
     """A file that was unfolded.
 
     Args:
@@ -52,7 +52,7 @@ class Taken:
 
 
 Source = Callable[["_Sink"], None]
-_KEPT: dict[tuple[str, int, int, int], Taken] = {}
+_KEPT: dict[tuple[str, int, int, int], TakenOut] = {}
 
 
 def what(path: Path) -> str | None:
@@ -87,7 +87,7 @@ def _tar_names(path: Path) -> Iterator[str]:
         return
 
 
-def unfold(path: Path, *, every: int = 1) -> Taken:
+def unfold(path: Path, *, every: int = 1) -> TakenOut:
     """Take the pictures out of a file, once per process as long as the file stays what it is.
 
     Args:
@@ -115,7 +115,7 @@ def unfold(path: Path, *, every: int = 1) -> Taken:
             f"{str(path)!r} must be whole, but it cannot be read: {str(err)[:200]}. Save or download it again."
         ) from err
     film = path.name.lower().endswith((*FILMS, *STACKS))
-    _KEPT[key] = Taken(_inner(top), sink.notes(), film, sink.classes or None)
+    _KEPT[key] = TakenOut(_inner(top), sink.notes(), film, sink.classes or None)
     return _KEPT[key]
 
 

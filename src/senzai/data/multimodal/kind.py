@@ -25,8 +25,8 @@ from . import filling, out
 from .details import ModalityDetails, MultimodalDetails, details_of
 from .options import MultimodalOptions
 from .peeking import names_files
-from .pieces import Piece, Pieces, of_table, of_views, taken_out, told
-from .rows import SideBySide
+from .pieces import ModalPiece, Pieces, of_table, of_views, taken_out, told
+from .rows import Together
 
 FEW = 4
 """Modalities up to which all their combinations are cheap to go through: 15 of them."""
@@ -58,7 +58,8 @@ class MultimodalKind(Kind):
     def claims(self, source: object, options: Mapping[str, Any]) -> Claim | None:
         """Claim dictionaries, and tables of which columns are named or hold paths of files that are there."""
         if isinstance(source, Mapping):
-            fits = bool(source) and all(isinstance(k, str) and hasattr(v, "__len__") for k, v in source.items())
+            several = type(source) is dict and len(source) > 1  # classes of its own are for others to claim
+            fits = several and all(isinstance(k, str) and hasattr(v, "__len__") for k, v in source.items())
             return Claim(0.9, "it is a dictionary of views") if fits else None
         if not (sources.is_frame(source) or isinstance(source, str | Path)):
             return None
@@ -128,7 +129,7 @@ class MultimodalKind(Kind):
             reasons=(*reasons, *about_label),
         )
 
-    def _decided(self, piece: Piece, options: MultimodalOptions, train: Array) -> Schema:
+    def _decided(self, piece: ModalPiece, options: MultimodalOptions, train: Array) -> Schema:
         """Return the schema of one modality."""
         kind = KINDS[piece.kind]
         own = own_options(kind, options, piece)
@@ -180,7 +181,7 @@ class MultimodalKind(Kind):
                 "none of them. Drop such rows."
             )
         targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
-        return SideBySide(rows, there, {m.name: m.schema_.field for m in details.modalities}, targets)
+        return Together(rows, there, {m.name: m.schema_.field for m in details.modalities}, targets)
 
     # --- out --------------------------------------------------------------------------------------------------------
     def decode(
@@ -248,7 +249,7 @@ def options_of(options: Options) -> MultimodalOptions:
     return options if isinstance(options, MultimodalOptions) else MultimodalOptions(**options.model_dump())
 
 
-def own_options(kind: Kind, options: MultimodalOptions, piece: Piece) -> Options:
+def own_options(kind: Kind, options: MultimodalOptions, piece: ModalPiece) -> Options:
     """Return the options of the kind of one modality: those set for it, and that nothing is held out by itself."""
     given: dict[str, Any] = {"validation": 0, "test": 0, **options.of(piece.name)}
     if isinstance(piece.source, np.ndarray):
@@ -256,7 +257,7 @@ def own_options(kind: Kind, options: MultimodalOptions, piece: Piece) -> Options
     return parse(kind.name, kind.options, given)
 
 
-def _by_name(found: Pieces) -> dict[str, Piece]:
+def _by_name(found: Pieces) -> dict[str, ModalPiece]:
     return {piece.name: piece for piece in found.pieces}
 
 
@@ -265,7 +266,7 @@ def _refuse_nothing(found: Pieces) -> None:
         raise InputError(f"Data must have rows, but {found.origin} has none.")
 
 
-def _told(piece: Piece, schema: Schema, lacking: int) -> list[str]:
+def _told(piece: ModalPiece, schema: Schema, lacking: int) -> list[str]:
     kind = KINDS[piece.kind]
     less = f"; {lacking} rows lack it" if lacking else ""
     return [f"{piece.name} is read as {kind.name}{less}.", *(f"{piece.name}: {reason}" for reason in schema.reasons)]

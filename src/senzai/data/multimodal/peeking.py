@@ -18,7 +18,8 @@ def names_files(source: object) -> str | None:
     """Return the first column whose cells name files of a kind that are there; ``None`` where none does."""
     if sources.is_frame(source):
         frame: Any = source
-        columns: Any = ((str(c), frame[c].dropna().head(LOOKED_AT).tolist()) for c in frame.columns)
+        few = frame.head(LOOKED_AT)
+        columns: Any = ((str(c), few.iloc[:, i].dropna().tolist()) for i, c in enumerate(frame.columns))
         return next((name for name, cells in columns if of_paths(cells, Path())), None)
     path = Path(str(source)).expanduser()
     if path.suffix.lower() not in TEXTS or not path.is_file():

@@ -23,7 +23,7 @@ LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
-class Piece:
+class ModalPiece:
     """One modality as it came.
 
     Args:
@@ -57,7 +57,7 @@ class Pieces:
         aside: What was taken out, by name: label, groups, time.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ModalPiece, ...]
     n_rows: int
     form: str
     origin: str
@@ -157,7 +157,7 @@ def of_table(source: object, options: MultimodalOptions, but: str, known: Multim
     if rest:
         some = frame[rest]
         there = some.notna().any(axis=1).to_numpy()
-        pieces.append(Piece(kind.name, kind.name, some[there].reset_index(drop=True), there, tuple(rest)))
+        pieces.append(ModalPiece(kind.name, kind.name, some[there].reset_index(drop=True), there, tuple(rest)))
     return Pieces(tuple(pieces), len(frame), form, origin, tuple(frame.columns), kind.name, frame, index, aside)
 
 
@@ -174,11 +174,11 @@ def _cells_of(
     return named | found
 
 
-def _piece(name: str, column: Any, kind: Kind, folder: Path, origin: str) -> Piece:
+def _piece(name: str, column: Any, kind: Kind, folder: Path, origin: str) -> ModalPiece:
     there = np.array([_is_there(c) for c in column])
     cells = [str(c) for c, seen in zip(column, there, strict=True) if seen]
     if kind.cells == "values":
-        return Piece(name, kind.name, cells, there, (name,))
+        return ModalPiece(name, kind.name, cells, there, (name,))
     paths = [located(c, folder) for c in cells]
     lost = next((i for i, p in enumerate(paths) if not p.is_file()), None)
     if lost is not None:
@@ -187,7 +187,7 @@ def _piece(name: str, column: Any, kind: Kind, folder: Path, origin: str) -> Pie
             f"The column {name!r} of {origin} names files relative to {str(folder.resolve())!r}, but row {row} (from "
             f"0) names {cells[lost]!r}, which is not there. Put it back, or leave the cell empty."
         )
-    return Piece(name, kind.name, paths, there, (name,))
+    return ModalPiece(name, kind.name, paths, there, (name,))
 
 
 def _is_there(cell: Any) -> bool:
@@ -223,19 +223,21 @@ def of_views(
     pieces = []
     for name in wanted:
         value = values[name].drop(columns=key) if key is not None else values[name]
+        if known is not None and not _seen(value).any():
+            continue  # a model that knows the modality does without it
         piece = view(name, value, places[name], n_rows, kept.get(name, ""))
         pieces.append(piece if piece.kind else _recognised(piece, but))
     return Pieces(tuple(pieces), n_rows, "views", "the dictionary", aside=aside)
 
 
-def _recognised(piece: Piece, but: str) -> Piece:
+def _recognised(piece: ModalPiece, but: str) -> ModalPiece:
     kind = surest(piece.source, but)
     if kind is None:
         raise InputError(
             f"Each modality is of a known kind, but {piece.name!r} is a {type(piece.source).__name__} that none "
             f"claims. Name it: modalities.{piece.name}=array."
         )
-    return Piece(piece.name, kind.name, piece.source, piece.there, piece.columns)
+    return ModalPiece(piece.name, kind.name, piece.source, piece.there, piece.columns)
 
 
 def _side_by_side(values: Mapping[str, Any]) -> tuple[dict[str, Array], int]:
@@ -264,20 +266,16 @@ def _joined(values: Mapping[str, Any], key: str) -> tuple[dict[str, Array], int]
     return {name: np.array([where[k] for k in frame[key]], np.int64) for name, frame in values.items()}, len(every)
 
 
-def view(name: str, value: Any, places: Array, n_rows: int, kind: str) -> Piece:
+def view(name: str, value: Any, places: Array, n_rows: int, kind: str) -> ModalPiece:
     """Return one modality of a dictionary; rows that are None or NaN throughout lack it."""
+    seen = _seen(value)
     if sources.is_frame(value):
-        seen = value.notna().any(axis=1).to_numpy()
         source: Any = value[seen].reset_index(drop=True)
     elif isinstance(value, list | tuple):
-        seen = np.array([v is not None for v in value])
         source = [v for v in value if v is not None]
-        source = source if _plain(source) else np.stack([np.asarray(v) for v in source])
+        source = source if _plain(source) or not source else np.stack([np.asarray(v) for v in source])
     else:
-        array = value if isinstance(value, np.ndarray) else np.asarray(value)
-        flat = array.reshape(len(array), -1)
-        blank = np.isnan(flat).all(1) if array.dtype.kind == "f" and flat.shape[1] else np.zeros(len(array), bool)
-        seen, source = ~blank, array[~blank]
+        source = np.asarray(value)[seen]
     there = np.zeros(n_rows, dtype=bool)
     there[places[seen]] = True
     if not seen.any():
@@ -285,7 +283,18 @@ def view(name: str, value: Any, places: Array, n_rows: int, kind: str) -> Piece:
     order = np.argsort(places[seen], kind="stable")
     if not (order == np.arange(len(order))).all():
         source = _ordered(source, order)
-    return Piece(name, kind, source, there)
+    return ModalPiece(name, kind, source, there)
+
+
+def _seen(value: Any) -> Array:
+    """Return which rows of a view are there: not None, or NaN throughout."""
+    if sources.is_frame(value):
+        return np.asarray(value.notna().any(axis=1))
+    if isinstance(value, list | tuple):
+        return np.array([v is not None for v in value], dtype=bool)
+    array = np.asarray(value)
+    flat = array.reshape(len(array), -1)
+    return ~np.isnan(flat).all(1) if array.dtype.kind == "f" and flat.shape[1] else np.ones(len(array), bool)
 
 
 def _plain(values: Sequence[Any]) -> bool:

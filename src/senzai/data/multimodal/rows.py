@@ -15,7 +15,7 @@ from ..schema import Field
 
 
 @final
-class SideBySide(Rows):
+class Together(Rows):
     """Rows of each modality, put together by their places.
 
     Where a row lacks a modality stands that of some other row, so that it is valid; ``present`` says so.

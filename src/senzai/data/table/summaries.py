@@ -183,7 +183,7 @@ def width(column: Mapping[str, Any]) -> int:
 
 
 @dataclass
-class Merged:
+class MergedColumn:
     """What all sites together know of a column.
 
     Args:
@@ -195,7 +195,7 @@ class Merged:
     asked: str = ""
 
 
-def merged(n: int, told: list[Mapping[str, Any]], column: Mapping[str, Any], sums: Array) -> Merged:
+def merged(n: int, told: list[Mapping[str, Any]], column: Mapping[str, Any], sums: Array) -> MergedColumn:
     """Return the facts of a column over all sites."""
     seen = [t for t in told if t["holds"] is not None] or told
     scale = column["scale"]
@@ -221,7 +221,7 @@ def merged(n: int, told: list[Mapping[str, Any]], column: Mapping[str, Any], sum
         facts.sample = [_sampled(facts, column, sums[1:], seen)]
     asked = next((t["alike"] for t in seen if t["alike"]), "")
     many = facts.counts is None and column["edges"] is None and facts.n_seen > 0
-    return Merged(facts, asked or ("dropped" if many else ""))
+    return MergedColumn(facts, asked or ("dropped" if many else ""))
 
 
 def _widest(holds: list[Any]) -> Any:

@@ -200,7 +200,7 @@ class Experts(ModalPosterior):
         if self.training and not self.every:
             return LatentDraws(self._one_each(loc, scale, weight, n_samples), q)
         beside = diagonal(loc.transpose(0, 1), scale.transpose(0, 1))
-        whole = Independent(beside.base_dist, 2, validate_args=False)  # type: ignore[attr-defined]
+        whole = Independent(beside.base_dist, 2, validate_args=False)  # type: ignore[attr-defined]  # an Independent
         value = draw(whole, (n_samples,), grad=torch.is_grad_enabled()).transpose(1, 2).flatten(0, 1)
         log_mix = (weight - log(n_samples)).repeat(n_samples, 1)
         return LatentDraws(value, q, log_mix=log_mix, point=self._point(loc, weight))

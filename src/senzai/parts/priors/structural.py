@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ...core.arguments import at_least
-from ...core.causal_graph import Graph
+from ...core.causal_graph import CausalGraph
 from ...core.errors import SettingError
 from ...core.examples import example
 from ...core.spec import part
@@ -62,7 +62,7 @@ class StructuralPrior(Prior):
         self.n_latent, self.n_hidden = check_width(n_latent), hidden
         if any(not 0 <= i < n_latent for edge in edges for i in edge):
             raise SettingError(f"Arrows are between latents 0 to {n_latent - 1}, but got edges={edges!r}.")
-        self.graph = Graph(tuple(map(str, range(n_latent))), tuple((str(a), str(b)) for a, b in edges))
+        self.graph = CausalGraph(tuple(map(str, range(n_latent))), tuple((str(a), str(b)) for a, b in edges))
         sees = torch.zeros(n_latent, n_latent, dtype=torch.bool)  # effect, cause
         for cause, effect in edges:
             sees[effect, cause] = True

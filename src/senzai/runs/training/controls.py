@@ -13,8 +13,6 @@ from ...core.local_random import locally_seeded
 from ...core.random import derive
 from ...core.spec import from_spec, name_of
 from ...data import Dataset
-from ...evaluation.bounds import elbo
-from ...evaluation.statistics import mean_se
 from ...models.base import LatentModel, latent_model
 from ...models.generative import Generative
 from ...nn.costs import costs_of
@@ -73,6 +71,9 @@ def trained(module: nn.Module) -> int:
 
 def judged(run: Run, other: Run, dataset: Dataset) -> dict[str, Any]:
     """Return the difference of the two bounds on the same held-out rows, its error, and what follows from it."""
+    from ...evaluation.bounds import elbo  # a run that is used needs none of it
+    from ...evaluation.statistics import mean_se
+
     if not (isinstance(run.model, LatentModel) and isinstance(other.model, LatentModel)):
         return {}
     if not run.spec.make_objective().is_bound:

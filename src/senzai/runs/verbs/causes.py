@@ -10,7 +10,7 @@ from torch import nn
 from ...core.errors import SettingError
 from ...core.registry import suggestion
 from ...data import KINDS, Schema
-from ...models.causal import Causal, needs_causes
+from ...models.causal import CausalModel, needs_causes
 
 
 def cannot_intervene(schema: Schema, model: nn.Module) -> str | None:
@@ -18,13 +18,13 @@ def cannot_intervene(schema: Schema, model: nn.Module) -> str | None:
     return needs_causes(model)
 
 
-def causal(model: nn.Module) -> Causal:
+def causal(model: nn.Module) -> CausalModel:
     """Return a model as one with a graph; the verb fits it."""
-    assert isinstance(model, Causal)
+    assert isinstance(model, CausalModel)
     return model
 
 
-def numbers_of(schema: Schema, model: Causal, given: Mapping[str, object]) -> dict[str, float]:
+def numbers_of(schema: Schema, model: CausalModel, given: Mapping[str, object]) -> dict[str, float]:
     """Return the model's number of each node that is set.
 
     Raises:

@@ -55,7 +55,7 @@ def effect(
     run: Trained, data: object, *, draws: int = 100, level: float = 0.9, seen: Literal["all", "covariates"] = "all",
     seed: int = 0,
 ) -> Any:
-    """Say what the treatment does to the outcome of each row, with an interval; the mean of all in ``attrs``.
+    """Say what the treatment does to the outcome of each row, with an interval.
 
     Args:
         run: The run.
