@@ -192,7 +192,8 @@ def test_a_row_draws_the_same_numbers_alone(case):
     raw = case.raw(6)
     whole = draw(case.distribution(raw), (4,), grad=False, noise=Noise.seeded(3))
     rows = draw(case.distribution(raw[2:5]), (4,), grad=False, noise=Noise.seeded(3, offset=2, total=6))
-    assert torch.equal(whole[:, 2:5], rows)
+    # Vector instructions round the last elements of a tensor differently on some processors.
+    torch.testing.assert_close(whole[:, 2:5], rows, rtol=1e-6, atol=1e-7)
 
 
 def test_draws_are_differentiable_or_refused(case):

@@ -103,7 +103,9 @@ def test_groups_and_columns_together_say_the_same(family, dtype):
     together, groups = p.log_prob(x), MixedColumns(p.groups, p.back).log_prob(x)
     assert together.dtype == groups.dtype == dtype
     torch.testing.assert_close(together, groups, rtol=1e-6 if dtype is torch.float32 else 1e-12, atol=5e-7)
-    assert torch.equal(p.expand((3, 9, len(family.sorts))).log_prob(x)[2], together)
+    # Vector instructions round the last elements of a tensor differently on some processors.
+    again = p.expand((3, 9, len(family.sorts))).log_prob(x)[2]
+    torch.testing.assert_close(again, together, rtol=1e-6 if dtype is torch.float32 else 1e-12, atol=5e-7)
 
 
 @pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)

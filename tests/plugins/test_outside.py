@@ -88,7 +88,7 @@ for i in range(800):
 with open("all.pairs", "w") as file:
     file.write("".join(json.dumps(row) + "\\n" for row in rows))
 
-run = senzai.fit("all.pairs", out="run", steps=400, n_latent=2, hidden=[64, 64], lr=0.01)
+run = senzai.fit("all.pairs", recipe="mvae", out="run", steps=400, n_latent=2, hidden=[64, 64], lr=0.01)
 again = senzai.load("run")
 found = {"plugins": run.spec.plugins, "samples": run.sample(5, seed=0)}
 assert found["samples"] == again.sample(5, seed=0)
@@ -167,7 +167,7 @@ def test_pairs_of_two_modalities_of_which_the_missing_one_follows_from_the_other
     assert all(len(s["steps"]) == 5 and len(s["picture"]) == 4 for s in found["samples"])
     assert [[round(v / 3) for v in row["steps"]] for row in found["crossed"]] == [[at] * 5 for at in range(4)]
     crossing = found["evaluate"]["measured"]["crossing"]  # of held-out rows; 1 is what the mean says
-    assert max(crossing.values()) < 1
+    assert max(crossing.values()) < 0.8
     assert "crossing" not in found["other"]["measured"]
     assert found["other"]["not_measured"]["crossing"].startswith("It judges rows of the kind pairs")
     assert "pairs of a picture and steps" in found["report"]

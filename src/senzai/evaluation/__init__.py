@@ -7,6 +7,7 @@ from . import crossing as _crossing
 from . import membership_measure as _membership_measure
 from . import series_measures as _series_measures
 from . import stylised as _stylised
+from . import topics as _topics
 from .annealing import AnnealedEstimate as AnnealedEstimate
 from .annealing import Annealing as Annealing
 from .annealing import annealed_log_likelihood as annealed_log_likelihood
@@ -105,4 +106,4 @@ from .uncertainty import interval_calibration as interval_calibration
 from .uncertainty import probability_calibration as probability_calibration
 from .uncertainty import reconstruction_uncertainty as reconstruction_uncertainty
 
-del _code_rate, _crossing, _membership_measure, _series_measures, _stylised
+del _code_rate, _crossing, _membership_measure, _series_measures, _stylised, _topics
