@@ -76,6 +76,7 @@ class Sites:
     def end(self):
         for thread in self.threads:
             thread.join(timeout=120)
+        assert not any(thread.is_alive() for thread in self.threads)
         return self.errors
 
 
@@ -128,12 +129,14 @@ def test_a_site_that_disagrees_ends_with_the_reason_and_so_does_the_server(third
     monkeypatch.setattr(Linked, "pull_messages", once_it_left)
 
     def started(address):
-        sites.come(thirds[0], server=address, name="s0")
+        sites.come(thirds[0], server=address, name="s0", patience=10)
         sites.come(thirds[1].iloc[:0], server=address, name="s1")
 
     with pytest.raises(InputError, match=r"s1.*rows"):
         serve(out=tmp_path / "run", port=0, settings=SMALL, started=started, federation={**FEW, "sites": 2})
-    assert isinstance(sites.errors["s1"], InputError)
+    errors = sites.end()  # the other one gives up too: no thread may outlive its test
+    assert isinstance(errors["s1"], InputError)
+    assert set(errors) <= {"s0", "s1"}
 
 
 def test_addresses_and_certificates_that_cannot_be_had(tls, tmp_path, thirds):

@@ -136,8 +136,16 @@ def test_folders_that_bring_code_or_nonsense_are_refused(folder):
 
 def test_nothing_is_downloaded(folder, monkeypatch):
     import socket
+    import threading
 
-    monkeypatch.setattr(socket, "socket", lambda *a, **k: pytest.fail("a connection was opened"))
+    here, real = threading.get_ident(), socket.socket
+
+    class Refused(real):
+        def __init__(self, *args, **given):
+            assert threading.get_ident() != here, "a connection was opened"
+            super().__init__(*args, **given)
+
+    monkeypatch.setattr(socket, "socket", Refused)
     made(folder)
     with pytest.raises(InputError, match="nothing is at"):
         foreign("google/vit-base-patch16-224")
