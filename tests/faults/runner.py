@@ -2,6 +2,7 @@
 
 Everything is imported once; on Linux each fault is then a fork, elsewhere a fresh process. From the folder ``tests``:
 ``python -m faults.runner`` runs all faults and prints a table, ``python -m faults.runner NAME ...`` some of them.
+That all of them still have their places is looked at in any case; it takes seconds.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import sys
 import tempfile
 import time
 import traceback
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +43,34 @@ NO_TEST = "the test does not exist"
 NO_PLACE = "the place does not exist"
 
 
-def every_test() -> tuple[str, ...]:
-    return tuple(dict.fromkeys(t for f in FAULTS.values() for t in f.tests))
+SHARE = 5
+"""One fault of so many is run with every run of the suite, and all of them with ``--run-slow``."""
+
+
+def in_the_share(name: str) -> bool:
+    """Whether a fault is among those that are always run: by its name, so that others may come and go."""
+    return zlib.crc32(name.encode()) % SHARE == 0
+
+
+def tests_of(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(t for name in names for t in FAULTS[name].tests))
+
+
+def lost() -> dict[str, str]:
+    """Plant each fault and take it out again, without tests; return those that could not be planted, and why."""
+    found = {}
+    for name, fault in FAULTS.items():
+        with pytest.MonkeyPatch.context() as patch:
+            try:
+                fault.plant(patch)
+            except Exception:
+                found[name] = traceback.format_exc(limit=3)
+    return found
 
 
 def controls() -> dict[str, Fault]:
     """Runs that must not count as noticed: without them the engine could not be wrong."""
-    some = every_test()[:3]
+    some = tests_of(FAULTS)[:3]
     there = next(iter(FAULTS.values())).plant
 
     def nowhere(patch: pytest.MonkeyPatch) -> None:
@@ -77,11 +101,12 @@ class Witness:
             self.other.append(report.nodeid)
 
 
-def look(fault: Fault | None) -> dict[str, Any]:
-    """Plant a fault, run its tests, and say what they found; without a fault run all tests of all faults."""
+def look(fault: Fault | None, names: Sequence[str]) -> dict[str, Any]:
+    """Plant a fault, run its tests, and say what they found; without a fault run all tests of the faults named."""
     witness = Witness()
-    tests = every_test() if fault is None else fault.tests
+    tests = tests_of(names) if fault is None else fault.tests
     stop = [] if fault is None else ["-x"]
+    places = lost() if fault is None else {}
     with pytest.MonkeyPatch.context() as patch:
         if fault is not None:
             try:
@@ -89,7 +114,7 @@ def look(fault: Fault | None) -> dict[str, Any]:
             except Exception:
                 return {"planted": False, "code": None, "why": traceback.format_exc(limit=3)}
         code = int(pytest.main(["-q", "-pno:cacheprovider", *stop, *tests], plugins=[witness]))
-    return {"planted": True, "code": code, **vars(witness)}
+    return {"planted": True, "code": code, "lost": places, **vars(witness)}
 
 
 def be_quiet(log: Path) -> None:
@@ -100,11 +125,11 @@ def be_quiet(log: Path) -> None:
 
 
 # --- in the process of all ------------------------------------------------------------------------------------------
-def run(fault: Fault | None, folder: Path) -> dict[str, Any]:
+def run(fault: Fault | None, folder: Path, names: Sequence[str] = ()) -> dict[str, Any]:
     """Return what one process said, and how long it took."""
     began, answer, log = time.perf_counter(), folder / "answer.json", folder / "log.txt"
     answer.unlink(missing_ok=True)
-    (forked if sys.platform == "linux" else launched)(fault, answer, log)
+    (forked if sys.platform == "linux" else launched)(fault, answer, log, names)
     if answer.is_file():
         said = json.loads(answer.read_text(encoding="utf-8"))
     else:
@@ -115,7 +140,7 @@ def run(fault: Fault | None, folder: Path) -> dict[str, Any]:
     return {**said, "seconds": round(time.perf_counter() - began, 2)}
 
 
-def forked(fault: Fault | None, answer: Path, log: Path) -> None:
+def forked(fault: Fault | None, answer: Path, log: Path, names: Sequence[str]) -> None:
     """Let a copy of this process answer."""
     sys.stdout.flush()
     process = os.fork()
@@ -125,7 +150,7 @@ def forked(fault: Fault | None, answer: Path, log: Path) -> None:
             if fault is not None:
                 signal.setitimer(signal.ITIMER_PROF, SECONDS)
             be_quiet(log)
-            answer.write_text(json.dumps(look(fault)), encoding="utf-8")
+            answer.write_text(json.dumps(look(fault, names)), encoding="utf-8")
         except BaseException:
             traceback.print_exc()
         finally:
@@ -133,10 +158,10 @@ def forked(fault: Fault | None, answer: Path, log: Path) -> None:
     os.waitpid(process, 0)
 
 
-def launched(fault: Fault | None, answer: Path, log: Path) -> None:
+def launched(fault: Fault | None, answer: Path, log: Path, names: Sequence[str]) -> None:
     """Let a fresh process answer."""
     name = "" if fault is None else fault.name
-    command = [sys.executable, "-m", "faults.runner", "--alone", str(answer), name]
+    command = [sys.executable, "-m", "faults.runner", "--alone", str(answer), name, *names]
     with log.open("w", encoding="utf-8") as file, contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(command, cwd=ROOT / "tests", stdout=file, stderr=file, timeout=HOUR, check=False)
 
@@ -158,13 +183,14 @@ def all_of(names: list[str]) -> dict[str, Any]:
     import_everything()
     cases: dict[str, Fault] = {**controls(), **{name: FAULTS[name] for name in names}}
     with tempfile.TemporaryDirectory() as folder:
-        baseline = run(None, Path(folder))
+        baseline = run(None, Path(folder), names)
         return {"baseline": baseline, "faults": {name: run(f, Path(folder)) for name, f in cases.items()}}
 
 
 def table(found: dict[str, Any]) -> str:
     base = found["baseline"]
     rows = [f"baseline: {len(base.get('passed', []))} passed, not {base.get('failed')} {base.get('other')}"]
+    rows += [f"lost its place: {name}: {why}" for name, why in base.get("lost", {}).items()]
     for name, said in found["faults"].items():
         who = said["failed"][0] if said["noticed"] else said.get("why", f"nobody (pytest said {said['code']})")
         rows.append(f"{'yes' if said['noticed'] else 'NO ':4}{said['seconds']:6.1f} s  {name}: {who}")
@@ -181,7 +207,8 @@ def main() -> None:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a fifth of the time, and no coverage of broken code
     if given.alone is not None:
         known = {**controls(), **FAULTS, "": None}
-        given.alone.write_text(json.dumps(look(known[given.names[0]])), encoding="utf-8")
+        name, *names = given.names
+        given.alone.write_text(json.dumps(look(known[name], names)), encoding="utf-8")
         return
     found = all_of(given.names or list(FAULTS))
     if given.out is not None:

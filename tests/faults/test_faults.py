@@ -13,7 +13,7 @@ import pytest
 
 from .faults import FAULTS
 from .plants import AREAS
-from .runner import NO_PLACE, NO_TEST, NOTHING, ROOT
+from .runner import NO_PLACE, NO_TEST, NOTHING, ROOT, in_the_share, tests_of
 
 PATIENCE = 6 * 3600  # seconds; on a busy machine everything takes many times as long
 
@@ -33,6 +33,13 @@ def run_all(out, names):
     part.replace(out)
 
 
+def asked(session):
+    """Faults whose tests are asked for, and not skipped; those of the share where none is."""
+    items = [i for i in session.items if hasattr(i, "callspec") and not i.get_closest_marker("skip")]
+    names = {item.callspec.params.get("fault") for item in items}
+    return [name for name in FAULTS if name in names] or [name for name in FAULTS if in_the_share(name)]
+
+
 @pytest.fixture(scope="session")
 def found(request, tmp_path_factory):
     """What became of each fault: found out once, by the first worker that asks; the others wait for it."""
@@ -44,8 +51,7 @@ def found(request, tmp_path_factory):
     except FileExistsError:
         pass
     else:
-        asked = [item.callspec.params.get("fault") for item in request.session.items if hasattr(item, "callspec")]
-        run_all(out, [name for name in FAULTS if name in asked] or list(FAULTS))
+        run_all(out, asked(request.session))
     until = time.monotonic() + PATIENCE + 60
     while not out.exists() and time.monotonic() < until:
         time.sleep(0.2)
@@ -59,7 +65,7 @@ def meant(test, named):
     return test in named or test.partition("[")[0] in named
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [n if in_the_share(n) else pytest.param(n, marks=pytest.mark.slow) for n in FAULTS])
 def test_it_is_noticed(found, fault):
     said = found["faults"][fault]
     assert said["noticed"], f"{fault!r} went unnoticed by {', '.join(FAULTS[fault].tests)}: {said}"
@@ -72,13 +78,20 @@ def test_there_are_enough_of_them_everywhere():
     assert sum(count.values()) >= 25
     assert min(count.values()) >= 5
     assert all(f.tests for f in FAULTS.values())
+    always = Counter(f.area for name, f in FAULTS.items() if in_the_share(name))
+    assert sum(always.values()) >= 120
+    assert set(always) == set(AREAS)
+
+
+def test_each_still_has_its_place(found):
+    assert found["baseline"]["lost"] == {}
 
 
 def test_without_a_fault_all_these_tests_pass(found):
-    said = found["baseline"]
+    said, faults = found["baseline"], [name for name in found["faults"] if name in FAULTS]
     assert said["code"] == 0, said
     assert (said["failed"], said["other"]) == ([], [])
-    named = {t for f in FAULTS.values() for t in f.tests}
+    named = set(tests_of(faults))
     assert all(meant(t, named) for t in said["passed"])
     assert not {t for t in named if t not in said["passed"] and not any(p.startswith(f"{t}[") for p in said["passed"])}
 

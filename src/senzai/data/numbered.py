@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from senzai.core.errors import SettingError
@@ -25,6 +25,12 @@ class Numbered:
             SettingError: There is no such number.
         """
         raise SettingError(f"Rows of the kind {self.name!r} have no numbers of their own, but got {name!r}.")
+
+    def coder(self, schema: Schema) -> Callable[[Array], Array] | None:
+        """Return a function from model values of rows, ``(N, *event)``, to the lengths of a lossless code of them, in
+        nats, ``(N,)``; ``None`` where rows of this kind have no code of their own.
+        """
+        return None
 
     def row_figures(self, rows: Any, made: Any, schema: Schema) -> Mapping[str, Array]:
         """Return what this kind says of each row beside its reconstruction, both in the user's form; nothing here."""

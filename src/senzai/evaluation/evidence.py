@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ..core.batch import Batch
-from ..core.errors import CombinationError
+from ..core.errors import CombinationError, SettingError
 from ..core.random import Noise, using
 from ..distributions import Autoregressive, elementwise
 from ..distributions.ops import expected
@@ -20,7 +20,7 @@ from ..distributions.tokens import TokenPrefix, TokenSequence
 from ..models.base import LatentModel
 from ..models.modes import judging
 from ..nn.inputs import as_float
-from .units import Units
+from .units import Coder, Units
 from .vectors import vectors
 
 ROWS = 512
@@ -90,16 +90,19 @@ class Evidence:
         units: From the model's numbers to those of the data; ``None`` where they are the same.
         k: Draws per row.
         seed: Seed of the draws.
+        coder: Lengths of rows in a lossless code; ``None`` where they have none.
 
     Raises:
         CombinationError: The model has no likelihood over the features of a row.
     """
 
-    def __init__(self, model: LatentModel, batch: Batch, units: Units | None, *, k: int, seed: int) -> None:
+    def __init__(
+        self, model: LatentModel, batch: Batch, units: Units | None, *, k: int, seed: int, coder: Coder | None = None
+    ) -> None:
         family = getattr(getattr(model, "likelihood", None), "family", None)
         if family is None:
             raise CombinationError("Scores by feature need a model with one likelihood over the features of a row.")
-        self.model, self.batch, self.units, self.k, self.seed = model, batch, units, k, seed
+        self.model, self.batch, self.units, self.k, self.seed, self.coder = model, batch, units, k, seed, coder
         self.family: Any = family
 
     @cached_property
@@ -111,6 +114,21 @@ class Evidence:
     def placed(self) -> RowVectors:
         """What needs the posterior's middle alone."""
         return RowVectors(*self._in_pieces(self._place, 1))
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """Lengths of the rows in a lossless code, nats, ``(N,)``; holes are blank, and so cost next to nothing.
+
+        Raises:
+            SettingError: Rows like these have no such code.
+        """
+        if self.coder is None:
+            raise SettingError(
+                "The score 'complexity' compares likelihoods with a lossless code of the rows, but these have none. "
+                "It is for pictures; choose another score."
+            )
+        x, seen = self.batch.tensor, self.batch.observed
+        return self.coder(x if seen is None else torch.where(seen, x, torch.zeros_like(x)))
 
     @cached_property
     def owner(self) -> Tensor:

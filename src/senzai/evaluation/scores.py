@@ -22,10 +22,12 @@ from .neighbours import NeighbourIndex, in_spreads, nearest_among
 from .rarity import Rarity, crossed, joined
 from .rarity import p_values as p_values
 from .rarity import threshold as threshold
-from .units import Units
+from .units import Coder, Units
 
 METHODS = ("auto", "elbo", "nll", "reconstruction", "residual", "knn", "input_knn", "marginal", "middle")
-DRAWN = ("auto", "elbo", "nll", "reconstruction")
+CODED = "complexity"
+"""A further method, for rows that have a lossless code of their own; see :class:`Reference`."""
+DRAWN = ("auto", "elbo", "nll", "reconstruction", CODED)
 """Methods that draw from the posterior; what the others say does not depend on ``k`` and ``seed``."""
 MEMBERS = ("elbo", "knn", "input_knn", "marginal", "middle")
 """What ``auto`` is made of: what the model cannot explain, and what is strange about the row by itself."""
@@ -60,6 +62,7 @@ class Reference:
         draws: Draws and seed of ``held``.
         units: From the model's numbers to those of the data; ``None`` where they are the same.
         held: Scores of the held-out rows by method, in their order.
+        coder: Lengths of rows in a lossless code; ``None`` where they have none.
     """
 
     inputs: Tensor
@@ -70,8 +73,14 @@ class Reference:
     draws: tuple[int, int]
     units: Units | None = None
     held: dict[str, Tensor] = field(default_factory=dict)
+    coder: Coder | None = None
     _others: dict[tuple[str, int, int], Tensor] = field(default_factory=dict, repr=False)
     _rarities: dict[tuple[str, int, int], tuple[Tensor, Rarity]] = field(default_factory=dict, repr=False)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """What ``auto`` is made of."""
+        return MEMBERS if self.coder is None else (*MEMBERS, CODED)
 
     @cached_property
     def centre(self) -> Tensor:
@@ -123,9 +132,10 @@ class Reference:
             return kept[method]
         if (method, k, seed) not in self._others:
             if method == "auto":
-                found = crossed(torch.stack([self.held_scores(model, m, k=k, seed=seed) for m in MEMBERS]))
+                found = crossed(torch.stack([self.held_scores(model, m, k=k, seed=seed) for m in self.members]))
             else:
-                found = _one(Evidence(model, self.rows, self.units, k=k, seed=seed), method, self).values
+                known = Evidence(model, self.rows, self.units, k=k, seed=seed, coder=self.coder)
+                found = _one(known, method, self).values
             self._others[method, k, seed] = found
         return self._others[method, k, seed]
 
@@ -138,8 +148,8 @@ class Reference:
         return {**plain, **units, **rows, **held, "draws": torch.tensor(self.draws)}
 
     @classmethod
-    def of(cls, tensors: dict[str, Tensor]) -> Reference:
-        """Return a reference from its tensors.
+    def of(cls, tensors: dict[str, Tensor], coder: Coder | None = None) -> Reference:
+        """Return a reference from its tensors, and the code of its rows, which counts where it counted before.
 
         Raises:
             BundleError: They are those of another version.
@@ -148,7 +158,7 @@ class Reference:
             {n.removeprefix(start): v for n, v in tensors.items() if n.startswith(start)}
             for start in ("held.", "rows.", "units.")
         )
-        if "x" not in rows or set(held) != set(METHODS):
+        if "x" not in rows or set(held) - {CODED} != set(METHODS):
             raise BundleError(
                 "The rows kept in this run were kept by another version of senzai, which compared them otherwise. "
                 "Give the training data again: run.score(data, reference=training_data)."
@@ -156,7 +166,7 @@ class Reference:
         k, seed = (int(v) for v in tensors["draws"])
         return cls(
             tensors["inputs"], tensors["residuals"], tensors["owner"], tensors["spread"], _batch(rows), (k, seed),
-            Units(**units) if units else None, held,
+            Units(**units) if units else None, held, coder if CODED in held else None,
         )
 
 
@@ -165,16 +175,17 @@ def _batch(rows: dict[str, Any]) -> Batch:
 
 
 def make_reference(
-    model: LatentModel, train: Batch, held: Batch, *, units: Units | None = None, k: int = 16, seed: int = 0
+    model: LatentModel, train: Batch, held: Batch, *, units: Units | None = None, coder: Coder | None = None,
+    k: int = 16, seed: int = 0,
 ) -> Reference:
     """Return what rows are compared with: training rows, and the scores of rows that were held out."""
-    known, judged = (Evidence(model, rows, units, k=k, seed=seed) for rows in (train, held))
+    known, judged = (Evidence(model, rows, units, k=k, seed=seed, coder=coder) for rows in (train, held))
     inputs, residuals, owner = known.placed.inputs, known.placed.residuals, known.owner
     spread = torch.stack([spread_of(inputs, owner), spread_of(residuals, owner)])
-    reference = Reference(inputs, residuals, owner, spread, held, (k, seed), units)
-    for method in METHODS[1:]:
+    reference = Reference(inputs, residuals, owner, spread, held, (k, seed), units, coder=coder)
+    for method in (*METHODS[1:], *([] if coder is None else [CODED])):
         reference.held[method] = _one(judged, method, reference).values
-    reference.held["auto"] = crossed(torch.stack([reference.held[m] for m in MEMBERS]))
+    reference.held["auto"] = crossed(torch.stack([reference.held[m] for m in reference.members]))
     return reference
 
 
@@ -193,46 +204,62 @@ def score(
     input_knn      distance of the row itself to the last of the nearest twentieth of training rows
     marginal       :math:`-\sum_j \log p_j(x_j)`, each column by itself, of a smooth density
     middle         distance from the median of each column, in usual spreads
-    auto           root mean square of :math:`-\log p`, where p is the p-value of elbo and of the last four
+    complexity     of pictures, :math:`-\log p(x) - L(x)` with the length :math:`L` of the picture as PNG, in nats
+    auto           root mean square of :math:`-\log p`, where p is the p-value of elbo and of the last four or five
     ============== ===================================================================================
 
     Residuals and distances are taken in the units of the data (see :class:`Units`); distances are sums of absolute
     differences. A p-value goes on falling beyond the largest held-out score (see ``rarity_among``), so that in ``auto``
-    one score that has never been nearly so high counts, whatever the others say.
+    one score that has never been nearly so high counts, whatever the others say. Simple pictures are likely under every
+    model, so that what is smoother than the training rows would pass for normal: ``complexity`` asks whether a picture
+    is as likely as pictures of its complexity are.
 
     References:
         Variational Autoencoder based Anomaly Detection using Reconstruction Probability (An and Cho, 2015).
         Statistical Methods for Research Workers (Fisher, 1932), section 21.1: p-values joined.
+        Input Complexity and Out-of-distribution Detection with Likelihood-based Generative Models (Serrà et al., 2020).
+            https://arxiv.org/abs/1909.11480
         Efficient Algorithms for Mining Outliers (Ramaswamy, Rastogi and Shim, 2000): distance to the k-th neighbour.
 
     Args:
         model: Trained model.
         batch: Rows.
         method: One of the above.
-        reference: See :func:`make_reference`; the first three methods need none.
+        reference: See :func:`make_reference`; elbo, nll and reconstruction need none.
         k: Draws per row.
         seed: Seed of the draws.
 
     Raises:
         SettingError: There is no such method, or it needs a reference.
     """
-    if method not in METHODS:
-        raise SettingError(
-            f"A score is one of {', '.join(METHODS)}, but got {method!r}.{suggestion(method, list(METHODS))}"
-        )
+    need_method(method)
     if reference is None and method not in ("elbo", "nll", "reconstruction"):
         raise SettingError(f"The score {method!r} compares rows with training rows. Give a reference.")
-    known = Evidence(model, batch, None if reference is None else reference.units, k=k, seed=seed)
+    known = Evidence(
+        model, batch, None if reference is None else reference.units, k=k, seed=seed,
+        coder=None if reference is None else reference.coder,
+    )
     if method == "auto" and reference is not None:
         return _auto(known, reference)
     return _one(known, method, reference)
 
 
+def need_method(method: str) -> None:
+    """Refuse a score that there is not.
+
+    Raises:
+        SettingError: There is no such score.
+    """
+    every = (*METHODS, CODED)
+    if method not in every:
+        raise SettingError(f"A score is one of {', '.join(every)}, but got {method!r}.{suggestion(method, list(every))}")
+
+
 def _one(known: Evidence, method: str, reference: Reference | None) -> Scores:
     if method in DRAWN:
         drawn = known.drawn
-        if method == "nll":
-            return _complete(drawn.nll, drawn.weighted)
+        if method in ("nll", CODED):
+            return _complete(drawn.nll if method == "nll" else drawn.nll - known.lengths, drawn.weighted)
         costs = drawn.costs.sum(1)
         return _complete(costs + drawn.rate if method == "elbo" else costs, drawn.costs)
     assert reference is not None
@@ -267,11 +294,11 @@ def _complete(values: Tensor, shares: Tensor) -> Scores:
 
 
 def _auto(known: Evidence, reference: Reference) -> Scores:
-    found = [_one(known, method, reference) for method in MEMBERS]
-    among = [reference.rarity(known.model, m, k=known.k, seed=known.seed) for m in MEMBERS]
+    found = [_one(known, method, reference) for method in reference.members]
+    among = [reference.rarity(known.model, m, k=known.k, seed=known.seed) for m in reference.members]
     rarities = torch.stack([rare(f.values) for f, rare in zip(found, among, strict=True)])
     values = joined(rarities)
-    weights = rarities.square() / (len(MEMBERS) * values.clamp_min(1e-12))  # they add up to the score
+    weights = rarities.square() / (len(found) * values.clamp_min(1e-12))  # they add up to the score
     blame = torch.stack([_blame(f.shares) for f in found])
     return _complete(values, (blame * weights.unsqueeze(2)).sum(0)[:, :-1])
 

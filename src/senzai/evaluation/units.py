@@ -6,7 +6,9 @@ million. In the units of the data it is a thousand times as far.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +20,9 @@ from ..distributions import MixedFamily
 from ..models.base import LatentModel
 from ..parts.likelihoods.decoded import Likelihood
 from .vectors import middles, vectors
+
+Coder: TypeAlias = Callable[[Tensor], Tensor]
+"""From model values of rows to the lengths of a lossless code of them, in nats."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,12 @@ def units_of(model: LatentModel, schema: Schema) -> Units | None:
         torch.from_numpy(np.stack([np.pad(m[i], (0, longest - len(m[i])), mode="edge") for m in maps])) for i in (0, 1)
     )
     return Units(ours[owner].float().contiguous(), theirs[owner].float().contiguous())
+
+
+def coder_of(schema: Schema) -> Coder | None:
+    """Return how long rows are in a lossless code, in nats; ``None`` where rows of the kind have none."""
+    code = KINDS[schema.kind].coder(schema)
+    return None if code is None else lambda x: torch.from_numpy(code(x.detach().cpu().numpy())).to(torch.float32)
 
 
 _SAME = (np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
@@ -26,7 +26,7 @@ from ..rows import Array, MemoryRows, Rows, StreamedRows
 from ..schema import Schema
 from ..split import split_indices
 from ..values import user_dtype
-from . import holes, layout, pictures, sheets, unfolding
+from . import coding, holes, layout, pictures, sheets, unfolding
 from .details import ImageDetails, details_of
 from .folder import Pictures, read_files, read_folder
 from .scans import FORM as DICOM
@@ -235,6 +235,10 @@ class ImageKind(Kind):
     def holes(self, where: object, schema: Schema, n: int) -> Array:
         """Return where pixels are to be filled in: a box, all but a grid, or the white of pictures or arrays."""
         return holes.of(where, schema, n)
+
+    def coder(self, schema: Schema) -> Callable[[Array], Array] | None:
+        """Return how long pictures are as PNG."""
+        return coding.coder(schema)
 
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a convolutional network, or an MLP for tiny images."""

@@ -13,11 +13,10 @@ from safetensors.torch import load_file
 
 from ...core.errors import InputError, SettingError
 from ...core.random import derive
-from ...core.registry import suggestion
 from ...data import Dataset, Schema
 from ...evaluation.modal import misfits, modal_scores, told_by_others
-from ...evaluation.scores import METHODS, Reference, Scores, make_reference, p_values, score, threshold
-from ...evaluation.units import units_of
+from ...evaluation.scores import Reference, Scores, make_reference, need_method, p_values, score, threshold
+from ...evaluation.units import coder_of, units_of
 from ...models.base import latent_model
 from ...training.checkpoint import save_tensors
 from .fitness import needs_latents
@@ -43,7 +42,7 @@ class ScoreSettings:
     """What is asked of scores; see :meth:`senzai.Run.score`.
 
     Args:
-        method: Name of a score: one of ``senzai.evaluation.scores.METHODS``.
+        method: Name of a score; see :func:`senzai.evaluation.scores.score`.
         shares: Also what each column adds to the score.
         contamination: Flag rows beyond the score that this share of held-out rows exceeds.
         false_alarm: Flag rows whose conformal p-value is at most this.
@@ -64,9 +63,7 @@ class ScoreSettings:
     reference: Any = None
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            near = suggestion(self.method, list(METHODS))
-            raise SettingError(f"A score is one of {', '.join(METHODS)}, but got {self.method!r}.{near}")
+        need_method(self.method)
         if self.contamination is not None and self.false_alarm is not None:
             raise SettingError(
                 "A threshold comes from contamination or from false_alarm, but got both. Leave one out."
@@ -110,7 +107,7 @@ def kept_reference(run: Trained) -> Reference | None:
     """Return the reference that a run has, in memory or in its folder."""
     kept = None if run.folder is None else Path(run.folder) / REFERENCE
     if run.reference is None and kept is not None and kept.is_file():
-        return Reference.of(load_file(kept))
+        return Reference.of(load_file(kept), coder_of(run.schema))
     found: Reference | None = run.reference
     return found
 
@@ -142,7 +139,8 @@ def make(run: Trained, dataset: Dataset) -> Reference:
     most = max(200, KEPT_NUMBERS // run.schema.size)
     train, held_out = some(parts["train"], min(TRAINING_ROWS, most)), some(held, min(HELD_ROWS, most))
     model = latent_model(run.model)
-    return make_reference(model, train, held_out, units=units_of(model, dataset.schema))
+    schema = dataset.schema
+    return make_reference(model, train, held_out, units=units_of(model, schema), coder=coder_of(schema))
 
 
 def pieces(run: Trained, dataset: Dataset, asked: ScoreSettings) -> Iterator[Scores]:
