@@ -27,8 +27,9 @@ class Numbered:
         raise SettingError(f"Rows of the kind {self.name!r} have no numbers of their own, but got {name!r}.")
 
     def coder(self, schema: Schema) -> Callable[[Array], Array] | None:
-        """Return a function from model values of rows, ``(N, *event)``, to the lengths of a lossless code of them, in
-        nats, ``(N,)``; ``None`` where rows of this kind have no code of their own.
+        """Return what gives the length of each row, ``(N, *event)`` model values, in a lossless code, nats, ``(N,)``.
+
+        ``None`` where rows of this kind have no code of their own.
         """
         return None
 

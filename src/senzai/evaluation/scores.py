@@ -252,7 +252,8 @@ def need_method(method: str) -> None:
     """
     every = (*METHODS, CODED)
     if method not in every:
-        raise SettingError(f"A score is one of {', '.join(every)}, but got {method!r}.{suggestion(method, list(every))}")
+        near = suggestion(method, list(every))
+        raise SettingError(f"A score is one of {', '.join(every)}, but got {method!r}.{near}")
 
 
 def _one(known: Evidence, method: str, reference: Reference | None) -> Scores:
