@@ -17,7 +17,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "examples" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 TINY = {"STEPS": 12, "N": 800}
 USES = ("images", "tables", "anomalies", "dimension-reduction", "augmentation", "disentanglement", "judging", "kind",
-        "topics", "sound", "causes", "privacy", "modalities")
+        "topics", "sound", "causes", "privacy", "modalities", "medical")
 
 
 def read(path: Path):

@@ -9,8 +9,30 @@ DICOM = "tests/data/test_dicom.py::"
 REFINED = "tests/models/test_refining.py::"
 FRIENDS = "tests/nn/test_autoencoder_kl.py::"
 MEMBERS = "tests/evaluation/test_membership.py::"
+COMPLEXITY = "tests/evaluation/test_complexity.py::"
 
 LIST = (
+    Fault(
+        "a likelihood that is not set against the length of the picture", VERBS,
+        edit("evaluation.scores:_one", "drawn.nll - known.lengths", "drawn.nll + 0 * known.lengths"),
+        (f"{COMPLEXITY}test_the_score_is_the_likelihood_against_the_length",
+         f"{COMPLEXITY}test_what_is_smoother_than_all_that_was_learned_does_not_pass_for_normal"),
+    ),
+    Fault(
+        "lengths in bits beside a likelihood in nats", VERBS,
+        edit("data.images.coding:lengths", "8 * log(2) *", "8 *"),
+        (f"{COMPLEXITY}test_lengths_are_those_of_the_files",),
+    ),
+    Fault(
+        "what stands in a hole is coded", VERBS,
+        edit("evaluation.evidence:Evidence.lengths", "if seen is None else", "if True else"),
+        (f"{COMPLEXITY}test_what_stands_in_a_hole_is_not_coded",),
+    ),
+    Fault(
+        "a score joined that a kept reference does not have", VERBS,
+        edit("evaluation.scores:Reference.of", "coder if CODED in held else None", "coder"),
+        (f"{COMPLEXITY}test_a_reference_of_earlier_runs_has_five_members_as_before",),
+    ),
     Fault(
         "a mirrored axis whose origin stays", SCHEMA,
         edit("data.volume.volume:upright", "(volume.values.shape[axis] - 1)", "volume.values.shape[axis]"),

@@ -30,7 +30,7 @@ class VAEDetector(OutlierMixin, VAEEstimator):  # type: ignore[misc]  # scikit-l
     Args:
         recipe: Name of a recipe.
         contamination: Share of the training rows that is flagged, in (0, 0.5].
-        method: ``"auto"`` (five scores together), ``"elbo"``, ``"nll"``, ``"reconstruction"``, ``"residual"``,
+        method: ``"auto"`` (several scores together), ``"elbo"``, ``"nll"``, ``"reconstruction"``, ``"residual"``,
             ``"knn"``, ``"input_knn"``, ``"marginal"`` or ``"middle"``; see ``senzai.evaluation.scores``.
         k: Draws per row.
         **more: As for :class:`VAEEstimator`.

@@ -305,8 +305,8 @@ class Methods(ABC):
 
         Args:
             data: Rows.
-            method: ``auto``, ``elbo``, ``nll``, ``reconstruction``, ``residual``, ``knn``, ``input_knn``, ``marginal``
-                or ``middle``.
+            method: ``auto``, ``elbo``, ``nll``, ``reconstruction``, ``residual``, ``knn``, ``input_knn``, ``marginal``,
+                ``middle`` or (of pictures) ``complexity``.
             shares: Also what each column adds to the score.
             contamination: Flag rows beyond the score that this share of held-out rows exceeds.
             false_alarm: Flag rows whose conformal p-value is at most this: of normal rows, no larger share is flagged.

@@ -23,7 +23,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run")
 PATIENCE = 90_000
-JOB = 240_000
+JOB = 900_000
 """Milliseconds that a test waits for the page, and for a process that has to start first: this is no benchmark."""
 
 

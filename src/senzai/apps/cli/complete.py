@@ -23,7 +23,7 @@ def score(
     output: File,
     settings: Reading = None,
     method: Annotated[
-        str, Option("--method", help="auto, elbo, nll, reconstruction, residual, knn, input_knn, marginal or middle.")
+        str, Option("--method", help="auto, elbo, nll, reconstruction, residual, knn, input_knn, marginal, middle, complexity.")
     ] = "auto",
     shares: Annotated[bool, Option("--shares", help="Also what each column adds to the score.")] = False,
     contamination: Annotated[
