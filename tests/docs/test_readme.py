@@ -2,8 +2,10 @@
 
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 
+import click
 import pytest
 import typer.main
 
@@ -69,23 +71,54 @@ def test_code_is_made_small():
     )
 
 
-def test_commands_exist_with_the_options_shown(root):
+def command_lines(path):
+    """Commands of a page: in blocks of bash, and in indented ones."""
+    text = path.read_text(encoding="utf-8")
+    shown = "\n".join([*blocks(path, "bash"), *re.findall(r"^    (?:.*)$", text, re.M)]).replace("\\\n", " ")
+    typed = (shlex.split(line, comments=True) for line in re.findall(r"^\s*senzai ([a-z-]+(?: .*)?)$", shown, re.M))
+    return [list(takewhile(lambda word: word not in ("|", "&&", ">", "<", "&"), words)) for words in typed]
+
+
+def parsed(verb, words, commands):
+    """Read a command as it is read when it is typed, but do not run it; the last command of a group is returned."""
+    named, context = commands[verb], None
+    while True:
+        context = named.make_context(verb, list(words), parent=context)
+        if not hasattr(named, "commands") or not context._protected_args:
+            return named
+        verb, named, words = named.resolve_command(context, [*context._protected_args, *context.args])
+
+
+def test_commands_are_complete_and_have_the_options_shown(root):
     commands = dict(typer.main.get_command(app).commands)
     seen = set()
     for path in pages(root):
-        for line in re.findall(r"senzai ([a-z-]+ [^\n`#|]*)", "\n".join(blocks(path, "bash"))):
-            verb, *words = shlex.split(line)
+        for line in command_lines(path):
+            verb, *words = line
             if verb not in commands and (made := command_for(verb)) is not None:
                 commands[verb] = made  # a verb whose command is made from its signature
             assert verb in commands, (path, line)
-            named = commands[verb]
-            if words and words[0] in (inside := getattr(named, "commands", {})):
-                named = inside[words[0]]  # one of a group
-            options = {o for p in named.params for o in (*p.opts, *p.secondary_opts)}
-            unknown = [w for w in words if w.startswith("-") and w not in options]
-            assert not unknown, (path, line, unknown)
+            try:
+                parsed(verb, words, commands)
+            except click.exceptions.Exit:  # --help
+                pass
+            except click.UsageError as err:
+                pytest.fail(f"{path.name}: {line}: {err.format_message()}")
             seen.add(verb)
-    assert {"fit", "evaluate", "sample", "report"} <= seen
+    assert {"fit", "evaluate", "sample", "report", "score"} <= seen
+
+
+@pytest.mark.parametrize(("line", "why"), [
+    ("do runs/causes --set dose=2", "output"), ("info x.csv --kin series", "--kin"), ("fit", "data"),
+    ("federate serve", "serve"),
+])
+def test_a_command_that_cannot_be_typed_is_noticed(line, why):
+    commands = dict(typer.main.get_command(app).commands)
+    verb, *words = shlex.split(line)
+    if verb not in commands:
+        commands[verb] = command_for(verb)
+    with pytest.raises(click.UsageError, match=why):
+        parsed(verb, words, commands)
 
 
 @pytest.mark.parametrize("name", ["demo", "test"])

@@ -23,7 +23,8 @@ def score(
     output: File,
     settings: Reading = None,
     method: Annotated[
-        str, Option("--method", help="auto, elbo, nll, reconstruction, residual, knn, input_knn, marginal, middle, complexity.")
+        str,
+        Option("--method", help="auto, elbo, nll, reconstruction, residual, [input_]knn, marginal, middle, complexity"),
     ] = "auto",
     shares: Annotated[bool, Option("--shares", help="Also what each column adds to the score.")] = False,
     contamination: Annotated[

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument
+from typer import Argument, Option
 
+from ...core.errors import SettingError
 from .options import Json, Set
 from .output import Document, plain, reply, table
 from .settings import parse_set
@@ -18,27 +20,32 @@ if TYPE_CHECKING:
 
 def info(
     target: Annotated[str, Argument(metavar="RUN|DATA", help="Folder of a run, or data.", show_default=False)],
+    kind: Annotated[str | None, Option("--kind", help="Of data: name in `senzai kinds`; by default detected.")] = None,
     settings: Set = None,
     as_json: Json = False,
 ) -> None:
     """Say what a run is, or what `fit` would make of data."""
     path = Path(os.path.expanduser(target))
     if any(os.path.exists(path / name) for name in ("spec.json", "weights.safetensors")) or _is_shared(target):
+        if kind is not None:
+            raise SettingError(f"Data have a kind to be named, but {target!r} is a run, which knows. Leave out --kind.")
         document, lines = _about_run(path)
     else:
-        document, lines = _about_data(target, settings or [])
+        document, lines = _about_data(target, kind, settings or [])
     reply(as_json, document, *lines)
 
 
-def _about_data(source: str, settings: list[str]) -> tuple[Document, list[str]]:
+def _about_data(source: str, kind: str | None, settings: list[str]) -> tuple[Document, list[str]]:
     from ...data import describe, open_data
     from .describing import recognised
 
-    dataset = open_data(source, options=parse_set(settings))
+    dataset = open_data(source, kind=kind, options=parse_set(settings))
     about = {"what": "data", "source": source, **describe(dataset)}
     label = about["label"]
     named = [f"  [dim]label[/] {plain(label['name'])} with {len(label['classes'])} classes"] if label else []
-    return about, [*recognised(dataset), *named, "[bold]Next[/]", f"  senzai fit {plain(source)} --out runs/NAME"]
+    asked = [*(["--kind", kind] if kind else []), *(word for text in settings for word in ("--set", text))]
+    fit = plain(shlex.join(["senzai", "fit", source, *asked, "--out", "runs/NAME"]))
+    return about, [*recognised(dataset), *named, "[bold]Next[/]", f"  {fit}"]
 
 
 def _is_shared(target: str) -> bool:
