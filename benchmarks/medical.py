@@ -32,7 +32,7 @@ from .common import need_data
 VOLUMES = ("anatomical.nii", "example4d.nii.gz", "functional.nii", "image_10426.nii.gz", "standard.nii.gz",
            "mni_icbm152_gm_tal_nlin_sym_09a_converted.nii.gz")
 SEEDS = 3
-METHODS = ("auto", "elbo", "reconstruction", "knn", "input_knn")
+METHODS = ("auto", "elbo", "reconstruction", "knn", "input_knn", "complexity")
 
 
 def pneumonia() -> dict[str, np.ndarray[Any, Any]]:

@@ -70,7 +70,8 @@ def _why(name: str, err: BaseException) -> str:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Leave out what the exporter says to people who develop it."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "torch")]
+    names = ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir", "torch")
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
