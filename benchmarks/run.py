@@ -261,7 +261,7 @@ def recommend(given: argparse.Namespace) -> dict[str, Result]:
     from .recommend import measure, scale
 
     if given.rows:
-        sizes = {"scale": (100_000, 20_000, 100, 400), "scale_small": (10_000, 20_000, 50, 20)}
+        sizes = {"scale": (100_000, 20_000, 107, 400), "scale_small": (10_000, 20_000, 60, 40)}
         users, items, per_user, steps = sizes[given.rows[0]]
         return {f"recommend_{given.rows[0]}": scale(users, items, per_user, steps=steps)}
     return {"recommend": measure(given.rounds, quick=given.quick)}

@@ -113,6 +113,11 @@ class Rows(ABC):
         """
         return self.nbytes
 
+    @property
+    def better_dense(self) -> bool:
+        """Whether rows of which all fit memory are best brought there as dense model values, once for all steps."""
+        return True
+
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return what travels with some rows and is no model value, by name, rows first; nothing by default.
 

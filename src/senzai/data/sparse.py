@@ -19,6 +19,9 @@ from .rows import Array, Rows, Targets, as_index
 
 FILES = ("indptr", "indices", "values")
 
+FEW = 4
+"""Times the bytes of its entries up to which a matrix in memory is rather kept with its zeros."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
@@ -260,6 +263,11 @@ class SparseRows(Rows):
     def nbytes(self) -> int:
         """Bytes of the entries."""
         return self.matrix.nbytes
+
+    @property
+    def better_dense(self) -> bool:
+        """Whether zeros are few: of many, those of a step are made as quickly as copied."""
+        return not self.in_memory or FEW * self.nbytes > self.dense_nbytes
 
     @property
     def dense_nbytes(self) -> int:
