@@ -276,7 +276,7 @@ def cells(given: argparse.Namespace) -> dict[str, Result]:
 
         from .cells import streamed
 
-        n, genes, steps = (2000, 100, 5) if given.quick else (200_000, 1000, 200)
+        n, genes, steps = (2000, 100, 5) if given.quick else (1_000_000, 2000, 200)
         with TemporaryDirectory() as folder:
             return {"cells_streamed": streamed(n, genes, 0.05, Path(folder), steps=steps)}
     peer = None if given.peer_python == sys.executable else given.peer_python

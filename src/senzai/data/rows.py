@@ -89,6 +89,9 @@ class Rows(ABC):
     lengths: Data | None = None
     """Number of steps of each row, for sequences of different lengths; by modality where there are several."""
 
+    known: Any = None
+    """What is known of the entries of a row, whoever's it is: genre and price of items, ``(n_entries, width)``."""
+
     cuts: Array | None = None
     """Where blocks of rows begin that are read together, and the number of rows; ``None`` where any are as near."""
 

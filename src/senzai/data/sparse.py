@@ -227,6 +227,7 @@ class SparseRows(Rows):
         in_memory: Whether the entries are in memory.
         held: Entries of the same rows that were held out of them.
         absent: Columns that were not observed in any row.
+        known: What is known of the columns, ``(n_columns, width)``.
 
     Example:
         >>> rows = SparseRows(Sparse.of(np.array([0, 1]), np.array([2, 0]), shape=(2, 3)))
@@ -237,11 +238,11 @@ class SparseRows(Rows):
     def __init__(
         self, matrix: Sparse, targets: Targets | None = None, *, top: float = 1,
         about: Mapping[str, Array] | None = None, in_memory: bool = True, held: Sparse | None = None,
-        absent: Array | None = None,
+        absent: Array | None = None, known: Any = None,
     ) -> None:
         self.matrix, self.targets, self.in_memory, self.held = matrix, targets or Targets(), in_memory, held
         self.dtype = np.uint8 if top <= 255 else np.float32
-        self._about, self.absent = dict(about or {}), absent
+        self._about, self.absent, self.known = dict(about or {}), absent, known
 
     def __len__(self) -> int:
         return self.matrix.n_rows

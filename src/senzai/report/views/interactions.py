@@ -116,7 +116,8 @@ def _map(found: Findings) -> list[Section]:
     items = np.argsort(-have, kind="stable")[:MAPPED]
     if len(items) < 3:
         return []
-    xy, shares = principal(item_codes(found.model, whole.n_columns, items))
+    width = 0 if found.schema.condition is None else found.schema.condition.width
+    xy, shares = principal(item_codes(found.model, whole.n_columns, items, n_condition=width))
     names = tuple((short(found.schema.columns[i]), plural(int(have[i]), "user")) for i in items)
     size = {"size": (4 + 12 * np.sqrt(have[items] / max(1, have.max()))).tolist(), "color": "var(--model)"}
     made = figure([points(xy, np.arange(len(xy)), size)], x={"title": "first component", "showgrid": True},
