@@ -19,7 +19,7 @@ def decoder(**more):
 
 
 def test_a_score_is_that_of_facts_and_that_of_the_item():
-    net, z = decoder().eval(), torch.randn(2, 5, 3)
+    net, z = decoder().eval(), torch.randn(2, 5, 3, dtype=torch.float64)
     h = net.hidden(z)
     by_facts = (h @ net.by_facts.weight.T + net.by_facts.bias) @ net.facts.T
     assert torch.allclose(net(z).squeeze(-2), by_facts + h @ net.out.weight.T + net.out.bias)
@@ -27,7 +27,8 @@ def test_a_score_is_that_of_facts_and_that_of_the_item():
 
 
 def test_some_rows_of_training_are_decoded_from_facts_alone():
-    net, z = decoder(alone=0.25).train(), torch.randn(1, 2000, 3)
+    net, z = decoder(alone=0.25).train(), torch.randn(1, 2000, 3, dtype=torch.float64)
+    torch.nn.init.ones_(net.out.bias)
     with using(Noise.seeded(1)):
         raw = net(z).squeeze(-2)
     alone = torch.isclose(raw, net.alone_for(z, None, net.facts)).all(-1)
@@ -48,8 +49,8 @@ def test_facts_explain_as_much_of_the_shares_as_they_can_at_the_start():
     at_nothing = torch.zeros(1, 2, dtype=torch.float64)
     assert torch.allclose(net(at_nothing).flatten().softmax(0), (x.sum(0) + 0.5) / (x.sum() + 20))
     found = net.alone_for(at_nothing, None, facts).flatten().softmax(0)
-    assert float((found / share).log().abs().max()) < 0.05
-    assert float(net.out.bias.std()) < 0.05
+    assert float((found / share).log().abs().max().detach()) < 0.05
+    assert float(net.out.bias.std().detach()) < 0.05
 
 
 def test_a_ridge_regression_solves_its_normal_equations():

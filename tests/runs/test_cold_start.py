@@ -9,7 +9,7 @@ import pytest
 import senzai
 from senzai.core.errors import CombinationError, SettingError
 
-USERS, ITEMS, GENRES, COLD, EACH = 500, 40, 4, 4, 30
+USERS, ITEMS, GENRES, COLD, EACH = 300, 40, 4, 4, 30
 SHARE = {"red": np.array([8.0, 1, 1, 0.5]), "blue": np.array([1.0, 6, 0.5, 1])}
 """How much likelier than another an item of each genre is, by the club of a user: nothing else matters."""
 
@@ -39,7 +39,7 @@ def log(place):
 @pytest.fixture(scope="module")
 def run(log, place):
     return senzai.fit(
-        log, items=str(place / "items.csv"), users=str(place / "people.csv"), values="count", steps=250, n_latent=2,
+        log, items=str(place / "items.csv"), users=str(place / "people.csv"), values="count", steps=150, n_latent=2,
         hidden=(8,), lr=1e-2, batch_size=100, sampler="none", progress=False,
     )
 
@@ -90,7 +90,7 @@ def test_rows_are_drawn_for_users_of_whom_something_is_known(run):
 
 def test_other_verbs_know_what_to_do_with_facts(run, log):
     assert len(run.similar(item="i5", k=3)["similar"]) == 3
-    told = run.reasons(item="i8", user="u0")
+    told = run.reasons(log, item="i8", user="u0")
     assert told["log_share"] == pytest.approx(told["log_share_of_nobody"] + sum(b["adds"] for b in told["because"]))
     assert run.recommend(items=["i4"], k=2, because=1, given={"club": "red"}).because.notna().all()
 

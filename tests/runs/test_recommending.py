@@ -197,3 +197,20 @@ def test_the_report_shows_the_table_and_the_items(run, log):
         assert words in page
     (section,) = view_of(run.schema).judged(run.metrics["evaluate"])
     assert [name for name, _ in section.blocks[0].ways[0].rows][:3] == ["this model", "popularity", "item knn"]
+
+
+def test_one_user_cannot_be_divided_and_is_enough_without_division():
+    log = pd.DataFrame({"user": ["a", "a"], "item": ["x", "y"]})
+    small = {"steps": 2, "n_latent": 2, "hidden": (4,), "sampler": "none", "progress": False}
+    with pytest.raises(InputError, match="validation=0 and test=0"):
+        senzai.fit(log, **small)
+    run = senzai.fit(log, validation=0, test=0, **small)
+    assert run.recommend(items=["x"], k=5).item.tolist() == ["y"]
+
+
+def test_of_users_with_one_item_nothing_is_to_be_found_and_that_is_said():
+    log = pd.DataFrame({"user": range(30), "item": [i % 5 for i in range(30)]})
+    run = senzai.fit(log, steps=2, n_latent=2, hidden=(4,), sampler="none", progress=False)
+    told = run.evaluate(log, only=["recommendation"])
+    assert "some are held out" in told["not_measured"]["recommendation"]
+    assert len(run.recommend(log, user="3", k=9)) == 4

@@ -57,13 +57,10 @@ def covariate_of(column: Any, name: str, origin: str) -> Covariate:
             f"What rows are conditioned on is known of every row, but {missing:,} rows of {origin} have no {name!r}. "
             "Fill it in, or leave those rows out."
         )
-    number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    number = is_number(column)
     parts = pd.api.types.is_float_dtype(column) and bool((column % 1 != 0).any())
     if number and (parts or column.nunique() > FEW_WHOLE):
-        values = column.to_numpy(np.float64)
-        if not bool(np.isfinite(values).all()):
-            raise InputError(f"Numbers that rows are conditioned on are finite, but {name!r} of {origin} is not.")
-        return Covariate(name=name, mean=float(values.mean()), scale=float(values.std()) or 1.0)
+        return number_of(column, name, origin)
     classes = sorted({text_of(v) for v in column.unique()})
     if len(classes) > MOST_CLASSES:
         raise InputError(
@@ -71,6 +68,25 @@ def covariate_of(column: Any, name: str, origin: str) -> Covariate:
             " Choose another column."
         )
     return Covariate(name=name, classes=tuple(classes))
+
+
+def is_number(column: Any) -> bool:
+    """Whether a column of a frame holds numbers; what is true or false is none."""
+    import pandas as pd
+
+    return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
+
+
+def number_of(column: Any, name: str, origin: str) -> Covariate:
+    """Return a fact that is a number.
+
+    Raises:
+        InputError: Some are not finite.
+    """
+    values = column.to_numpy(np.float64)
+    if not bool(np.isfinite(values).all()):
+        raise InputError(f"Numbers that rows are conditioned on are finite, but {name!r} of {origin} is not.")
+    return Covariate(name=name, mean=float(values.mean()), scale=float(values.std()) or 1.0)
 
 
 def text_of(value: Any) -> str:

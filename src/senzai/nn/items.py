@@ -96,7 +96,8 @@ class ItemDecoder(DataInitialised, Decoder):
         centre = (weight * log_share).sum()
         self.out.bias.copy_(log_share - centre)
         if self.by_facts is not None:
-            effect = ridge(self.facts.to(count.dtype), log_share - centre, count)
+            facts = self.facts.to(count.dtype)
+            effect = ridge(facts - weight @ facts, log_share - centre, count)
             self.by_facts.bias.copy_(effect)
             self.out.bias.sub_(self.facts @ effect.to(self.facts.dtype))
 

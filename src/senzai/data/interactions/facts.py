@@ -11,7 +11,7 @@ from senzai.core.errors import InputError
 from senzai.core.registry import suggestion
 
 from .. import sources
-from ..covariates import MOST_CLASSES, Covariate, covariate_of, encode, is_gap, parts_of
+from ..covariates import MOST_CLASSES, Covariate, covariate_of, encode, is_gap, is_number, number_of, parts_of
 from ..limits import guarded, need_no_holes, need_room
 from ..rows import Array
 from .log import column_for, first_line, mark_of
@@ -21,6 +21,9 @@ SEVERAL = "|"
 
 COMMON = 2
 """Lines that a class has on average, at least; columns with fewer are names, which say nothing about others."""
+
+PLENTY = 20
+"""Lines on average from which whole numbers are classes; with fewer they are a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ def read_facts(source: str | Path, role: str, name: str) -> Facts:
     path = sources.existing(source)
     if path is None or path.is_dir():
         raise InputError(
-            f"Facts about {role}s are a table in a file (csv, tsv, parquet), but {str(source)!r} is none. Give its path: "
-            f"{role}s=PATH."
+            f"Facts about {role}s are a table in a file (csv, tsv, parquet), but {str(source)!r} is none. "
+            f"Give its path: {role}s=PATH."
         )
     frame = _frame(path, role, name)
     column = _key(role, [str(c) for c in frame.columns], name)
@@ -179,6 +182,8 @@ def _one(column: Any, name: str, origin: str, *, asked: bool) -> Covariate | Non
             if fits or not asked:
                 return Covariate(name=name, classes=tuple(classes), mark=SEVERAL) if fits else None
         if told.nunique() > 1:
+            if is_number(told) and told.nunique() * PLENTY > len(told):
+                return number_of(told, name, origin)
             found = covariate_of(told, name, origin)
             names_rows = found.classes is not None and COMMON * len(found.classes) > len(told)
             return None if names_rows and not asked else found
