@@ -14,7 +14,8 @@ def row_keys(noise: Noise, n_rows: int, *, device: torch.device | str | None = N
     """Return a number of 48 bits for each row, ``(n_rows,)``, from which :func:`uniform_at` makes as many as wanted."""
     u = noise.uniform((n_rows, 2), row_dim=0, dtype=torch.float32, device=device)
     high, low = (u * 2**_BITS).long().unbind(1)
-    return (high << _BITS) | low
+    key: Tensor = (high << _BITS) | low
+    return key
 
 
 def uniform_at(keys: Tensor, column: Tensor) -> Tensor:
@@ -35,7 +36,9 @@ def uniform_at(keys: Tensor, column: Tensor) -> Tensor:
         >>> bool((uniform_at(keys[[2, 0]], torch.tensor([4, 1])) == whole[[2, 0], [4, 1]]).all())
         True
     """
-    return (_mixed(keys + (column + 1) * _GOLDEN) & (2**_BITS - 1)).to(torch.float32) / 2**_BITS
+    bits = _mixed(keys + (column + 1) * _GOLDEN) & (2**_BITS - 1)
+    found: Tensor = bits.to(torch.float32) / 2**_BITS
+    return found
 
 
 def _mixed(x: Tensor) -> Tensor:

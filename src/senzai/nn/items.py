@@ -20,7 +20,10 @@ RIDGE, LEAST = 1.0, 0.5
 """Weight of the squares of the effects of facts at the start, and counts that are added to those of each item."""
 
 
-@example(data="count", settings={"decoder": "items"})
+@example(
+    data="count", settings={"decoder": "items"},
+    idle={"likelihood.bias": "Where numbers start is said by the decoder, so that rows can be decoded without it."},
+)
 @part("decoder", "items")
 @final
 class ItemDecoder(DataInitialised, Decoder):
@@ -40,7 +43,7 @@ class ItemDecoder(DataInitialised, Decoder):
 
     Args:
         n_latent: Width of the latent code.
-        raw_shape: Shape of the raw numbers of one row, ``(1, n_items)``.
+        raw_shape: Shape of the raw numbers of one row: with facts, one for each item.
         hidden: Widths of the hidden layers, latent side first; none for a linear decoder.
         n_condition: Width of the condition appended to the latents.
         n_facts: Numbers that are known of each item.
@@ -67,8 +70,6 @@ class ItemDecoder(DataInitialised, Decoder):
         at_least(1, n_latent=n_latent)
         at_least(0, n_condition=n_condition, n_facts=n_facts)
         check_dropout(alone)
-        if len(raw_shape) > 1 and raw_shape[0] != 1:
-            raise ShapeError(f"Items have one raw number each, but got the shape {tuple(raw_shape)}. Take decoder=mlp.")
         self.raw_shape, self.n_condition, self.share_alone = tuple(raw_shape), n_condition, alone
         n_in, n_items = n_latent + n_condition, size_of(raw_shape)
         self.hidden = hidden_layers(n_in, tuple(hidden), activation=activation, dropout=dropout, norm=norm)
@@ -81,15 +82,17 @@ class ItemDecoder(DataInitialised, Decoder):
         """Take what is known of the items, ``(n_items, n_facts)``."""
         if tuple(facts.shape) != tuple(self.facts.shape):
             raise ShapeError(
-                f"What is known of items has the shape {tuple(self.facts.shape)}, but got {tuple(facts.shape)}."
+                f"What is known of items has the shape {tuple(self.facts.shape)}, a row for each raw number, but got "
+                f"{tuple(facts.shape)}. Take a likelihood with one raw number for each item, or decoder=mlp."
             )
         self.facts.copy_(facts)
 
     @torch.no_grad()
     def initialise(self, batch: Batch) -> None:
         """Start at the shares of items, as far as facts tell them by facts."""
-        x = as_float(batch.tensor).flatten(1)
-        seen = batch.observed
+        x, seen = as_float(batch.tensor).flatten(1), batch.observed
+        if x.shape[1] != len(self.facts):
+            return  # a likelihood whose raw numbers are no log shares
         count = (x if seen is None else torch.where(seen.flatten(1), x, torch.zeros_like(x))).sum(0) + LEAST
         log_share = (count / count.sum()).log()
         weight = count / count.sum()
@@ -144,7 +147,8 @@ def ridge(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         tensor([3.])
     """
     gram = x.T @ (weight[:, None] * x) + RIDGE * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-    return torch.linalg.solve(gram, x.T @ (weight * y))
+    found: Tensor = torch.linalg.solve(gram, x.T @ (weight * y))
+    return found
 
 
 def tell_entries(model: nn.Module, known: Any) -> None:

@@ -165,7 +165,8 @@ def decided(facts: Facts, names: Sequence[str], ids: Sequence[Any]) -> tuple[tup
             left.append(name)
         else:
             found.append(one)
-    notes = (f"{facts.origin} tells of {inside:,} of {len(ids):,}: {', '.join(c.name for c in found)}.",)
+    told = ", ".join(c.name for c in found)
+    notes: tuple[str, ...] = (f"{facts.origin} tells of {inside:,} of {len(ids):,}: {told}.",)
     if left:
         notes += (f"Columns without a few classes or numbers were left out: {', '.join(left[:5])}.",)
     return tuple(found), notes if found else notes[1:]

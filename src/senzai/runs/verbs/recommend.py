@@ -64,7 +64,7 @@ def recommend(
     dataset, chosen = asked_users(run, data, user, items)
     if given and items is None:
         raise SettingError("What is given is known of a new user, who has items=..., but there are none. Name some.")
-    told_of = condition_of_one(run, given) if items is not None else None
+    told_of = condition_of_one(dataset, given) if items is not None else None
     more = None if newcomers is None else dataset.kind.newcomers(newcomers, run.schema)
     names, users = (*names_of(run.schema), *(() if more is None else more[0])), users_of(dataset)
     found: dict[str, list[Any]] = {name: [] for name in ("user", "rank", "item", "share")}
@@ -104,13 +104,13 @@ def conditions(dataset: Dataset, rows: np.ndarray[Any, Any]) -> Tensor | None:
     return None if c is None else c[torch.from_numpy(rows)]
 
 
-def condition_of_one(run: Trained, given: Mapping[str, object] | None) -> Tensor | None:
+def condition_of_one(dataset: Dataset, given: Mapping[str, object] | None) -> Tensor | None:
     """Return what is known of a new user, ``(1, width)``: what is given, and nothing of all else.
 
     Raises:
         SettingError: The model is not given that, or not such a value.
     """
-    condition, asked = run.schema.condition, dict(given or {})
+    condition, asked = dataset.schema.condition, dict(given or {})
     names = () if condition is None else condition.names
     if unknown := sorted(set(asked) - set(names)):
         known = f"is given {', '.join(names)}" if names else "was fitted without facts about users"
@@ -120,7 +120,7 @@ def condition_of_one(run: Trained, given: Mapping[str, object] | None) -> Tensor
         )
     if condition is None:
         return None
-    return run.kind.encode_condition({name: [asked.get(name)] for name in names}, run.schema)
+    return dataset.kind.encode_condition({name: [asked.get(name)] for name in names}, dataset.schema)
 
 
 # --- who ------------------------------------------------------------------------------------------------------------
