@@ -90,7 +90,8 @@ class MultinomialGivenTotal(Vector):
             x = as_real(value, self.logits)
             return log_arrangements(x) + (x * self.log_share).sum(-1)
         count = found.value.to(self.logits.dtype)
-        together: Tensor = _OfEntries.apply(self.logits, found.row, found.column, count)  # type: ignore[no-untyped-call]
+        of = (self.logits, found.row, found.column, count)
+        together: Tensor = _OfEntries.apply(*of)  # type: ignore[no-untyped-call]  # torch's
         return together + torch.lgamma(found.summed(count) + 1) - found.summed(torch.lgamma(count + 1))
 
     def _entries(self, x: Tensor) -> Entries | None:
