@@ -109,6 +109,15 @@ def test_what_is_not_known_of_an_item_or_a_user_is_zeros(tmp_path, people):
     assert again.batch().c.tolist() == [[0, 0, 0]]
 
 
+def test_a_run_finds_its_tables_from_any_folder(people, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = opened(users="people.csv", items=None)
+    assert data.schema.reading["users"] == people
+    monkeypatch.chdir("/")
+    again = open_data(LOG, schema=data.schema)
+    assert again.batch().c.tolist() == data.batch().c.tolist()
+
+
 def test_later_users_have_facts_of_their_own_table(people, tmp_path):
     data = opened(users=people)
     pd.DataFrame({"user": ["z"], "age": [40], "club": ["violet"]}).to_csv(tmp_path / "later.csv", index=False)

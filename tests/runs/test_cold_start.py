@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,6 +102,28 @@ def test_a_saved_run_ranks_newcomers_alike(run, place, tmp_path):
     again = senzai.load(tmp_path / "r")
     asked = {"items": ["i4", "i9"], "given": {"club": "red"}, "k": 8, "newcomers": str(place / "items.csv")}
     assert run.recommend(**asked).equals(again.recommend(**asked))
+
+
+def test_the_command_line_ranks_newcomers_for_a_new_user(run, place, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from senzai.apps.cli import app
+
+    run.save(tmp_path / "r")
+    run.folder = None
+    monkeypatch.chdir(place)
+    asked = ["recommend", str(tmp_path / "r"), "--items", "i4,i8", "-k", "40", "--json"]
+    told = CliRunner().invoke(app, [*asked, "--given", "club=red", "--newcomers", "items.csv"])
+    assert told.exit_code == 0, told.output
+    found = [line["item"] for line in json.loads(told.stdout)["recommend"]]
+    assert len(found) == ITEMS - 2
+    assert "i0" in found[:12]
+    assert CliRunner().invoke(app, [*asked, "--given", "club=green"]).exit_code == 2
+
+
+def test_the_report_is_made_for_users_of_whom_something_is_known(run, log, place):
+    path = run.report(place / "page.html", data=log)
+    assert "Popularity" in path.read_text(encoding="utf-8")
 
 
 def test_runs_without_facts_of_items_refuse_newcomers(log, place):

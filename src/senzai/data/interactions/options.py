@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from senzai.core.errors import SettingError
 
@@ -59,6 +60,12 @@ class InteractionOptions(Options):
     items: str | None = None
     query: str | None = None
     table: str | None = None
+
+    @field_validator("users", "items")
+    @classmethod
+    def _wherever_it_is_read_from(cls, value: str | None) -> str | None:
+        """Return a path that is there as a whole one, so that a run finds it from any folder."""
+        return str(Path(value).expanduser().resolve()) if value and Path(value).expanduser().exists() else value
 
     @property
     def split(self) -> Split:

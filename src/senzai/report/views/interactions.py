@@ -7,6 +7,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 import plotly.graph_objects as go
+import torch
 from torch import Tensor
 
 from ...core.batch import Data
@@ -83,7 +84,8 @@ def _popularity(found: Findings) -> list[Section]:
     """Return which share of what users have, and of what they are recommended, is in each tenth of the items."""
     rows = found.dataset.rows
     given = entries(rows, found.held.index)
-    lists = recommended(expected_items(found.model, given).double().cpu(), given, LIST)
+    c = rows.targets.for_rows(torch.from_numpy(found.held.index))["c"]
+    lists = recommended(expected_items(found.model, given, c).double().cpu(), given, LIST)
     have = np.bincount(np.asarray(entries(rows, np.arange(len(rows))).indices), minlength=given.n_columns)
     told = np.bincount(lists[lists >= 0], minlength=given.n_columns)
     order = np.argsort(-have, kind="stable")
