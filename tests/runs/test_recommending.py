@@ -214,3 +214,14 @@ def test_of_users_with_one_item_nothing_is_to_be_found_and_that_is_said():
     told = run.evaluate(log, only=["recommendation"])
     assert "some are held out" in told["not_measured"]["recommendation"]
     assert len(run.recommend(log, user="3", k=9)) == 4
+
+
+def test_rows_that_stay_sparse_train_the_same_model():
+    rng = np.random.default_rng(0)
+    log = pd.DataFrame({"user": np.repeat(np.arange(60), 4), "item": rng.integers(500, size=240)})
+    log = pd.concat([log, pd.DataFrame({"user": [0] * 500, "item": range(500)})])  # every item is there
+    small = {"steps": 6, "n_latent": 2, "hidden": (4,), "batch_size": 16, "sampler": "none", "progress": False}
+    held, sparse = (senzai.fit(log, **small, **own) for own in ({"in_memory": True}, {}))
+    assert not sparse.dataset(log).rows.better_dense
+    for a, b in zip(held.model.parameters(), sparse.model.parameters(), strict=True):
+        assert torch.equal(a, b)
