@@ -6,6 +6,7 @@ Settings are chosen by NDCG@100 on validation users with seed 0; test users are 
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ import torch
 import senzai
 from senzai.data import Dataset, open_data
 from senzai.data.histories import Histories
-from senzai.data.sparse import entries
+from senzai.data.sparse import Sparse, entries
 from senzai.evaluation.ranking import Ranked, figures
 from senzai.evaluation.recommending import beside, expected_items, judged
 from senzai.evaluation.users import Users
 
-from .common import RESULTS, machine, need_data
+from .common import RESULTS, machine, need_data, peak_mib
 
 GRID: dict[str, tuple[dict[str, Any], ...]] = {
     "mult-vae": (
@@ -110,36 +111,69 @@ def drop(found: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in found.items() if k != "model_is_better_by"}
 
 
+def made_up(users: int, items: int, per_user: int, *, seed: int = 0) -> Sparse:
+    """Make users of twenty tastes, of whom most has to do with items of the own taste; popular items go first."""
+    rng, tastes = np.random.default_rng(seed), 20
+    share = 1 / (np.arange(items // tastes) + 20.0) ** 0.8
+    ends = np.cumsum(share / share.sum())
+    indptr, pieces = [np.zeros(1, np.int64)], []
+    for start in range(0, users, 4096):
+        n = min(4096, users - start)
+        rank = np.minimum(np.searchsorted(ends, rng.random((n, per_user))), len(ends) - 1)
+        own = rng.random(rank.shape) < 0.7
+        taste = np.where(own, rng.integers(tastes, size=n)[:, None], rng.integers(tastes, size=rank.shape))
+        chosen = np.sort(rank * tastes + taste, 1)
+        new = np.diff(chosen, axis=1, prepend=-1) > 0
+        pieces.append(chosen[new].astype(np.int32))
+        indptr.append(indptr[-1][-1] + np.cumsum(new.sum(1)))
+    return Sparse(np.concatenate(indptr), np.concatenate(pieces), None, items)
+
 
 def scale(users: int, items: int, per_user: int, *, steps: int) -> dict[str, Any]:
-    """Fit made-up interactions that lie on disk, and return speed, memory, and the time of a recommendation."""
-    import resource
+    """Fit made-up interactions that lie on disk, and return speed, memory, and the time of a recommendation.
+
+    A rate of users per processor second is told with and without what a run costs before its first step: the second is
+    from the difference of a short run and one of three times as many steps. The decoder is linear, as in RecVAE.
+    """
     from tempfile import TemporaryDirectory
 
-    from senzai.data.sparse import Sparse
-
-    torch.set_num_threads(1)
     rng = np.random.default_rng(0)
-    taste = rng.integers(20, size=users)
-    chosen = (rng.zipf(1.3, (users, per_user)) * 20 + taste[:, None]) % items
-    row = np.repeat(np.arange(users), per_user)
-    matrix = Sparse.of(row, chosen.ravel(), shape=(users, items))
+    given: dict[str, Any] = {
+        "kind": "interactions", "hidden": [200], "decoder.hidden": [], "n_latent": 64, "batch_size": 500,
+        "sampler": "none", "progress": False,
+    }
+
+    def fit(steps: int, **own: Any) -> tuple[Any, float, float]:
+        began, wall = time.process_time(), time.perf_counter()
+        run = senzai.fit(Path(folder) / "m", steps=steps, **given, **own)
+        return run, time.process_time() - began, time.perf_counter() - wall
+
     with TemporaryDirectory() as folder:
+        matrix = made_up(users, items, per_user)
+        there = len(matrix.indices)
         matrix.save(Path(folder) / "m")
-        began = time.process_time()
-        run = senzai.fit(
-            Path(folder) / "m", kind="interactions", steps=steps, hidden=[200], n_latent=64, batch_size=500,
-            sampler="none", progress=False,
-        )
-        fitted = time.process_time() - began
-    took = []
-    for _ in range(20):
-        began = time.process_time()
+        del matrix
+        before = peak_mib() / 1024
+        run, fitted, wall = fit(steps)
+        peak = peak_mib() / 1024
+        few = max(1, steps // 8)
+        (_, short, _), (_, longer, _) = (fit(n, validation=0, test=0) for n in (few, 3 * few))
+    took, seconds = [], []
+    for _ in range(30):
+        began, first = time.process_time(), time.perf_counter()
         run.recommend(items=[str(i) for i in rng.choice(run.schema.columns[:1000], 20, replace=False)], k=10)
         took.append(1000 * (time.process_time() - began))
+        seconds.append(1000 * (time.perf_counter() - first))
+    speeds = [line["samples_per_second"] for line in run.heard if line.get("kind") == "train"]
     return {
-        "users": users, "items": len(run.schema.columns), "interactions": len(matrix.indices), "steps": steps,
-        "users_per_second_of_training": run.metrics["fit"]["samples_per_second"], "fit_processor_seconds": fitted,
-        "recommend_ms_median": float(np.median(took)), "recommend_ms_worst": float(max(took)),
-        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "users": users, "items": len(run.schema.columns), "interactions": there, "steps": steps,
+        "precision": run.metrics["fit"]["precision"],
+        "users_per_second_steady": float(np.median(speeds)),
+        "users_per_second_of_training": run.metrics["fit"]["samples_per_second"],
+        "users_per_second_of_fit": steps * given["batch_size"] / wall,
+        "users_per_processor_second_steady": 2 * few * given["batch_size"] / (longer - short),
+        "users_per_processor_second_of_fit": steps * given["batch_size"] / fitted,
+        "fit_seconds": wall, "fit_processor_seconds": fitted, "load_of_the_machine": os.getloadavg()[1],
+        "recommend_ms_median": float(np.median(seconds)), "recommend_processor_ms_median": float(np.median(took)),
+        "recommend_processor_ms_worst": float(max(took)), "peak_gib_before": before, "peak_gib": peak,
     }

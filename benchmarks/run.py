@@ -261,7 +261,7 @@ def recommend(given: argparse.Namespace) -> dict[str, Result]:
     from .recommend import measure, scale
 
     if given.rows:
-        sizes = {"scale": (100_000, 20_000, 100, 400), "scale_small": (10_000, 20_000, 50, 20)}
+        sizes = {"scale": (100_000, 20_000, 107, 400), "scale_small": (10_000, 20_000, 60, 40)}
         users, items, per_user, steps = sizes[given.rows[0]]
         return {f"recommend_{given.rows[0]}": scale(users, items, per_user, steps=steps)}
     return {"recommend": measure(given.rounds, quick=given.quick)}
@@ -276,7 +276,7 @@ def cells(given: argparse.Namespace) -> dict[str, Result]:
 
         from .cells import streamed
 
-        n, genes, steps = (2000, 100, 5) if given.quick else (200_000, 1000, 200)
+        n, genes, steps = (2000, 100, 5) if given.quick else (1_000_000, 2000, 200)
         with TemporaryDirectory() as folder:
             return {"cells_streamed": streamed(n, genes, 0.05, Path(folder), steps=steps)}
     peer = None if given.peer_python == sys.executable else given.peer_python

@@ -10,6 +10,7 @@ from scipy import sparse
 from senzai.core.errors import InputError, SettingError
 from senzai.data import KINDS, detect_kind, open_data
 from senzai.data.histories import folded, items_of
+from senzai.data.interactions.prepared import _in_order
 from senzai.data.sparse import Sparse
 
 LOG = pd.DataFrame({
@@ -279,3 +280,9 @@ def test_settings_are_checked():
         opened(LOG, hold="first")
     with pytest.raises(InputError, match="fractions"):
         opened(LOG.assign(count=0.5), values="count")
+
+
+def test_users_and_items_come_in_their_order_of_appearance():
+    numbers = np.random.default_rng(0).integers(40, size=500) * 3
+    assert _in_order(numbers).tolist() == list(dict.fromkeys(numbers.tolist()))
+    assert _in_order(numbers[:0]).tolist() == []

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import zipfile
+from io import BytesIO
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,10 @@ from senzai.core.errors import InputError
 from senzai.data.rows import MemoryRows
 from senzai.data.sparse import Sparse, SparseRows, entries, of_scipy, read_sparse
 from senzai.distributions import MultinomialGivenTotal
+
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 @pytest.fixture
@@ -98,3 +106,45 @@ def test_dense_rows_become_entries():
     x = np.array([[0, 2, 0], [1, 0, 1]])
     found = entries(MemoryRows(x), np.array([1, 0]))
     assert found.dense(np.arange(2)).tolist() == x[[1, 0]].tolist()
+
+
+def test_a_file_that_announces_ten_gigabytes_takes_no_memory(tmp_path):
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        parts = (("data", (10**9,), "<f4"), ("indices", (15 * 10**8,), "<i4"), ("indptr", (3,), "<i8"))
+        for name, shape, kind in parts:
+            head = BytesIO()
+            np.lib.format.write_array_header_1_0(head, {"descr": kind, "fortran_order": False, "shape": shape})
+            archive.writestr(f"{name}.npy", head.getvalue() + bytes(64))
+        for name, value in (("shape", np.array([2, 5])), ("format", np.array(b"csr"))):
+            body = BytesIO()
+            np.lib.format.write_array(body, value)
+            archive.writestr(f"{name}.npy", body.getvalue())
+    before = peak()
+    with pytest.raises(InputError, match=r"x\.npz.*whole file"):
+        read_sparse(path)
+    assert peak() - before < 100 << 20
+
+
+def test_a_folder_that_announces_more_than_it_holds_is_refused(tmp_path, matrix):
+    of_scipy(matrix, "x").save(tmp_path / "m")
+    with (tmp_path / "m" / "indices.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<i4", "fortran_order": False, "shape": (25 * 10**8,)})
+        file.write(bytes(64))
+    with pytest.raises(InputError, match="whole file"):
+        Sparse.mapped(tmp_path / "m")
+
+
+def test_a_shape_that_does_not_fit_memory_is_refused(tmp_path):
+    parts = {"data": np.ones(1), "indices": np.zeros(1, np.int32), "indptr": np.array([0, 1])}
+    np.savez(tmp_path / "x.npz", **parts, shape=np.array([1, 10**12]), format=np.array(b"csr"))
+    with pytest.raises(InputError, match=r"1 x 1000000000000, 8,000\.0 GB"):
+        read_sparse(tmp_path / "x.npz")
+
+
+def test_rows_of_many_zeros_stay_sparse_in_training():
+    few = SparseRows(Sparse.of(np.arange(50), np.arange(50), shape=(50, 2000)))
+    many = SparseRows(of_scipy(sparse.csr_array(np.ones((50, 20))), "x"))
+    assert not few.better_dense
+    assert many.better_dense
+    assert SparseRows(few.matrix, in_memory=False).better_dense  # what is on disk is better read once

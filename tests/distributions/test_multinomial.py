@@ -9,7 +9,7 @@ from scipy import stats
 
 from senzai.core.errors import SettingError
 from senzai.core.random import Noise
-from senzai.distributions import MultinomialFamily, MultinomialGivenTotal, draw, elementwise, expected
+from senzai.distributions import MultinomialFamily, MultinomialGivenTotal, draw, elementwise, expected, multinomial
 
 
 @pytest.mark.parametrize("top", [2, 9])
@@ -89,3 +89,24 @@ def test_a_total_below_one_is_refused():
 def test_entries_add_up_to_the_row():
     p, x = MultinomialGivenTotal(torch.randn(5, 6), 3), torch.randint(4, (5, 6)).float()
     assert torch.allclose(elementwise(p, x).sum(-1), p.log_prob(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_many_shares_give_the_same_number_and_the_same_gradient(monkeypatch, draws):
+    torch.manual_seed(0)
+    x = torch.where(torch.rand(6, 400) < 0.03, torch.randint(1, 4, (6, 400)), 0).float()
+    x[2] = 0  # a row without anything
+    logits = torch.randn(draws, 6, 400).float().requires_grad_()
+    weight = torch.randn(draws, 6).float()
+    found = []
+    for many in (1 << 40, 1):
+        monkeypatch.setattr(multinomial, "MANY", many)
+        monkeypatch.setattr(multinomial, "AT_ONCE", 1000)  # two rows at once
+        p = MultinomialGivenTotal(logits, 3)
+        log_p = p.log_prob(x)
+        (gradient,) = torch.autograd.grad((weight * log_p).sum(), logits)
+        found.append((log_p.detach(), gradient, "log_share" in vars(p)))
+    (whole, slope, looked), (few, few_slope, few_looked) = found
+    assert torch.allclose(few, whole, rtol=1e-5, atol=1e-4)
+    assert torch.allclose(few_slope, slope, rtol=1e-4, atol=1e-5)
+    assert (looked, few_looked) == (True, False)  # the second way was taken

@@ -11,6 +11,9 @@ RANKING = "tests/evaluation/test_ranking.py::"
 SIMPLE = "tests/evaluation/test_recommenders.py::"
 RUNS = "tests/runs/test_recommending.py::"
 PARTS = "tests/nn/test_profile.py::"
+FACTS = "tests/data/test_interaction_facts.py::"
+ITEMS = "tests/nn/test_items.py::"
+COLD = "tests/runs/test_cold_start.py::"
 
 LIST = (
     Fault(
@@ -103,8 +106,50 @@ LIST = (
     ),
     Fault(
         "a sparse layer that forgets the values", OBJECTIVES,
-        edit("nn.profile:SparseInput.forward", "x[row, column].to(self.weight.dtype)",
-             "torch.ones_like(x[row, column]).to(self.weight.dtype)"),
+        edit("nn.profile:SparseInput.forward", "found.value.to(self.weight.dtype)",
+             "torch.ones_like(found.value).to(self.weight.dtype)"),
         (f"{PARTS}test_the_sparse_layer_is_the_dense_one",),
+    ),
+    Fault(
+        "what is in a row taken for what is beside it", LIKELIHOODS,
+        edit("core.entries:entries_of", "at % x.shape[1]", "(at + 1) % x.shape[1]"),
+        (f"{PARTS}test_what_is_there_gives_the_features_of_whole_rows",),
+    ),
+    Fault(
+        "inputs dropped by where a row stands in its piece", LIKELIHOODS,
+        edit("core.scattered:row_keys", "row_dim=0", "row_dim=9"),
+        (f"{PARTS}test_what_a_row_loses_is_a_rows_alone",),
+    ),
+    Fault(
+        "a gradient of many shares without what was expected", LIKELIHOODS,
+        edit("distributions.multinomial:_OfEntries.backward", "found[some] *= weight[some]", "found[some] *= 0"),
+        (f"{MULTINOMIAL}test_many_shares_give_the_same_number_and_the_same_gradient",),
+    ),
+    Fault(
+        "facts of the user who stands in that line of the table", SCHEMA,
+        edit("data.interactions.facts:Facts.of", "self.frame.reindex([str(i) for i in ids])",
+             "self.frame.iloc[: len(ids)].set_axis([str(i) for i in ids[: len(self.frame)]])"),
+        (f"{FACTS}test_users_have_the_facts_of_their_line_by_their_identifier",),
+    ),
+    Fault(
+        "facts that are decided by users who are not in the log", SCHEMA,
+        edit("data.interactions.facts:decided", "there = facts.of(ids)", "there = facts.frame"),
+        (f"{FACTS}test_facts_follow_from_users_of_the_log_alone",),
+    ),
+    Fault(
+        "items whose own part explains what facts could", VERBS,
+        edit("nn.items:ItemDecoder._own", "u >= self.share_alone", "u >= 0"),
+        (f"{ITEMS}test_some_rows_of_training_are_decoded_from_facts_alone",),
+    ),
+    Fault(
+        "new items whose share is not one of all", VERBS,
+        edit("evaluation.recommending:with_newcomers", "known.logsumexp(1, keepdim=True)",
+             "0 * known.logsumexp(1, keepdim=True)"),
+        (f"{COLD}test_an_item_that_nobody_had_has_the_share_of_its_genre",),
+    ),
+    Fault(
+        "a new user of whom nothing is known, whatever is given", VERBS,
+        edit("runs.verbs.recommend:condition_of_one", "[asked.get(name)]", "[None]"),
+        (f"{COLD}test_what_is_known_of_a_user_is_used",),
     ),
 )

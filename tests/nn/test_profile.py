@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from senzai.core import entries
 from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
+from senzai.core.scattered import row_keys, uniform_at
 from senzai.data import Choice, Proposal
 from senzai.nn.profile import ProfileEncoder, SparseInput
 from senzai.objectives import ByLength
@@ -100,3 +103,54 @@ def test_the_old_posterior_stands_in_the_prior_in_training_alone():
     assert made.train().prior.of(batch).log_prob(torch.zeros(5, 3)).shape == (5,)
     assert made.eval().prior.of(batch).batch_shape == ()
     assert not any(p.requires_grad for p in made.prior.before.parameters())
+
+
+@pytest.mark.parametrize("settings", [
+    {}, {"log": True, "total": True}, {"n_condition": 2, "total": True}, {"dense": True, "hidden": (5, 5)},
+])
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_there_gives_the_features_of_whole_rows(monkeypatch, settings, training):
+    torch.manual_seed(0)
+    net = ProfileEncoder((400,), **{"hidden": (6,), **settings}).train(training)
+    x = torch.where(torch.rand(9, 400) < 0.02, torch.randint(1, 4, (9, 400)), 0).to(torch.uint8)
+    x[3] = 0
+    batch = Batch(x, c=torch.rand(9, 2))
+    found = []
+    for density in (0.05, 0.0):  # by what is there; whole rows
+        monkeypatch.setattr(entries, "DENSITY", density)
+        with using(Noise.seeded(4)):
+            found.append(net(batch))
+    assert torch.allclose(*found, atol=1e-6)
+    assert not torch.equal(*found) or not training  # two ways were taken
+
+
+def test_what_a_row_loses_is_a_rows_alone():
+    net = ProfileEncoder((400,), (6,))
+    batch = Batch(sparse(8, 400))
+    with using(Noise.seeded(2, total=8)):
+        whole = net(batch)
+    with using(Noise.seeded(2, offset=5, total=8)):
+        part = net(batch.take(slice(5, 8)))
+    assert torch.allclose(whole[5:], part, atol=1e-6)
+    assert not torch.allclose(whole, net.eval()(batch), atol=1e-2)
+
+
+def test_places_are_those_of_nonzero_whatever_the_bytes():
+    for kind in (torch.uint8, torch.bool, torch.float32, torch.float64, torch.int64):
+        for width in (16, 7):
+            x = sparse(5, width, 0.3).ceil().to(kind)
+            x[0, 0] = -0.0 if kind.is_floating_point else 0
+            assert torch.equal(entries.places_of(x), x.flatten().nonzero().squeeze(1))
+            assert torch.equal(entries.places_of(x[1:]), x[1:].flatten().nonzero().squeeze(1))
+
+
+def test_scattered_numbers_are_uniform_and_follow_from_row_and_column():
+    keys = row_keys(Noise.seeded(0), 200)
+    u = uniform_at(keys[:, None], torch.arange(500)).double()
+    assert 0 <= float(u.min()) <= float(u.max()) < 1
+    counts = torch.bincount((u.flatten() * 20).long(), minlength=20).double()
+    assert float(((counts - 5000) ** 2 / 5000).sum()) < 19 + 5 * 38**0.5
+    between = torch.corrcoef(torch.cat([u[:, :20].T, u[:, 20:40].T]))
+    assert float((between - torch.eye(40)).abs().max()) < 5 / 200**0.5
+    rows = torch.corrcoef(u[:40])
+    assert float((rows - torch.eye(40)).abs().max()) < 5 / 500**0.5

@@ -197,3 +197,31 @@ def test_the_report_shows_the_table_and_the_items(run, log):
         assert words in page
     (section,) = view_of(run.schema).judged(run.metrics["evaluate"])
     assert [name for name, _ in section.blocks[0].ways[0].rows][:3] == ["this model", "popularity", "item knn"]
+
+
+def test_one_user_cannot_be_divided_and_is_enough_without_division():
+    log = pd.DataFrame({"user": ["a", "a"], "item": ["x", "y"]})
+    small = {"steps": 2, "n_latent": 2, "hidden": (4,), "sampler": "none", "progress": False}
+    with pytest.raises(InputError, match="validation=0 and test=0"):
+        senzai.fit(log, **small)
+    run = senzai.fit(log, validation=0, test=0, **small)
+    assert run.recommend(items=["x"], k=5).item.tolist() == ["y"]
+
+
+def test_of_users_with_one_item_nothing_is_to_be_found_and_that_is_said():
+    log = pd.DataFrame({"user": range(30), "item": [i % 5 for i in range(30)]})
+    run = senzai.fit(log, steps=2, n_latent=2, hidden=(4,), sampler="none", progress=False)
+    told = run.evaluate(log, only=["recommendation"])
+    assert "some are held out" in told["not_measured"]["recommendation"]
+    assert len(run.recommend(log, user="3", k=9)) == 4
+
+
+def test_rows_that_stay_sparse_train_the_same_model():
+    rng = np.random.default_rng(0)
+    log = pd.DataFrame({"user": np.repeat(np.arange(60), 4), "item": rng.integers(500, size=240)})
+    log = pd.concat([log, pd.DataFrame({"user": [0] * 500, "item": range(500)})])  # every item is there
+    small = {"steps": 6, "n_latent": 2, "hidden": (4,), "batch_size": 16, "sampler": "none", "progress": False}
+    held, sparse = (senzai.fit(log, **small, **own) for own in ({"in_memory": True}, {}))
+    assert not sparse.dataset(log).rows.better_dense
+    for a, b in zip(held.model.parameters(), sparse.model.parameters(), strict=True):
+        assert torch.equal(a, b)

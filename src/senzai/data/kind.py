@@ -18,6 +18,7 @@ from pydantic import BaseModel, JsonValue
 
 from senzai.core.batch import Batch, Data
 from senzai.core.errors import CombinationError, SettingError
+from senzai.core.later import Tensor
 from senzai.core.random import derive
 from senzai.core.registry import Registry
 
@@ -249,6 +250,16 @@ class Kind(Numbered, Timed, Conditioned, Celled, PrivateKinds, Summed, ABC):
             in_memory: Whether they were given in memory, and cannot be read again.
         """
         return False
+
+    def newcomers(self, source: str | Path, schema: Schema) -> tuple[tuple[Any, ...], Tensor]:
+        """Return entries of a table that the model does not have, and what it is given of them, ``(n, width)``.
+
+        Raises:
+            CombinationError: The model is not given anything of its entries.
+        """
+        raise CombinationError(
+            f"Entries that are new are scored by what is known of them, but of the kind {self.name!r} nothing is."
+        )
 
     def histories(self, rows: Rows, schema: Schema, index: Array) -> Histories | None:
         """Return what a model that recommends is shown of some rows, and what it is to find.

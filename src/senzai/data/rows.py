@@ -89,6 +89,9 @@ class Rows(ABC):
     lengths: Data | None = None
     """Number of steps of each row, for sequences of different lengths; by modality where there are several."""
 
+    known: Any = None
+    """What is known of the entries of a row, whoever's it is: genre and price of items, ``(n_entries, width)``."""
+
     cuts: Array | None = None
     """Where blocks of rows begin that are read together, and the number of rows; ``None`` where any are as near."""
 
@@ -112,6 +115,11 @@ class Rows(ABC):
         By default what they take in memory; rows that are kept sparse take less than that.
         """
         return self.nbytes
+
+    @property
+    def better_dense(self) -> bool:
+        """Whether rows of which all fit memory are best brought there as dense model values, once for all steps."""
+        return True
 
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return what travels with some rows and is no model value, by name, rows first; nothing by default.

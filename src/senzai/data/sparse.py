@@ -19,6 +19,9 @@ from .rows import Array, Rows, Targets, as_index
 
 FILES = ("indptr", "indices", "values")
 
+FEW = 4
+"""Times the bytes of its entries up to which a matrix in memory is rather kept with its zeros."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
@@ -224,6 +227,7 @@ class SparseRows(Rows):
         in_memory: Whether the entries are in memory.
         held: Entries of the same rows that were held out of them.
         absent: Columns that were not observed in any row.
+        known: What is known of the columns, ``(n_columns, width)``.
 
     Example:
         >>> rows = SparseRows(Sparse.of(np.array([0, 1]), np.array([2, 0]), shape=(2, 3)))
@@ -234,11 +238,11 @@ class SparseRows(Rows):
     def __init__(
         self, matrix: Sparse, targets: Targets | None = None, *, top: float = 1,
         about: Mapping[str, Array] | None = None, in_memory: bool = True, held: Sparse | None = None,
-        absent: Array | None = None,
+        absent: Array | None = None, known: Any = None,
     ) -> None:
         self.matrix, self.targets, self.in_memory, self.held = matrix, targets or Targets(), in_memory, held
         self.dtype = np.uint8 if top <= 255 else np.float32
-        self._about, self.absent = dict(about or {}), absent
+        self._about, self.absent, self.known = dict(about or {}), absent, known
 
     def __len__(self) -> int:
         return self.matrix.n_rows
@@ -260,6 +264,11 @@ class SparseRows(Rows):
     def nbytes(self) -> int:
         """Bytes of the entries."""
         return self.matrix.nbytes
+
+    @property
+    def better_dense(self) -> bool:
+        """Whether zeros are few: of many, those of a step are made as quickly as copied."""
+        return not self.in_memory or FEW * self.nbytes > self.dense_nbytes
 
     @property
     def dense_nbytes(self) -> int:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.distributions import Distribution, constraints
 
 from senzai.core.arguments import at_least
+from senzai.core.entries import Entries, entries_of
 from senzai.core.random import Noise
 from senzai.core.spec import part
 
 from .bases import as_real
 from .family import Family, Support, Unit, split_raw, weighted_mean
-from .ops import Shape, elementwise, stand_in
+from .ops import Shape, elementwise, scores_whole_numbers, stand_in
 from .vectors import Vector
 
 LEAST_SHARE = 1e-3
 """Counts that an entry without any is taken to have at the start, in all rows together."""
+
+MANY = 1 << 20
+"""Shares from which, on a CPU, only those of what is in a row are looked at."""
+
+AT_ONCE = 1 << 18
+"""Shares of which the sum is taken at once, so that they stay in the cache."""
 
 
 @final
@@ -41,8 +51,13 @@ class MultinomialGivenTotal(Vector):
     """
 
     def __init__(self, logits: Tensor, total: int) -> None:
-        self.log_share, self.total = logits.log_softmax(-1), total
+        self.logits, self.total = logits, total
         super().__init__(tuple(logits.shape[:-1]), logits.shape[-1], logits)
+
+    @cached_property
+    def log_share(self) -> Tensor:
+        """Log shares, which add up to one."""
+        return self.logits.log_softmax(-1)
 
     @property
     def support(self) -> constraints.Constraint:
@@ -70,12 +85,25 @@ class MultinomialGivenTotal(Vector):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability of rows given their sums, ``(*lead,)``."""
-        x = as_real(value, self.log_share)
-        return log_arrangements(x) + (x * self.log_share).sum(-1)
+        found = self._entries(value)
+        if found is None:
+            x = as_real(value, self.logits)
+            return log_arrangements(x) + (x * self.log_share).sum(-1)
+        count = found.value.to(self.logits.dtype)
+        of = (self.logits, found.row, found.column, count)
+        together: Tensor = _OfEntries.apply(*of)  # type: ignore[no-untyped-call]  # torch's
+        return together + torch.lgamma(found.summed(count) + 1) - found.summed(torch.lgamma(count + 1))
+
+    def _entries(self, x: Tensor) -> Entries | None:
+        """Return what is in rows, where looking at that alone is worth it; ``None`` elsewhere."""
+        logits = self.logits
+        usual = logits.dtype is torch.float32 and logits.device.type == "cpu" and logits.ndim >= 2
+        fits = x.ndim == 2 and x.shape == logits.shape[-2:]
+        return entries_of(x) if usual and fits and logits.numel() >= MANY else None
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> MultinomialGivenTotal:
         """Return the same distribution with a larger batch shape."""
-        return MultinomialGivenTotal(self.log_share.expand(*batch_shape, *self.event_shape), self.total)
+        return MultinomialGivenTotal(self.logits.expand(*batch_shape, *self.event_shape), self.total)
 
     def from_noise(self, shape: Shape, noise: Noise) -> Tensor:
         """Drop ``total`` items one by one where the shares, laid end to end, say so."""
@@ -85,6 +113,42 @@ class MultinomialGivenTotal(Vector):
         at = torch.searchsorted(ends, u.contiguous(), right=True).clamp(max=self.event_shape[0] - 1)
         counts = torch.zeros_like(ends)
         return counts.scatter_add_(-1, at, torch.ones_like(u))
+
+
+class _OfEntries(torch.autograd.Function):
+    """Sum of counts times log shares of each row, by the counts that are not zero; a gradient has no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, row: Tensor, column: Tensor, value: Tensor) -> Tensor:
+        flat = logits.reshape(-1, logits.shape[-1])
+        total = flat.new_empty(len(flat))
+        for some in _few(flat):
+            torch.logsumexp(flat[some], -1, out=total[some])
+        ctx.save_for_backward(logits, row, column, value)
+        shown = logits[..., row, column] - total.view(logits.shape[:-1])[..., row]
+        return logits.new_zeros(logits.shape[:-1]).index_add(-1, row, shown * value)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        logits, row, column, value = ctx.saved_tensors
+        (slope,) = slopes
+        n = logits.new_zeros(logits.shape[-2]).index_add(0, row, value)
+        flat, weight = logits.reshape(-1, logits.shape[-1]), (-slope * n).reshape(-1, 1)
+        found = torch.empty_like(flat)
+        for some in _few(flat):
+            torch.softmax(flat[some], -1, out=found[some])
+            found[some] *= weight[some]
+        found = found.view(logits.shape)
+        found[..., row, column] += slope[..., row] * value
+        return found, None, None, None
+
+
+def _few(flat: Tensor) -> Iterator[slice]:
+    """Yield rows that are gone through together."""
+    at_once = max(1, AT_ONCE // flat.shape[1])
+    for start in range(0, len(flat), at_once):
+        yield slice(start, start + at_once)
 
 
 def log_arrangements(x: Tensor) -> Tensor:
@@ -101,9 +165,14 @@ def log_arrangements(x: Tensor) -> Tensor:
     return total - torch.lgamma(x + 1).sum(-1)
 
 
+@scores_whole_numbers.register(MultinomialGivenTotal)
+def _(p: MultinomialGivenTotal) -> bool:
+    return True
+
+
 @stand_in.register(MultinomialGivenTotal)
 def _(p: MultinomialGivenTotal) -> Tensor:
-    return torch.zeros_like(p.log_share)
+    return torch.zeros_like(p.logits)
 
 
 @elementwise.register(MultinomialGivenTotal)

@@ -108,6 +108,12 @@ def draw_scored(
     return draw(p, sample_shape, grad=grad, noise=noise), None
 
 
+@singledispatch
+def scores_whole_numbers(p: Distribution) -> bool:
+    """Whether ``p`` scores rows as they are stored, bytes or floating: what is mostly zero need not be converted."""
+    return False
+
+
 # --- point ----------------------------------------------------------------------------------------------------------
 @singledispatch
 def point(p: Distribution) -> Tensor:

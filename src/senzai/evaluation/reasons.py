@@ -94,8 +94,8 @@ def _scores(model: Generative, given: Sparse, asked: Ints, c: Tensor | None) -> 
     return np.concatenate(found)
 
 
-def item_codes(model: Generative, n_items: int, items: Ints | None = None) -> Floats:
-    """Return the code of each item: that of a user who has it alone, ``(n, d)``."""
+def item_codes(model: Generative, n_items: int, items: Ints | None = None, *, n_condition: int = 0) -> Floats:
+    """Return the code of each item: that of a user who has it alone, and of whom nothing else is known, ``(n, d)``."""
     from ..core.batch import Batch
     from ..models import verbs
 
@@ -105,7 +105,8 @@ def item_codes(model: Generative, n_items: int, items: Ints | None = None) -> Fl
         part = every[start : start + ROWS]
         x = torch.zeros(len(part), n_items)
         x[torch.arange(len(part)), torch.from_numpy(part)] = 1
-        found.append(torch.cat([g.flatten(1) for g in verbs.encode(model, Batch(x))], 1).cpu())
+        c = torch.zeros(len(part), n_condition) if n_condition else None
+        found.append(torch.cat([g.flatten(1) for g in verbs.encode(model, Batch(x, c=c))], 1).cpu())
     return np.asarray(torch.cat(found).double().numpy())
 
 

@@ -10,14 +10,24 @@ import torch
 from torch import Tensor
 
 from ..core.batch import Batch, only
+from ..core.errors import CombinationError
 from ..data.histories import Histories
 from ..data.sparse import Sparse
 from ..models import verbs
+from ..models.flat import Flat
 from ..models.generative import Generative
+from ..models.modes import judging
+from ..nn.items import ItemDecoder
+from ..parts.likelihoods.decoded import Likelihood
 from .catalogue import Case, Pace, measure
 from .ranking import GAINS, Ranked, differences, figures, pieces, rank
 from .recommenders import RECOMMENDERS, Recommender, unfit
 from .users import Users
+
+NO_FACTS = (
+    "Items that nobody had are scored from what is known of them, which takes the decoder of items, but this model has "
+    "another. Fit it with items=PATH, and leave decoder and network as they are proposed."
+)
 
 CRITERION = f"ndcg_at_{GAINS}"
 """What the one number of a simple method is chosen by, on validation users."""
@@ -27,6 +37,36 @@ def expected_items(model: Generative, seen: Sparse, c: Tensor | None = None) -> 
     """Return what a model expects of every item for users who are given as what they have, ``(n, n_items)``."""
     x = torch.from_numpy(seen.dense(np.arange(seen.n_rows)))
     return only(verbs.reconstruct(model, Batch(x, c=c))).flatten(1)
+
+
+def with_newcomers(model: Generative, seen: Sparse, log_share: Tensor, facts: Tensor, c: Tensor | None) -> Tensor:
+    r"""Return log shares of all items and of new ones, ``(n, n_items + m)``, which together add up to one.
+
+    A new item has the share of an item about which the same is known and nothing else: of scores from facts alone,
+    its exponential over the sum of those of the items that the model knows.
+
+    Args:
+        model: A model whose decoder was told what is known of items.
+        seen: What users have.
+        log_share: Log shares of the items that the model knows, ``(n, n_items)``.
+        facts: What is known of the new ones, ``(m, n_facts)``.
+        c: Condition of the users.
+
+    Raises:
+        CombinationError: The decoder is told nothing about items.
+    """
+    if not (isinstance(model, Flat) and isinstance(model.likelihood, Likelihood)):
+        raise CombinationError(NO_FACTS)
+    decoder = model.likelihood.decoder
+    if not isinstance(decoder, ItemDecoder) or decoder.by_facts is None:
+        raise CombinationError(NO_FACTS)
+    x = torch.from_numpy(seen.dense(np.arange(seen.n_rows)))
+    (z,) = verbs.encode(model, Batch(x, c=c))
+    with judging(model):
+        z = model.posterior.space.as_vector(z)
+        known, new = (decoder.alone_for(z, c, f).double() for f in (decoder.facts, facts))
+    found = torch.cat([log_share, new.cpu() - known.logsumexp(1, keepdim=True).cpu()], 1)
+    return found.log_softmax(1)
 
 
 def judged(score: Callable[[Sparse, Any], Tensor], users: Histories) -> Ranked:

@@ -20,7 +20,7 @@ from ..core.batch import Batch, Data
 from ..core.errors import CombinationError
 from ..core.random import Noise, current_noise, using
 from ..distributions.closed import closed
-from ..distributions.ops import draw, expected, factorised, factors
+from ..distributions.ops import draw, expected, factorised, factors, scores_whole_numbers
 from ..distributions.sequence import Sequence, rate_of_entries
 from ..distributions.spaces import Space
 from ..nn.inputs import floats
@@ -156,7 +156,7 @@ class Inference:
     @cached_property
     def log_lik(self) -> Tensor:
         """log p(x | z), ``(K, B)``."""
-        x: Any = floats(self.x)
+        x: Any = self.x if scores_whole_numbers(self.likelihood) else floats(self.x)
         log_lik: Tensor = self.likelihood.log_prob(x)
         return log_lik
 

@@ -80,9 +80,9 @@ class Flat(LatentModel):
 
     def joint(self, batch: Batch, prior: Distribution) -> Joint:
         """Return log p(x, z) of the rows of a batch as a function of their latents, ``(K, B, n)`` to ``(K, B)``."""
-        rows: Any = floats(batch.x)
 
         def log_joint(z: Tensor) -> Tensor:
+            rows: Any = floats(batch.x)
             log_lik: Tensor = self._decoded(z, batch).log_prob(rows)
             return log_lik + prior.log_prob(z)
 

@@ -17,6 +17,7 @@ from .inputs import DataInitialised as DataInitialised
 from .inputs import Decoder as Decoder
 from .inputs import Encoder as Encoder
 from .inputs import Standardise as Standardise
+from .items import ItemDecoder as ItemDecoder
 from .layers import ACTIVATIONS as ACTIVATIONS
 from .layers import initialise_weights as initialise_weights
 from .levels import LevelFeatures as LevelFeatures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, final
 
@@ -11,8 +12,10 @@ from torch.nn import functional as F
 
 from ..core.arguments import at_least
 from ..core.batch import Batch
+from ..core.entries import Entries, entries_of
 from ..core.errors import ShapeError
 from ..core.random import current_noise
+from ..core.scattered import row_keys, uniform_at
 from ..core.spec import part
 from .inputs import Encoder, as_float
 from .layers import (
@@ -26,9 +29,6 @@ from .layers import (
     with_condition,
 )
 from .products import Linear
-
-DENSITY = 0.05
-"""Share of inputs that are not zero up to which only their weights are read."""
 
 
 @part("encoder", "profile")
@@ -89,22 +89,51 @@ class ProfileEncoder(Encoder):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return features ``(B, n_features)``."""
-        x = as_float(batch.tensor).flatten(1)
-        seen = batch.observed
+        x, seen = batch.tensor, batch.observed
+        c = batch.c if self.n_condition else None
+        if seen is None and isinstance(self.hidden, nn.Sequential | DenseLayers):
+            found = entries_of(x.flatten(1))
+            if found is not None:
+                return self._of_entries(found, c)
+        x = as_float(x).flatten(1)
         if seen is not None:
             x = torch.where(seen.flatten(1), x, torch.zeros_like(x))
         size = x.clamp_min(0).sum(1, keepdim=True).log1p()
         x = F.normalize(x.clamp_min(0).log1p() if self.log else x, dim=1)
         x = self._dropped(x)
         x = torch.cat([x, size], 1) if self.total else x
-        features: Tensor = self.hidden(with_condition(x, batch.c if self.n_condition else None))
+        features: Tensor = self.hidden(with_condition(x, c))
+        return features
+
+    def _of_entries(self, found: Entries, c: Tensor | None) -> Tensor:
+        """Return the features of rows that are given by what is not zero: the same, at the cost of that alone."""
+        there = found.value.clamp_min(0)
+        size = found.summed(there).unsqueeze(1).log1p()
+        value = there.log1p() if self.log else found.value
+        value = value / found.summed(value.square()).sqrt().clamp_min(1e-12)[found.row]
+        if self.training and self.input_dropout:
+            keys = self._keys(found.n_rows, value.device)
+            value = value if keys is None else self._kept(value, uniform_at(keys[found.row], found.column))
+        beside = [size] * self.total + ([] if c is None else [c.to(value.dtype)])
+        rest = torch.cat(beside, 1) if beside else None
+        features: Tensor = self.hidden(replace(found, value=value, rest=rest))
         return features
 
     def _dropped(self, x: Tensor) -> Tensor:
         """Drop inputs in training, by the noise of the step, so that what a row loses is a row's alone."""
         if not self.training or self.input_dropout == 0:
             return x
-        u = current_noise().uniform(tuple(x.shape), row_dim=0, dtype=x.dtype, device=x.device)
+        keys = self._keys(len(x), x.device)
+        if keys is None:
+            return x
+        return self._kept(x, uniform_at(keys.unsqueeze(1), torch.arange(x.shape[1], device=x.device)))
+
+    def _keys(self, n_rows: int, device: torch.device) -> Tensor | None:
+        """Return what the noise says of each row; ``None`` where nothing is drawn, and nothing dropped."""
+        noise = current_noise()
+        return None if noise.point else row_keys(noise, n_rows, device=device)
+
+    def _kept(self, x: Tensor, u: Tensor) -> Tensor:
         return torch.where(u < self.input_dropout, torch.zeros_like(x), x / (1 - self.input_dropout))
 
 
@@ -128,19 +157,19 @@ class SparseInput(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_out))
         nn.init.xavier_uniform_(self.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | Entries) -> Tensor:
         """Return ``(B, n_out)`` of ``(B, n_in)``."""
-        traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or x.requires_grad
-        if traced or x.ndim != 2:
+        found = x if isinstance(x, Entries) else entries_of(x)
+        if found is None:
+            assert isinstance(x, Tensor)  # what is no matrix is given by its entries
             return x @ self.weight + self.bias
-        row, column = x.nonzero(as_tuple=True)
-        if len(row) > DENSITY * x.numel():
-            return x @ self.weight + self.bias
-        counts = torch.bincount(row, minlength=len(x))
-        starts = counts.cumsum(0) - counts
+        counts = torch.bincount(found.row, minlength=found.n_rows)
         total: Tensor = F.embedding_bag(
-            column, self.weight, starts, mode="sum", per_sample_weights=x[row, column].to(self.weight.dtype)
+            found.column, self.weight, counts.cumsum(0) - counts, mode="sum",
+            per_sample_weights=found.value.to(self.weight.dtype),
         )
+        if found.rest is not None:
+            total = total + found.rest @ self.weight[found.n_columns :]
         return total + self.bias
 
 
@@ -164,7 +193,7 @@ class DenseLayers(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(w) if norm == "layer" else nn.Identity() for w in hidden)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | Entries) -> Tensor:
         """Return what the last layer gives."""
         total = h = self.norms[0](self.layers[0](x))
         for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):

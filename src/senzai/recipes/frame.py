@@ -57,6 +57,7 @@ class Frame:
         n_classes: Number of classes of the label; 0 without one.
         n_rows: Number of training rows.
         n_numbers: Numbers of a row that codes are to tell.
+        n_facts: Numbers that are known of each entry of a row.
         n_labelled: How many of them have a label.
         names: Names of the entries of a row, where they have some.
         number_names: Names of the numbers that codes are to tell.
@@ -81,6 +82,7 @@ class Frame:
     n_classes: int = 0
     n_rows: int = 0
     n_numbers: int = 0
+    n_facts: int = 0
     n_labelled: int = 0
     names: tuple[str, ...] = ()
     number_names: tuple[str, ...] = ()

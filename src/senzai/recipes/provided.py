@@ -20,7 +20,7 @@ A part with an argument of another kind adds it beside its class::
     PROVIDED.add("n_words")(lambda frame: frame.event[0])
 """
 
-for _name in ("n_latent", "event", "n_condition", "n_classes", "n_rows", "n_numbers", "masked", "scaling"):
+for _name in ("n_latent", "event", "n_condition", "n_classes", "n_rows", "n_numbers", "n_facts", "masked", "scaling"):
     PROVIDED.add(_name)(attrgetter(_name))
 
 PROVIDED.add("encoder")(lambda frame: frame.encoder())

@@ -53,7 +53,7 @@ def recvae(frame: Frame) -> Made:
     frame.prefer(encoder="profile", hidden=(600, 600, 600), n_latent=200, activation="silu", norm="layer")
     if frame.word("encoder", "profile") == "profile":
         frame.prefer(**{"encoder.dense": True})
-    if frame.word("decoder", "mlp") == "mlp":
+    if frame.network in ("mlp", "items"):
         frame.prefer(**{"decoder.hidden": ()})
     every = frame.get("period", 20)
     model = Flat(frame.prior("composite", every=every), frame.posterior(), items(frame))

@@ -22,6 +22,7 @@ from ..data import Dataset, Schema, open_data
 from ..data.addresses import without_password
 from ..data.sources import is_at_hand
 from ..models.generative import Generative
+from ..nn.items import tell_entries
 from ..objectives.base import Objective
 from ..recipes import RECIPES, Frame, Settings, build
 from ..training import bundle
@@ -233,6 +234,7 @@ def make(
     first = first_rows(dataset, seed, private=private)
     with locally_seeded(derive(seed, "weights")):
         model, objective = build(recipe, frame_of(dataset, first, settings))
+        tell_entries(model, dataset.rows.known)
         model.initialise(first)
     return model, objective
 
@@ -249,7 +251,9 @@ def frame_of(dataset: Dataset, first: Batch, settings: Mapping[str, Any]) -> Fra
     return Frame(
         dataset.schema.flat_shape, dataset.propose(), masked=first.mask is not None, ragged=first.lengths is not None,
         n_classes=0 if dataset.schema.label is None else len(dataset.schema.label.classes), n_rows=len(rows),
-        n_numbers=len(dataset.schema.quantities), names=tuple(map(str, dataset.schema.columns or ())),
+        n_numbers=len(dataset.schema.quantities),
+        n_facts=0 if dataset.rows.known is None else dataset.rows.known.shape[1],
+        names=tuple(map(str, dataset.schema.columns or ())),
         number_names=tuple(q.name for q in dataset.schema.quantities),
         n_condition=0 if first.c is None else first.c.shape[1], n_labelled=n_labelled(dataset, rows),
         settings=Settings(settings), modal_masks=_named(first.mask), modal_lengths=_named(first.lengths),

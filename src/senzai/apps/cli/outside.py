@@ -208,6 +208,8 @@ def _opened(model: Run, verb: Verb, inputs: Sequence[Any], reading: dict[str, An
 
     if verb.takes == "rows":
         return [model.dataset(inputs[0], options=reading)]
+    if verb.takes == "own rows" and inputs[0] is None and not reading and verb.inputs[0].default is None:
+        return [None]  # it opens them where it needs them: a new user is given by a setting
     if verb.takes == "own rows":
         return [model.dataset(model.source(inputs[0]), options=reading)]
     if verb.takes in ("one row", "two rows"):

@@ -13,7 +13,7 @@ from senzai.core.batch import Data, first, only
 from senzai.core.errors import InputError, SettingError
 from senzai.core.later import Tensor
 
-from .. import sources
+from .. import covariates, sources
 from ..conditioning import LABEL
 from ..kind import KINDS, Claim, Kind, Opened
 from ..labels import as_labels, encode_labels, make_label
@@ -23,7 +23,7 @@ from ..rows import Array, Rows, Targets
 from ..schema import Axis, Field, Label, Schema
 from ..sparse import SparseRows
 from ..split import marked
-from . import annotated, covariates
+from . import annotated
 from .memory import HDF5, SUFFIXES, is_anndata, is_sparse_frame, matrix_file, read_table
 from .options import CountDetails, CountOptions, details_of
 from .table import CountTable

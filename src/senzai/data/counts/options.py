@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from ..covariates import Covariate
 from ..options import Options
 from ..schema import Frozen, Schema
 
@@ -25,27 +26,6 @@ class CountOptions(Options):
     layer: str | None = None
     genes: Literal["columns", "rows"] = "columns"
     delimiter: str | None = None
-
-
-class Covariate(Frozen):
-    """A fact about rows that the model is given: classes, or a number.
-
-    Args:
-        name: Column of ``obs``.
-        classes: Its values in ascending order, as text; ``None`` for a number.
-        mean: Mean of a number.
-        scale: Its standard deviation.
-    """
-
-    name: str
-    classes: tuple[str, ...] | None = None
-    mean: float = 0.0
-    scale: float = 1.0
-
-    @property
-    def width(self) -> int:
-        """Numbers that it becomes."""
-        return 1 if self.classes is None else len(self.classes)
 
 
 class CountDetails(Frozen):

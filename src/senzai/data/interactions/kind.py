@@ -10,20 +10,23 @@ import numpy as np
 from pydantic import JsonValue
 
 from senzai.core.batch import Data, first
-from senzai.core.errors import InputError, SettingError
+from senzai.core.errors import CombinationError, InputError, SettingError
+from senzai.core.later import Tensor
 from senzai.core.random import derive
 
 from .. import sources, sparse
+from ..covariates import condition_of, encode
 from ..frame_files import FrameWriter
 from ..histories import Histories, folded, histories_of, judged_of
 from ..kind import KINDS, Claim, Kind, Opened
 from ..limits import guarded
 from ..options import Options
 from ..proposal import Choice, Proposal
-from ..rows import Array, Rows
-from ..schema import Axis, Field, Schema
+from ..rows import Array, Rows, Targets
+from ..schema import Axis, Condition, Field, Schema
 from ..sparse import SparseRows, entries
-from .log import SUFFIXES, TEXTS, column_for, first_line, has_names, header_of, read_log
+from . import facts
+from .log import SUFFIXES, TEXTS, Log, column_for, first_line, has_names, header_of, identifiers, read_log
 from .options import InteractionDetails, InteractionOptions, details_of
 from .prepared import Prepared, prepared_to_fit, prepared_to_use
 
@@ -81,7 +84,8 @@ class InteractionKind(Kind):
     def read(self, source: object, options: Options, schema: Schema | None = None) -> Opened:
         """Read the source, and leave out what does not count; data of a model keep all users."""
         set_ = _options(options)
-        log = read_log(source, set_)
+        wanted = set_.condition if schema is None else tuple(c.name for c in details_of(schema).of_users)
+        log = read_log(source, set_, wanted)
         if schema is None:
             how = details_for(set_, log.names)
             found = prepared_to_fit(log, how, seed=set_.seed, test=set_.test)
@@ -95,7 +99,10 @@ class InteractionKind(Kind):
         return Opened(
             data=found, n_rows=len(found.users), dtype="object", form="table", origin=log.origin,
             index=pd.Index(found.users, name=log.names.get("user", "user"), dtype=object),
-            notes=(*log.notes, *found.notes), facts={"names": log.names},
+            notes=(*log.notes, *found.notes), facts={
+                "names": log.names, "users": _of_users(source, log, set_, wanted, schema),
+                "items": _of_items(log, set_) if schema is None else None,
+            },
         )
 
     def infer(self, opened: Opened, options: Options) -> Schema:
@@ -104,15 +111,17 @@ class InteractionKind(Kind):
         n, entries, users = len(found.items), len(found.matrix.indices), len(found.users)
         support = "binary" if set_.values != "count" else "count"
         usual = int(np.median(found.matrix.counts))
-        details = details_for(set_, opened.facts["names"]).model_copy(update={"usual": max(1, usual)})
+        told, notes, condition = _told(opened, set_)
+        details = details_for(set_, opened.facts["names"]).model_copy(update={"usual": max(1, usual), **told})
         reasons = (
-            *opened.notes,
+            *opened.notes, *notes,
             f"{users:,} users and {n:,} items have {entries:,} interactions, {entries / (users * n):.2%} of all pairs.",
             _modelled(support), _judged(details, set_.split.validation, set_.split.test),
         )
         field = Field(axes=(Axis(name="item", size=n),), support=support, n_levels=2 if support == "binary" else None)
         return Schema(
             kind=self.name, fields={"x": field}, dtype=opened.dtype, columns=found.items, form=opened.form,
+            condition=condition,
             n_rows=users, split=set_.split, details=details, fingerprint=found.fingerprint, reasons=reasons,
         )
 
@@ -123,14 +132,19 @@ class InteractionKind(Kind):
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:
         """Return users by items, sparse."""
-        found = _prepared(opened)
+        found, how = _prepared(opened), details_of(schema)
         values = found.matrix.values
         top = 1.0 if values is None or not len(values) else float(values.max())
         if values is not None and len(values) and (values % 1).any():
             raise InputError("Counts that are modelled are whole numbers, but some are fractions. Use values=binary.")
         users = np.empty(len(found.users), dtype=object)
         users[:] = found.users
-        return SparseRows(found.matrix, top=top, about={"user": users}, held=found.held)
+        c = facts.encoded(opened.facts["users"], how.of_users, found.users) if how.of_users else None
+        of_items = opened.facts["items"]
+        known = facts.encoded(of_items, how.of_items, found.items) if how.of_items and of_items is not None else None
+        return SparseRows(
+            found.matrix, Targets(c=c), top=top, about={"user": users}, held=found.held, known=known
+        )
 
     # --- out --------------------------------------------------------------------------------------------------------
     def decode(
@@ -175,11 +189,35 @@ class InteractionKind(Kind):
     # --- about ------------------------------------------------------------------------------------------------------
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a multinomial over the items, and an encoder of what a user has."""
+        how = details_of(schema)
         return Proposal(
-            likelihood=Choice("multinomial", {"total": details_of(schema).usual}), encoder=Choice("profile"),
-            decoder=Choice("mlp"), recipe="mult-vae", training={"batch_size": 200, "schedule": "constant"},
+            likelihood=Choice("multinomial", {"total": how.usual}), encoder=Choice("profile"),
+            decoder=Choice("items" if how.of_items else "mlp"), recipe="mult-vae",
+            training={"batch_size": 200, "schedule": "constant"},
             reason="The items of a user share the time and money there is: a multinomial given how many there are.",
         )
+
+    def encode_condition(self, values: Mapping[str, list[Any]], schema: Schema) -> Tensor:
+        """Return the codes of what is known of users; zeros of what is not."""
+        return encode(details_of(schema).of_users, values, gaps=True)
+
+    def widths(self, schema: Schema) -> tuple[int, ...]:
+        """Return the width of the code of each fact about users."""
+        return tuple(one.width for one in details_of(schema).of_users)
+
+    def newcomers(self, source: str | Path, schema: Schema) -> tuple[tuple[Any, ...], Tensor]:
+        """Return the items of a table that the model does not know, and what it is given of them, ``(n, width)``."""
+        how = details_of(schema)
+        if not how.of_items:
+            raise CombinationError(
+                "Items that nobody had are ranked by their facts, but this model was fitted without any. Fit it with a "
+                "table of items: items=PATH."
+            )
+        found = facts.read_facts(source, "item", how.item)
+        names = identifiers(list(found.ids), "item", found.origin)
+        known = {str(item) for item in schema.columns or ()}
+        new = tuple(name for name in names if str(name) not in known)
+        return new, facts.encoded(found, how.of_items, new)
 
     def histories(self, rows: Rows, schema: Schema, index: Array) -> Histories | None:
         """Return what is shown and what is held out, of whole users or of all, as the data were divided."""
@@ -202,6 +240,50 @@ def details_for(set_: InteractionOptions, names: Mapping[str, str]) -> Interacti
         user=names.get("user", "user"), item=names.get("item", "item"), value=value, min_rating=set_.min_rating,
         min_user=set_.min_user, min_item=set_.min_item, hold=set_.hold, fold_in=set_.fold_in,
     )
+
+
+def _of_users(
+    source: object, log: Log, set_: InteractionOptions, wanted: tuple[str, ...], schema: Schema | None
+) -> facts.Facts | None:
+    """Return what is known of users: of a table beside the log, or of columns of its own; ``None`` for nothing.
+
+    Raises:
+        InputError: Facts were asked for, and there are none.
+    """
+    if schema is not None and (not wanted or isinstance(source, list | tuple | Mapping)):
+        return None
+    if set_.users is not None:
+        return facts.read_facts(set_.users, "user", log.names.get("user", "user"))
+    if log.beside is not None and set(wanted) <= set(map(str, log.beside.columns)):
+        return facts.own_facts(log.beside, log.user, log.users, log.origin)
+    if wanted:
+        raise InputError(
+            f"The model is given {', '.join(wanted)} of every user, but {log.origin} does not have them. Give a table "
+            "of users with users=..., or columns of the log."
+        )
+    return None
+
+
+def _of_items(log: Log, set_: InteractionOptions) -> facts.Facts | None:
+    return None if set_.items is None else facts.read_facts(set_.items, "item", log.names.get("item", "item"))
+
+
+def _told(opened: Opened, set_: InteractionOptions) -> tuple[dict[str, Any], tuple[str, ...], Condition | None]:
+    """Decide what facts about users and items are: details, sentences, and what rows are conditioned on."""
+    found, of_users, of_items = _prepared(opened), opened.facts["users"], opened.facts["items"]
+    made: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+    condition = None
+    if of_users is not None:
+        made["of_users"], notes = facts.decided(of_users, set_.condition, found.users)
+        if made["of_users"]:
+            condition = condition_of(made["of_users"], of_users.of(found.users), set_.seed)
+    if of_items is not None:
+        made["of_items"], said = facts.decided(of_items, (), found.items)
+        notes += said
+        if not made["of_items"]:
+            raise InputError(f"Facts about items are a few classes or numbers, but {of_items.origin} has neither.")
+    return made, notes, condition
 
 
 def _claim(names: Iterable[str], options: Mapping[str, Any]) -> Claim | None:

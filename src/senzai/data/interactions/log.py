@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
@@ -53,6 +53,7 @@ class Log:
         names: Names of the columns, by what they hold.
         origin: What the source is called.
         notes: What was chosen, one sentence each.
+        beside: Columns of the lines that were asked for beside those, as a frame.
     """
 
     user: Array
@@ -65,6 +66,7 @@ class Log:
     names: Mapping[str, str] = field(default_factory=dict)
     origin: str = "the data"
     notes: tuple[str, ...] = ()
+    beside: Any = None
 
     def where(self, keep: Array) -> Log:
         """Return some of the lines."""
@@ -116,8 +118,8 @@ def has_names(cells: list[str]) -> bool:
     return column_for("user", cells) is not None and column_for("item", cells) is not None
 
 
-def read_log(source: object, options: InteractionOptions) -> Log:
-    """Read any source of interactions.
+def read_log(source: object, options: InteractionOptions, beside: Sequence[str] = ()) -> Log:
+    """Read any source of interactions, with further columns of tables where they have them.
 
     Raises:
         InputError: It is none, or a line cannot be one.
@@ -129,7 +131,7 @@ def read_log(source: object, options: InteractionOptions) -> Log:
     if sparse.is_sparse(source):
         return of_matrix(sparse.of_scipy(source, f"the {type(source).__name__}"), f"the {type(source).__name__}")
     if isinstance(source, str) and "://" in source:
-        return of_frame(_query(source, options), options, repr(without_password(source)))
+        return of_frame(_query(source, options), options, repr(without_password(source)), beside)
     path = sources.existing(source)
     if path is None:
         if not sources.is_frame(source):
@@ -137,12 +139,12 @@ def read_log(source: object, options: InteractionOptions) -> Log:
                 "Interactions are a table of users and items, a sparse matrix or lists of items, but got a "
                 f"{type(source).__name__}. Give one of them."
             )
-        return of_frame(source, options, "the DataFrame")
+        return of_frame(source, options, "the DataFrame", beside)
     if path.is_dir():
         return of_matrix(sparse.Sparse.mapped(path), repr(str(path)))
     if sparse.is_sparse_file(path):
         return of_matrix(sparse.read_sparse(path), repr(str(path)))
-    return of_frame(_frame(path, options), options, repr(str(path)))
+    return of_frame(_frame(path, options), options, repr(str(path)), beside)
 
 
 def _query(url: str, options: InteractionOptions) -> Any:
@@ -188,7 +190,7 @@ def _frame(path: Path, options: InteractionOptions) -> Any:
 
 
 # --- to a log -------------------------------------------------------------------------------------------------------
-def of_frame(frame: Any, options: InteractionOptions, origin: str) -> Log:
+def of_frame(frame: Any, options: InteractionOptions, origin: str, beside: Sequence[str] = ()) -> Log:
     """Return the log of a table with a column of users and one of items."""
     names = [str(n) for n in frame.columns]
     if names == [str(i) for i in range(len(names))] and 2 <= len(names) <= 4:  # no header: as in MovieLens
@@ -205,11 +207,13 @@ def of_frame(frame: Any, options: InteractionOptions, origin: str) -> Log:
     if "time" in columns:
         marks["time"] = _times(columns["time"], origin)
     kept = {role: name.partition(":")[0] for role, name in chosen.items() if name is not None}
-    left = [n for n in names if n not in chosen.values()]
+    kept_too = [n for n in names if n in beside]
+    left = [n for n in names if n not in chosen.values() and n not in kept_too]
     told = f"Users are the column {kept['user']!r}, items {kept['item']!r}"
     notes: tuple[str, ...] = (f"{told}{''.join(f', the {r} {kept[r]!r}' for r in marks)}.",)
     notes += (f"Columns that say nothing here were left out: {', '.join(left[:5])}.",) if left else ()
-    return Log(user, item, users, items, **marks, names=kept, origin=origin, notes=notes)
+    more = frame.iloc[:, [by_name[n] for n in kept_too]].reset_index(drop=True) if kept_too else None
+    return Log(user, item, users, items, **marks, names=kept, origin=origin, notes=notes, beside=more)
 
 
 def _column(role: str, names: list[str], options: InteractionOptions, origin: str) -> str | None:

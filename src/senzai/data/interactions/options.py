@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from senzai.core.errors import SettingError
 
+from ..covariates import Covariate
 from ..options import Options
 from ..schema import Frozen, Schema, Split
 
@@ -31,12 +33,15 @@ class InteractionOptions(Options):
         fold_in: Share of the items of a held-out user that is shown to the model; the rest is to be found.
         delimiter: What separates the cells of a text file.
         header: Whether the first line of a text file holds the names.
+        users: Table of users beside the log (csv, tsv, parquet): facts that the model is given of each, by their
+            identifier; those named by ``condition``, else all of a few classes or numbers.
+        items: Table of items: facts from which the model also scores items that nobody had, by their identifier.
         query: SQL query, for a database.
         table: Table of a database.
     """
 
     decisions: ClassVar[frozenset[str]] = Options.decisions - {"time"} | {
-        "min_rating", "min_user", "min_item", "hold", "fold_in",
+        "min_rating", "min_user", "min_item", "hold", "fold_in", "items",
     }
 
     user: str | None = None
@@ -51,8 +56,16 @@ class InteractionOptions(Options):
     fold_in: float = Field(0.8, gt=0, lt=1)
     delimiter: str | None = None
     header: bool | None = None
+    users: str | None = None
+    items: str | None = None
     query: str | None = None
     table: str | None = None
+
+    @field_validator("users", "items")
+    @classmethod
+    def _wherever_it_is_read_from(cls, value: str | None) -> str | None:
+        """Return a path that is there as a whole one, so that a run finds it from any folder."""
+        return str(Path(value).expanduser().resolve()) if value and Path(value).expanduser().exists() else value
 
     @property
     def split(self) -> Split:
@@ -82,6 +95,8 @@ class InteractionDetails(Frozen):
         hold: What is held out.
         fold_in: Share of a held-out user's items that is shown.
         usual: Items that a user has, the median; new users are drawn with as many.
+        of_users: Facts that the model is given of each user.
+        of_items: Facts that the model is given of each item.
     """
 
     user: str = "user"
@@ -93,6 +108,8 @@ class InteractionDetails(Frozen):
     hold: Hold = "users"
     fold_in: float = 0.8
     usual: int = 1
+    of_users: tuple[Covariate, ...] = ()
+    of_items: tuple[Covariate, ...] = ()
 
 
 def details_of(schema: Schema) -> InteractionDetails:

@@ -88,9 +88,9 @@ def thinned(log: Log, min_user: int, min_item: int) -> tuple[Log, tuple[str, ...
         if keep.all():
             break
         log = log.where(keep)
-    lost = [len(np.unique(getattr(before, n))) - len(np.unique(getattr(log, n))) for n in ("user", "item")]
-    if not any(lost):
+    if log is before:
         return log, ()
+    lost = [len(_in_order(getattr(before, n))) - len(_in_order(getattr(log, n))) for n in ("user", "item")]
     if not len(log.user):
         raise InputError(
             f"Users need {min_user} items and items {min_item} users, but of {log.origin} nobody is left. "
@@ -118,7 +118,7 @@ def prepared_to_fit(log: Log, how: InteractionDetails, *, seed: int, test: float
     log, hidden = log.where(known), hidden[known]
     if not len(log.user):
         raise InputError(f"There must be interactions to learn from, but {log.origin} has none. Check its columns.")
-    users, items = (list(dict.fromkeys(v.tolist())) for v in (log.user, log.item))
+    users, items = _in_order(log.user), _in_order(log.item)
     matrix, held = _matrices(log, _back(users, len(log.users)), _back(items, len(log.items)), hidden, how)
     return Prepared(
         matrix, held if hidden.any() or how.hold != "users" else None, tuple(log.users[u] for u in users),
@@ -175,7 +175,16 @@ def held_out(log: Log, how: InteractionDetails, *, seed: int, test: float) -> tu
     return nothing & (n > 1), ("One item of every user, at random, is held out: there are no times.",)
 
 
-def _back(kept: list[int], n: int) -> Array:
+def _in_order(numbers: Array) -> Array:
+    """Return the numbers that there are, each once, in order of appearance, without going through them one by one."""
+    first = np.full(int(numbers.max(initial=-1)) + 1, -1, np.int64)
+    first[numbers[::-1]] = np.arange(len(numbers) - 1, -1, -1)  # of several places the one that is written last stays
+    there = np.flatnonzero(first >= 0)
+    found: Array = there[np.argsort(first[there], kind="stable")]
+    return found
+
+
+def _back(kept: Array, n: int) -> Array:
     found = np.full(n, -1, np.int64)
     found[kept] = np.arange(len(kept))
     return found

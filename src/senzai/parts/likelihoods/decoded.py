@@ -134,9 +134,9 @@ class Likelihood(DataInitialised, AnyLikelihood):
         """Return all raw numbers, ``(*lead, *raw_shape)``, in single precision at least."""
         with network_precision(z.device):
             net: Tensor = self.decoder(z, c)
-        net = full_precision(net)
+        half, net = net.element_size() < 4, full_precision(net)
         if not self.is_shared:
-            return net if self.decoder.biased else net + self.bias
+            return net if self.decoder.biased else _raised(net, self.bias, own=half)
         axis = net.ndim - self.bias.ndim
         pieces: list[Tensor] = []
         for i in range(len(self.order)):
@@ -184,6 +184,12 @@ class Likelihood(DataInitialised, AnyLikelihood):
         square = optimal(p).optimal_scale(as_float(first(x))).square()
         self.seen.add_(1)
         self.sigma.copy_(torch.lerp(self.sigma.square(), square, torch.clamp(1 / self.seen, min=0.02)).sqrt())
+
+
+def _raised(net: Tensor, bias: Tensor, *, own: bool) -> Tensor:
+    """Return raw numbers with their bias: in their place where they are a copy that nobody else has."""
+    own = own and not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+    return net.add_(bias) if own else net + bias
 
 
 def decoded_shape(family: Family, event: tuple[int, ...], shared: tuple[str, ...]) -> tuple[int, ...]:

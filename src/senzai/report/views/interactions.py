@@ -7,6 +7,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 import plotly.graph_objects as go
+import torch
 from torch import Tensor
 
 from ...core.batch import Data
@@ -83,7 +84,8 @@ def _popularity(found: Findings) -> list[Section]:
     """Return which share of what users have, and of what they are recommended, is in each tenth of the items."""
     rows = found.dataset.rows
     given = entries(rows, found.held.index)
-    lists = recommended(expected_items(found.model, given).double().cpu(), given, LIST)
+    c = rows.targets.for_rows(torch.from_numpy(found.held.index))["c"]
+    lists = recommended(expected_items(found.model, given, c).double().cpu(), given, LIST)
     have = np.bincount(np.asarray(entries(rows, np.arange(len(rows))).indices), minlength=given.n_columns)
     told = np.bincount(lists[lists >= 0], minlength=given.n_columns)
     order = np.argsort(-have, kind="stable")
@@ -116,7 +118,8 @@ def _map(found: Findings) -> list[Section]:
     items = np.argsort(-have, kind="stable")[:MAPPED]
     if len(items) < 3:
         return []
-    xy, shares = principal(item_codes(found.model, whole.n_columns, items))
+    width = 0 if found.schema.condition is None else found.schema.condition.width
+    xy, shares = principal(item_codes(found.model, whole.n_columns, items, n_condition=width))
     names = tuple((short(found.schema.columns[i]), plural(int(have[i]), "user")) for i in items)
     size = {"size": (4 + 12 * np.sqrt(have[items] / max(1, have.max()))).tolist(), "color": "var(--model)"}
     made = figure([points(xy, np.arange(len(xy)), size)], x={"title": "first component", "showgrid": True},

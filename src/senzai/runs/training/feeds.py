@@ -32,7 +32,8 @@ def feeds(
     parts = dataset.split_indices()
     budget = settings.memory_gb * 1e9 if settings.memory_gb else free_memory() / 3
     needed = dataset.rows.dense_nbytes * (1 if dataset.rows.in_memory else COPIES)
-    in_memory = needed <= budget and dataset.schema.reading.get("in_memory") is not False
+    asked = dataset.schema.reading.get("in_memory")
+    in_memory = needed <= budget and asked is not False and (dataset.rows.better_dense or asked is True)
     batch_size = settings.chosen_batch_size(len(parts["train"]))
 
     found = dataset.rows.lengths

@@ -10,7 +10,7 @@ import numpy as np
 from ...core.errors import InputError, SettingError
 from ...data.sparse import entries
 from ...evaluation.reasons import reasons as reasons_of
-from .recommend import asked_users, item_number, names_of, needs_items
+from .recommend import asked_users, conditions, item_number, names_of, needs_items
 from .registry import verb
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def reasons(
     history = entries(dataset.rows, rows)
     if not history.counts[0]:
         raise InputError("Reasons are items that a user has, but this one has none that the model knows. Name some.")
-    c = dataset.batch(rows).c if dataset.rows.targets.c is not None else None
+    c = conditions(dataset, rows)
     at = item_number(run.schema, item)
     why, names = reasons_of(run.model, history, np.array([at]), draws=draws, seed=seed, c=c), names_of(run.schema)
     order = np.argsort(-why.added[:, 0], kind="stable")

@@ -27,7 +27,8 @@ def similar(run: Trained, *, item: str, k: int = 10) -> dict[str, Any]:
     if k < 1:
         raise SettingError(f"`k >= 1` must hold, but got k={k!r}.")
     names, at = names_of(run.schema), item_number(run.schema, item)
-    alike = cosines(item_codes(run.model, len(names)), at)
+    width = 0 if run.schema.condition is None else run.schema.condition.width
+    alike = cosines(item_codes(run.model, len(names), n_condition=width), at)
     order = np.argsort(-alike, kind="stable")
     best = [int(i) for i in order if i != at][:k]
     return {"item": names[at], "similar": [{"item": names[i], "cosine": float(alike[i])} for i in best]}
