@@ -19,7 +19,7 @@ LEAST_GAIN = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class BlockScore:
-    r"""How well some things explain another in a linear-Gaussian regression of blocks of features, in nats, less a price.
+    r"""How well some things explain another by linear regressions of blocks of features, in nats, less a price.
 
     .. math:: s(i, S) = -\tfrac n2 \log\det \Sigma_{i \mid S} - \tfrac c2\, k_i\, k_S \log n
 

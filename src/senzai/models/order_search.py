@@ -21,7 +21,7 @@ LEAST_ROWS = 20
 
 
 def curved(v: Array) -> list[Array]:
-    r"""Return a number and two bent copies of it, :math:`(v^2 - 1)\, e^{-v^2/6}` and :math:`(v^3 - 3v)\, e^{-v^2/6}`."""
+    r"""Return a number and two bent copies, :math:`(v^2 - 1)\, e^{-v^2/6}` and :math:`(v^3 - 3v)\, e^{-v^2/6}`."""
     fade = np.exp(-(v**2) / 6)
     return [v, (v**2 - 1) * fade, (v**3 - 3 * v) * fade]
 

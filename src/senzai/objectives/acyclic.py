@@ -114,8 +114,8 @@ class GraphSearch(Objective):
         """Refuse a graph that is not looked for in training."""
         if not model.is_learned or model.looks_first:
             raise CombinationError(
-                "A graph that was given, or is found before training, is not looked for by gradients. Set graph=learned "
-                "and search=gradients, or leave objective=... out."
+                "A graph that was given, or is found before training, is not looked for by gradients. Set "
+                "graph=learned and search=gradients, or leave objective=... out."
             )
 
     def over(self, total_steps: int) -> GraphSearch:
