@@ -196,7 +196,7 @@ def ihdp(files: int, quick: bool) -> Result:
         tau = (a[4] - a[3]).to_numpy()
         run = senzai.fit(
             frame, recipe="cevae", treatment="t", outcome="y", n_latent=20, hidden=[64, 64], numbers_by="linear",
-            steps=20 if quick else 300, batch_size=128, seed=i, sampler="none", progress=False,
+            steps=20 if quick else 1500, batch_size=128, seed=i, sampler="none", progress=False,
         )
         effects = run.effect(frame, draws=50, seed=0)
         each = {"cevae": effects.effect.to_numpy(), **others(frame, i)}
