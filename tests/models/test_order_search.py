@@ -225,6 +225,14 @@ def test_searches_that_do_not_fit_are_refused():
         model_of(family, price=-1.0)
 
 
+def test_too_many_columns_are_refused_before_hours_are_spent():
+    n = 201
+    wide = Structural(MixedFamily(sorts=("normal",) * n, sizes=(0,) * n), tuple(f"c{i}" for i in range(n)), (),
+                      hidden=0, learned=True)
+    with pytest.raises(CombinationError, match="up to 200 columns, but there are 201"):
+        wide.initialise(Batch(torch.zeros(30, n)))
+
+
 def test_private_training_looks_at_no_row_first():
     from senzai.training.private import refuse_mixing
 

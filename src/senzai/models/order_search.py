@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.batch import Batch
-from ..core.errors import InputError
+from ..core.errors import CombinationError, InputError
 from ..core.order_search import BlockScore, best_graph
 from ..nn.table import CODED
 from ..parts.mechanisms import ColumnMechanisms
@@ -18,6 +18,10 @@ Array = np.ndarray[Any, Any]
 Places = list[tuple[int, ...]]
 LEAST_ROWS = 20
 """Rows below which no graph is looked for."""
+STARTS, FEW = 4, 30
+"""Orders to start from by chance, and columns above which one has to do: a start takes their number to the fourth."""
+MOST = 200
+"""Columns above which a search of orders would take hours."""
 
 
 def curved(v: Array) -> list[Array]:
@@ -64,8 +68,14 @@ def found_by_order(net: ColumnMechanisms, batch: Batch, *, price: float = 1.0) -
         price: Factor on the price of a parameter, half the logarithm of the number of rows in nats.
 
     Raises:
+        CombinationError: There are too many columns.
         InputError: Hardly a row is whole.
     """
+    if len(net.family.sorts) > MOST:
+        raise CombinationError(
+            f"A search of orders is for up to {MOST} columns, but there are {len(net.family.sorts)}: its time rises with "
+            "the fourth power. Leave columns out, give the graph, or set search=gradients."
+        )
     whole = batch.tensor if batch.observed is None else batch.tensor[batch.observed.all(1)]
     if len(whole) < LEAST_ROWS:
         raise InputError(
@@ -74,4 +84,4 @@ def found_by_order(net: ColumnMechanisms, batch: Batch, *, price: float = 1.0) -
         )
     x, causes, effects = features_of(net, whole, bent=net.n_hidden > 0)
     score = BlockScore(x.T @ x / len(x), len(x), causes, effects, price)
-    return torch.from_numpy(best_graph(score))
+    return torch.from_numpy(best_graph(score, starts=STARTS if len(causes) <= FEW else 1))
