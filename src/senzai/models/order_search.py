@@ -73,8 +73,8 @@ def found_by_order(net: ColumnMechanisms, batch: Batch, *, price: float = 1.0) -
     """
     if len(net.family.sorts) > MOST:
         raise CombinationError(
-            f"A search of orders is for up to {MOST} columns, but there are {len(net.family.sorts)}: its time rises with "
-            "the fourth power. Leave columns out, give the graph, or set search=gradients."
+            f"A search of orders is for up to {MOST} columns, but there are {len(net.family.sorts)}: its time rises "
+            "with the fourth power. Leave columns out, give the graph, or set search=gradients."
         )
     whole = batch.tensor if batch.observed is None else batch.tensor[batch.observed.all(1)]
     if len(whole) < LEAST_ROWS:
