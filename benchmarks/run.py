@@ -314,6 +314,13 @@ def private(given: argparse.Namespace) -> dict[str, Result]:
     return {"private": measure(given.rounds, quick=given.quick, keep=keep)}
 
 
+def borrowed(given: argparse.Namespace) -> dict[str, Result]:
+    """Frozen encoders trained elsewhere, and 100 labels."""
+    from .borrowed import measure
+
+    return {"borrowed": measure(given.rounds, quick=given.quick)}
+
+
 def multimodal(given: argparse.Namespace) -> dict[str, Result]:
     """Six views of digits, pictures of emoji beside their names."""
     from .multimodal import measure
@@ -345,7 +352,8 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
-    "cells": cells, "causal": causal, "private": private, "multimodal": multimodal, "quantum": quantum,
+    "cells": cells, "causal": causal, "private": private, "multimodal": multimodal,
+    "borrowed": borrowed, "quantum": quantum,
     "federated": federated,
 }
 

@@ -7,6 +7,7 @@ from .plants import LIKELIHOODS, MODELS, PRIORS, SCHEMA, VERBS, Fault, edit
 CAUSES = "tests/models/test_causal.py::"
 CONCEPTS = "tests/models/test_concepts.py::"
 EFFECTS = "tests/models/test_effects.py::"
+ORDERS = "tests/models/test_order_search.py::"
 
 LIST = (
     # --- tables -------------------------------------------------------------------------------------------------------
@@ -102,6 +103,46 @@ LIST = (
         "arrows kept in a circle", MODELS,
         edit("models.structural:without_circles", "if not bool(reach[effect, cause])", "if True"),
         (f"{EFFECTS}test_arrows_are_kept_from_the_strongest_down_without_a_circle",),
+    ),
+    Fault(
+        "arrows that cost nothing", MODELS,
+        edit("core.order_search:BlockScore._of", "self.price / 2 * len(own)", "0 * len(own)"),
+        (f"{ORDERS}test_the_score_is_the_criterion_of_a_regression",),
+    ),
+    Fault(
+        "causes that stand after their effect", MODELS,
+        edit("core.order_search:best_graph", "frozenset(order[:k])", "frozenset(order) - {thing}"),
+        (f"{ORDERS}test_the_best_order_is_that_of_all_orders_and_all_sets_of_causes",),
+    ),
+    Fault(
+        "things that change places and keep their old causes", MODELS,
+        edit("core.order_search:Orders.moved", "for k in (low, low + 1):", "for k in (low,):"),
+        (f"{ORDERS}test_a_move_gains_what_it_says",),
+    ),
+    Fault(
+        "holes that are read as numbers in a search for a graph", MODELS,
+        edit("models.order_search:found_by_order", "batch.tensor[batch.observed.all(1)]", "batch.tensor"),
+        (f"{ORDERS}test_rows_with_holes_are_left_out_and_too_few_whole_ones_refused",),
+    ),
+    Fault(
+        "a search that sees straight lines alone", MODELS,
+        edit("models.order_search:found_by_order", "bent=net.n_hidden > 0", "bent=False"),
+        (f"{ORDERS}test_straight_mechanisms_miss_a_square_that_bent_ones_find",),
+    ),
+    Fault(
+        "strengths of arrows that forget what comes after the hidden units", MODELS,
+        edit("parts.mechanisms:ColumnMechanisms.strengths", "(after.unsqueeze(-1) * self.inner**2)", "(self.inner**2)"),
+        (f"{ORDERS}test_the_strength_of_an_arrow_is_that_of_all_ways_and_no_scale_of_hidden_units_hides_it",),
+    ),
+    Fault(
+        "private training of a graph found before it", MODELS,
+        edit("training.private:refuse_mixing", "if model.looks_first:", "if False:"),
+        (f"{ORDERS}test_private_training_looks_at_no_row_first",),
+    ),
+    Fault(
+        "a model around another whose prior is left behind", MODELS,
+        edit("models.wrapped:Wrapped.after_step", "self.inner.after_step(total)", "pass"),
+        ("tests/models/test_wrapped.py::test_a_step_reaches_what_follows_rows_inside",),
     ),
     Fault(
         "codes paired with sources in their order", MODELS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .plants import MODELS, OBJECTIVES, SCHEMA, VERBS, Fault, edit
+from .plants import MODELS, OBJECTIVES, POSTERIORS, SCHEMA, VERBS, Fault, edit
 
 EXPERTS = "tests/parts/test_experts.py::"
 DATA = "tests/data/test_multimodal.py::"
@@ -129,5 +129,10 @@ LIST = (
         VERBS,
         edit("runs.verbs.cross:cross", "some = only_with(batch, list(seen))", "some = batch"),
         (f"{RUNS}test_one_view_tells_of_the_other",),
+    ),
+    Fault(
+        "an mvtcae whose prior is an expert", POSTERIORS,
+        edit("recipes.modalities:mvtcae", "prior_expert=False, ", ""),
+        (f"{RUNS}test_the_prior_is_an_expert_of_mvae_and_none_of_mvtcae",),
     ),
 )

@@ -167,7 +167,7 @@ def test_a_search_finds_the_arrows_and_then_stays():
     x = torch.tensor((x - x.mean(0)) / x.std(0)).float()
     with forked(0):
         family = MixedFamily(sorts=("normal",) * 4, sizes=(0,) * 4)
-        model = Structural(family, tuple("abcd"), (), hidden=0, learned=True)
+        model = Structural(family, tuple("abcd"), (), hidden=0, learned=True, search="gradients")
         model.initialise(Batch(x))
         objective, steps = GraphSearch().over(300), torch.optim.Adam(model.parameters(), lr=0.03)
         assert objective.settle_step == 180

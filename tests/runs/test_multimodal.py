@@ -45,6 +45,19 @@ def test_every_recipe_trains_and_a_saved_run_says_the_same(recipe, tmp_path):
     assert np.isfinite(run.log_likelihood(data, k=4)).all()
 
 
+def test_the_prior_is_an_expert_of_mvae_and_none_of_mvtcae():
+    """Precisions of a product add up: those of the experts a row has, and 1 where the prior is one of them."""
+    data = made(80)
+    for recipe, prior in (("mvtcae", 0.0), ("mvae", 1.0)):
+        run = senzai.fit(data, recipe=recipe, steps=1, **SMALL)
+        batch = run.dataset(data).batch()
+        with torch.no_grad():
+            q, (_, scale, seen) = run.model.posterior(batch), run.model.posterior.asked(batch)
+        assert not seen.all()
+        total = (scale**-2 * seen.unsqueeze(-1)).sum(0) + prior
+        assert torch.allclose(q.base_dist.scale**-2, total, rtol=1e-4)
+
+
 def test_one_view_tells_of_the_other(linear):
     new = made(200, seed=1)
     there = ~np.isnan(new["right"]).any(1)

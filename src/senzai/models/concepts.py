@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from ..core.batch import Batch, only
@@ -17,10 +17,10 @@ from ..core.random import Noise, derive
 from ..core.spec import part
 from ..distributions.ops import expected
 from ..parts.priors.structural import StructuralPrior
-from .base import Inference, LatentModel
 from .causal import CausalModel
 from .flat import Flat
 from .modes import judging
+from .wrapped import Wrapped
 
 NAMED = "Concepts are what the labelled rows say they are: a latent stands for one as far as the encoder finds it."
 
@@ -28,7 +28,7 @@ NAMED = "Concepts are what the labelled rows say they are: a latent stands for o
 @part("model", "concepts")
 @example(recipe="causal-vae", frame={"n_numbers": 3}, settings={"graph": "concept0>concept1;concept1>concept2"})
 @final
-class Concepts(LatentModel, CausalModel):
+class Concepts(Wrapped[Flat], CausalModel):
     r"""Concepts with names, :math:`z_i = f_i(z_{pa(i)}, e_i)`, free latents behind them, and a decoder of all.
 
     A row is read by the encoder, its noise follows exactly from its latents, and what is set is sent along the graph
@@ -46,14 +46,14 @@ class Concepts(LatentModel, CausalModel):
     """
 
     def __init__(self, inner: Flat, names: tuple[str, ...]) -> None:
-        super().__init__()
+        super().__init__(inner)
         prior = inner.prior
         if not isinstance(prior, StructuralPrior) or prior.n_latent < len(names):
             raise CombinationError(
                 f"Concepts need prior=structural over {len(names)} latents at least, but got {type(prior).__name__} "
                 f"over {prior.n_latent}. Leave prior=... out, or set n_latent={len(names)}."
             )
-        self.inner, self.names, self._prior = inner, tuple(names), (prior,)
+        self.names, self._prior = tuple(names), (prior,)
         edges = tuple((self.names[int(a)], self.names[int(b)]) for a, b in prior.graph.edges)
         self._graph = CausalGraph(self.names, edges)
 
@@ -115,33 +115,9 @@ class Concepts(LatentModel, CausalModel):
     def _shown(self, z: Tensor) -> Tensor:
         return only(expected(self.inner.generate((z,))))
 
-    # --- as the model inside ------------------------------------------------------------------------------------------
-    def infer(
-        self, batch: Batch, n_samples: int = 1, *, seen: Batch | None = None, z: tuple[Tensor, ...] | None = None
-    ) -> Inference:
-        """Return what the inner model infers."""
-        return self.inner.infer(batch, n_samples, seen=seen, z=z)
-
-    def generate(self, z: tuple[Tensor, ...], c: Tensor | None = None) -> Distribution:
-        """Return the inner model's p(x | z)."""
-        return self.inner.generate(z, c)
-
-    def sample_prior(self, n: int, c: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Draw latents along the graph."""
-        return self.inner.sample_prior(n, c)
-
-    @property
-    def mixes_rows(self) -> bool:
-        """Whether the inner model mixes rows."""
-        return self.inner.mixes_rows
-
     def check(self) -> None:
         """Refuse what the inner model refuses, and a posterior that is no diagonal normal."""
-        self.inner.check()
+        super().check()
         q = self.inner.posterior.example()
         if q is not None:
             self.concepts(q)
-
-    def encoder_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the posterior."""
-        return self.inner.encoder_parameters()

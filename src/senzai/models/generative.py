@@ -106,6 +106,11 @@ class Generative(nn.Module, ABC):
         return False
 
     @property
+    def looks_first(self) -> bool:
+        """Whether it learns more than shifts and scales from the rows that it looks at before training."""
+        return False
+
+    @property
     def keeps_rows(self) -> bool:
         """Whether a part of the model holds training rows, or parameters that started as training rows."""
         return bool(keepers_of_rows(self))

@@ -6,21 +6,22 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
-from ..core.batch import Batch, Data
+from ..core.batch import Batch
 from ..core.random import Noise, using
 from ..core.spec import part
 from ..parts.classifiers import Probe
-from .base import Classifies, Inference, LatentModel
+from .base import Classifies, LatentModel
+from .wrapped import Wrapped
 
 
 @part("model", "probed")
 @final
-class Probed(LatentModel, Classifies):
+class Probed(Wrapped[LatentModel], Classifies):
     """Kingma's M1: any model, and a classifier that sees nothing but the points of its codes.
 
-    The classifier never changes the model: no gradient passes from it to the encoder.
+    The classifier never changes the model: no gradient passes from it to the encoder, and its parameters are not among
+    the model's own.
 
     Reference:
         Semi-supervised Learning with Deep Generative Models (Kingma et al., 2014). https://arxiv.org/abs/1406.5298
@@ -31,8 +32,8 @@ class Probed(LatentModel, Classifies):
     """
 
     def __init__(self, inner: LatentModel, head: Probe) -> None:
-        super().__init__()
-        self.inner, self.head = inner, head
+        super().__init__(inner)
+        self.head = head
 
     @property
     def likelihood(self) -> nn.Module | None:
@@ -45,10 +46,6 @@ class Probed(LatentModel, Classifies):
         """Number of classes."""
         return self.head.n_classes
 
-    def own_parameters(self) -> tuple[nn.Parameter, ...]:
-        """Return the parameters of the model without its classifier's."""
-        return self.inner.own_parameters()
-
     @torch.no_grad()
     def codes(self, batch: Batch) -> Tensor:
         """Return the points of all groups side by side, ``(B, width)``."""
@@ -60,40 +57,3 @@ class Probed(LatentModel, Classifies):
         """Return log q(y | code of x), ``(B, n_classes)``."""
         log_q: Tensor = self.head(self.codes(batch))
         return log_q
-
-    def initialise(self, batch: Batch) -> None:
-        """Let the inner model look at data."""
-        self.inner.initialise(batch)
-
-    def infer(
-        self, batch: Batch, n_samples: int = 1, *, seen: Batch | None = None, z: tuple[Tensor, ...] | None = None
-    ) -> Inference:
-        """Return what the inner model infers."""
-        return self.inner.infer(batch, n_samples, seen=seen, z=z)
-
-    def generate(self, z: tuple[Tensor, ...], c: Tensor | None = None) -> Distribution:
-        """Return the inner model's p(x | z)."""
-        return self.inner.generate(z, c)
-
-    def sample_prior(self, n: int, c: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Draw from the inner model's prior."""
-        return self.inner.sample_prior(n, c)
-
-    def simulate(
-        self, n: int, c: Tensor | None = None, *, temperature: float = 1.0, noise: bool = True
-    ) -> Data:
-        """Draw rows from the inner model."""
-        return self.inner.simulate(n, c, temperature=temperature, noise=noise)
-
-    def scored(self, batch: Batch) -> Batch:
-        """Return what the inner model scores."""
-        return self.inner.scored(batch)
-
-    @property
-    def mixes_rows(self) -> bool:
-        """Whether the inner model mixes rows."""
-        return self.inner.mixes_rows
-
-    def encoder_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the inner model's inference."""
-        return self.inner.encoder_parameters()

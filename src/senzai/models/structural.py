@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import final
+from typing import Literal, final, get_args
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch.distributions import Independent
 
 from ..core.batch import Batch
 from ..core.causal_graph import CausalGraph, Edge
-from ..core.errors import CombinationError, InputError
+from ..core.errors import CombinationError, InputError, SettingError
 from ..core.examples import example
 from ..core.random import Noise, current_noise, derive, using
 from ..core.spec import part
@@ -24,6 +24,9 @@ from ..parts.mechanisms import ColumnMechanisms
 from .causal import CausalModel
 from .generative import Generative
 from .modes import judging
+from .order_search import found_by_order
+
+Search = Literal["orders", "gradients"]
 
 
 @part("model", "structural")
@@ -51,7 +54,13 @@ class Structural(Generative, CausalModel):
         hidden: Hidden units of each mechanism; 0 for linear ones.
         activation: Their activation.
         masked: Whether training rows have missing entries.
-        learned: Whether the arrows are looked for in training instead; there are none at first.
+        learned: Whether the arrows are looked for instead; there are none at first.
+        search: How they are looked for: ``orders``, the best order of columns by the Bayesian information criterion,
+            when the model looks at rows before training; ``gradients``, in training, by the objective ``graph_search``.
+        price: Factor on what an arrow must pay in a search of orders; 1 is the criterion.
+
+    Raises:
+        SettingError: The search is unknown, or an arrow costs less than nothing.
 
     Example:
         >>> family = MixedFamily(sorts=("normal", "normal"), sizes=(0, 0))
@@ -62,10 +71,17 @@ class Structural(Generative, CausalModel):
 
     def __init__(
         self, family: MixedFamily, names: tuple[str, ...], edges: tuple[Edge, ...], *, hidden: int = 32,
-        activation: str = "silu", masked: bool = False, learned: bool = False,
+        activation: str = "silu", masked: bool = False, learned: bool = False, search: Search = "orders",
+        price: float = 1.0,
     ) -> None:
         super().__init__()
+        if search not in get_args(Search) or not price >= 0:
+            raise SettingError(
+                f"`search` is one of {', '.join(get_args(Search))} and `price >= 0` must hold, but got {search!r} and "
+                f"{price!r}."
+            )
         self.family, self.event, self.masked, self.learned = family, (len(names),), masked, learned
+        self.search, self.price = search, price
         self._given = CausalGraph(tuple(names), tuple((str(a), str(b)) for a, b in edges))
         causes = tuple(tuple(names.index(c) for c in self._given.parents(n)) for n in names)
         if learned:
@@ -95,15 +111,28 @@ class Structural(Generative, CausalModel):
         """Whether the graph is known: given, or found and no longer changed."""
         return not self.learned or bool(self.was_settled)
 
+    @property
+    def looks_first(self) -> bool:
+        """Whether the graph is found in the rows that the model looks at before training."""
+        return self.learned and self.search == "orders"
+
+    def initialise(self, batch: Batch) -> None:
+        """Start columns at their marginals; if the search is one of orders, find the graph and keep it."""
+        super().initialise(batch)
+        if self.looks_first:
+            self._keep(found_by_order(self.mechanisms, batch, price=self.price))
+
     def settle(self, least: float = 0.1) -> None:
         """Keep the graph that the strengths of arrows say, from now on.
 
         Args:
             least: Strength below which there is no arrow.
         """
-        if self.settled:
-            return
-        self.found.copy_(without_circles(self.mechanisms.strengths().detach(), least).T)
+        if not self.settled:
+            self._keep(without_circles(self.mechanisms.strengths().detach(), least))
+
+    def _keep(self, arrows: Tensor) -> None:
+        self.found.copy_(arrows.T)
         self.was_settled.fill_(True)
 
     @property

@@ -63,7 +63,7 @@ PENALTIES: Mapping[str, Callable[[Tensor], Tensor]] = {"notears": trace_exponent
 
 
 @part("objective", "graph_search")
-@example(recipe="causal-table", data="mixed", settings={"graph": "learned", "settle": 0.5})
+@example(recipe="causal-table", data="mixed", settings={"graph": "learned", "search": "gradients", "settle": 0.5})
 @final
 @dataclass(frozen=True)
 class GraphSearch(Objective):
@@ -94,9 +94,9 @@ class GraphSearch(Objective):
 
     trains: ClassVar[type[Any]] = Structural
     is_bound: ClassVar[bool] = False
-    sparse: float = 0.02
+    sparse: float = 0.1
     largest: float = 1e4
-    weakest: float = 0.1
+    weakest: float = 0.05
     settle: float = 0.6
     penalty: Literal["notears", "dagma"] = "notears"
     settle_step: int = 1000
@@ -111,9 +111,12 @@ class GraphSearch(Objective):
             raise SettingError(f"`penalty` is one of {', '.join(PENALTIES)}, but got {self.penalty!r}.")
 
     def check(self, model: Structural) -> None:
-        """Refuse a graph that was given."""
-        if not model.is_learned:
-            raise CombinationError("A graph that was given is not searched for. Set graph=learned.")
+        """Refuse a graph that is not looked for in training."""
+        if not model.is_learned or model.looks_first:
+            raise CombinationError(
+                "A graph that was given, or is found before training, is not looked for by gradients. Set "
+                "graph=learned and search=gradients, or leave objective=... out."
+            )
 
     def over(self, total_steps: int) -> GraphSearch:
         """Return the objective for a training of known length."""

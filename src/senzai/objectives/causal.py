@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core.batch import Batch
-from ..core.errors import SettingError
+from ..core.errors import CombinationError, SettingError
 from ..core.examples import example
 from ..core.spec import part
 from ..models.concepts import Concepts
@@ -32,6 +32,14 @@ class MechanismLikelihood(Objective):
 
     trains: ClassVar[type[Any]] = Structural
     is_bound: ClassVar[bool] = False
+
+    def check(self, model: Structural) -> None:
+        """Refuse a graph that is still to be found: nothing would keep its arrows from going in circles."""
+        if model.is_learned and not model.looks_first:
+            raise CombinationError(
+                "A graph that gradients look for needs the objective graph_search. Leave objective=... out, or set "
+                "search=orders."
+            )
 
     def __call__(self, model: Structural, batch: Batch, step: int) -> Terms:
         """Return the terms of a batch."""

@@ -106,10 +106,17 @@ class ColumnMechanisms(DataInitialised):
         return made
 
     def strengths(self) -> Tensor:
-        """Return how much each column sees of each other, ``(d, d)``, cause first: the norm of all first weights."""
+        r"""Return how much each column sees of each other, ``(d, d)``, cause first: the norm of all ways from it.
+
+        .. math:: w_{ij}^2 = \sum_r S_{rj}^2 + \sum_{r,h} W_{rh}^2\, U_{hj}^2
+
+        over the raw numbers r of column i and its hidden units h. A way through a hidden unit counts by the product of
+        its two weights: what one loses the other cannot make up for.
+        """
         d = len(self.allowed)
         square = self.straight.new_zeros(d, len(self.owner)).index_add(0, self.column, self.straight**2)
         if self.n_hidden:
-            square = square + (self.inner**2).sum(1) * 1.0
+            after = self.outer.new_zeros(d, self.n_hidden).index_add(0, self.column, self.outer**2)
+            square = square + (after.unsqueeze(-1) * self.inner**2).sum(1)
         by_cause = square.new_zeros(d, d).index_add(1, self.owner, square) * self.allowed
         return (by_cause + 1e-12).sqrt().T * self.allowed.T

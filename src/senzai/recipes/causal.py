@@ -39,12 +39,13 @@ def graph_of(frame: Frame, nodes: tuple[str, ...]) -> CausalGraph:
 
 
 @example(data="mixed", settings={"graph": "x0>x1;x1>x2;x0>x4"})
-@example(data="mixed", settings={"graph": "learned"})
+@example(data="mixed", settings={"graph": "learned", "price": 0.0})  # columns of the exam know nothing of each other
+@example(data="mixed", settings={"graph": "learned", "search": "gradients"})
 @recipe(
     "causal-table",
     title="Causes of a table: each column from its causes in a given graph and noise of its own, to set and to undo",
     paper="Pearl, Causality, 2009, https://doi.org/10.1017/CBO9780511803161",
-    settings=("graph",),
+    settings=("graph", "search", "price"),
 )
 def causal_table(frame: Frame) -> Made:
     """Exact noise in place of an encoder; ``hidden=0`` makes every mechanism linear."""
@@ -55,8 +56,10 @@ def causal_table(frame: Frame) -> Made:
     hidden = width[0] if isinstance(width, list | tuple) else int(width)
     learned = frame.get("graph", None) == LEARNED
     edges = () if learned else graph_of(frame, names).edges
-    model = Structural(family, names, edges, hidden=hidden, masked=frame.masked, learned=learned)
-    return model, frame.objective("graph_search" if learned else "mechanisms")
+    found = {"search": frame.word("search", "orders"), "price": frame.get("price", 1.0)} if learned else {}
+    model = Structural(family, names, edges, hidden=hidden, masked=frame.masked, learned=learned, **found)
+    in_training = learned and not model.looks_first
+    return model, frame.objective("graph_search" if in_training else "mechanisms")
 
 
 @example(frame={"n_numbers": 3}, settings={"graph": "concept0>concept1;concept1>concept2"})

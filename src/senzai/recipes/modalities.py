@@ -31,10 +31,10 @@ def bound(frame: Frame, **defaults: Any) -> Objective:
     return frame.objective("modalities", **defaults)
 
 
-def joined(frame: Frame, combine: str, **bound_by: Any) -> Made:
+def joined(frame: Frame, combine: str, prior_expert: bool | None = None, **bound_by: Any) -> Made:
     """Return experts joined in one way, and their bound."""
     need_modalities(frame)
-    posterior = frame.posterior("experts", combine=combine)
+    posterior = frame.posterior("experts", combine=combine, prior_expert=prior_expert)
     return Flat(frame.prior(), posterior, frame.likelihood("modalities")), bound(frame, **bound_by)
 
 
@@ -78,8 +78,8 @@ def mopoe(frame: Frame) -> Made:
     paper="Hwang et al., Multi-View Representation Learning via Total Correlation Objective, 2021, https://openreview.net/forum?id=4UWZGqW0KmS",
 )
 def mvtcae(frame: Frame) -> Made:
-    """Product of experts, each pulled to what all of them say together."""
-    return joined(frame, "product", correlation=0.9)
+    """Product of experts, each pulled to what all of them say together; the prior is none of them, as in the paper."""
+    return joined(frame, "product", prior_expert=False, correlation=0.9)
 
 
 @example(data="pair")

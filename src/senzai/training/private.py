@@ -157,6 +157,11 @@ def refuse_mixing(model: Generative, objective: Objective) -> None:
             "others of its batch, so that cutting its gradient would not bound what it does. Choose a recipe such "
             "as vae."
         )
+    if model.looks_first:
+        raise CombinationError(
+            f"Private training shows a model no row before the first step, but {type(model).__name__} learns its graph "
+            "there. Set search=gradients, or give the graph."
+        )
     from torch.nn.modules.batchnorm import _BatchNorm
 
     if any(isinstance(m, _BatchNorm) for m in model.modules()):
