@@ -28,13 +28,14 @@ class Timed:
         """Return what is known of returns where rows are steps of prices or of returns, else ``None``."""
         return None
 
-    def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
+    def ahead(self, source: Any, schema: Schema, horizon: int, *, hold: bool = False) -> Rows:
         """Return rows whose last ``horizon`` steps lie behind the data, and are not observed.
 
         Args:
             source: What was read, as the kind keeps it.
             schema: What the data are.
             horizon: Steps.
+            hold: Whether what is known beside the rows' values goes on with its last values where it is not given.
 
         Raises:
             SettingError: Rows of the kind have no time to go on in, or no row is long enough.
