@@ -182,7 +182,8 @@ def test_steps_ahead_need_what_is_known_beside():
     later = open_data(data, schema=schema)
     rows, known = heat(later.source, later.schema, 2)
     assert np.allclose(known, data["heat"][497:503], atol=1e-4)
-    assert rows.about(np.array([0]))["times"][0, -2:].tolist() == data["when"][501:503].astype("datetime64[ns]").astype("int64").tolist()
+    when = data["when"][501:503].astype("datetime64[ns]").astype("int64")
+    assert rows.about(np.array([0]))["times"][0, -2:].tolist() == when.tolist()
     assert rows.take(np.array([0])).mask[0, :, 0].tolist() == [True] * 4 + [False] * 2
     with pytest.raises(SettingError, match="for 2 steps behind"):
         heat(later.source, later.schema, 3)

@@ -10,7 +10,8 @@ import senzai
 from senzai.core.errors import CombinationError, SettingError
 
 FIT = {
-    "kind": "series", "width": 8, "n_latent": 2, "sampler": "none", "lr": 1e-2, "batch_size": 32, "schedule": "one_cycle",
+    "kind": "series", "width": 8, "n_latent": 2, "sampler": "none", "lr": 1e-2, "batch_size": 32,
+    "schedule": "one_cycle",
 }
 
 

@@ -58,8 +58,8 @@ def decided(
     for name in (n for n in asked if n in CYCLES):
         if name not in differ:
             raise SettingError(
-                f"Windows that are conditioned on a season begin at several times of it, but got condition={name} and all "
-                f"begin alike, with steps {calendar.words}. Leave it out, or set another stride."
+                f"Windows that are conditioned on a season begin at several times of it, but got condition={name} and "
+                f"all begin alike, with steps {calendar.words}. Leave it out, or set another stride."
             )
     whole = [s for s in differ if span >= 2 * CYCLES[s]] if CALENDAR in asked else []
     found = tuple(s for s in CYCLES if s in whole or s in asked)

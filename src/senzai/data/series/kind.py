@@ -27,6 +27,7 @@ from ..schema import Field, Schema
 from ..split import split_indices
 from . import asking, conditions, deciding, frames
 from .ahead import beyond
+from .arriving import ArrivingSeries
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
 from .prices import SeriesReturns, as_returns, filters_of, lines_of
@@ -306,6 +307,10 @@ class SeriesKind(Kind):
             labels = as_labels(coming.panel.labels[coming.starts])
         targets = conditions.need_label(encode_labels(labels, schema.label), schema, "what is forecast")
         return WindowRows(coming, series_of(schema), targets)
+
+    def arriving(self, schema: Schema) -> ArrivingSeries:
+        """Return what takes the steps of one series as they come."""
+        return ArrivingSeries(schema)
 
     # --- conditions -------------------------------------------------------------------------------------------------
     def condition(self, given: Mapping[str, object], n: int, schema: Schema, *, seed: int = 0) -> Tensor | None:
