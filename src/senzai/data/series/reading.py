@@ -148,7 +148,8 @@ def of_frame(
             options = options.model_copy(update={"columns": ()})
             notes.append(f"Long data were made wide: a column of {found[1]!r} for each {found[0]!r}.")
     values, columns = _values(frame, options, known, (time, who, label, *beside), notes, origin)
-    values = np.concatenate([values, columns_beside(frame, beside, origin)], 1)
+    if beside:
+        values = np.concatenate([values, columns_beside(frame, beside, origin)], 1)
     owner, names = (np.zeros(len(frame), np.int64), (None,)) if who is None else _owners(frame[who])
     labels = None if label is None else frame[label].to_numpy(dtype=object)
     panel = SeriesPanel(names, owner, times, times, values, labels)

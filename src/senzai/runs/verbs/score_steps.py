@@ -37,7 +37,15 @@ def cannot_score_steps(schema: Schema, model: nn.Module) -> str | None:
     return f"Steps are scored along time, but rows of the kind {schema.kind!r} have none. Use score for whole rows."
 
 
-@verb("score_steps", group="Use", takes="rows", answers="scores", unfit=cannot_score_steps, steered=False)
+def scored_as_they_come(run: Any, *, k: int = 4, seed: int = 0) -> Any:
+    """Return what scores the steps of one series as they come."""
+    return run.stream(k=k, seed=seed)
+
+
+@verb(
+    "score_steps", group="Use", takes="rows", answers="scores", unfit=cannot_score_steps, steered=False,
+    arriving=scored_as_they_come,
+)
 def score_steps(run: Trained, data: object, *, k: int = 4, seed: int = 0) -> Any:
     """Give the anomaly score of each step of series: nats, the mean over the windows that have it."""
     dataset, keys = run.dataset(data), RowKeys()
