@@ -62,7 +62,8 @@ LIST = (
     ),
     Fault(
         "missing steps of a stream that are skipped", VERBS,
-        edit("data.series.arriving:ArrivingSeries._gap", "calendar.after(last, ahead - 1) if ahead > 1 else", "True and"),
+        edit("data.series.arriving:ArrivingSeries._gap", "calendar.after(last, ahead - 1) if ahead > 1 else",
+             "True and"),
         (f"{STREAM}test_a_step_that_did_not_come_is_a_hole",),
     ),
     Fault(
@@ -75,6 +76,11 @@ LIST = (
         edit("training.mixtures:given_prior", "scale.unsqueeze(1) * torch.from_numpy(found.shift)",
              "torch.from_numpy(found.shift)"),
         ("tests/training/test_given_mixtures.py::test_means_that_are_linear_in_a_condition_are_found",),
+    ),
+    Fault(
+        "forms of components that follow one class alone", SAMPLERS,
+        edit("training.shared_forms:maximised", "covariances[j] += ", "covariances[j] = len(total) * "),
+        ("tests/training/test_given_mixtures.py::test_classes_that_differ_in_place_share_their_forms",),
     ),
     Fault(
         "features of windows that are learned from the judged ones", BOUNDS,

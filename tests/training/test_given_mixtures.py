@@ -7,7 +7,7 @@ import torch
 from torch.distributions import MultivariateNormal, Normal
 
 from senzai.parts import GivenMixture, MixtureOfNormals
-from senzai.training import densities
+from senzai.training import densities, mixtures
 from senzai.training.mixtures import NEVER
 
 
@@ -88,3 +88,28 @@ def test_classes_of_few_rows_have_none_of_their_own():
     codes = densities.PosteriorDraws(torch.randn(300, 2) + y.unsqueeze(1), one_hot(y, 2))
     prior = densities.fitted("mixture", codes, 0)
     assert not isinstance(prior, GivenMixture) or bool((prior.gates > NEVER).all())
+
+
+def test_classes_that_differ_in_place_share_their_forms():
+    """Five classes of two parts each, everywhere else, of two forms: few rows of each tell the forms together."""
+    torch.manual_seed(0)
+    means = 3 * torch.randn(5, 2, 4)
+    forms = torch.stack([torch.eye(4), torch.eye(4)])
+    forms[0, 3, 0], forms[1, 3, 1] = 2.0, -2.0  # below the diagonal of the Cholesky factors
+
+    def drawn(n):
+        y, j = torch.randint(0, 5, (n,)), torch.randint(0, 2, (n,))
+        return means[y, j] + (forms[j] @ torch.randn(n, 4, 1)).squeeze(-1), y
+
+    z, y = drawn(500)
+    codes = densities.PosteriorDraws(z, one_hot(y, 5))
+    prior = densities.fitted("mixture", codes, 0)
+    assert isinstance(prior, GivenMixture)
+    other, of = drawn(4000)
+    each = torch.stack([MultivariateNormal(means[of, j], scale_tril=forms[j]).log_prob(other) for j in range(2)])
+    with torch.no_grad():
+        found = densities.rows_of_log_prob(prior, densities.PosteriorDraws(other, one_hot(of, 5)))
+    assert 0 < (each.logsumexp(0) - 0.6931 - found).mean() < 0.8  # nats: means and forms are estimated
+    standardised = codes.z.double().numpy(), one_hot(y, 5).double().numpy()
+    assert mixtures.in_common(*standardised, 0)[0] > mixtures.of_classes(standardised[0], y.numpy(), 0)[0]
+    assert mixtures.in_common(*standardised, 0)[0] > mixtures.moved_by(*standardised, 0)[0]

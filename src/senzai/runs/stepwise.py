@@ -9,11 +9,12 @@ import numpy as np
 
 from ..core.batch import concatenate
 from ..core.row_noise import RowKeys
+from ..data import KINDS
 from ..models.base import latent_model
 from .verbs.score_steps import BLOCK, block_distortions, with_mask
 
 if TYPE_CHECKING:
-    from .run import Run
+    from ..training.trained import Trained
 
 
 @final
@@ -42,12 +43,12 @@ class StepScores:
         (0, 1, 3)
     """
 
-    def __init__(self, run: Run, *, k: int = 4, seed: int = 0) -> None:
+    def __init__(self, run: Trained, *, k: int = 4, seed: int = 0) -> None:
         from .verbs.registry import verb_named
 
         verb_named("score_steps").need(run.schema, run.model)
         self._run, self._k, self._seed = run, k, seed
-        self._steps = run.kind.arriving(run.schema)
+        self._steps = KINDS[run.schema.kind].arriving(run.schema)
         self._keys, self._windows, self._given = RowKeys(), 0, 0
         self._total, self._count = np.zeros(0), np.zeros(0)
 

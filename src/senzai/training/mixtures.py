@@ -17,6 +17,7 @@ from ..distributions.numeric import positive_raw
 from ..parts import FullMixture, GivenMixture, MixtureOfNormals, Prior
 from ..parts.base import FLOOR
 from .draws import PosteriorDraws, standard
+from .shared_forms import SharedForms, shared_forms
 
 MIXTURES = {"diag": (1, 5, 10, 20, 40), "full": (1, 2, 5, 10)}
 """Numbers of components that the search tries, for each form of covariance."""
@@ -38,15 +39,16 @@ def mixture(codes: PosteriorDraws, seed: int) -> Prior:
     components are tried as long as they help. The winner goes on from there with all codes.
 
     Given a condition c it is p(z | c): latents of a model that is told c still depend on it, and a mixture that knows
-    nothing of c would draw those of another one. Of three ways the held-out codes decide: no c; means that are linear
-    in c; and, where c is the code of a class, a mixture for each class.
+    nothing of c would draw those of another one. Held-out codes decide between: no c; means that are linear in c; and,
+    where c is the code of a class, a mixture for each class, with covariances of its own or with common ones.
     """
     loc, scale = standard(codes.z)
     z = ((codes.z - loc) / scale).double().numpy()
     plain, score = searched(*divided(z, seed), seed)
     if codes.c is not None:
         c = codes.c.detach().double().cpu().numpy()
-        ways = [(score, None), moved_by(z, c, seed), *([of_classes(z, classes_of(c), seed)] if by_class(c) else [])]
+        ways: list[tuple[float, Callable[[], Given] | None]] = [(score, None), moved_by(z, c, seed)]
+        ways += [of_classes(z, classes_of(c), seed), in_common(z, c, seed)] if by_class(c) else []
         made = max(ways, key=lambda way: way[0])[1]
         if made is not None:
             return given_prior(made(), loc, scale, c.shape[1])
@@ -191,6 +193,34 @@ def of_classes(z: Any, classes: Any, seed: int) -> Way:
         )
 
     return total / len(held), made
+
+
+def in_common(z: Any, c: Any, seed: int) -> Way:
+    """Return mixtures of classes that share their covariances; see :class:`SharedForms`."""
+    (fit, held), (given, other) = divided(z, seed), divided(c, seed)
+    best, chosen = -inf, 1
+    for n in MIXTURES["full"]:
+        if z.shape[1] > FULL_UP_TO or (n > 1 and n * ROWS_PER_COMPONENT * (z.shape[1] // 2) > len(fit)):
+            break
+        score = sharing(fit, given, n, seed).score(held, classes_of(other))
+        if score <= best:
+            break
+        best, chosen = score, n
+
+    def made() -> Given:
+        found = sharing(z, c, chosen, seed)
+        k, n, d = found.means.shape
+        forms = np.tile(found.covariances, (k, 1, 1))
+        return Given(found.weights.reshape(-1), found.means.reshape(-1, d), forms, None, np.repeat(np.arange(k), n))
+
+    return best, made
+
+
+def sharing(z: Any, c: Any, n: int, seed: int) -> SharedForms:
+    """Fit ``n`` common forms, from a mixture of what is left of codes after the means of their classes."""
+    shift = regression(z, c)
+    left = z - c @ shift.T
+    return shared_forms(z, classes_of(c), em(left, n, "full", seed).predict_proba(left), shift.T)
 
 
 def covariances(found: Any, *, full: bool) -> Any:

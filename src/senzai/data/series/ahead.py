@@ -67,7 +67,7 @@ def beyond(source: Windows, told: SeriesDetails, horizon: int, *, hold: bool = F
 
 def last_values(panel: SeriesPanel) -> Array:
     """Return for each series the line behind the last that has a value; its beginning where none has."""
-    there = ~np.isnan(panel.values).all(1)
+    there: Array = np.logical_not(np.isnan(panel.values).all(axis=1))
     return np.array([a + np.max(np.flatnonzero(there[a:b]) + 1, initial=0) for a, b in zip(*panel.bounds, strict=True)])
 
 

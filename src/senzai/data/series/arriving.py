@@ -113,7 +113,7 @@ class ArrivingSeries:
         """Read some steps as the kind reads a whole series."""
         import pandas as pd
 
-        plain = SeriesOptions()
+        plain = SeriesOptions.model_validate({})
         if isinstance(steps, dict):
             steps = pd.DataFrame([steps])
         if type(steps).__module__.startswith("polars"):

@@ -86,7 +86,8 @@ def apart(panel: SeriesPanel, columns: tuple[str, ...], notes: list[str], origin
 
 def _without_ends(panel: SeriesPanel, n: int) -> SeriesPanel:
     """Return series without the lines at their ends that have no value and not all of the last ``n`` columns."""
-    useful = ~np.isnan(panel.values[:, :-n]).all(1) | ~np.isnan(panel.values[:, -n:]).any(1)
+    empty, short = np.isnan(panel.values[:, :-n]).all(axis=1), np.isnan(panel.values[:, -n:]).any(axis=1)
+    useful: Array = np.logical_not(np.logical_and(empty, short))
     keep = np.ones(len(useful), dtype=bool)
     for a, b in zip(*panel.bounds, strict=True):
         keep[a + max(1, int(np.max(np.flatnonzero(useful[a:b]) + 1, initial=0))) : b] = False

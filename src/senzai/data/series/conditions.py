@@ -204,7 +204,7 @@ def started(value: object, told: SeriesDetails) -> int:
         stamp = pd.Timestamp(str(value))
     except ValueError as err:
         raise SettingError(f"A start is a time like 2024-03-01T08:00, but got start={value!r}. Write it so.") from err
-    if stamp is pd.NaT or stamp.tz is not None:
+    if pd.isna(stamp) or stamp.tz is not None:
         raise SettingError(f"A start is a time without a zone, local to the data, but got start={value!r}. Leave it.")
     return int(told.calendar.unwalled(np.array([stamp.as_unit("ns").value]))[0])
 

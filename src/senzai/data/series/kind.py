@@ -30,7 +30,7 @@ from .ahead import beyond
 from .arriving import ArrivingSeries
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
-from .prices import SeriesReturns, as_returns, filters_of, lines_of
+from .prices import SeriesReturns, as_returns, filters_of
 from .reading import ARRAYS, FRAMES, LABELLED, NAMES, ReadSeries, read_series
 from .windows import (
     WindowRows,
@@ -40,6 +40,7 @@ from .windows import (
     cut,
     filtered,
     last_of,
+    lines_of,
     moments,
     rounded,
     units,

@@ -64,7 +64,9 @@ class GivenMixture(Prior):
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return p(z | c), one for each row of the condition."""
         given = condition_of(c, self.n_condition)
-        logits, loc, scale = self.logits, self.loc, self.scales()
+        logits: Tensor = self.logits
+        loc: Tensor = self.loc
+        scale = self.scales()
         if given is not None:
             given = given.to(loc.dtype)
             logits = logits + given @ self.gates.T
