@@ -47,7 +47,7 @@ def mixture(codes: PosteriorDraws, seed: int) -> Prior:
     plain, score = searched(*divided(z, seed), seed)
     if codes.c is not None:
         c = codes.c.detach().double().cpu().numpy()
-        ways: list[tuple[float, Callable[[], Given] | None]] = [(score, None), moved_by(z, c, seed)]
+        ways: list[tuple[float, Callable[[], FittedGiven] | None]] = [(score, None), moved_by(z, c, seed)]
         ways += [of_classes(z, classes_of(c), seed), in_common(z, c, seed)] if by_class(c) else []
         made = max(ways, key=lambda way: way[0])[1]
         if made is not None:
@@ -120,7 +120,7 @@ def as_prior(found: Any, loc: Tensor, scale: Tensor) -> Prior:
 
 # --- given a condition ------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Given:
+class FittedGiven:
     """A mixture given a condition, of standardised codes.
 
     Args:
@@ -138,7 +138,7 @@ class Given:
     owner: Any = None
 
 
-Way = tuple[float, Callable[[], Given]]
+Way = tuple[float, Callable[[], FittedGiven]]
 """Mean log density of held-out codes, and what makes the mixture with all of them."""
 
 
@@ -148,10 +148,10 @@ def moved_by(z: Any, c: Any, seed: int) -> Way:
     shift = regression(fit, given)
     found, score = searched(fit - given @ shift.T, held - other @ shift.T, seed)
 
-    def made() -> Given:
+    def made() -> FittedGiven:
         whole = regression(z, c)
         last = em(z - c @ whole.T, found.n_components, found.covariance_type, seed, start=found)
-        return Given(last.weights_, last.means_, last.covariances_, whole)
+        return FittedGiven(last.weights_, last.means_, last.covariances_, whole)
 
     return score, made
 
@@ -183,10 +183,10 @@ def of_classes(z: Any, classes: Any, seed: int) -> Way:
         found[k], score = searched(fit[own == k], some if len(some) else fit[own == k], seed)
         total += score * len(some)
 
-    def made() -> Given:
+    def made() -> FittedGiven:
         last = {k: em(z[classes == k], m.n_components, m.covariance_type, seed, start=m) for k, m in found.items()}
         full = any(m.covariances_.ndim == 3 for m in last.values())
-        return Given(
+        return FittedGiven(
             np.concatenate([m.weights_ for m in last.values()]), np.concatenate([m.means_ for m in last.values()]),
             np.concatenate([covariances(m, full=full) for m in last.values()]), None,
             np.concatenate([np.full(m.n_components, k) for k, m in last.items()]),
@@ -207,11 +207,12 @@ def in_common(z: Any, c: Any, seed: int) -> Way:
             break
         best, chosen = score, n
 
-    def made() -> Given:
+    def made() -> FittedGiven:
         found = sharing(z, c, chosen, seed)
         k, n, d = found.means.shape
         forms = np.tile(found.covariances, (k, 1, 1))
-        return Given(found.weights.reshape(-1), found.means.reshape(-1, d), forms, None, np.repeat(np.arange(k), n))
+        owner = np.repeat(np.arange(k), n)
+        return FittedGiven(found.weights.reshape(-1), found.means.reshape(-1, d), forms, None, owner)
 
     return best, made
 
@@ -230,7 +231,7 @@ def covariances(found: Any, *, full: bool) -> Any:
     return np.stack([np.diag(v) for v in found.covariances_])
 
 
-def given_prior(found: Given, loc: Tensor, scale: Tensor, width: int) -> Prior:
+def given_prior(found: FittedGiven, loc: Tensor, scale: Tensor, width: int) -> Prior:
     """Return a mixture of standardised codes given a condition as a prior over the codes."""
     n, d = found.means.shape
     full = found.covariances.ndim == 3
@@ -239,14 +240,14 @@ def given_prior(found: Given, loc: Tensor, scale: Tensor, width: int) -> Prior:
     with torch.no_grad():
         prior.logits.copy_(torch.from_numpy(found.weights).log())
         prior.loc.copy_(loc + scale * torch.from_numpy(found.means))
-        if found.shift is not None:
+        if found.shift is not None and prior.shift is not None:
             prior.shift.copy_(scale.unsqueeze(1) * torch.from_numpy(found.shift))
-        else:
+        elif prior.gates is not None:
             own = torch.from_numpy(found.owner).unsqueeze(1) == torch.arange(width)
             prior.gates.copy_(torch.where(own, 0.0, NEVER))
         deviation = spread.sqrt() if not full else torch.linalg.cholesky(spread).diagonal(dim1=1, dim2=2)
         prior.raw_scale.copy_(positive_raw(scale * deviation, FLOOR))
-        if full:
+        if prior.below is not None:
             rows, columns = torch.tril_indices(d, d, -1)
             prior.below.copy_((scale.double().unsqueeze(1) * torch.linalg.cholesky(spread))[:, rows, columns])
     return prior

@@ -46,15 +46,15 @@ class GivenMixture(Prior):
         self.logits = nn.Parameter(torch.zeros(n_components))
         self.loc = nn.Parameter(torch.randn(n_components, n_latent) if n_components > 1 else torch.zeros(1, n_latent))
         self.raw_scale = nn.Parameter(torch.full((n_components, n_latent), 0.5413))  # softplus(0.5413) = 1
-        below = n_latent * (n_latent - 1) // 2 if full else 0
-        self.below = nn.Parameter(torch.zeros(n_components, below))
-        self.gates = nn.Parameter(torch.zeros(n_components, n_condition))
-        self.shift = nn.Parameter(torch.zeros(n_latent, n_condition))
+        below = torch.zeros(n_components, n_latent * (n_latent - 1) // 2)
+        self.below = nn.Parameter(below) if full else None
+        self.gates = nn.Parameter(torch.zeros(n_components, n_condition)) if n_condition else None
+        self.shift = nn.Parameter(torch.zeros(n_latent, n_condition)) if n_condition else None
 
     def scales(self) -> Tensor:
         """Return the standard deviations ``(J, n_latent)``, or the Cholesky factors ``(J, n_latent, n_latent)``."""
         scale = F.softplus(self.raw_scale) + FLOOR
-        if not self.full:
+        if self.below is None:
             return scale
         rows, columns = torch.tril_indices(self.n_latent, self.n_latent, -1, device=self.below.device)
         lower = self.below.new_zeros(len(self.below), self.n_latent, self.n_latent)
@@ -67,7 +67,7 @@ class GivenMixture(Prior):
         logits: Tensor = self.logits
         loc: Tensor = self.loc
         scale = self.scales()
-        if given is not None:
+        if given is not None and self.gates is not None and self.shift is not None:
             given = given.to(loc.dtype)
             logits = logits + given @ self.gates.T
             loc = loc + (given @ self.shift.T).unsqueeze(-2)
