@@ -85,6 +85,7 @@ def test_steps_ahead_without_the_column_are_refused_or_held(pulled):
         pulled.forecast(data, horizon=3, checked=0)
     held = pulled.forecast(data, horizon=3, n=60, hold=True, checked=0)
     assert np.abs(held["median"] - 3 * data["x"].iloc[-1]).max() < 2.0
+    assert "last values" in held.attrs["held"]
 
 
 def test_held_out_forecasts_are_told_the_column_too(pulled):

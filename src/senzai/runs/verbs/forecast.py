@@ -94,6 +94,8 @@ def forecast(run: Trained, data: object, asked: ForecastSettings) -> Any:
     else:
         made = _intervals(kind, drawn, batch, schema, about, asked)
     made.attrs.update(checked(run, dataset, asked))
+    if asked.hold:
+        made.attrs["held"] = "Columns beside the values keep their last values where they are not given."
     return made
 
 
