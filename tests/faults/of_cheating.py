@@ -51,7 +51,7 @@ LIST = (
     ),
     Fault(
         "components counted by the codes they were fitted to", SAMPLERS,
-        edit("training.densities:mixture", ".score(held)", ".score(fit)"),
+        edit("training.mixtures:searched", ".score(held)", ".score(fit)"),
         (f"{CHOSEN}test_the_number_of_components_is_not_chosen_by_the_codes_they_were_fitted_to",),
     ),
     Fault(

@@ -155,12 +155,12 @@ LIST = (
     ),
     Fault(
         "a mixture left in standardised units", SAMPLERS,
-        edit("training.densities:as_prior", "loc + scale * means", "means"),
+        edit("training.mixtures:as_prior", "loc + scale * means", "means"),
         (f"{CHOICE}test_a_fitted_mixture_is_the_exact_aggregate_posterior_of_normal_data",),
     ),
     Fault(
         "variances where scales belong", SAMPLERS,
-        edit("training.densities:as_prior", "scale * covariances.sqrt()", "scale * covariances"),
+        edit("training.mixtures:as_prior", "scale * covariances.sqrt()", "scale * covariances"),
         (f"{CHOICE}test_clusters_choose_a_mixture_and_a_standard_normal_keeps_the_prior",),
     ),
     Fault(

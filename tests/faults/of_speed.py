@@ -36,7 +36,7 @@ LIST = (
     ),
     Fault(
         "a mixture that held-out codes like least", SAMPLERS,
-        edit("training.densities:mixture", "if score > best:", "if chosen is None or score < best:"),
+        edit("training.mixtures:searched", "if score > best:", "if chosen is None or score < best:"),
         (f"{CHOICE}test_clusters_choose_a_mixture_and_a_standard_normal_keeps_the_prior",),
     ),
     Fault(

@@ -16,7 +16,7 @@ from senzai.models import Flat
 from senzai.models.verbs import sample
 from senzai.nn import MLPDecoder, MLPEncoder
 from senzai.parts import FlowPrior, FullMixture, Likelihood, MixtureOfNormals, MovedPrior, Posterior, StandardNormal
-from senzai.training import densities, samplers
+from senzai.training import densities, mixtures, samplers
 from senzai.training.checkpoint import save_tensors
 from senzai.training.samplers import Samplers, codes_of, decide, fit_samplers, load_samplers, save_samplers
 from senzai.training.settings import TrainSettings
@@ -147,13 +147,13 @@ def test_a_fit_ends_when_held_out_codes_gain_nothing(monkeypatch):
 
 
 def test_more_components_are_tried_as_long_as_they_help(monkeypatch):
-    tried, whole = [], densities.em
+    tried, whole = [], mixtures.em
 
     def em(z, n, form, seed, start=None):
         tried.append((n, form, start is not None))
         return whole(z, n, form, seed, start)
 
-    monkeypatch.setattr(densities, "em", em)
+    monkeypatch.setattr(mixtures, "em", em)
     z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))
     prior = densities.fitted("mixture", densities.PosteriorDraws(z), 0)
     form = "full" if isinstance(prior, FullMixture) else "diag"

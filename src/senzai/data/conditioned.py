@@ -33,6 +33,12 @@ class Conditioned:
         values = conditioning.fill(given, n, schema, seed=seed)
         return None if values is None else self.encode_condition(values, schema)
 
+    def placed(
+        self, given: Mapping[str, object], n: int, schema: Schema, *, seed: int = 0
+    ) -> tuple[Tensor | None, Mapping[str, Any]]:
+        """Return what :meth:`condition` does, and what travels with rows that are made under it, for :meth:`decode`."""
+        return self.condition(given, n, schema, seed=seed), {}
+
     def encode_condition(self, values: Mapping[str, list[Any]], schema: Schema) -> Tensor:
         """Return the codes ``(n, width)`` of the user's values of what is conditioned on: numbers, or the label."""
         if quantities.is_about(schema.condition, schema.quantities):

@@ -32,6 +32,7 @@ from .catalogue import estimated as estimated
 from .catalogue import make_features as make_features
 from .catalogue import measure as measure
 from .catalogue import take as take
+from .context import contrastive_features as contrastive_features
 from .curves import Convergence as Convergence
 from .curves import RatePoint as RatePoint
 from .curves import convergence as convergence

@@ -21,6 +21,7 @@ from ..models.base import Inference, LatentModel, latent_model
 from ..models.generative import Generative
 from ..models.modes import judging
 from .bits import dequantise, is_discrete
+from .context import contrastive_features
 from .features import Features, classifier_features, denoising_features, pca_features, random_features, raw_features
 from .holes import filled
 from .likelihood import LikelihoodEstimate, log_likelihood
@@ -41,7 +42,7 @@ class Extras:
         factors: Known factors of the judged rows, ``(N, F)``, whole numbers.
         anomaly: Number of the class whose rows are anomalies.
         features: Names of the features that samples are compared in (``pca``, ``random``, ``entries``, ``classifier``,
-            ``denoising``), or features of one's own.
+            ``denoising``, ``contrastive``), or features of one's own.
         noise: Whether samples are draws; else expected values, as pictures are shown.
         sampler: The model with the prior that samples are drawn from, where that is not its own.
         kind: Name of the kind of the rows.
@@ -188,7 +189,7 @@ class Case:
         return make_features(wanted, self.extras.train, tuple(self.rows.tensor.shape[1:]), seed=self.seed)
 
 
-FEATURES = ("pca", "entries", "random", "denoising", "classifier")
+FEATURES = ("pca", "entries", "random", "denoising", "contrastive", "classifier")
 
 
 def make_features(name: str, train: Batch | None, event: tuple[int, ...], *, seed: int) -> Features:
@@ -209,6 +210,8 @@ def make_features(name: str, train: Batch | None, event: tuple[int, ...], *, see
         return pca_features(filled(train))
     if name == "denoising":
         return denoising_features(filled(train), seed=seed)
+    if name == "contrastive":
+        return contrastive_features(filled(train), seed=seed)
     known = torch.ones(len(train), dtype=torch.bool) if train.y_known is None else train.y_known
     if train.y is None or train.y.is_floating_point() or not bool(known.any()):
         raise SettingError("The features 'classifier' are learned from labels, but the training rows have none.")

@@ -106,7 +106,7 @@ def classifier_features(
         def loss(x: Tensor, rows: Tensor) -> Tensor:
             return F.cross_entropy(head(F.relu(body(x))), y[rows])
 
-        _train([body, head], train, loss, steps, batch_size)
+        fit_network([body, head], train, loss, steps, batch_size)
     return Features(f"classifier-{n}", body.eval())
 
 
@@ -138,7 +138,7 @@ def denoising_features(
             restored = head(body(rows + noise * spread * torch.randn_like(rows)))
             return F.mse_loss(restored, rows.flatten(1)) / spread.square()
 
-        _train([body, head], x, loss, steps, batch_size)
+        fit_network([body, head], x, loss, steps, batch_size)
     return Features(f"denoising-{n}", body.eval())
 
 
@@ -164,7 +164,7 @@ def backbone(event: tuple[int, ...], n: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), Linear(prod(event), 256), nn.ReLU(), Linear(256, n))
 
 
-def _train(
+def fit_network(
     parts: list[nn.Module], x: Tensor, loss: Callable[[Tensor, Tensor], Tensor], steps: int, batch_size: int
 ) -> None:
     """Fit a feature network with Adam, inside a seeded block."""

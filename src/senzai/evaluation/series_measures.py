@@ -13,8 +13,11 @@ from ..core.batch import Batch
 from ..core.random import derive
 from ..nn.inputs import as_float
 from .catalogue import Case, measure
-from .measures import rows_of
+from .context import contrastive_features
+from .holes import filled, middle_of, with_same_holes
+from .measures import at_random, rows_of
 from .results import Floats
+from .samples import frechet_distance
 from .statistics import random_rows
 from .temporal import (
     JudgeSettings,
@@ -68,6 +71,32 @@ def spectra(case: Case) -> Mapping[str, Any]:
     floor = None if case.extras.train is None else spectrum_distance(real, holed(case.extras.train))
     return {"distance": spectrum_distance(real, new), "floor": floor, "rows": len(rows), "real": spectrum(real),
             "made": spectrum(new)}
+
+
+@measure(
+    "context_frechet", "how far samples are from windows in features of windows that are learned without labels",
+    needs=("steps", "samples", "rows", "train"), cost=lambda c, p: p.row * rows_of(c, WINDOWS) + 4,
+)
+def context_frechet(case: Case) -> Mapping[str, Any]:
+    """The Fréchet distance of samples to held-out rows in contrastive features, and that of training rows to them.
+
+    The encoder sees training rows alone. All sets are of one size and have the same holes.
+    """
+    train = case.extras.train
+    assert train is not None  # it was asked for
+    n = min(rows_of(case, WINDOWS), len(train))
+    seed = derive(case.seed, "context")
+    held, made, known, _ = with_same_holes(
+        at_random(case.rows, n, seed=case.seed), case.samples(n), at_random(train, n, seed=case.seed),
+        middle=middle_of(train), seed=case.seed,
+    )
+    features = contrastive_features(filled(train), seed=seed)
+    real, new, floor = (features(x) for x in (held, made, known))
+    return {
+        "features": features.name, "rows": n,
+        "distance": frechet_distance(real, new, features=features.name, seed=seed),
+        "floor": frechet_distance(real, floor, features=features.name, seed=seed),
+    }
 
 
 @measure(

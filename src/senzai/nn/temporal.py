@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ..core.arguments import at_least
 from ..core.batch import Batch
-from ..core.errors import SettingError
+from ..core.errors import SettingError, ShapeError
 from ..core.examples import example
 from ..core.spec import part
 from .inputs import Decoder, Encoder, Scaling
@@ -53,6 +53,33 @@ def check_steps(event: tuple[int, ...], activation: str) -> None:
         )
 
 
+def check_known(known: int, steps: int, n_condition: int) -> None:
+    """Refuse more columns along the steps than the condition has room for."""
+    at_least(0, known=known)
+    if known * steps > n_condition:
+        raise SettingError(
+            f"Columns along {steps} steps are part of the condition: `known * steps <= n_condition` must hold, but got "
+            f"known={known} and n_condition={n_condition}. Leave known=... to the kind of the data."
+        )
+
+
+def divided(c: Tensor | None, known: int, steps: int) -> tuple[Tensor, Tensor]:
+    """Return the part of a condition that is the window's, and the columns along its steps, ``(B, known, steps)``.
+
+    Raises:
+        ShapeError: There is no condition.
+
+    Example:
+        >>> rest, along = divided(torch.arange(5.0).unsqueeze(0), 2, 2)
+        >>> rest.tolist(), along.tolist()
+        ([[0.0]], [[[1.0, 2.0], [3.0, 4.0]]])
+    """
+    if c is None:
+        raise ShapeError(f"This network is told {known} columns along the steps, but got no condition. Give it.")
+    cut = c.shape[-1] - known * steps
+    return c[..., :cut], c[..., cut:].unflatten(-1, (known, steps))
+
+
 @example(data="sequences")
 @part("encoder", "temporal")
 @final
@@ -65,6 +92,8 @@ class TemporalEncoder(Encoder):
         n_stages: How often the steps are halved, at most.
         n_features: Width of the output.
         n_condition: Width of the condition appended before the last layer.
+        known: Columns of the condition that lie along the steps: its last ``known * steps`` entries, a column after the
+            other. They go with the columns of the window.
         masked: Whether rows come with holes.
         scaling: How inputs are scaled, column by column.
         activation: One of ``senzai.nn.ACTIVATIONS``.
@@ -78,31 +107,35 @@ class TemporalEncoder(Encoder):
     def __init__(
         self, event: tuple[int, ...], *, width: int = 32, n_stages: int = 3, n_features: int = 128,
         n_condition: int = 0, masked: bool = False, scaling: Scaling | None = None, activation: str = "silu",
-        dropout: float = 0.0,
+        dropout: float = 0.0, known: int = 0,
     ) -> None:
         super().__init__()
         check_steps(event, activation)
         check_dropout(dropout)
         at_least(1, width=width, n_features=n_features)
         at_least(0, n_condition=n_condition, n_stages=n_stages)
-        self.n_features, self.n_condition = n_features, n_condition
+        check_known(known, event[0], n_condition)
+        self.n_features, self.n_condition, self.known = n_features, n_condition, known
         self.inputs = StepInputs(event[1], masked=masked, scaling=scaling)
         sizes = halves_of(event[0], n_stages)
-        channels = [self.inputs.width, *(width * min(4, 2**i) for i in range(len(sizes) - 1))]
+        channels = [self.inputs.width + known, *(width * min(4, 2**i) for i in range(len(sizes) - 1))]
         layers: list[nn.Module] = []
         for a, b in pairwise(channels):
             layers += [nn.Conv1d(a, b, 5, stride=2, padding=2), ACTIVATIONS[activation](), nn.Dropout(dropout)]
         self.stages = nn.Sequential(*layers)
         self.out = nn.Sequential(
-            Linear(channels[-1] * sizes[-1] + n_condition, n_features), ACTIVATIONS[activation]()
+            Linear(channels[-1] * sizes[-1] + n_condition - known * event[0], n_features), ACTIVATIONS[activation]()
         )
         initialise_weights(self, activation)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return features ``(B, n_features)``."""
-        x: Tensor = self.inputs(batch.tensor, observed_entries(batch))
-        flat = self.stages(x.transpose(1, 2)).flatten(1)
-        features: Tensor = self.out(with_condition(flat, batch.c if self.n_condition else None))
+        x: Tensor = self.inputs(batch.tensor, observed_entries(batch)).transpose(1, 2)
+        rest = batch.c if self.n_condition else None
+        if self.known:
+            rest, along = divided(rest, self.known, x.shape[2])
+            x = torch.cat([x, along], 1)
+        features: Tensor = self.out(with_condition(self.stages(x).flatten(1), rest))
         return features
 
 
@@ -124,6 +157,8 @@ class TemporalDecoder(Decoder):
         width: Channels of the last stage.
         n_stages: How often the steps are doubled, at most.
         n_condition: Width of the condition appended to the latents.
+        known: Columns of the condition that lie along the steps: its last ``known * steps`` entries, a column after the
+            other. Convolutions take them to the steps they belong to; level, trend and season are told the first step.
         degree: Degree of the trend; 0 for a level alone.
         season: Steps of a season; ``None`` for none.
         harmonics: Waves of a season, at most: the season itself, its half, its third ...
@@ -140,16 +175,18 @@ class TemporalDecoder(Decoder):
     def __init__(
         self, n_latent: int, raw_shape: tuple[int, ...], *, width: int = 32, n_stages: int = 3, n_condition: int = 0,
         degree: int = 2, season: int | None = None, harmonics: int = 3, activation: str = "silu", dropout: float = 0.0,
+        known: int = 0,
     ) -> None:
         super().__init__()
         check_steps(raw_shape[1:], activation)
         check_dropout(dropout)
         at_least(1, n_latent=n_latent, width=width, harmonics=harmonics)
         at_least(0, n_condition=n_condition, degree=degree, n_stages=n_stages)
-        self.raw_shape, self.n_condition = tuple(raw_shape), n_condition
+        check_known(known, raw_shape[1], n_condition)
+        self.raw_shape, self.n_condition, self.known = tuple(raw_shape), n_condition, known
         n_raw, steps, columns = raw_shape
         self.register_buffer("basis", waves(steps, degree, season, harmonics))
-        given, act = n_latent + n_condition, ACTIVATIONS[activation]
+        given, act = n_latent + n_condition - known * (steps - 1), ACTIVATIONS[activation]
         self.course = nn.Sequential(Linear(given, width), act(), Linear(width, len(self.basis) * columns))
         self.sizes = halves_of(steps, n_stages)[::-1]
         channels = [width * min(4, 2**i) for i in range(len(self.sizes))][::-1]
@@ -158,6 +195,8 @@ class TemporalDecoder(Decoder):
         self.stages = nn.ModuleList(
             nn.Sequential(nn.Conv1d(a, b, 5, padding=2), act(), nn.Dropout(dropout)) for a, b in pairwise(channels)
         )
+        self.beside = None if not known else nn.Sequential(nn.Conv1d(known, width, 5, padding=2), act())
+        self.joined = None if not known else nn.Sequential(nn.Conv1d(channels[-1] + width, channels[-1], 1), act())
         self.out = nn.Conv1d(channels[-1], n_raw * columns, 5, padding=2)
         initialise_weights(self, activation)
         with torch.no_grad():
@@ -166,11 +205,19 @@ class TemporalDecoder(Decoder):
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return raw numbers ``(*lead, n_raw, steps, columns)``."""
         lead, (n_raw, steps, columns) = z.shape[:-1], self.raw_shape
-        given = with_condition(z, c if self.n_condition else None)
+        rest, along = c if self.n_condition else None, None
+        if self.known:
+            rest, along = divided(rest, self.known, steps)
+            rest = torch.cat([rest, along[..., 0]], -1)
+        given = with_condition(z, rest)
         flat = given.reshape(-1, given.shape[-1])
         h = self.start(flat).unflatten(-1, self.first)
         for size, stage in zip(self.sizes[1:], self.stages, strict=True):
             h = stage(F.interpolate(h, size=size, mode="nearest"))
+        if self.beside is not None and self.joined is not None and along is not None:
+            seen = self.beside(along).flatten(1)
+            seen = seen.expand(*lead, seen.shape[-1]).reshape(len(h), -1, steps)
+            h = self.joined(torch.cat([h, seen], 1))
         raw = self.out(h).reshape(-1, n_raw, columns, steps).transpose(2, 3)
         course = torch.einsum("nkc,kt->ntc", self.course(flat).unflatten(-1, (len(self.basis), columns)), self.basis)
         raw = torch.cat([raw[:, :1] + course.unsqueeze(1), raw[:, 1:]], 1)

@@ -50,6 +50,7 @@ from .priors import ExemplarPrior as ExemplarPrior
 from .priors import FlowMatchingPrior as FlowMatchingPrior
 from .priors import FlowPrior as FlowPrior
 from .priors import FullMixture as FullMixture
+from .priors import GivenMixture as GivenMixture
 from .priors import IndependentCodes as IndependentCodes
 from .priors import LearnedNormal as LearnedNormal
 from .priors import LogisticNormalPrior as LogisticNormalPrior

@@ -24,7 +24,7 @@ PARTS = {
     "modalities": ("Modalities", ("modalities", "crossings", "modal_coherence")),
     "batches": ("Batches and labels", ("mixing", "conservation")),
     "reconstruction": ("Reconstructions", ("reconstructions", "code_rate")),
-    "time": ("Rows along time", ("autocorrelation", "spectrum", "discriminative", "predictive")),
+    "time": ("Rows along time", ("autocorrelation", "spectrum", "context_frechet", "discriminative", "predictive")),
     "returns": ("Returns", ("stylised",)),
     "recommendation": ("Recommendation", ("recommendation",)),
     "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),

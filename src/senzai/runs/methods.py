@@ -159,8 +159,8 @@ class Methods(ABC):
             against: Another data set of the same shape, of which the model should say that it is anomalous.
             factors: Known factors of all rows of ``data``, a table or a file.
             anomaly: The class whose rows are anomalies.
-            features: What samples are compared in: ``pca``, ``random``, ``entries``, ``denoising``, ``classifier``, or
-                features of your own.
+            features: What samples are compared in: ``pca``, ``random``, ``entries``, ``denoising``, ``contrastive``,
+                ``classifier``, or features of your own.
             budget: Seconds there are for the measures; what would not fit is left out, and said.
             announce: Told the seconds each part is expected to take, before they are spent.
         """

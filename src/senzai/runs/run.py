@@ -26,6 +26,7 @@ from .verbs.registry import do, verb_named
 
 if TYPE_CHECKING:
     from ..evaluation.scores import Reference
+    from .stepwise import StepScores
 
 INSTANCE = ("lock", "spec", "model", "folder", "metrics", "reference", "heard")
 """Attributes that every run is given; one that is missing was not made to its end, and is no verb."""
@@ -164,6 +165,16 @@ class Run(Methods):
         method = partial(self.do, name)
         method.__doc__ = found.run.__doc__ or found.summary
         return method
+
+    def stream(self, *, k: int = 4, seed: int = 0) -> StepScores:
+        """Return what scores the steps of one series as they come: ``stream.push(step)``, then ``stream.finish()``.
+
+        Raises:
+            CombinationError: The run is not of series, or of returns.
+        """
+        from .stepwise import StepScores
+
+        return StepScores(self, k=k, seed=seed)
 
     def keep(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Change the numbers measured so far, in memory and in the run's folder, where others may add to them too."""

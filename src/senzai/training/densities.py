@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import cos, inf, pi
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
@@ -16,50 +14,19 @@ from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.random import GLOBAL, Noise, derive, forked, using
 from ..core.registry import Registry
-from ..core.warning_filters import ignore_warnings
 from ..distributions.numeric import positive_raw
 from ..models.base import LatentModel
 from ..models.modes import judging
-from ..parts import FlowMatchingPrior, FlowPrior, FullMixture, MixtureOfNormals, MovedPrior, Prior, TwoStagePrior
+from ..parts import FlowMatchingPrior, FlowPrior, MixtureOfNormals, MovedPrior, Prior, TwoStagePrior
 from ..parts.base import FLOOR
 from .adamw import AdamW, ParameterGroup
+from .draws import PosteriorDraws as PosteriorDraws
+from .draws import standard
+from .mixtures import mixture as mixture
 
-MIXTURES = {"diag": (1, 5, 10, 20, 40), "full": (1, 2, 5, 10)}
-"""Numbers of components that the search tries, for each form of covariance."""
-
-ROWS_PER_COMPONENT = 20
 FLOW_STEPS, LEAST_FLOW_STEPS = 150, 40
 AGGREGATE = 1000
 FIELD_STEPS, FIELD_WIDTH, GUIDANCE = 1000, 32, 2.0
-FULL_UP_TO = 512
-"""Latents up to which mixtures with full covariances are tried."""
-
-
-@dataclass(frozen=True)
-class PosteriorDraws:
-    """Draws from the posteriors of some rows.
-
-    Args:
-        z: Latents of the topmost group, ``(N, d)``.
-        c: Condition of each row.
-        of: The model and the rows, where these are all of their codes.
-    """
-
-    z: Tensor
-    c: Tensor | None = None
-    of: tuple[LatentModel, Batch] | None = None
-
-    def __len__(self) -> int:
-        return len(self.z)
-
-    def take(self, index: Tensor) -> PosteriorDraws:
-        """Return some of them."""
-        return PosteriorDraws(self.z[index], None if self.c is None else self.c[index])
-
-    @property
-    def n_condition(self) -> int:
-        """Width of the condition."""
-        return 0 if self.c is None else self.c.shape[1]
 
 
 def rows_of_log_prob(prior: Prior, codes: PosteriorDraws, *, seed: int = 0) -> Tensor:
@@ -74,78 +41,6 @@ def halves(codes: PosteriorDraws, seed: int) -> tuple[PosteriorDraws, PosteriorD
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(derive(seed, "halves")))
     cut = max(1, len(codes) // 6)
     return codes.take(order[cut:]), codes.take(order[:cut])
-
-
-# --- mixtures -------------------------------------------------------------------------------------------------------
-def mixture(codes: PosteriorDraws, seed: int) -> Prior:
-    """Return the mixture of normals, diagonal or full, that held-out codes are likeliest under.
-
-    scikit-learn's EM fits them; number of components and form of covariance are decided on a sixth of the codes: more
-    components are tried as long as they help. The winner goes on from there with all codes.
-    """
-    loc, scale = standard(codes.z)
-    z = ((codes.z - loc) / scale).double().numpy()
-    order = np.random.default_rng(derive(seed, "mixture")).permutation(len(z))
-    cut = max(1, len(z) // 6)
-    fit, held = z[order[cut:]], z[order[:cut]]
-    best, chosen = -inf, None
-    for form, counts in MIXTURES.items():
-        if form == "full" and z.shape[1] > FULL_UP_TO:
-            continue
-        size, before = 1 if form == "diag" else z.shape[1] // 2, -inf
-        for n in counts:
-            if n > 1 and n * ROWS_PER_COMPONENT * max(1, size) > len(fit):
-                break
-            found = em(fit, n, form, seed)
-            score = float(found.score(held))
-            if score > best:
-                best, chosen = score, found
-            if score <= before:
-                break
-            before = score
-    assert chosen is not None  # one normal always has a score
-    return as_prior(em(z, chosen.n_components, chosen.covariance_type, seed, start=chosen), loc, scale)
-
-
-def em(z: Any, n: int, form: str, seed: int, start: Any = None) -> Any:
-    """Return scikit-learn's mixture, fitted; from where ``start`` ended, if it is given."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
-    model = GaussianMixture(
-        n, covariance_type=form, reg_covar=1e-4, max_iter=60, random_state=derive(seed, "em", n, form) % 2**32,
-        weights_init=getattr(start, "weights_", None), means_init=getattr(start, "means_", None),
-        precisions_init=getattr(start, "precisions_", None),
-    )
-    with ignore_warnings(ConvergenceWarning):  # the result is judged on held-out rows
-        return model.fit(z)
-
-
-def as_prior(found: Any, loc: Tensor, scale: Tensor) -> Prior:
-    """Return scikit-learn's mixture of standardised codes as a prior over the codes."""
-    weights, means, covariances = (
-        torch.as_tensor(getattr(found, name)) for name in ("weights_", "means_", "covariances_")
-    )
-    n, d = means.shape
-    full = covariances.ndim == 3
-    prior = FullMixture(d, n_components=n) if full else MixtureOfNormals(d, n_components=n)
-    with torch.no_grad():
-        prior.logits.copy_(weights.log())
-        prior.loc.copy_(loc + scale * means)
-        if isinstance(prior, FullMixture):
-            tril = scale.double().unsqueeze(1) * torch.linalg.cholesky(covariances)
-            rows, columns = torch.tril_indices(d, d, -1)
-            prior.log_diagonal.copy_((tril.diagonal(dim1=1, dim2=2) - FLOOR).clamp_min(1e-6).log())
-            prior.below.copy_(tril[:, rows, columns])
-        else:
-            prior.raw_scale.copy_(positive_raw(scale * covariances.sqrt(), FLOOR))
-    return prior
-
-
-def standard(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Return location and scale of every dimension; a dimension that does not vary has scale one."""
-    scale = z.std(0) if len(z) > 1 else torch.ones_like(z[0])
-    return z.mean(0), torch.where(scale > 1e-6, scale, torch.ones_like(scale))
 
 
 # --- fits by gradient -----------------------------------------------------------------------------------------------

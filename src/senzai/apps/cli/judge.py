@@ -37,7 +37,10 @@ def evaluate(
     ] = None,
     features: Annotated[
         str,
-        Option("--features", metavar="NAMES", help="Compare samples in pca, random, entries, denoising, classifier."),
+        Option(
+            "--features", metavar="NAMES",
+            help="Compare samples in pca, random, entries, denoising, contrastive, classifier.",
+        ),
     ] = "pca",
     against: Annotated[
         str | None, Option("--against", metavar="DATA", help="Other data, which should get higher anomaly scores.")

@@ -13,6 +13,7 @@ from typer import Argument, Option
 
 from ...core.docstrings import argument_help
 from ...core.errors import SettingError, UnknownNameError
+from .arriving import STANDARD_INPUT, answer_lines
 from .files import in_form_for, refuse_existing, write_codes, write_rows
 from .loading import run_for
 from .options import Data, File, Json, Overwrite, OwnData, Reading, RunFolder, place
@@ -171,6 +172,9 @@ def _carry_out(
     if output_ is not None:
         refuse_existing(output_, overwrite_)
     model = run_for(verb.name, run_)
+    if verb.takes == "rows" and inputs[0] == STANDARD_INPUT:
+        answer_lines(verb, model, settings, output_, as_json=as_json_)
+        return
     if verb.answers == "file" and output_ is not None:
         settings["path"] = output_
     given = _opened(model, verb, inputs, parse_set(reading_ or []))

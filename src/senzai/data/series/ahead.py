@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,16 +13,28 @@ from ..rows import Array
 from .details import SeriesDetails
 from .windows import SeriesPanel, Windows
 
+Parts: TypeAlias = list[tuple[int, Array]]
+"""Series by their numbers, and the lines of each that a forecast sees."""
 
-def _on(values: Array, parts: list[tuple[int, Array]], new: Array) -> Array:
+
+def _on(values: Array, parts: Parts, new: Array) -> Array:
     return np.concatenate([np.concatenate([values[lines], new]) for _, lines in parts])
 
 
-def beyond(source: Windows, told: SeriesDetails, horizon: int) -> Windows:
+def beyond(source: Windows, told: SeriesDetails, horizon: int, *, hold: bool = False) -> Windows:
     """Return for each series the window that ends ``horizon`` steps behind its last, which have no values.
 
+    Where there are columns that are known ahead, a series ends with its last value, and lines behind it say what they
+    will be.
+
+    Args:
+        source: The series.
+        told: What is known about them.
+        horizon: Steps.
+        hold: Whether columns that are known for fewer steps go on with their last values.
+
     Raises:
-        SettingError: No past would be left in the window.
+        SettingError: No past would be left in the window, or columns are not known for all steps.
     """
     if not 1 <= horizon < told.window:
         raise SettingError(
@@ -29,9 +42,9 @@ def beyond(source: Windows, told: SeriesDetails, horizon: int) -> Windows:
             f"got horizon={horizon} and window={told.window}. Fit with a longer window."
         )
     panel, past = source.panel, told.window - horizon
-    begin, behind = panel.bounds
-    kept = [np.arange(max(a, b - past), b) for a, b in zip(begin, behind, strict=True)]
-    parts = [(i, lines) for i, lines in enumerate(kept) if len(lines) == past or told.ragged]
+    ends = panel.bounds[1] if not told.exogenous else last_values(panel)
+    kept = [np.arange(max(a, b - past), b) for a, b in zip(panel.bounds[0], ends, strict=True)]
+    parts = [(i, lines) for i, lines in enumerate(kept) if len(lines) == past or (told.ragged and len(lines))]
     if not parts:
         raise SettingError(f"A forecast sees {past} steps of the past, but no series is as long. Give longer series.")
     new = np.full((horizon, panel.values.shape[1]), np.nan)
@@ -41,10 +54,42 @@ def beyond(source: Windows, told: SeriesDetails, horizon: int) -> Windows:
             np.append(panel.times[r], told.calendar.after(int(panel.times[r[-1]]), horizon)) for _, r in parts
         ]),
         np.concatenate([np.append(panel.places[r], panel.places[r[-1]] + 1 + np.arange(horizon)) for _, r in parts]),
-        np.concatenate([np.concatenate([panel.values[r], new]) for _, r in parts]),
+        _on(panel.values, parts, new),
+        None if panel.labels is None else panel.labels[np.concatenate([_lasting(r, horizon) for _, r in parts])],
+        known=_known(panel, parts, horizon, told, hold=hold),
     )
     if panel.prices is not None and panel.before is not None:
         made = replace(made, prices=_on(panel.prices, parts, new), before=_on(panel.before, parts, new))
     lengths = np.array([len(lines) + horizon for _, lines in parts])
     starts = np.cumsum([0, *lengths[:-1]])
     return Windows(made, starts, told.window, lengths if bool((lengths < told.window).any()) else None)
+
+
+def last_values(panel: SeriesPanel) -> Array:
+    """Return for each series the line behind the last that has a value; its beginning where none has."""
+    there: Array = np.logical_not(np.isnan(panel.values).all(axis=1))
+    return np.array([a + np.max(np.flatnonzero(there[a:b]) + 1, initial=0) for a, b in zip(*panel.bounds, strict=True)])
+
+
+def _lasting(lines: Array, horizon: int) -> Array:
+    return np.append(lines, np.full(horizon, lines[-1]))
+
+
+def _known(panel: SeriesPanel, parts: Parts, horizon: int, told: SeriesDetails, *, hold: bool) -> Array | None:
+    """Return columns that are known beside the values, of what is seen and of the steps ahead."""
+    if panel.known is None:
+        return None
+    found = []
+    for i, lines in parts:
+        ahead = np.arange(lines[-1] + 1, min(lines[-1] + 1 + horizon, panel.bounds[1][i]))
+        if len(ahead) < horizon and not hold:
+            names = ", ".join(q.name for q in told.exogenous)
+            whose = "" if panel.names[i] is None else f" of {panel.names[i]!r}"
+            raise SettingError(
+                f"A forecast of {horizon} steps needs {names} at each of them, but the data have them for {len(ahead)} "
+                f"steps behind the last value{whose}. Add lines with them and without values, forecast fewer steps, or "
+                "let them keep their last values with hold=true."
+            )
+        whole = np.concatenate([lines, ahead])
+        found.append(panel.known[np.append(whole, np.full(horizon - len(ahead), whole[-1]))])
+    return np.concatenate(found)

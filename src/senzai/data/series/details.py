@@ -6,7 +6,7 @@ from typing import Literal
 
 from senzai.core.errors import InputError
 
-from ..schema import Frozen, Schema
+from ..schema import Frozen, Quantity, Schema
 from .calendar import Calendar
 from .filters import Garch
 
@@ -37,6 +37,8 @@ class SeriesDetails(Frozen):
         trained: The last time of windows that trained or validated.
         mixing: Cholesky factor of the correlation of what the filters leave.
         coming: Variance of each column at the step after the last.
+        seasons: Seasons that windows are conditioned on: "hour", "weekday", "month".
+        exogenous: Further columns that they are conditioned on, with mean and deviation over training steps.
     """
 
     time: str | None = None
@@ -61,6 +63,13 @@ class SeriesDetails(Frozen):
     trained: int = 0
     mixing: tuple[tuple[float, ...], ...] = ()
     coming: tuple[float, ...] = ()
+    seasons: tuple[str, ...] = ()
+    exogenous: tuple[Quantity, ...] = ()
+
+    @property
+    def known(self) -> int:
+        """Numbers that are known at each step beside the values."""
+        return 2 * len(self.seasons) + len(self.exogenous)
 
     @property
     def time_name(self) -> str:

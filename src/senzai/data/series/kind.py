@@ -12,26 +12,27 @@ import numpy as np
 from pydantic import JsonValue
 
 from senzai.core.batch import Data, only
-from senzai.core.errors import InputError, ShapeError
+from senzai.core.errors import CombinationError
+from senzai.core.later import Tensor
 
-from .. import conditioning, frame_files, sources, writers
+from .. import frame_files, sources, writers
 from ..deciding import label_of, one_tensor
 from ..kind import KINDS, Claim, Kind, Opened, Writer
 from ..labels import as_labels, encode_labels
 from ..options import Options
 from ..proposal import Choice, Proposal
 from ..returns import Returns
-from ..rows import Array, Rows, Targets
-from ..schema import Axis, Field, Schema
+from ..rows import Array, Rows
+from ..schema import Field, Schema
 from ..split import split_indices
-from . import deciding, frames
+from . import asking, conditions, deciding, frames
 from .ahead import beyond
+from .arriving import ArrivingSeries
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
-from .prices import SeriesReturns, as_returns, filters_of, lines_of
+from .prices import SeriesReturns, as_returns, filters_of
 from .reading import ARRAYS, FRAMES, LABELLED, NAMES, ReadSeries, read_series
 from .windows import (
-    RATIO,
     WindowRows,
     Windows,
     as_array,
@@ -39,9 +40,9 @@ from .windows import (
     cut,
     filtered,
     last_of,
+    lines_of,
     moments,
     rounded,
-    stamps,
     units,
 )
 
@@ -122,7 +123,7 @@ class SeriesKind(Kind):
         else:
             season, stride, said = told.season, told.stride, []
             windows = cut(read.panel, told.window, stride)
-            _refuse_short(windows, told, read.origin)
+            asking.refuse_short(windows, told, read.origin)
         panel = read.panel
         ends = windows.starts + (windows.length if windows.lengths is None else windows.lengths) - 1
         labels = None if panel.labels is None else as_labels(panel.labels[ends])
@@ -130,7 +131,7 @@ class SeriesKind(Kind):
         return Opened(
             data=windows, n_rows=len(windows), dtype="float64", form=read.form, origin=read.origin, labels=labels,
             label_name=read.label or "label", label_asked=labels is not None, columns=read.columns,
-            index=_names(read, windows), lengths=windows.lengths, groups=panel.owner[windows.starts],
+            index=asking.names_of(read, windows), lengths=windows.lengths, groups=panel.owner[windows.starts],
             order=panel.places[windows.starts], notes=notes, facts={"read": read, "season": season, "stride": stride},
         )
 
@@ -141,7 +142,7 @@ class SeriesKind(Kind):
         decimals, constant = deciding.looked_at(windows.panel, opened.columns)
         by_time = asked.divide == "time" or (asked.divide == "auto" and read.dated)
         split = asked.divided(by_time=by_time, span=windows.length, column=read.time if by_time else read.id)
-        _refuse_no_ratio(windows.panel.values, asked.level, opened)
+        asking.refuse_no_ratio(windows.panel.values, asked.level, opened)
         parts = split_indices(len(windows), split, opened.groups, opened.order)
         train, used = parts["train"], np.concatenate([parts["train"], parts["validation"]])
         law = asked.law
@@ -150,7 +151,7 @@ class SeriesKind(Kind):
         )
         shift, scale = moments(windows, train, asked.level)
         label, about_label = label_of(opened, asked)
-        targets = encode_labels(opened.labels, label)
+        seasons, about_seasons = conditions.decided(asked.condition, windows, train, read.calendar, label)
         details = SeriesDetails(
             time=read.time, in_index=read.in_index, id=read.id, calendar=read.calendar, dtypes=read.dtypes,
             decimals=decimals, window=windows.length, stride=opened.facts["stride"], level=asked.level,
@@ -158,19 +159,21 @@ class SeriesKind(Kind):
             season=opened.facts["season"], end=int(windows.panel.times.max()), last=last_of(windows),
             ragged=windows.lengths is not None, returns=asked.returns, wide_of=read.wide_of, filters=filters,
             mixing=mixing, coming=coming_of(windows), trained=int(windows.panel.times[lines_of(windows, used)].max()),
+            seasons=seasons, exogenous=conditions.known_columns(read.beside, windows, train),
         )
+        condition = conditions.condition_of(windows, train, details, label, opened, asked.condition)
         return Schema(
-            kind=self.name, fields={"x": _field(windows, read)}, dtype="float64", columns=opened.columns,
+            kind=self.name, fields={"x": asking.field_of(windows, read)}, dtype="float64", columns=opened.columns,
             form=opened.form, label=label, details=details,
-            condition=conditioning.of_label(asked.condition, label, targets, opened.origin),
-            n_rows=len(windows), split=split, fingerprint=opened.data.fingerprint,
-            reasons=(*opened.notes, *constant, *_filtered(details), _said_of(split), *about_label),
+            condition=condition, n_rows=len(windows), split=split, fingerprint=opened.data.fingerprint,
+            reasons=(*opened.notes, *constant, *asking.said_of_filters(details), asking.said_of_split(split),
+                     *about_label, *about_seasons),
         )
 
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
         """Take the model's window, calendar and scaling for other series; nothing is hidden in them."""
         told = series_of(schema)
-        _refuse_no_ratio(opened.data.panel.values, told.level, opened)
+        asking.refuse_no_ratio(opened.data.panel.values, told.level, opened)
         read: ReadSeries = opened.facts["read"]
         details = told.model_copy(update={
             "hidden": 0, "in_index": read.in_index, "time": read.time, "id": read.id,
@@ -185,7 +188,7 @@ class SeriesKind(Kind):
 
     def rows(self, opened: Opened, schema: Schema) -> Rows:
         """Return the windows in model values."""
-        targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
+        targets = conditions.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
         return WindowRows(opened.data, series_of(schema), targets)
 
     # --- out --------------------------------------------------------------------------------------------------------
@@ -279,6 +282,15 @@ class SeriesKind(Kind):
             return as_array(source, values)
         return _in_form(frames.series_frame(source, values, schema), schema)
 
+    def processing(self, schema: Schema) -> dict[str, JsonValue]:
+        """Return how windows become model values; those under conditions need more than NumPy."""
+        if schema.condition is not None:
+            raise CombinationError(
+                f"Exported models know no calendar and no columns beside windows, but this one is conditioned on "
+                f"{', '.join(schema.condition.names)}. Use the run, or fit without."
+            )
+        return super().processing(schema)
+
     # --- about ------------------------------------------------------------------------------------------------------
     def season(self, schema: Schema) -> int | None:
         """Return the steps after which series repeat, where a season was found."""
@@ -288,9 +300,38 @@ class SeriesKind(Kind):
         """Return what is known of returns, where prices became returns or were given as such."""
         return None if series_of(schema).returns == "none" else SeriesReturns(schema)
 
-    def ahead(self, source: Any, schema: Schema, horizon: int) -> Rows:
-        """Return one window for each series that ends ``horizon`` steps after it."""
-        return WindowRows(beyond(source, series_of(schema), horizon), series_of(schema), Targets())
+    def ahead(self, source: Any, schema: Schema, horizon: int, *, hold: bool = False) -> Rows:
+        """Return one window for each series that ends ``horizon`` steps after it, with the label of its last step."""
+        coming = beyond(source, series_of(schema), horizon, hold=hold)
+        labels = None
+        if conditions.conditioned_label(schema) and coming.panel.labels is not None:
+            labels = as_labels(coming.panel.labels[coming.starts])
+        targets = conditions.need_label(encode_labels(labels, schema.label), schema, "what is forecast")
+        return WindowRows(coming, series_of(schema), targets)
+
+    def arriving(self, schema: Schema) -> ArrivingSeries:
+        """Return what takes the steps of one series as they come."""
+        return ArrivingSeries(schema)
+
+    # --- conditions -------------------------------------------------------------------------------------------------
+    def condition(self, given: Mapping[str, object], n: int, schema: Schema, *, seed: int = 0) -> Tensor | None:
+        """Return the condition of ``n`` new windows; ``start`` stands for all seasons."""
+        return conditions.made(given, n, schema, seed=seed)[0]
+
+    def placed(
+        self, given: Mapping[str, object], n: int, schema: Schema, *, seed: int = 0
+    ) -> tuple[Tensor | None, Mapping[str, Any]]:
+        """Return the condition of ``n`` new windows, and the times of their steps, where seasons are a part of it."""
+        c, times = conditions.made(given, n, schema, seed=seed)
+        return c, {} if times is None else {"times": times}
+
+    def encode_condition(self, values: Mapping[str, list[Any]], schema: Schema) -> Tensor:
+        """Return the codes of a user's values of all parts of the condition."""
+        return conditions.coded(values, schema)[0]
+
+    def widths(self, schema: Schema) -> tuple[int, ...]:
+        """Return the width of the code of each part."""
+        return conditions.widths(schema)
 
     def along(self, values: Array, schema: Schema, source: Any, *, name: str) -> Any:
         """Return a frame of series, time and number; of arrays the numbers of each series."""
@@ -305,6 +346,7 @@ class SeriesKind(Kind):
         told, (length, _) = series_of(schema), schema.event_shape
         season = told.season if told.season and told.season < length else None
         network = {"season": season} if season else {}
+        beside = {"known": told.known} if told.known else {}
         if told.filters:
             return Proposal(
                 likelihood=Choice("student_t"), encoder=Choice("mlp"),
@@ -312,75 +354,11 @@ class SeriesKind(Kind):
                 reason="Proposed because rows are what filters leave of returns: large ones are not rare.",
             )
         return Proposal(
-            likelihood=Choice("normal" if told.returns == "none" else "student_t"), encoder=Choice("temporal"),
-            decoder=Choice("temporal", network),
+            likelihood=Choice("normal" if told.returns == "none" else "student_t"), encoder=Choice("temporal", beside),
+            decoder=Choice("temporal", {**network, **beside}),
             training={"batch_size": 128, "schedule": "follow", "steps": 3000, "lr": 2e-3},
             reason="Proposed because rows are windows of series, some calm and some wild: the scale is the window's.",
         )
-
-
-def _refuse_short(windows: Windows, told: SeriesDetails, origin: str) -> None:
-    if not len(windows):
-        raise InputError(f"Series need a value, but all of {origin} are missing. Check how they were read.")
-    if windows.lengths is not None and not told.ragged:
-        raise ShapeError(
-            f"The model was fitted on windows of {told.window} steps, but {origin} has a series of "
-            f"{int(windows.lengths.min())}. Give longer series, or fit with a shorter window."
-        )
-
-
-def _refuse_no_ratio(values: Array, level: str, opened: Opened) -> None:
-    if level == RATIO and np.nanmin(values) <= 0:
-        j = int(np.argmax((np.nan_to_num(values, nan=1.0) <= 0).any(0)))
-        name = opened.columns[j] if opened.columns else j
-        raise InputError(
-            f"Logarithms of ratios need values above 0, but {name!r} of {opened.origin} has "
-            f"{np.nanmin(values[:, j]):g}. Leave that column out, or fit with level=start."
-        )
-
-
-def _names(read: ReadSeries, windows: Windows) -> Any:
-    """Return what rows are called: the time that a window begins with, and its series where there are several."""
-    import pandas as pd
-
-    if read.form in ("numpy", "torch"):
-        return None
-    panel = windows.panel
-    times = stamps(panel.times[windows.starts], read.calendar).rename(read.time or "step")
-    if read.id is None:
-        return times
-    names = panel.called(panel.owner[windows.starts])
-    return pd.MultiIndex.from_arrays([names, times], names=[read.id, times.name])
-
-
-def _filtered(told: SeriesDetails) -> tuple[str, ...]:
-    """Return what is said of returns and of their filters."""
-    if told.returns == "none":
-        return ()
-    said = {"given": "The values are taken for returns.", "log": "Prices became logarithmic returns.",
-            "simple": "Prices became simple returns."}[told.returns]
-    if not told.filters:
-        return (f"{said} Their volatility stays in: windows of it are hard to learn, and filter=gjr takes it out.",)
-    kept = [f.alpha + f.gamma / 2 + f.beta for f in told.filters]
-    return (
-        f"{said} A filter takes the volatility out of each column, estimated from training steps alone: of a shock, "
-        f"{min(kept):.3f} to {max(kept):.3f} is left after a step.",
-    )
-
-
-def _field(windows: Windows, read: ReadSeries) -> Field:
-    step = read.calendar.step / 1e9 if read.calendar.unit == "time" and read.calendar.rule != "months" else None
-    axes = (
-        Axis(name="step", size=windows.length, ragged=windows.lengths is not None, spacing=step),
-        Axis(name="feature", size=windows.panel.values.shape[1]),
-    )
-    return Field(axes=axes, support="real")
-
-
-def _said_of(split: Any) -> str:
-    if split.by == "time":
-        return f"Windows are divided by time: the latest are the test, and no step is in two parts (span {split.span})."
-    return "Windows are divided by series: all windows of a series are in one part."
 
 
 def _in_form(frame: Any, schema: Schema) -> Any:

@@ -20,6 +20,10 @@ class SeriesOptions(Options):
         id: Column that says which series a line belongs to, where there are several below each other.
         columns: Columns of values; all columns of numbers by default.
         label: Column of labels; a window has the label of its last step.
+        condition: What windows are conditioned on: "label"; "hour", "weekday" and "month" of their steps; "calendar"
+            for those of the three that went round twice in the training windows.
+        exogenous: Columns that windows are conditioned on too, and that are known for the steps ahead: a temperature
+            that was forecast, holidays, prices that were set.
         window: Steps of a window; by default from the season that the times suggest.
         stride: Steps from the beginning of a window to that of the next.
         level: What values are counted from: nothing ("keep"), the first value of the window ("start"), or the logarithm
@@ -42,11 +46,13 @@ class SeriesOptions(Options):
 
     decisions: ClassVar[frozenset[str]] = (Options.decisions - {"time"}) | {
         "columns", "window", "stride", "level", "divide", "horizon", "returns", "filter",
+        "exogenous",
     }
 
     missing: Literal["error", "keep"] = "keep"
     id: str | None = None
     columns: tuple[str, ...] = ()
+    exogenous: tuple[str, ...] = ()
     window: int | None = Field(None, ge=2)
     stride: int | None = Field(None, ge=1)
     level: Literal["keep", "start", "log"] = "keep"
@@ -58,7 +64,7 @@ class SeriesOptions(Options):
     timezone: str | None = None
     time_format: str | None = None
 
-    @field_validator("columns", mode="before")
+    @field_validator("columns", "exogenous", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
         return names_in(value)

@@ -15,7 +15,7 @@ from ..rows import Array, Rows, Targets
 from ..schema import Schema
 from .details import SeriesDetails, series_of
 from .filters import GIVEN, LOG, SIMPLE, Garch, fitted, mixing_of, priced, unmixed, walked
-from .windows import SeriesPanel, WindowRows, Windows, filtered, stamps, standardised
+from .windows import SeriesPanel, WindowRows, Windows, filtered, lines_of, stamps, standardised
 
 SPLITS = tuple(r for n in (1.5, 2, 3, 4, 5, 7, 10, 20) for r in (n, 1 / n))
 """Ratios of prices from one day to the next that a split of shares gives."""
@@ -91,15 +91,6 @@ def _splits(ratio: Array, names: tuple[str | int, ...]) -> list[str]:
 
 
 # --- filters ----------------------------------------------------------------------------------------------------------
-def lines_of(windows: Windows, index: Array) -> Array:
-    """Return which lines some windows cover, ``(R,)`` of bool."""
-    counts = np.zeros(len(windows.panel.values) + 1, dtype=np.int64)
-    np.add.at(counts, windows.starts[index], 1)
-    ends = windows.starts + (windows.length if windows.lengths is None else windows.lengths)
-    np.add.at(counts, np.asarray(ends[index], dtype=np.int64), -1)
-    return np.asarray(np.cumsum(counts)[:-1] > 0)
-
-
 def filters_of(
     windows: Windows, train: Array, how: Literal["garch", "gjr"], names: Any
 ) -> tuple[Windows, tuple[Garch, ...], tuple[tuple[float, ...], ...]]:

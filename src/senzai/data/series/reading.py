@@ -16,6 +16,7 @@ from ..limits import guarded, need_no_holes
 from ..options import Options
 from ..rows import Array
 from ..schema import Schema
+from .beside import apart, columns_beside, refuse_beside
 from .calendar import Calendar, detect
 from .details import SeriesDetails
 from .options import SeriesOptions
@@ -47,6 +48,7 @@ class ReadSeries:
         id: Name of the column of series.
         label: Name of the label.
         dated: Whether times were given, so that windows can be divided by them.
+        beside: Names of the columns that are known beside the values.
         notes: What was chosen and found, one sentence each.
         wide_of: Columns of series and of prices of long data that were made wide.
     """
@@ -64,6 +66,7 @@ class ReadSeries:
     dated: bool = True
     notes: tuple[str, ...] = ()
     wide_of: tuple[str, str] | None = None
+    beside: tuple[str, ...] = ()
 
 
 def read_series(source: object, options: SeriesOptions, known: Schema | None, told: SeriesDetails | None) -> ReadSeries:
@@ -124,7 +127,8 @@ def of_frame(
         frame = frame.rename_axis(None).assign(**{time: frame.index}).reset_index(drop=True)
     if time is None and told is None:
         time = _time_column(frame)
-    for name in (time, options.id, options.label, *options.columns):
+    beside = tuple(q.name for q in told.exogenous) if told else options.exogenous
+    for name in (time, options.id, options.label, *options.columns, *beside):
         _need_column(frame, name, origin)
     if time is None:
         notes.append("There is no column of times: steps are numbered in the order of the lines.")
@@ -143,17 +147,19 @@ def of_frame(
             wide_of, who, frame[time] = found, None, times
             options = options.model_copy(update={"columns": ()})
             notes.append(f"Long data were made wide: a column of {found[1]!r} for each {found[0]!r}.")
-    values, columns = _values(frame, options, known, (time, who, label), notes, origin)
+    values, columns = _values(frame, options, known, (time, who, label, *beside), notes, origin)
+    if beside:
+        values = np.concatenate([values, columns_beside(frame, beside, origin)], 1)
     owner, names = (np.zeros(len(frame), np.int64), (None,)) if who is None else _owners(frame[who])
     labels = None if label is None else frame[label].to_numpy(dtype=object)
     panel = SeriesPanel(names, owner, times, times, values, labels)
     panel = _sorted(panel, options, notes, origin)
     calendar = _calendar(panel, told, calendar_unit, zone)
-    panel = on_calendar(panel, calendar, notes)
+    panel = apart(on_calendar(panel, calendar, notes), beside, notes, origin)
     return ReadSeries(
         panel, calendar, columns, tuple(str(frame[c].dtype) for c in columns), form, origin, time=time,
         in_index=in_index, id=who, label=label, dated=time is not None or who is None, notes=tuple(notes),
-        wide_of=wide_of,
+        wide_of=wide_of, beside=beside,
     )
 
 
@@ -357,6 +363,7 @@ def on_calendar(panel: SeriesPanel, calendar: Calendar, notes: list[str]) -> Ser
 def of_arrays(source: object, options: SeriesOptions, known: Schema | None) -> ReadSeries:
     """Take series out of arrays: ``(N, T, d)``, ``(N, T)`` with a label for each, or one series ``(T, d)``."""
     plain = Options.model_validate({"key": options.key, "label": options.label, "missing": "keep", "in_memory": True})
+    refuse_beside(options, known)
     opened = sources.read_arrays(source, plain, None)
     x, labels = np.asarray(opened.data, dtype=np.float64), opened.labels
     notes = list(opened.notes)

@@ -18,6 +18,7 @@ from ..schema import Schema
 from .calendar import Calendar
 from .details import SeriesDetails, series_of
 from .filters import Garch, to_user, unmixed
+from .seasons import along, flat
 
 RATIO = "log"
 
@@ -37,6 +38,7 @@ class SeriesPanel:
         before: The last price before each line.
         variances: Variance of each line given those before it, where a filter took it out of the values.
         coming: Variance of each series at the step after its last.
+        known: Further columns, whose values are known also where those of the series are not, ``(R, k)``; no holes.
     """
 
     names: tuple[Any, ...]
@@ -49,6 +51,7 @@ class SeriesPanel:
     before: Array | None = None
     variances: Array | None = None
     coming: Array | None = None
+    known: Array | None = None
 
     @property
     def user(self) -> Array:
@@ -93,7 +96,8 @@ class Windows:
     def fingerprint(self) -> str:
         """A fingerprint of times and values, and of where windows begin."""
         panel = self.panel
-        marks = np.concatenate([panel.times, panel.owner, self.starts, [self.length]]).astype(np.float64)
+        beside = [] if panel.known is None else [panel.known.ravel()]
+        marks = np.concatenate([panel.times, panel.owner, self.starts, [self.length], *beside]).astype(np.float64)
         return of_array(np.concatenate([panel.values.astype(np.float64).ravel(), marks]))
 
     def lines(self, index: Array) -> Array:
@@ -207,6 +211,15 @@ def unlevelled(values: Array, level: Array | None, how: str) -> Array:
     return np.asarray(level[:, None] * np.exp(values) if how == RATIO else values + level[:, None])
 
 
+def lines_of(windows: Windows, index: Array) -> Array:
+    """Return which lines some windows cover, ``(R,)`` of bool."""
+    lines = np.zeros(len(windows.panel.values) + 1, dtype=np.int64)
+    np.add.at(lines, windows.starts[index], 1)
+    ends = windows.starts + (windows.length if windows.lengths is None else windows.lengths)
+    np.add.at(lines, np.asarray(ends[index], dtype=np.int64), -1)
+    return np.asarray(np.cumsum(lines)[:-1] > 0)
+
+
 def moments(windows: Windows, index: Array, how: str) -> tuple[Array, Array]:
     """Return mean and standard deviation of each column over the steps of some windows, and over no others.
 
@@ -214,11 +227,7 @@ def moments(windows: Windows, index: Array, how: str) -> tuple[Array, Array]:
     value differs from window to window, and each counts.
     """
     if how == "keep":
-        lines = np.zeros(len(windows.panel.values) + 1, dtype=np.int64)
-        np.add.at(lines, windows.starts[index], 1)
-        ends = windows.starts + (windows.length if windows.lengths is None else windows.lengths)
-        np.add.at(lines, np.asarray(ends[index], dtype=np.int64), -1)
-        values = windows.panel.values[np.cumsum(lines)[:-1] > 0]
+        values = windows.panel.values[lines_of(windows, index)]
     else:
         some = index if len(index) <= 20_000 else index[:: -(-len(index) // 20_000)]
         raw = windows.values(some)
@@ -248,6 +257,7 @@ class WindowRows(Rows):
         panel = self.windows.panel
         unused = panel.bounds[0][: 0 if panel.before is None else None]
         self._holes = bool(np.isnan(np.delete(panel.values, unused, axis=0)).any())
+        self._along = along(panel.times, panel.known, details)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -268,8 +278,11 @@ class WindowRows(Rows):
         if mask is not None:
             values = values.masked_fill(~mask, 0.0)
         rows, lengths = torch.from_numpy(at), None if isinstance(self.lengths, dict) else self.lengths
-        return Batch(values, mask=mask, lengths=None if lengths is None else lengths[rows],
-                     **self.targets.for_rows(rows))
+        known = self.targets.for_rows(rows)
+        if self._along is not None:
+            steps = flat(self._along[self.windows.lines(at)])
+            known["c"] = steps if known["c"] is None else torch.cat([known["c"], steps], 1)
+        return Batch(values, mask=mask, lengths=None if lengths is None else lengths[rows], **known)
 
     def about(self, index: Array) -> Mapping[str, Any]:
         """Return series, times and level of some windows."""

@@ -16,6 +16,7 @@ from .codes import UniformCodes as UniformCodes
 from .composite import CompositePrior as CompositePrior
 from .flow import FlowPrior as FlowPrior
 from .flow_matching import FlowMatchingPrior as FlowMatchingPrior
+from .given import GivenMixture as GivenMixture
 from .manifold import BernoulliPrior as BernoulliPrior
 from .manifold import CategoricalPrior as CategoricalPrior
 from .manifold import DirichletPrior as DirichletPrior

@@ -35,6 +35,7 @@ class ForecastSettings:
         level: Share of what comes that an interval should hold.
         paths: Give the paths themselves instead of intervals.
         k: Weighted draws of the latents, of which each path takes one.
+        hold: Where columns are known beside the values, but not for all steps ahead, go on with their last values.
         checked: Held-out windows whose last steps are forecast too, so that coverage and error are known; 0 for none.
         seed: Seed of the draws.
 
@@ -47,6 +48,7 @@ class ForecastSettings:
     level: float = 0.9
     paths: bool = False
     k: int = 200
+    hold: bool = False
     checked: int = 50
     seed: int = 0
 
@@ -83,7 +85,7 @@ def forecast(run: Trained, data: object, asked: ForecastSettings) -> Any:
     """
     dataset = run.dataset(run.source(data))
     schema, kind = dataset.schema.but(form="pandas"), dataset.kind
-    rows = kind.ahead(dataset.source, schema, asked.horizon)
+    rows = kind.ahead(dataset.source, schema, asked.horizon, hold=asked.hold)
     every = np.arange(len(rows))
     batch, about = rows.take(every), rows.about(every)
     drawn = paths_of(run, batch, asked)
@@ -92,6 +94,8 @@ def forecast(run: Trained, data: object, asked: ForecastSettings) -> Any:
     else:
         made = _intervals(kind, drawn, batch, schema, about, asked)
     made.attrs.update(checked(run, dataset, asked))
+    if asked.hold:
+        made.attrs["held"] = "Columns beside the values keep their last values where they are not given."
     return made
 
 

@@ -102,15 +102,16 @@ def sample(
     kind = KINDS[schema.kind]
     conditioned, others = divide(given, schema)
     about: dict[str, Any] = {}
+    places: Mapping[str, Any] = {}
     x: Data
     if others:
         verbs.check_draws(model, n, temperature)
         x, about = _resampled(model, schema, n, given, seed=seed, noise=noise, temperature=temperature)
     else:
-        c = kind.condition(conditioned, n, schema, seed=seed)
+        c, places = kind.placed(conditioned, n, schema, seed=seed)
         x = verbs.sample(model, n, seed=seed, c=c, noise=noise, temperature=temperature)
-    if not given:
-        return kind.decode(x, schema)
+    if places or not given:
+        return kind.decode(x, schema, about=places or None)
     rows = kind.decode_given(x, schema, {name: row_by_row(name, value, n) for name, value in given.items()})
     if hasattr(rows, "attrs"):
         rows.attrs.update(about)

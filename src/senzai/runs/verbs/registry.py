@@ -91,6 +91,8 @@ class Verb:
         own_hand: Whether it acts in the user's name beyond the run (a file somewhere, an upload), so that no server
             does it for whoever asks.
         notes: What is to be said with every answer: what it assumes.
+        arriving: Called with the run and the settings, returns what takes steps as they come (``push`` and ``finish``),
+            for verbs that need not see everything before they answer.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Verb:
     together: bool = False
     own_hand: bool = False
     notes: Notes | None = None
+    arriving: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or self.name.startswith("_"):
@@ -169,7 +172,7 @@ VERBS: Registry[Verb] = Registry("verb")
 def verb(
     name: str, *, group: str, takes: Takes, answers: Answers, unfit: Unfit = fits_every_run, summary: str = "",
     settings: type[Any] | None = None, steered: bool = True, by_row: ByRow | None = None, together: bool = False,
-    own_hand: bool = False, notes: Notes | None = None,
+    own_hand: bool = False, notes: Notes | None = None, arriving: Callable[..., Any] | None = None,
 ) -> Callable[[Function], Function]:
     """Return a decorator that registers a function as a verb; see :class:`Verb`.
 
@@ -191,7 +194,7 @@ def verb(
         VERBS.add(name)(Verb(
             name=name, group=group, run=function, takes=takes, answers=answers, unfit=unfit,
             summary=summary or first, settings=settings, steered=steered, by_row=by_row, together=together,
-            own_hand=own_hand, notes=notes,
+            own_hand=own_hand, notes=notes, arriving=arriving,
         ))
         return function
 

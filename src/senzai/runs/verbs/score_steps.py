@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
@@ -24,7 +26,8 @@ from .registry import verb
 if TYPE_CHECKING:
     from ...training.trained import Trained
 
-ROWS = 512
+BLOCK = 64
+"""Windows that are scored together, always as many: so a score has the same bits whenever its window came."""
 
 
 def cannot_score_steps(schema: Schema, model: nn.Module) -> str | None:
@@ -34,15 +37,22 @@ def cannot_score_steps(schema: Schema, model: nn.Module) -> str | None:
     return f"Steps are scored along time, but rows of the kind {schema.kind!r} have none. Use score for whole rows."
 
 
-@verb("score_steps", group="Use", takes="rows", answers="scores", unfit=cannot_score_steps, steered=False)
+def scored_as_they_come(run: Any, *, k: int = 4, seed: int = 0) -> Any:
+    """Return what scores the steps of one series as they come."""
+    return run.stream(k=k, seed=seed)
+
+
+@verb(
+    "score_steps", group="Use", takes="rows", answers="scores", unfit=cannot_score_steps, steered=False,
+    arriving=scored_as_they_come,
+)
 def score_steps(run: Trained, data: object, *, k: int = 4, seed: int = 0) -> Any:
     """Give the anomaly score of each step of series: nats, the mean over the windows that have it."""
     dataset, keys = run.dataset(data), RowKeys()
-    model = latent_model(run.model)
-    parts = [
-        step_distortions(model, batch.take(slice(i, i + ROWS)), k=k, seed=seed, keys=keys)
-        for _, batch in run.pieces(dataset) for i in range(0, len(batch), ROWS)
-    ]
+    model, parts = latent_model(run.model), []
+    for start in range(0, len(dataset), BLOCK):
+        batch = with_mask(dataset.batch(np.arange(start, min(start + BLOCK, len(dataset)))))
+        parts.append(block_distortions(model, batch, keys(batch), place=0, k=k, seed=seed))
     return dataset.kind.along(torch.cat(parts).double().numpy(), dataset.schema, dataset.source, name="score")
 
 
@@ -51,8 +61,26 @@ def factorised_event(p: Distribution) -> bool:
     return isinstance(p, Independent) and not p.base_dist.event_shape
 
 
+def with_mask(batch: Batch) -> Batch:
+    """Return rows that say of every entry whether it was seen, whether or not others of their data have holes."""
+    return batch if batch.mask is not None else batch.with_x(batch.x, torch.ones_like(batch.tensor, dtype=torch.bool))
+
+
+def block_distortions(
+    model: LatentModel, batch: Batch, keys: Sequence[int], *, place: int, k: int = 4, seed: int = 0
+) -> Tensor:
+    """Return what :func:`step_distortions` does, of rows that stand from ``place`` on in a block of a fixed size.
+
+    Sums of products are taken in an order that depends on how many rows there are, and may on where a row stands; here
+    both are always the same. The other places are filled with copies, which change nothing.
+    """
+    index = (torch.arange(BLOCK) - place).clamp(0, len(batch) - 1)
+    whole = step_distortions(model, batch.take(index), k=k, seed=seed, keys=[keys[i] for i in index.tolist()])
+    return whole[place : place + len(batch)]
+
+
 def step_distortions(
-    model: LatentModel, batch: Batch, *, k: int = 4, seed: int = 0, keys: RowKeys | None = None
+    model: LatentModel, batch: Batch, *, k: int = 4, seed: int = 0, keys: Sequence[int] | None = None
 ) -> Tensor:
     """Return the mean over draws of -log p(x_t | z) for each step, ``(N, T)``; NaN where nothing was observed.
 
@@ -60,8 +88,8 @@ def step_distortions(
     """
     x = batch.tensor
     seen = torch.ones_like(x, dtype=torch.bool) if batch.observed is None else batch.observed
-    known = RowKeys() if keys is None else keys
-    noise: Noise = RowNoise.of(derive(seed, "steps"), k, known(batch), range(k), device=batch.device)
+    known = RowKeys()(batch) if keys is None else keys
+    noise: Noise = RowNoise.of(derive(seed, "steps"), k, known, range(k), device=batch.device)
     found = []
     with judging(model), using(noise):
         z = tuple(group.z for group in model.infer(batch, k).groups)
