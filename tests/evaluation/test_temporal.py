@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from senzai.core.errors import InputError
 from senzai.evaluation.detection import average_precision
-from senzai.evaluation.forecasts import covered, crps, seasonal_naive
+from senzai.evaluation.forecasts import covered, crps, seasonal_naive, spread_factors
 from senzai.evaluation.ranges import range_average_precision, segments, sloped, volume_under_pr
 from senzai.evaluation.temporal import (
     JudgeSettings,
@@ -183,3 +183,22 @@ def test_the_naive_forecast_repeats_the_last_season():
 def test_coverage_counts_what_came():
     seen = np.array([0.0, 1.0, np.nan, 3.0])
     assert covered(np.zeros(4), np.ones(4), seen) == pytest.approx(2 / 3)
+
+
+def test_draws_are_spread_until_intervals_hold_what_they_should():
+    """Skewed draws that are too narrow by the factors 4 and 1 on both sides of the median."""
+    r = np.random.default_rng(0)
+
+    def skewed(*shape):
+        x = r.normal(size=shape)
+        return np.where(x > 0, 3 * x, x)
+
+    draws, seen = skewed(4000, 1, 1, 2), skewed(40, 60, 2) * [4.0, 1.0]
+    seen[0, :5] = np.nan
+    draws = np.broadcast_to(draws, (4000, 40, 60, 2))
+    found = spread_factors(draws, seen, 0.9)
+    np.testing.assert_allclose(found, [4.0, 1.0], rtol=0.1)
+    middle = np.median(draws, 0)
+    low, high = np.quantile(middle + found * (draws - middle), [0.05, 0.95], axis=0)
+    assert covered(low, high, seen) == pytest.approx(0.9, abs=0.01)
+    assert spread_factors(draws[:, :1, :19], seen[1:2, :19], 0.9).tolist() == [1.0, 1.0]  # 19 numbers say too little

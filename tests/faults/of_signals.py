@@ -90,8 +90,24 @@ LIST = (
     ),
     Fault(
         "a forecast that sees what came", VERBS,
-        edit("runs.verbs.forecast:checked", "hidden[:, -asked.horizon :] = False", "hidden[:, -1:] = False"),
+        edit("runs.verbs.forecast:_forecast_again", "hidden[:, -asked.horizon :] = False", "hidden[:, -1:] = False"),
         (f"{RUNS}test_a_forecast_does_not_see_what_came",),
+    ),
+    Fault(
+        "a spread that is corrected by the windows that judge it", VERBS,
+        edit("runs.verbs.forecast:forecast", "spread_factors(before.drawn, before.came,",
+             "spread_factors(after.drawn, after.came,"),
+        (f"{RUNS}test_the_spread_is_corrected_by_other_windows_than_those_that_judge",),
+    ),
+    Fault(
+        "halves of intervals exchanged when they are measured", BOUNDS,
+        edit("evaluation.forecasts:spread_factors", "seen > middle", "seen < middle"),
+        (f"{TEMPORAL}test_draws_are_spread_until_intervals_hold_what_they_should",),
+    ),
+    Fault(
+        "a corrected spread that moves the median", VERBS,
+        edit("runs.verbs.forecast:spread", "* (drawn - middle)", "* (drawn - drawn.mean(0))"),
+        (f"{RUNS}test_paths_are_spread_about_their_median_and_what_was_seen_stays",),
     ),
     Fault(
         "a naive forecast of the season before the last", BOUNDS,

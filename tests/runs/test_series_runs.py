@@ -12,7 +12,9 @@ import torch
 import senzai
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
+from senzai.evaluation.forecasts import spread_factors
 from senzai.models import verbs
+from senzai.runs.verbs.forecast import spread
 from senzai.runs.verbs.score_steps import step_distortions
 
 N, L = 240, 8
@@ -119,12 +121,39 @@ def test_paths_of_a_forecast_are_draws(run):
     assert not paths.equals(run.forecast(frame(), horizon=2, n=5, paths=True, checked=0, seed=1))
 
 
-def test_only_windows_that_training_did_not_see_check_a_forecast(run, monkeypatch):
-    seen = []
-    whole = run.part
-    monkeypatch.setattr(run, "part", lambda data, split=None: seen.append(whole(data, split)) or seen[-1])
-    run.forecast(frame(), horizon=2, n=4, checked=3)
-    assert seen[0].tolist() == run.dataset(frame()).split_indices()["test"].tolist()
+def test_the_spread_is_corrected_by_other_windows_than_those_that_judge(run, monkeypatch):
+    from senzai.runs.verbs import forecast as module
+
+    taken, real = [], module._forecast_again
+    monkeypatch.setattr(module, "_forecast_again", lambda r, d, i, a: taken.append(i.tolist()) or real(r, d, i, a))
+    told = run.forecast(frame(), horizon=2, n=40).attrs
+    parts = run.dataset(frame()).split_indices()
+    assert set(taken[0]) <= set(parts["validation"].tolist())  # both parts are large enough here
+    assert set(taken[1]) <= set(parts["test"].tolist())
+    dataset = run.dataset(frame())
+    before, after = module.held_out(run, dataset, module.ForecastSettings(horizon=2, n=40))
+    assert told["spread"] == spread_factors(before.drawn, before.came, 0.9).tolist()
+    assert told["spread"] != spread_factors(after.drawn, after.came, 0.9).tolist()
+    taken.clear()
+    run.forecast(frame().assign(v=frame()["v"] + 1), horizon=2, n=4)  # other data: the earlier half and the later one
+    assert max(taken[0]) < min(taken[1])
+
+
+def test_paths_are_spread_about_their_median_and_what_was_seen_stays(run):
+    drawn = torch.randn(41, 3, 4, 2, generator=torch.Generator().manual_seed(0)).exp()
+    drawn[:, :, :2] = drawn[0, :, :2]
+    wide = spread(drawn, np.array([3.0, 0.5]))
+    assert torch.equal(wide[:, :, :2], drawn[:, :, :2])
+    torch.testing.assert_close(wide.median(0).values, drawn.median(0).values)
+    for j, factor in enumerate((3.0, 0.5)):
+        was, now = (x[..., 2:, j].quantile(0.95, 0) - x[..., 2:, j].quantile(0.05, 0) for x in (drawn, wide))
+        torch.testing.assert_close(now, factor * was)
+    plain = run.forecast(frame(), horizon=2, n=60, calibrate=False)
+    made = run.forecast(frame(), horizon=2, n=60)
+    assert "spread" not in plain.attrs
+    (factor,) = made.attrs["spread"]
+    np.testing.assert_allclose(made["median"], plain["median"], rtol=1e-5)
+    np.testing.assert_allclose(made["high"] - made["low"], factor * (plain["high"] - plain["low"]), rtol=1e-3)
 
 
 def test_a_forecast_does_not_see_what_came(run, monkeypatch):
@@ -138,7 +167,7 @@ def test_a_forecast_does_not_see_what_came(run, monkeypatch):
     changed.loc[N - 2 :, "v"] = 500.0
     for data in (frame(), changed):
         dataset = run.dataset(data).take([N - L])
-        module.checked(run, dataset, module.ForecastSettings(horizon=2, n=4, checked=1))
+        module.held_out(run, dataset, module.ForecastSettings(horizon=2, n=4, checked=1, calibrate=False))
     assert torch.equal(*drawn)
 
 

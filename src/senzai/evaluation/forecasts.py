@@ -1,4 +1,4 @@
-"""How good forecasts are: coverage of intervals, the continuous ranked probability score, and a seasonal-naive one."""
+"""How good forecasts are: coverage, the continuous ranked probability score, a seasonal-naive one; and their spread."""
 
 from __future__ import annotations
 
@@ -58,6 +58,46 @@ def seasonal_naive(past: Floats, horizon: int, season: int) -> Floats:
         return np.repeat(value, horizon, axis=1)
     found = past[:, steps - season + np.arange(horizon) % season]
     return np.where(np.isnan(found), value, found)
+
+
+LEAST = 20
+"""Numbers that came, from which the spread of a column is corrected."""
+
+
+def spread_factors(draws: Floats, seen: Floats, level: float) -> Floats:
+    r"""Return by how much draws must be spread about their median for intervals to hold what they should, ``(d,)``.
+
+    For each number that came, its distance from the median in lengths of the interval's half on its side,
+
+    .. math:: r = \frac{y - m}{q_{(1 + \alpha) / 2} - m} \text{ or } \frac{m - y}{m - q_{(1 - \alpha) / 2}},
+
+    and of these the :math:`\lceil (n + 1) \alpha \rceil`-th in ascending order, by column. Of forecasts that are
+    exchangeable with those, intervals of draws that are spread so hold the share :math:`\alpha`. A column of which
+    fewer than 20 numbers came has 1.
+
+    Reference:
+        Conformalized Quantile Regression (Romano, Patterson and Candes, 2019). https://arxiv.org/abs/1905.03222
+
+    Args:
+        draws: ``(n, N, horizon, d)``.
+        seen: What came, ``(N, horizon, d)``; NaN where nothing did.
+        level: Share that an interval should hold.
+
+    Example:
+        >>> draws = np.random.default_rng(0).normal(size=(2000, 1, 500, 1))
+        >>> seen = 3 * np.random.default_rng(1).normal(size=(1, 500, 1))
+        >>> bool(2.7 < spread_factors(draws, seen, 0.9)[0] < 3.3)
+        True
+    """
+    low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
+    half = np.maximum(np.where(seen > middle, high - middle, middle - low), 1e-12)
+    ratio = (np.abs(seen - middle) / half).reshape(-1, seen.shape[-1])
+    found = np.ones(ratio.shape[1])
+    for j, column in enumerate(ratio.T):
+        there = np.sort(column[~np.isnan(column)])
+        if len(there) >= LEAST:
+            found[j] = there[min(len(there), int(np.ceil((len(there) + 1) * level))) - 1]
+    return found
 
 
 def covered(low: Floats, high: Floats, seen: Floats) -> float:

@@ -13,7 +13,7 @@ from ...core.batch import Batch, only
 from ...core.errors import SettingError
 from ...data import KINDS, Dataset, Schema
 from ...data.kind import Kind
-from ...evaluation.forecasts import covered, crps, seasonal_naive
+from ...evaluation.forecasts import covered, crps, seasonal_naive, spread_factors
 from ...models.base import latent_model
 from ...models.impute import conditional_draws
 from .fitness import needs_latents
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ...training.trained import Trained
 
 Array = np.ndarray[Any, Any]
+FEW = 5
+"""Windows without a common step, below which a part is too small to correct or to judge by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class ForecastSettings:
         k: Weighted draws of the latents, of which each path takes one.
         hold: Where columns are known beside the values, but not for all steps ahead, go on with their last values.
         checked: Held-out windows whose last steps are forecast too, so that coverage and error are known; 0 for none.
+        calibrate: Spread paths about their median so that intervals hold what they should of other held-out windows.
         seed: Seed of the draws.
 
     Raises:
@@ -50,6 +53,7 @@ class ForecastSettings:
     k: int = 200
     hold: bool = False
     checked: int = 50
+    calibrate: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -81,19 +85,21 @@ def cannot_forecast(schema: Schema, model: nn.Module) -> str | None:
 def forecast(run: Trained, data: object, asked: ForecastSettings) -> Any:
     """Give what comes after the data: median, interval and a seasonal-naive forecast of each step, or paths.
 
-    The frame says in ``attrs`` what such forecasts were worth on held-out windows: see :func:`checked`.
+    The frame says in ``attrs`` what such forecasts were worth on held-out windows: see :func:`worth`.
     """
     dataset = run.dataset(run.source(data))
     schema, kind = dataset.schema.but(form="pandas"), dataset.kind
     rows = kind.ahead(dataset.source, schema, asked.horizon, hold=asked.hold)
     every = np.arange(len(rows))
     batch, about = rows.take(every), rows.about(every)
-    drawn = paths_of(run, batch, asked)
+    before, after = held_out(run, dataset, asked)
+    factors = None if before is None or not asked.calibrate else spread_factors(before.drawn, before.came, asked.level)
+    drawn = spread(paths_of(run, batch, asked), factors)
     if asked.paths:
         made = _paths(kind, drawn, schema, about, asked.horizon)
     else:
         made = _intervals(kind, drawn, batch, schema, about, asked)
-    made.attrs.update(checked(run, dataset, asked))
+    made.attrs.update(worth(after, factors, asked))
     if asked.hold:
         made.attrs["held"] = "Columns beside the values keep their last values where they are not given."
     return made
@@ -107,25 +113,69 @@ def paths_of(run: Trained, batch: Batch, asked: ForecastSettings) -> Tensor:
     return torch.where(batch.observed, batch.tensor.to(drawn), drawn)
 
 
-def checked(run: Trained, dataset: Dataset, asked: ForecastSettings) -> dict[str, Any]:
-    """Forecast the last steps of windows that training did not see, and compare.
+def spread(drawn: Tensor, factors: Array | None) -> Tensor:
+    """Return paths, ``(n, N, L, d)``, whose distances from their median are multiplied by a factor for each column."""
+    if factors is None:
+        return drawn
+    middle = drawn.quantile(0.5, dim=0)
+    return middle + torch.from_numpy(factors).to(drawn) * (drawn - middle)
 
-    Errors are in the units of the model, so that columns of other sizes count alike. Windows that share forecast
-    steps are not taken, as far as there are others.
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Forecasts of the last steps of windows that training did not see, and what came.
+
+    Args:
+        drawn: Paths, ``(n, N, horizon, d)``, in units of the model, so that columns of other sizes count alike.
+        came: What came, ``(N, horizon, d)``; NaN where nothing did.
+        naive: The seasonal-naive forecast, likewise.
     """
-    index = run.part(dataset)
+
+    drawn: Array
+    came: Array
+    naive: Array
+
+
+def held_out(run: Trained, dataset: Dataset, asked: ForecastSettings) -> tuple[HeldOut | None, HeldOut | None]:
+    """Forecast windows that training did not see: some to correct the spread by, and others to judge by.
+
+    Validation windows and test windows of the training data; where one part is too small, and of other data, the
+    earlier half and the later one.
+    """
+    if asked.checked < 1:
+        return None, None
+    own = dataset.schema.fingerprint == run.schema.fingerprint
+    parts = dataset.split_indices() if own else {}
+    apart = [_apart(dataset, parts[p], asked.horizon) for p in ("validation", "test")] if own else []
+    if not own or min(map(len, apart)) < FEW:
+        unseen = np.concatenate([parts["validation"], parts["test"]]) if own else np.arange(len(dataset))
+        every = _apart(dataset, unseen, asked.horizon)
+        apart = [every[: len(every) // 2], every[len(every) // 2 :]] if asked.calibrate else [every[:0], every]
+    before, after = (_some(index, asked.checked) for index in apart)
+    return (
+        _forecast_again(run, dataset, before, asked) if len(before) and asked.calibrate else None,
+        _forecast_again(run, dataset, after, asked) if len(after) else None,
+    )
+
+
+def _some(index: Array, most: int) -> Array:
+    return index if len(index) <= most else index[np.linspace(0, len(index) - 1, most).round().astype(int)]
+
+
+def _apart(dataset: Dataset, index: Array, horizon: int) -> Array:
+    """Return windows in their order, without those that share forecast steps with one before."""
     order = dataset.rows.order
-    if order is not None and len(index):
-        kept, last = [], -np.inf
-        for i in index[np.argsort(order[index], kind="stable")]:
-            if order[i] == last or order[i] >= last + asked.horizon:
-                kept.append(i)
-                last = order[i]
-        index = np.array(kept)
-    if len(index) > asked.checked > 0:
-        index = index[np.linspace(0, len(index) - 1, asked.checked).round().astype(int)]
-    if not len(index) or asked.checked < 1:
-        return {"windows": 0}
+    if order is None or not len(index):
+        return index
+    kept, last = [], -np.inf
+    for i in index[np.argsort(order[index], kind="stable")]:
+        if order[i] == last or order[i] >= last + horizon:
+            kept.append(i)
+            last = order[i]
+    return np.array(kept)
+
+
+def _forecast_again(run: Trained, dataset: Dataset, index: Array, asked: ForecastSettings) -> HeldOut:
     batch = dataset.batch(index)
     seen = torch.ones_like(batch.tensor, dtype=torch.bool) if batch.observed is None else batch.observed
     hidden = seen.clone()
@@ -133,15 +183,26 @@ def checked(run: Trained, dataset: Dataset, asked: ForecastSettings) -> dict[str
     drawn = _ahead(paths_of(run, replace(batch, mask=hidden), asked), asked.horizon)
     real = np.where(seen.numpy(), batch.tensor.double().numpy(), np.nan)
     came, past = real[:, -asked.horizon :], real[:, : -asked.horizon]
-    naive = seasonal_naive(past, asked.horizon, dataset.kind.season(dataset.schema) or 1)
+    return HeldOut(drawn, came, seasonal_naive(past, asked.horizon, dataset.kind.season(dataset.schema) or 1))
+
+
+def worth(held: HeldOut | None, factors: Array | None, asked: ForecastSettings) -> dict[str, Any]:
+    """Return what forecasts of held-out windows were worth, with the spread that forecasts have now, and without."""
+    if held is None:
+        return {"windows": 0}
+    drawn = spread(torch.from_numpy(held.drawn), factors).numpy()
     low, high = np.quantile(drawn, asked.ends, axis=0)
-    ours, theirs = crps(drawn, came), np.abs(naive - came)
-    return {
-        "windows": len(index), "level": asked.level, "coverage": covered(low, high, came),
-        "crps": float(np.nanmean(ours)), "crps_seasonal_naive": float(np.nanmean(theirs)),
-        "mean_absolute_error": float(np.nanmean(np.abs(np.median(drawn, 0) - came))),
+    told = {
+        "windows": len(held.came), "level": asked.level, "coverage": covered(low, high, held.came),
+        "crps": float(np.nanmean(crps(drawn, held.came))),
+        "crps_seasonal_naive": float(np.nanmean(np.abs(held.naive - held.came))),
+        "mean_absolute_error": float(np.nanmean(np.abs(np.median(drawn, 0) - held.came))),
         "width": float((high - low).mean()),
     }
+    if factors is not None:
+        plain = np.quantile(held.drawn, asked.ends, axis=0)
+        told |= {"spread": factors.tolist(), "coverage_before": covered(*plain, held.came)}
+    return told
 
 
 def _ahead(x: Tensor, horizon: int) -> Array:
