@@ -94,7 +94,9 @@ def pendulum(seeds: int, quick: bool) -> Result:
         np.savez(path, x=render(factors[order]), **{k: told[order, i] for i, k in enumerate(NAMES)})
         common = {"network": "mlp", "hidden": [256, 256], "steps": steps, "seed": seed, "sampler": "none",
                   "batch_size": 64, "progress": False}
-        causal = senzai.fit(path, recipe="causal-vae", concepts=",".join(NAMES), graph=GRAPH, **common)
+        causal = senzai.fit(  # alpha by the concepts of labelled validation rows, of another draw of the rows
+            path, recipe="causal-vae", concepts=",".join(NAMES), graph=GRAPH, alpha=1000.0, **common
+        )
         plain = senzai.fit(render(factors[order]), recipe="beta-vae", n_latent=4, **common)
         each = {
             "causal-vae": lambda v, run=causal: run.counterfactual(pictures, set=v),

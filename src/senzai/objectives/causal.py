@@ -74,7 +74,7 @@ class ConceptBound(Objective):
 
     trains: ClassVar[type[Any]] = Concepts
     base: Objective = ELBO()  # noqa: RUF009 - frozen and without state
-    alpha: float = 10.0
+    alpha: float = 100.0
     gamma: float = 1.0
 
     def __post_init__(self) -> None:

@@ -81,7 +81,7 @@ def causal_vae(frame: Frame) -> Made:
     edges = tuple((names.index(a), names.index(b)) for a, b in graph_of(frame, names).edges)
     inner = frame.inner(n_latent=max(len(names), frame.get("n_latent", len(names))))
     flat = Flat(inner.prior("structural", edges=edges), inner.posterior(), inner.likelihood())
-    bound = ConceptBound(frame.elbo(), alpha=frame.get("alpha", 10.0), gamma=frame.get("gamma", 1.0))
+    bound = ConceptBound(frame.elbo(), alpha=frame.get("alpha", 100.0), gamma=frame.get("gamma", 1.0))
     return Concepts(flat, names), bound
 
 
