@@ -174,17 +174,18 @@ def sources(seed: int, segments: int, points: int, d: int = 5, layers: int = 3) 
 
 def ivae(seeds: int, quick: bool) -> Result:
     found: dict[str, list[float]] = {"ivae": [], "vae": []}
-    points, steps = (50, 30) if quick else (1000, 3125)
+    points, steps = (50, 30) if quick else (1000, 9000)
     for seed in range(seeds):
         x, s, u = sources(seed, 40, points)
         for recipe in found:
-            given = {"condition": "label"} if recipe == "ivae" else {}
+            fixed = {"likelihood": "normal_fixed", "likelihood.scale": 0.1}  # the noise of the recipe ivae
+            given = {"condition": "label"} if recipe == "ivae" else fixed
             run = senzai.fit(
                 (x, u), recipe=recipe, n_latent=5, hidden=[100, 100, 100], activation="xtanh", lr=0.01, batch_size=256,
                 steps=steps, seed=seed, sampler="none", progress=False, **given,
             )
             found[recipe].append(mean_correlation(np.asarray(run.encode((x, u))), s))
-    return {"segments": 40, "points": points, "epochs": 20, "batch": 256, **{k: summary(v) for k, v in found.items()}}
+    return {"segments": 40, "points": points, "steps": steps, "batch": 256, **{k: summary(v) for k, v in found.items()}}
 
 
 # --- ihdp -----------------------------------------------------------------------------------------------------------

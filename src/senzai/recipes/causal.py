@@ -20,6 +20,9 @@ from .registry import Made, recipe
 LEARNED = "learned"
 """What is written for a graph that is to be looked for."""
 
+NOISE = 0.1
+"""Standard deviation of the noise of ``ivae``, in units of the columns: the paper's variance is 0.01."""
+
 
 def graph_of(frame: Frame, nodes: tuple[str, ...]) -> CausalGraph:
     """Return the graph that the user gave.
@@ -133,11 +136,17 @@ def _place(frame: Frame, role: str, names: tuple[str, ...]) -> int:
     paper="Khemakhem et al., Variational Autoencoders and Nonlinear ICA, 2020, https://arxiv.org/abs/1907.04809",
 )
 def ivae(frame: Frame) -> Made:
-    """With enough different conditions, latents are the true sources up to their order and a map of each alone."""
+    """With enough different conditions, latents are the true sources up to their order and a map of each alone.
+
+    The noise of real numbers is small and not learned, as in the paper: a scale that is learned starts large, and
+    latents that explain less than it at first stay unused.
+    """
     if not frame.n_condition:
         raise CombinationError(
             "Latents are identified by something that is known of each row (a time, a place, a class), but the data "
             "come without a condition. Set condition=label (or names of columns), or use the recipe vae."
         )
     blind = frame.inner(n_latent=frame.n_latent, n_condition=0)
-    return Flat(frame.prior("conditional"), frame.posterior(), blind.likelihood()), frame.elbo()
+    small = blind.proposal.likelihood.name == "normal"
+    likelihood = blind.likelihood("normal_fixed", scale=NOISE) if small else blind.likelihood()
+    return Flat(frame.prior("conditional"), frame.posterior(), likelihood), frame.elbo()
