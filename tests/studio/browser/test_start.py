@@ -118,6 +118,10 @@ def test_a_model_is_trained_stopped_and_continued(studio):
     page.close()
     studio.page = page = studio.tab()
     studio.go("run", "from%20the%20page", "training")
+    stays = [page.locator(place).element_handle(timeout=JOB) for place in ("#stop", "#jobs .job button")]
+    before = page.locator(".stats .value").first.inner_text()
+    expect(page.locator(".stats .value").first).not_to_have_text(before, timeout=JOB)
+    assert all(button.evaluate("e => e.isConnected") for button in stays)  # one that is exchanged loses a click
     page.locator("#stop").click()
     expect(page.locator("#resume")).to_be_visible(timeout=JOB)
     expect(page.locator("#curves svg .line").first).to_be_visible()

@@ -99,15 +99,22 @@ async function work() {
   try {
     const { jobs } = await get("/jobs");
     const going = jobs.filter((j) => j.state === "working");
-    const told = going.map((j) => {
-      const part = j.progress?.total ? ` ${Math.floor((100 * j.progress.step) / j.progress.total)} %` : " …";
+    const words = (j) => `${j.run}: ${t(`job.${j.what}`)}${j.progress?.total ? ` ${Math.floor((100 * j.progress.step) / j.progress.total)} %` : " …"}`;
+    const told = (j) => {
       const where = j.what === "fit" || j.what === "resume" ? "training" : j.what === "compare" ? "compare" : "diagnosis";
-      return h("span", { class: "job" }, h("a", { href: `#${path("run", j.run, where)}` }, `${j.run}: ${t(`job.${j.what}`)}${part}`),
+      return h("span", { class: "job" }, h("a", { href: `#${path("run", j.run, where)}` }, words(j)),
         button("×", () => post(`/jobs${path(j.name)}/stop`).then(work), { class: "round", "aria-label": t("job.stop", { run: j.run }), title: t("job.stop", { run: j.run }) }));
-    });
-    if (place.isConnected) fill(place, told);
+    };
+    const mark = JSON.stringify(going.map((j) => j.name)), links = place.querySelectorAll("a");
+    if (place.isConnected && place.dataset.jobs !== mark) {
+      place.dataset.jobs = mark;
+      fill(place, going.map(told));
+    } else {
+      links.forEach((a, i) => (a.textContent = words(going[i]))); // the buttons stay, so that no click is lost
+    }
     work.timer = setTimeout(work, going.length ? 1500 : 6000);
   } catch {
+    delete place.dataset.jobs;
     if (place.isConnected) fill(place, h("span", { class: "gone" }, t("error.away")));
     work.timer = setTimeout(work, 3000);
   }

@@ -46,7 +46,12 @@ async function refresh(name, state, parts, again) {
   if (mark === state.mark) return;
   state.mark = mark;
   top(parts.top, state);
-  actions(parts.actions, name, state);
+  // Buttons stay what they are while steps go by: one that is exchanged between press and release loses the click.
+  const job = state.about.job, kept = JSON.stringify([state.about.state, job?.name, job?.state]);
+  if (kept !== state.kept) {
+    state.kept = kept;
+    actions(parts.actions, name, state);
+  }
   curves(parts.curves, state.lines);
   rows(parts.rows, state);
   warnings(parts.warnings, state.lines);
@@ -85,6 +90,10 @@ function actions(place, name, { about, lines }) {
     stop.disabled = true;
     fill(stop, t("training.stopping"));
     await post(`/jobs${path(job.name)}/stop`).catch(tell);
+    setTimeout(() => {
+      stop.disabled = false;
+      fill(stop, t("training.stop"));
+    }, 15000);
   }, { id: "stop" });
   const on = (settings) => post(`/runs${path(name)}/resume`, { settings }).then(() => say(t("training.goes")), tell);
   const steps = about.fit?.steps ?? lines.findLast((l) => l.kind === "train")?.step ?? 1000;
