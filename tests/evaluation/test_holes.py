@@ -127,8 +127,8 @@ def quick(monkeypatch):
     """Learned features that learned for three steps."""
     from senzai.evaluation import features
 
-    whole = features._train
-    monkeypatch.setattr(features, "_train", lambda parts, x, loss, steps, size: whole(parts, x, loss, 3, size))
+    whole = features.fit_network
+    monkeypatch.setattr(features, "fit_network", lambda parts, x, loss, steps, size: whole(parts, x, loss, 3, size))
 
 
 def another(batch):

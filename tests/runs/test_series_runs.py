@@ -132,8 +132,8 @@ def test_the_spread_is_corrected_by_other_windows_than_those_that_judge(run, mon
     assert set(taken[1]) <= set(parts["test"].tolist())
     dataset = run.dataset(frame())
     before, after = module.held_out(run, dataset, module.ForecastSettings(horizon=2, n=40))
-    assert told["spread"] == spread_factors(before.drawn, before.came, 0.9).tolist()
-    assert told["spread"] != spread_factors(after.drawn, after.came, 0.9).tolist()
+    assert told["spread"] == spread_factors(before.drawn, before.came, 0.9).mean()
+    assert told["spread"] != spread_factors(after.drawn, after.came, 0.9).mean()
     taken.clear()
     run.forecast(frame().assign(v=frame()["v"] + 1), horizon=2, n=4)  # other data: the earlier half and the later one
     assert max(taken[0]) < min(taken[1])
@@ -151,7 +151,7 @@ def test_paths_are_spread_about_their_median_and_what_was_seen_stays(run):
     plain = run.forecast(frame(), horizon=2, n=60, calibrate=False)
     made = run.forecast(frame(), horizon=2, n=60)
     assert "spread" not in plain.attrs
-    (factor,) = made.attrs["spread"]
+    factor = made.attrs["spread"]
     np.testing.assert_allclose(made["median"], plain["median"], rtol=1e-5)
     np.testing.assert_allclose(made["high"] - made["low"], factor * (plain["high"] - plain["low"]), rtol=1e-3)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from ...core.errors import InputError, SettingError
+from ...core.terminal import safe
 
 if TYPE_CHECKING:
     from ...runs import Run
@@ -37,10 +39,17 @@ def answer_lines(
     verb.need(model.schema, model.model)
     source = click.get_text_stream("stdin")
     if output is None:
-        each(verb.arriving(model, **settings), source, typer.echo)
+        read_by_people = click.get_text_stream("stdout").isatty()  # else it is data, which stay what they are
+        each(verb.arriving(model, **settings), source, lambda line: typer.echo(safe(line) if read_by_people else line))
         return
     with output.open("w", encoding="utf-8") as file:
-        each(verb.arriving(model, **settings), source, lambda line: print(line, file=file, flush=True))
+        each(verb.arriving(model, **settings), source, partial(_write, file))
+
+
+def _write(file: TextIO, line: str) -> None:
+    """Write a line at once: somebody may be waiting for it."""
+    file.write(f"{line}\n")
+    file.flush()
 
 
 def each(stream: Any, lines: Iterable[str], say: Callable[[str], None]) -> int:

@@ -201,7 +201,7 @@ def worth(held: HeldOut | None, factors: Array | None, asked: ForecastSettings) 
     }
     if factors is not None:
         plain = np.quantile(held.drawn, asked.ends, axis=0)
-        told |= {"spread": factors.tolist(), "coverage_before": covered(*plain, held.came)}
+        told |= {"spread": float(factors.mean()), "coverage_before": covered(*plain, held.came)}
     return told
 
 
