@@ -154,6 +154,8 @@ def test_arrays_have_no_columns_beside():
     [
         ({"hour": 24}, "from 0 to below 24"), ({"weekday": "funday"}, "monday"), ({"heat": "1,2"}, "each of 6 steps"),
         ({"heat": "warm"}, "one number"), ({"start": "soon"}, "2024-03-01T08:00"),
+        ({"start": "9999-01-01"}, "1700 to 2200"), ({"start": "0001-01-01"}, "1700 to 2200"),
+        ({"start": "2024-03-01T08:00+09:00"}, "Write it as"), ({"hour": "7:90"}, "An hour is from 0"),
         ({"start": "2024-03-01", "hour": 3}, "Leave one out"), ({"month": 3}, "conditioned on"),
     ],
 )
