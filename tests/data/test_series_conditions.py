@@ -130,6 +130,8 @@ def test_what_is_not_given_is_drawn_as_it_was_seen_together():
         ({"condition": "month"}, SettingError, "begin alike"),
         ({"condition": "label"}, SettingError, "needs a label"),
         ({"exogenous": "hea"}, InputError, "Did you mean 'heat'"),
+        ({"exogenous": "zzz"}, InputError, "It has when, v, heat, promo"),
+        ({"exogenous": "heat", "columns": "v,heat"}, InputError, "is both"),
         ({"exogenous": "word"}, InputError, "are numbers"),
         ({"exogenous": "same"}, InputError, "at all of them"),
         ({"exogenous": "none"}, InputError, "has none"),

@@ -109,7 +109,9 @@ def condition_of(
     names = (*(() if part is None else (part.name,)), *told.seasons, *(q.name for q in told.exogenous))
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
-        raise SettingError(f"A condition has one value for each name, but {twice!r} is two things. Rename the column.")
+        raise SettingError(
+            f"A condition has one value for each name, but {twice!r} is two things. Name it once, or rename the column."
+        )
     if not names:
         return None
     most = max(FEWEST, min(SEEN, NUMBERS // (told.window * len(told.exogenous)))) if told.exogenous else 20 * SEEN

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from senzai.core.errors import InputError, ShapeError
-from senzai.core.registry import suggestion
+from senzai.core.registry import instead, suggestion
 
 from .. import frame_files, sources
 from ..limits import guarded, need_no_holes
@@ -149,7 +149,7 @@ def of_frame(
             notes.append(f"Long data were made wide: a column of {found[1]!r} for each {found[0]!r}.")
     values, columns = _values(frame, options, known, (time, who, label, *beside), notes, origin)
     if beside:
-        values = np.concatenate([values, columns_beside(frame, beside, origin)], 1)
+        values = np.concatenate([values, columns_beside(frame, beside, origin, values=columns)], 1)
     owner, names = (np.zeros(len(frame), np.int64), (None,)) if who is None else _owners(frame[who])
     labels = None if label is None else frame[label].to_numpy(dtype=object)
     panel = SeriesPanel(names, owner, times, times, values, labels)
@@ -218,7 +218,7 @@ def _is_text(series: Any) -> bool:
 
 def _need_column(frame: Any, name: Any, origin: str) -> None:
     if name is not None and str(name) not in frame.columns:
-        raise InputError(f"{origin} has no column {str(name)!r}.{suggestion(str(name), list(frame.columns))}")
+        raise InputError(f"{origin} has no column {str(name)!r}.{instead(str(name), list(frame.columns))}")
 
 
 def _id_column(frame: Any, times: Array, taken: tuple[Any, ...]) -> str | None:
