@@ -136,10 +136,11 @@ def test_what_is_not_given_is_drawn_as_it_was_seen_together():
         ({"exogenous": "same"}, InputError, "at all of them"),
         ({"exogenous": "none"}, InputError, "has none"),
         ({"exogenous": "hour", "condition": "hour"}, SettingError, "two things"),
+        ({"exogenous": "start", "condition": "hour"}, SettingError, "'start' is two things"),
     ],
 )
 def test_conditions_that_cannot_be_are_refused(options, error, words):
-    data = frame().assign(word="a", same=1.0, none=np.nan, hour=np.arange(504) % 7)
+    data = frame().assign(word="a", same=1.0, none=np.nan, hour=np.arange(504) % 7, start=np.arange(504) % 5)
     with pytest.raises(error, match=words):
         series(data, **options)
 
@@ -191,3 +192,13 @@ def test_steps_ahead_need_what_is_known_beside():
     assert rows.take(np.array([0])).mask[0, :, 0].tolist() == [True] * 4 + [False] * 2
     with pytest.raises(SettingError, match="for 2 steps behind"):
         heat(later.source, later.schema, 3)
+
+
+def test_it_is_said_that_times_with_offsets_are_kept_in_utc(tmp_path):
+    data = frame(200, zone="Europe/Berlin", start="2024-03-28")  # clocks change on the 31st
+    data.to_csv(tmp_path / "t.csv", index=False)
+    (told,) = [r for r in series(tmp_path / "t.csv").schema.reasons if "offsets" in r]
+    assert "(+01:00, +02:00)" in told
+    local = series(tmp_path / "t.csv", timezone="Europe/Berlin").schema
+    assert not [r for r in local.reasons if "offsets" in r]
+    assert local.details.calendar.zone == "Europe/Berlin"

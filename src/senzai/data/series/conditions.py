@@ -107,8 +107,9 @@ def condition_of(
         conditioning.of_label((conditioning.LABEL,), label, targets, opened.origin)
     part = label if wanted else None
     names = (*(() if part is None else (part.name,)), *told.seasons, *(q.name for q in told.exogenous))
-    if len(set(names)) < len(names):
-        twice = next(n for n in names if names.count(n) > 1)
+    taken = (*names, START) if told.seasons else names  # a start stands for the seasons
+    if len(set(taken)) < len(taken):
+        twice = next(n for n in taken if taken.count(n) > 1)
         raise SettingError(
             f"A condition has one value for each name, but {twice!r} is two things. Name it once, or rename the column."
         )

@@ -21,7 +21,7 @@ from .calendar import Calendar, detect
 from .details import SeriesDetails
 from .options import SeriesOptions
 from .prices import closing
-from .times import times_of, when
+from .times import said_of_offsets, times_of, when
 from .ts_files import read_ts
 from .windows import SeriesPanel
 
@@ -135,6 +135,7 @@ def of_frame(
         times, calendar_unit, zone = np.arange(len(frame)), "number", None
     else:
         times, calendar_unit, zone = times_of(frame[time], options, told, origin)
+        notes += said_of_offsets(frame[time], options, zone)
     label = str(options.label) if options.label is not None else (
         known.label.name if known is not None and known.label is not None and known.label.name in frame else None)
     who = options.id or (told.id if told else _id_column(frame, times, (time, label)))
