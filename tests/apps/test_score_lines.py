@@ -63,3 +63,13 @@ def test_lines_that_cannot_be_read_are_refused(taxi, cli):
     assert done.exit_code == 2
     assert "no document" in done.stdout
     cli.refuses("log-likelihood", taxi / "run", "-", said=("step by step",))
+
+
+def test_a_line_that_cannot_come_is_named_and_nothing_at_all_is_refused(taxi):
+    run = senzai.load(taxi / "run")
+    lines = ["when,v,w", "2024-01-01 00:00:00,1,2", "2024-01-01 01:00:00,1,abc"]
+    with pytest.raises(InputError, match=r"Line 2 behind the header: Values of series are numbers"):
+        each(run.stream(), lines, print)
+    for nothing in ([], ["when,v,w"]):
+        with pytest.raises(InputError, match="no line came"):
+            each(run.stream(), nothing, print)

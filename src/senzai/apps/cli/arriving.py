@@ -47,15 +47,20 @@ def each(stream: Any, lines: Iterable[str], say: Callable[[str], None]) -> int:
     """Push each line as a record, and say what is answered; return how many lines came.
 
     Raises:
-        InputError: A line has not as many cells as the header.
+        InputError: There is no line, one has not as many cells as the header, or it is no step that can come next.
     """
     reader, n, head = csv.DictReader(lines), 0, False
     for n, row in enumerate(reader, 1):
         if None in row or None in row.values():
             raise InputError(f"Each line has a cell for every name of the header, but line {n} has not. Mend it.")
-        head = _said(stream.push({name: value_of(cell) for name, cell in row.items()}), head, say)
-    if n:
-        _said(stream.finish(), head, say)
+        try:
+            answer = stream.push({name: value_of(cell) for name, cell in row.items()})
+        except InputError as err:
+            raise InputError(f"Line {n} behind the header: {err}") from err
+        head = _said(answer, head, say)
+    if not n:
+        raise InputError("Standard input is a header and a line for each step, but no line came. Check what sends it.")
+    _said(stream.finish(), head, say)
     return n
 
 
