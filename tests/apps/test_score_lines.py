@@ -73,3 +73,16 @@ def test_a_line_that_cannot_come_is_named_and_nothing_at_all_is_refused(taxi):
     for nothing in ([], ["when,v,w"]):
         with pytest.raises(InputError, match="no line came"):
             each(run.stream(), nothing, print)
+
+
+def test_lines_are_read_as_files_are(taxi):
+    run, plain, other = senzai.load(taxi / "run"), [], []
+    lines = (taxi / "taxi.csv").read_text().splitlines(keepends=True)
+    each(run.stream(), lines, plain.append)
+    each(run.stream(), ["\ufeff" + lines[0].replace(",", ";"), *(x.replace(",", ";") for x in lines[1:])], other.append)
+    assert len(plain) == 41
+    assert plain == other
+    with pytest.raises(InputError, match="'v' twice"):
+        each(run.stream(), ["when,v,v\n", *lines[1:]], print)
+    with pytest.raises(InputError, match="UTF-8"):
+        each(run.stream(), io.TextIOWrapper(io.BytesIO(b"\xff\xfe\x00"), encoding="utf-8"), print)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +50,8 @@ def each(stream: Any, lines: Iterable[str], say: Callable[[str], None]) -> int:
     Raises:
         InputError: There is no line, one has not as many cells as the header, or it is no step that can come next.
     """
-    reader, n, head = csv.DictReader(lines), 0, False
-    for n, row in enumerate(reader, 1):
+    n, head = 0, False
+    for n, row in enumerate(rows_of(lines), 1):
         if None in row or None in row.values():
             raise InputError(f"Each line has a cell for every name of the header, but line {n} has not. Mend it.")
         try:
@@ -62,6 +63,28 @@ def each(stream: Any, lines: Iterable[str], say: Callable[[str], None]) -> int:
         raise InputError("Standard input is a header and a line for each step, but no line came. Check what sends it.")
     _said(stream.finish(), head, say)
     return n
+
+
+def rows_of(lines: Iterable[str]) -> Iterator[dict[Any, Any]]:
+    """Yield each line behind the header as a record of text; cells are divided as those of files are.
+
+    Raises:
+        InputError: It is no text in UTF-8, or two columns have one name.
+
+    Example:
+        >>> list(rows_of(["when;v", "2024-01-01;1.5"]))
+        [{'when': '2024-01-01', 'v': '1.5'}]
+    """
+    lines = iter(lines)
+    try:
+        first = next(lines, "").removeprefix("\ufeff")
+        reader = csv.DictReader(chain([first] if first else [], lines), delimiter=max("\t;,", key=first.count))
+        names = list(reader.fieldnames or [])
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(f"Column names must be different, but the header has {twice[0]!r} twice. Rename one.")
+        yield from reader
+    except (UnicodeDecodeError, csv.Error) as err:
+        raise InputError(f"Lines of standard input are text in UTF-8, but: {err}. Convert them.") from err
 
 
 def _said(answer: Any, head: bool, say: Callable[[str], None]) -> bool:
