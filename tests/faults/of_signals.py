@@ -17,11 +17,6 @@ LIST = (
         (f"{GIVEN}test_a_forecast_of_data_that_went_on_is_not_judged_by_windows_that_trained",),
     ),
     Fault(
-        "data that went on and are divided anew", VERBS,
-        edit("data.series.ahead:unseen", "len(was) != schema.n_rows", "True"),
-        (f"{GIVEN}test_a_forecast_of_data_that_went_on_is_not_judged_by_windows_that_trained",),
-    ),
-    Fault(
         "windows of two parts that share a step", SCHEMA,
         edit("data.split:_by_time", "ascending[at] - split.span", "ascending[at] - 1"),
         (f"{SERIES}test_rows_that_cover_several_units_of_time_are_no_leak_only_when_apart",),
