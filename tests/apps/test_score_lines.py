@@ -63,3 +63,26 @@ def test_lines_that_cannot_be_read_are_refused(taxi, cli):
     assert done.exit_code == 2
     assert "no document" in done.stdout
     cli.refuses("log-likelihood", taxi / "run", "-", said=("step by step",))
+
+
+def test_a_line_that_cannot_come_is_named_and_nothing_at_all_is_refused(taxi):
+    run = senzai.load(taxi / "run")
+    lines = ["when,v,w", "2024-01-01 00:00:00,1,2", "2024-01-01 01:00:00,1,abc"]
+    with pytest.raises(InputError, match=r"Line 2 behind the header: Values of series are numbers"):
+        each(run.stream(), lines, print)
+    for nothing in ([], ["when,v,w"]):
+        with pytest.raises(InputError, match="no line came"):
+            each(run.stream(), nothing, print)
+
+
+def test_lines_are_read_as_files_are(taxi):
+    run, plain, other = senzai.load(taxi / "run"), [], []
+    lines = (taxi / "taxi.csv").read_text().splitlines(keepends=True)
+    each(run.stream(), lines, plain.append)
+    each(run.stream(), ["\ufeff" + lines[0].replace(",", ";"), *(x.replace(",", ";") for x in lines[1:])], other.append)
+    assert len(plain) == 41
+    assert plain == other
+    with pytest.raises(InputError, match="'v' twice"):
+        each(run.stream(), ["when,v,v\n", *lines[1:]], print)
+    with pytest.raises(InputError, match="UTF-8"):
+        each(run.stream(), io.TextIOWrapper(io.BytesIO(b"\xff\xfe\x00"), encoding="utf-8"), print)

@@ -69,3 +69,11 @@ def test_numbers_without_a_json_form_become_null_and_are_named():
     assert json.loads(text)["b"] == {"c": [1.0, None]}
     assert (found["n"], found["x"], found["ok"]) == (3, [1.5, None], True)
     assert found["notes"] == ["before", "a is nan", "b.c.1 is inf", "x.1 is -inf"]
+
+
+def test_a_name_is_given_one_value():
+    from senzai.apps.cli.settings import parse_given
+
+    assert parse_given(["hour=7", "promo=1", "hour=7"]) == {"hour": "7", "promo": "1"}
+    with pytest.raises(SettingError, match=r"hour=7 and hour=8\. Leave one out"):
+        parse_given(["hour=7", "hour=8"])

@@ -157,3 +157,14 @@ def test_a_table_that_is_not_there_or_no_table_is_named(tmp_path):
     (tmp_path / "x.csv").write_bytes(b'item,genre\n1,"\xff\xfe\n')
     with pytest.raises(InputError, match="table in UTF-8"):
         opened(items=str(tmp_path / "x.csv"))
+
+
+@pytest.mark.parametrize("value", ["inf", float("inf"), "nan", "cheap"])
+def test_numbers_that_are_none_are_refused_and_named(value):
+    from senzai.core.errors import SettingError
+    from senzai.data.covariates import Covariate, encode
+
+    age = Covariate(name="age", mean=30.0, scale=10.0)
+    assert encode([age], {"age": ["40", 20, None]}, gaps=True).flatten().tolist() == [1.0, -1.0, 0.0]
+    with pytest.raises(SettingError, match=rf"finite number, but got {value!r}\. Write age=2\.5"):
+        encode([age], {"age": [3, value]})

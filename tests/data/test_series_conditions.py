@@ -130,14 +130,17 @@ def test_what_is_not_given_is_drawn_as_it_was_seen_together():
         ({"condition": "month"}, SettingError, "begin alike"),
         ({"condition": "label"}, SettingError, "needs a label"),
         ({"exogenous": "hea"}, InputError, "Did you mean 'heat'"),
+        ({"exogenous": "zzz"}, InputError, "It has when, v, heat, promo"),
+        ({"exogenous": "heat", "columns": "v,heat"}, InputError, "is both"),
         ({"exogenous": "word"}, InputError, "are numbers"),
         ({"exogenous": "same"}, InputError, "at all of them"),
         ({"exogenous": "none"}, InputError, "has none"),
         ({"exogenous": "hour", "condition": "hour"}, SettingError, "two things"),
+        ({"exogenous": "start", "condition": "hour"}, SettingError, "'start' is two things"),
     ],
 )
 def test_conditions_that_cannot_be_are_refused(options, error, words):
-    data = frame().assign(word="a", same=1.0, none=np.nan, hour=np.arange(504) % 7)
+    data = frame().assign(word="a", same=1.0, none=np.nan, hour=np.arange(504) % 7, start=np.arange(504) % 5)
     with pytest.raises(error, match=words):
         series(data, **options)
 
@@ -154,6 +157,8 @@ def test_arrays_have_no_columns_beside():
     [
         ({"hour": 24}, "from 0 to below 24"), ({"weekday": "funday"}, "monday"), ({"heat": "1,2"}, "each of 6 steps"),
         ({"heat": "warm"}, "one number"), ({"start": "soon"}, "2024-03-01T08:00"),
+        ({"start": "9999-01-01"}, "1700 to 2200"), ({"start": "0001-01-01"}, "1700 to 2200"),
+        ({"start": "2024-03-01T08:00+09:00"}, "Write it as"), ({"hour": "7:90"}, "An hour is from 0"),
         ({"start": "2024-03-01", "hour": 3}, "Leave one out"), ({"month": 3}, "conditioned on"),
     ],
 )
@@ -187,3 +192,13 @@ def test_steps_ahead_need_what_is_known_beside():
     assert rows.take(np.array([0])).mask[0, :, 0].tolist() == [True] * 4 + [False] * 2
     with pytest.raises(SettingError, match="for 2 steps behind"):
         heat(later.source, later.schema, 3)
+
+
+def test_it_is_said_that_times_with_offsets_are_kept_in_utc(tmp_path):
+    data = frame(200, zone="Europe/Berlin", start="2024-03-28")  # clocks change on the 31st
+    data.to_csv(tmp_path / "t.csv", index=False)
+    (told,) = [r for r in series(tmp_path / "t.csv").schema.reasons if "offsets" in r]
+    assert "(+01:00, +02:00)" in told
+    local = series(tmp_path / "t.csv", timezone="Europe/Berlin").schema
+    assert not [r for r in local.reasons if "offsets" in r]
+    assert local.details.calendar.zone == "Europe/Berlin"

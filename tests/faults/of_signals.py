@@ -8,7 +8,14 @@ SERIES = "tests/data/test_series.py::"
 TEMPORAL = "tests/evaluation/test_temporal.py::"
 RUNS = "tests/runs/test_series_runs.py::"
 
+GIVEN = "tests/runs/test_series_given.py::"
+
 LIST = (
+    Fault(
+        "forecasts that are judged by windows that trained", VERBS,
+        edit("data.series.ahead:unseen", "every[begins > told.trained] if by_time", "every if by_time"),
+        (f"{GIVEN}test_a_forecast_of_data_that_went_on_is_not_judged_by_windows_that_trained",),
+    ),
     Fault(
         "windows of two parts that share a step", SCHEMA,
         edit("data.split:_by_time", "ascending[at] - split.span", "ascending[at] - 1"),

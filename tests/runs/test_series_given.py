@@ -95,6 +95,19 @@ def test_held_out_forecasts_are_told_the_column_too(pulled):
     assert told["crps"] < 0.25  # of a standard normal without the column 0.56
 
 
+def test_a_forecast_of_data_that_went_on_is_not_judged_by_windows_that_trained(pulled):
+    own = pulled.dataset(driven().iloc[:380]).split_indices()
+    more = driven().iloc[:395].copy()
+    more.loc[390:, "v"] = np.nan
+    parts = pulled.kind.unseen(pulled.dataset(more).source, pulled.schema)
+    assert parts["validation"].tolist() == own["validation"].tolist()
+    since = [i for i in range(len(more) - 5) if i >= 380 - 5]
+    assert parts["test"].tolist() == [*own["test"].tolist(), *since]
+    told = pulled.forecast(more, horizon=3, n=4, hold=True, checked=50).attrs
+    assert told["windows"] <= len(parts["test"]) / 3 + 1
+    assert pulled.forecast(more.iloc[50:300], horizon=3, n=4, hold=True).attrs["windows"] == 0  # all were seen
+
+
 def test_samples_follow_the_column_that_is_given(pulled):
     high, low = (pulled.sample(30, given={"x": v}, seed=0)["v"].mean() for v in (1.5, -1.5))
     assert high > 2.0

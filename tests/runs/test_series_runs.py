@@ -163,6 +163,7 @@ def test_a_forecast_does_not_see_what_came(run, monkeypatch):
     drawn = []
     real = module.paths_of
     monkeypatch.setattr(module, "paths_of", lambda *given: drawn.append(real(*given)) or drawn[-1])
+    monkeypatch.setattr(type(run.kind), "unseen", lambda *_: {"test": np.arange(1)})
     changed = frame()
     changed.loc[N - 2 :, "v"] = 500.0
     for data in (frame(), changed):

@@ -19,6 +19,9 @@ T = TypeVar("T")
 IMPORTING = ("importlib.", "_frozen_importlib")
 """Modules whose frames stand between a module and whoever imports it."""
 
+SHOWN = 8
+"""Known names that a message lists at most."""
+
 
 def suggestion(name: str, known: list[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest known name, or an empty string.
@@ -29,6 +32,17 @@ def suggestion(name: str, known: list[str]) -> str:
     """
     near = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def instead(name: str, known: list[str]) -> str:
+    """Return :func:`suggestion`, or the first of the known names where none is near.
+
+    Example:
+        >>> instead("lernrate", ["lr", "learn_rate"]), instead("zzz", ["lr", "learn_rate"])
+        (" Did you mean 'learn_rate'?", ' It has lr, learn_rate.')
+    """
+    more = ", ..." if len(known) > SHOWN else ""
+    return suggestion(name, known) or f" It has {', '.join(known[:SHOWN]) or 'none'}{more}."
 
 
 class Registry(dict[str, T]):

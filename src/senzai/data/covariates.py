@@ -135,10 +135,7 @@ def is_gap(value: Any) -> bool:
 
 def _encoded(one: Covariate, values: Sequence[Any]) -> Array:
     if one.classes is None:
-        try:
-            found = np.asarray([float(v) for v in values])
-        except (TypeError, ValueError) as err:
-            raise SettingError(f"{one.name!r} is a number, but got {next(iter(values))!r}.") from err
+        found = np.asarray([_finite(v, one.name) for v in values])
         return (((found - one.mean) / one.scale)[:, None]).astype(np.float32)
     number = {c: i for i, c in enumerate(one.classes)}
     asked = [parts_of(v, one.mark) for v in values]
@@ -151,6 +148,16 @@ def _encoded(one: Covariate, values: Sequence[Any]) -> Array:
     row = np.repeat(np.arange(len(asked)), [len(parts) for parts in asked])
     made[row, [number[c] for parts in asked for c in parts]] = 1
     return made
+
+
+def _finite(value: Any, name: str) -> float:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = np.nan
+    if not np.isfinite(found):
+        raise SettingError(f"{name!r} is a finite number, but got {value!r}. Write {name}=2.5, or leave it out.")
+    return found
 
 
 def parts_of(value: Any, mark: str | None) -> list[str]:

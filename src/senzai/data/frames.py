@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from senzai.core.errors import InputError, ShapeError
-from senzai.core.registry import suggestion
+from senzai.core.registry import instead, suggestion
 
 from .details import numbers_of
 from .kind import Opened
@@ -54,7 +54,7 @@ def _label_column(frame: Any, options: Options, schema: Schema | None, origin: s
         found = next((c for c in names if c == asked or str(c) == str(asked)), None)
         if found is None and schema is None:
             known = [str(c) for c in names]
-            raise InputError(f"{origin} has no column {asked!r} for the label.{suggestion(str(asked), known)}")
+            raise InputError(f"{origin} has no column {asked!r} for the label.{instead(str(asked), known)}")
         return found
     if schema is None or schema.label is None or schema.columns is None:
         return None

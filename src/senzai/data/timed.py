@@ -68,6 +68,18 @@ class Timed:
         """
         raise SettingError(f"Rows of the kind {self.name!r} have no time to go on in. Fit on dated series.")
 
+    def unseen(self, source: Any, schema: Schema) -> dict[str, Array]:
+        """Return which rows of other data than a model's own it cannot have seen, as "validation" and "test".
+
+        What validates may have decided when training ended; what tests had no say in anything. By default nobody knows,
+        and there is nothing.
+
+        Args:
+            source: What was read of the other data, as the kind keeps it.
+            schema: What the model's own data were.
+        """
+        return {}
+
     def arriving(self, schema: Schema) -> Arriving:
         """Return what takes the steps of one series as they come, and gives the rows that are complete.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -56,16 +57,43 @@ def each(stream: Any, lines: Iterable[str], say: Callable[[str], None]) -> int:
     """Push each line as a record, and say what is answered; return how many lines came.
 
     Raises:
-        InputError: A line has not as many cells as the header.
+        InputError: There is no line, one has not as many cells as the header, or it is no step that can come next.
     """
-    reader, n, head = csv.DictReader(lines), 0, False
-    for n, row in enumerate(reader, 1):
+    n, head = 0, False
+    for n, row in enumerate(rows_of(lines), 1):
         if None in row or None in row.values():
             raise InputError(f"Each line has a cell for every name of the header, but line {n} has not. Mend it.")
-        head = _said(stream.push({name: value_of(cell) for name, cell in row.items()}), head, say)
-    if n:
-        _said(stream.finish(), head, say)
+        try:
+            answer = stream.push({name: value_of(cell) for name, cell in row.items()})
+        except InputError as err:
+            raise InputError(f"Line {n} behind the header: {err}") from err
+        head = _said(answer, head, say)
+    if not n:
+        raise InputError("Standard input is a header and a line for each step, but no line came. Check what sends it.")
+    _said(stream.finish(), head, say)
     return n
+
+
+def rows_of(lines: Iterable[str]) -> Iterator[dict[Any, Any]]:
+    """Yield each line behind the header as a record of text; cells are divided as those of files are.
+
+    Raises:
+        InputError: It is no text in UTF-8, or two columns have one name.
+
+    Example:
+        >>> list(rows_of(["when;v", "2024-01-01;1.5"]))
+        [{'when': '2024-01-01', 'v': '1.5'}]
+    """
+    lines = iter(lines)
+    try:
+        first = next(lines, "").removeprefix("\ufeff")
+        reader = csv.DictReader(chain([first] if first else [], lines), delimiter=max("\t;,", key=first.count))
+        names = list(reader.fieldnames or [])
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(f"Column names must be different, but the header has {twice[0]!r} twice. Rename one.")
+        yield from reader
+    except (UnicodeDecodeError, csv.Error) as err:
+        raise InputError(f"Lines of standard input are text in UTF-8, but: {err}. Convert them.") from err
 
 
 def _said(answer: Any, head: bool, say: Callable[[str], None]) -> bool:

@@ -52,7 +52,7 @@ def parse_given(given: Sequence[str]) -> dict[str, str]:
     """Return values to condition on, typed as ``name=value``; names and values may hold anything.
 
     Raises:
-        SettingError: One has no ``=`` or no name.
+        SettingError: One has no ``=`` or no name, or two for one name differ.
 
     Example:
         >>> parse_given(["income=>50K", "age =30"])
@@ -63,6 +63,10 @@ def parse_given(given: Sequence[str]) -> dict[str, str]:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not name:
             raise SettingError(f'--given is written NAME=VALUE, but got {text!r}. Write it like --given "age=30".')
+        if found.get(name, value) != value:
+            raise SettingError(
+                f"--given has one value for a name, but got {name}={found[name]} and {name}={value}. Leave one out."
+            )
         found[name] = value
     return found
 

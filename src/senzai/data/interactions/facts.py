@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from senzai.core.errors import InputError
-from senzai.core.registry import suggestion
+from senzai.core.registry import instead
 
 from .. import sources
 from ..covariates import MOST_CLASSES, Covariate, covariate_of, encode, is_gap, is_number, number_of, parts_of
@@ -150,7 +150,7 @@ def decided(facts: Facts, names: Sequence[str], ids: Sequence[Any]) -> tuple[tup
     known = [str(c) for c in facts.frame.columns]
     for name in names:
         if name not in known:
-            raise InputError(f"{facts.origin} has no column {name!r}.{suggestion(name, known)}")
+            raise InputError(f"{facts.origin} has no column {name!r}.{instead(name, known)}")
     there = facts.of(ids)
     inside = int(there.index.isin(facts.frame.index).sum())
     if not inside:
@@ -210,7 +210,7 @@ def encoded(facts: Facts | None, covariates: Sequence[Covariate], ids: Sequence[
         if one.name not in there.columns:
             raise InputError(
                 f"The model is given {one.name!r}, but {facts.origin} has no such column."
-                f"{suggestion(one.name, [str(c) for c in there.columns])}"
+                f"{instead(one.name, [str(c) for c in there.columns])}"
             )
     columns = {one.name: [_known(one, v) for v in there[one.name].to_numpy(dtype=object)] for one in covariates}
     return encode(covariates, columns, gaps=True)

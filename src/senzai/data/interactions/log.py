@@ -13,7 +13,7 @@ import numpy as np
 
 from senzai.core.errors import InputError
 from senzai.core.extras import need
-from senzai.core.registry import suggestion
+from senzai.core.registry import instead
 
 from .. import sources, sparse
 from ..addresses import without_password
@@ -221,7 +221,7 @@ def _column(role: str, names: list[str], options: InteractionOptions, origin: st
     if asked is not None:
         found = next((n for n in names if asked in (n, n.partition(":")[0])), None)
         if found is None:
-            raise InputError(f"{origin} has no column {asked!r} for the {role}.{suggestion(asked, names)}")
+            raise InputError(f"{origin} has no column {asked!r} for the {role}.{instead(asked, names)}")
         return found
     found = column_for(role, names)
     if found is None and role in ("user", "item"):

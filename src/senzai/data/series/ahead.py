@@ -10,7 +10,9 @@ import numpy as np
 from senzai.core.errors import SettingError
 
 from ..rows import Array
-from .details import SeriesDetails
+from ..schema import Schema
+from ..split import split_indices
+from .details import SeriesDetails, series_of
 from .windows import SeriesPanel, Windows
 
 Parts: TypeAlias = list[tuple[int, Array]]
@@ -63,6 +65,30 @@ def beyond(source: Windows, told: SeriesDetails, horizon: int, *, hold: bool = F
     lengths = np.array([len(lines) + horizon for _, lines in parts])
     starts = np.cumsum([0, *lengths[:-1]])
     return Windows(made, starts, told.window, lengths if bool((lengths < told.window).any()) else None)
+
+
+def unseen(source: Windows, schema: Schema) -> dict[str, Array]:
+    """Return which windows of other data validated, and which are a test, where the model's own data may be a part.
+
+    Data that were fitted and have gone on since are divided as they were, and what came since is a test. Of others,
+    where time divides, windows are a test that begin after all that trained or validated; where series do, all.
+
+    Args:
+        source: Windows of the other data.
+        schema: What the model's own data were.
+    """
+    told, panel, every = series_of(schema), source.panel, np.arange(len(source))
+    begins = panel.times[source.starts]
+    ends = panel.times[source.lines(every)[:, -1]]
+    was = every[ends <= told.end]
+    by_time = schema.split.by == "time"
+    since = every[begins > told.trained] if by_time else every
+    if len(was) != schema.n_rows:
+        return {"test": since}
+    starts = source.starts[was]
+    parts = split_indices(len(was), schema.split, panel.owner[starts], panel.places[starts])
+    test = np.union1d(was[parts["test"]], since) if by_time else was[parts["test"]]
+    return {"validation": was[parts["validation"]], "test": test}
 
 
 def last_values(panel: SeriesPanel) -> Array:

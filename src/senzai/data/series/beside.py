@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,15 +16,26 @@ from .options import SeriesOptions
 from .windows import SeriesPanel
 
 
-def columns_beside(frame: Any, names: tuple[str, ...], origin: str) -> Array:
+def columns_beside(frame: Any, names: tuple[str, ...], origin: str, *, values: Sequence[object] = ()) -> Array:
     """Return the columns of a frame as numbers, ``(R, k)``, NaN where there is none.
 
+    Args:
+        frame: The lines.
+        names: The columns.
+        origin: What the data are called.
+        values: Columns that are the values of the model.
+
     Raises:
-        InputError: A column holds no numbers, or was lost when long data were made wide.
+        InputError: A column holds no numbers, is a value as well, or was lost when long data were made wide.
     """
     import pandas as pd
 
     for name in names:
+        if name in values:
+            raise InputError(
+                f"A column is either modelled or known beside what is, but {name!r} of {origin} is both. Leave it out "
+                "of columns=... or of exogenous=..."
+            )
         if name not in frame.columns:
             raise InputError(
                 f"Long data that are made wide have no columns beside their prices, but got exogenous={name}. Give "

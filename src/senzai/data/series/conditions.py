@@ -28,6 +28,8 @@ from .seasons import CYCLES, beginning, flat, named, phase, seasons_of, standard
 from .windows import Windows, lines_of
 
 CALENDAR, START = "calendar", "start"
+EARLIEST, LATEST = 1700, 2200
+"""Years in which windows can be asked to begin: times are whole nanoseconds, which end in 1677 and 2262."""
 SEEN, NUMBERS, FEWEST = 1000, 50_000, 20
 """Windows whose conditions are kept at most, the numbers that they hold, and how many are kept at least."""
 
@@ -105,9 +107,12 @@ def condition_of(
         conditioning.of_label((conditioning.LABEL,), label, targets, opened.origin)
     part = label if wanted else None
     names = (*(() if part is None else (part.name,)), *told.seasons, *(q.name for q in told.exogenous))
-    if len(set(names)) < len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise SettingError(f"A condition has one value for each name, but {twice!r} is two things. Rename the column.")
+    taken = (*names, START) if told.seasons else names  # a start stands for the seasons
+    if len(set(taken)) < len(taken):
+        twice = next(n for n in taken if taken.count(n) > 1)
+        raise SettingError(
+            f"A condition has one value for each name, but {twice!r} is two things. Name it once, or rename the column."
+        )
     if not names:
         return None
     most = max(FEWEST, min(SEEN, NUMBERS // (told.window * len(told.exogenous)))) if told.exogenous else 20 * SEEN
@@ -204,8 +209,13 @@ def started(value: object, told: SeriesDetails) -> int:
         stamp = pd.Timestamp(str(value))
     except ValueError as err:
         raise SettingError(f"A start is a time like 2024-03-01T08:00, but got start={value!r}. Write it so.") from err
+    if not pd.isna(stamp) and not EARLIEST <= stamp.year <= LATEST:
+        raise SettingError(f"A start is from {EARLIEST} to {LATEST}, but got start={value!r}. Give another year.")
     if pd.isna(stamp) or stamp.tz is not None:
-        raise SettingError(f"A start is a time without a zone, local to the data, but got start={value!r}. Leave it.")
+        raise SettingError(
+            f"A start is a time without a zone, local to the data, but got start={value!r}. Write it as "
+            "2024-03-01T08:00."
+        )
     return int(told.calendar.unwalled(np.array([stamp.as_unit("ns").value]))[0])
 
 

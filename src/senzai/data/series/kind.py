@@ -26,7 +26,7 @@ from ..rows import Array, Rows
 from ..schema import Field, Schema
 from ..split import split_indices
 from . import asking, conditions, deciding, frames
-from .ahead import beyond
+from .ahead import beyond, unseen
 from .arriving import ArrivingSeries
 from .details import SeriesDetails, series_of
 from .options import SeriesOptions, series_options
@@ -308,6 +308,10 @@ class SeriesKind(Kind):
             labels = as_labels(coming.panel.labels[coming.starts])
         targets = conditions.need_label(encode_labels(labels, schema.label), schema, "what is forecast")
         return WindowRows(coming, series_of(schema), targets)
+
+    def unseen(self, source: Any, schema: Schema) -> dict[str, Array]:
+        """Return which windows of other data validated, and which are a test, where the model's own may be a part."""
+        return unseen(source, schema)
 
     def arriving(self, schema: Schema) -> ArrivingSeries:
         """Return what takes the steps of one series as they come."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from senzai.core.errors import InputError, ShapeError
-from senzai.core.registry import suggestion
+from senzai.core.registry import instead, suggestion
 
 from .. import frame_files, sources
 from ..limits import guarded, need_no_holes
@@ -21,7 +21,7 @@ from .calendar import Calendar, detect
 from .details import SeriesDetails
 from .options import SeriesOptions
 from .prices import closing
-from .times import times_of, when
+from .times import said_of_offsets, times_of, when
 from .ts_files import read_ts
 from .windows import SeriesPanel
 
@@ -135,6 +135,7 @@ def of_frame(
         times, calendar_unit, zone = np.arange(len(frame)), "number", None
     else:
         times, calendar_unit, zone = times_of(frame[time], options, told, origin)
+        notes += said_of_offsets(frame[time], options, zone)
     label = str(options.label) if options.label is not None else (
         known.label.name if known is not None and known.label is not None and known.label.name in frame else None)
     who = options.id or (told.id if told else _id_column(frame, times, (time, label)))
@@ -149,7 +150,7 @@ def of_frame(
             notes.append(f"Long data were made wide: a column of {found[1]!r} for each {found[0]!r}.")
     values, columns = _values(frame, options, known, (time, who, label, *beside), notes, origin)
     if beside:
-        values = np.concatenate([values, columns_beside(frame, beside, origin)], 1)
+        values = np.concatenate([values, columns_beside(frame, beside, origin, values=columns)], 1)
     owner, names = (np.zeros(len(frame), np.int64), (None,)) if who is None else _owners(frame[who])
     labels = None if label is None else frame[label].to_numpy(dtype=object)
     panel = SeriesPanel(names, owner, times, times, values, labels)
@@ -218,7 +219,7 @@ def _is_text(series: Any) -> bool:
 
 def _need_column(frame: Any, name: Any, origin: str) -> None:
     if name is not None and str(name) not in frame.columns:
-        raise InputError(f"{origin} has no column {str(name)!r}.{suggestion(str(name), list(frame.columns))}")
+        raise InputError(f"{origin} has no column {str(name)!r}.{instead(str(name), list(frame.columns))}")
 
 
 def _id_column(frame: Any, times: Array, taken: tuple[Any, ...]) -> str | None:

@@ -80,7 +80,8 @@ def unnamed(value: object, season: str) -> float:
     else:
         whole, _, part = text.partition(":")
         try:
-            number = float(whole) + (float(part) / 60 if part else 0.0)
+            minutes = float(part) if part else 0.0
+            number = float(whole) + minutes / 60 if 0 <= minutes < 60 else math.nan
         except ValueError:
             number = math.nan
         if season == "hour":
@@ -90,7 +91,8 @@ def unnamed(value: object, season: str) -> float:
     if not 0 <= found < 1:
         ways = {"hour": "from 0 to below 24, such as 7.5 or 7:30", "weekday": f"one of {', '.join(DAYS)}",
                 "month": "a number from 1 to 12"}[season]
-        raise SettingError(f"A {season} is {ways}, but got {season}={value!r}. Write it so.")
+        one = "An hour" if season == "hour" else f"A {season}"
+        raise SettingError(f"{one} is {ways}, but got {season}={value!r}. Write it so.")
     return found
 
 

@@ -16,6 +16,7 @@ from .options import SeriesOptions
 FORMATS = (
     "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M",
 )
+ZERO = {"+00:00", "+0000", "-00:00", "-0000"}
 SMALL = 10**12
 """Below it a time is taken for a number when it is shown: there are no stamps within a thousand seconds of 1970."""
 
@@ -56,6 +57,26 @@ def times_of(
         found = _located(found, zone, origin)
     utc = found.dt.tz_convert("UTC").dt.tz_localize(None) if zone is not None else found
     return utc.dt.as_unit("ns").astype(np.int64).to_numpy(), "time", zone
+
+
+def said_of_offsets(column: Any, options: SeriesOptions, zone: str | None) -> list[str]:
+    """Say that times with an offset became UTC, where no zone says what the clock on the wall shows.
+
+    Example:
+        >>> import pandas as pd
+        >>> said_of_offsets(pd.Series(["2024-03-01T08:00+09:00"]), SeriesOptions(), "UTC")
+        ['Times with offsets from UTC (+09:00) are kept in UTC, hours too: timezone=Asia/Tokyo, say, keeps them local.']
+        >>> said_of_offsets(pd.Series(["2024-03-01T08:00Z"]), SeriesOptions(), "UTC")
+        []
+    """
+    import pandas as pd
+
+    if options.timezone is not None or zone != "UTC" or pd.api.types.is_datetime64_any_dtype(column):
+        return []
+    shifts = sorted(set(column.astype(str).str.extract(r"([+-]\d\d:?\d\d)$", expand=False).dropna()) - ZERO)
+    told = ", ".join(shifts[:3])
+    way = "timezone=Asia/Tokyo, say, keeps them local"
+    return [f"Times with offsets from UTC ({told}) are kept in UTC, hours too: {way}."] if shifts else []
 
 
 def _located(found: Any, zone: str, origin: str) -> Any:

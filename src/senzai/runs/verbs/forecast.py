@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 FEW = 5
 """Windows without a common step, below which a part is too small to correct or to judge by."""
+NONE: Array = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,18 +140,17 @@ class HeldOut:
 def held_out(run: Trained, dataset: Dataset, asked: ForecastSettings) -> tuple[HeldOut | None, HeldOut | None]:
     """Forecast windows that training did not see: some to correct the spread by, and others to judge by.
 
-    Validation windows and test windows of the training data; where one part is too small, and of other data, the
-    earlier half and the later one.
+    Validation windows and test windows, also of the training data with what came since; where one part is too small,
+    the earlier half and the later one of both. Of other data all windows that begin after those that trained.
     """
     if asked.checked < 1:
         return None, None
     own = dataset.schema.fingerprint == run.schema.fingerprint
-    parts = dataset.split_indices() if own else {}
-    apart = [_apart(dataset, parts[p], asked.horizon) for p in ("validation", "test")] if own else []
-    if not own or min(map(len, apart)) < FEW:
-        unseen = np.concatenate([parts["validation"], parts["test"]]) if own else np.arange(len(dataset))
-        every = _apart(dataset, unseen, asked.horizon)
-        apart = [every[: len(every) // 2], every[len(every) // 2 :]] if asked.calibrate else [every[:0], every]
+    parts = dataset.split_indices() if own else dataset.kind.unseen(dataset.source, run.schema)
+    apart = [_apart(dataset, parts.get(p, NONE), asked.horizon) for p in ("validation", "test")]
+    if min(map(len, apart)) < FEW:
+        every = _apart(dataset, np.concatenate([parts.get(p, NONE) for p in ("validation", "test")]), asked.horizon)
+        apart = [every[: len(every) // 2], every[len(every) // 2 :]] if asked.calibrate else [NONE, every]
     before, after = (_some(index, asked.checked) for index in apart)
     return (
         _forecast_again(run, dataset, before, asked) if len(before) and asked.calibrate else None,
