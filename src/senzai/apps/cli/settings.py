@@ -58,7 +58,7 @@ def parse_given(given: Sequence[str]) -> dict[str, str]:
         >>> parse_given(["income=>50K", "age =30"])
         {'income': '>50K', 'age': '30'}
     """
-    found = {}
+    found: dict[str, str] = {}
     for text in given:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not name:

@@ -200,8 +200,8 @@ def worth(held: HeldOut | None, factors: Array | None, asked: ForecastSettings) 
         "width": float((high - low).mean()),
     }
     if factors is not None:
-        plain = np.quantile(held.drawn, asked.ends, axis=0)
-        told |= {"spread": float(factors.mean()), "coverage_before": covered(*plain, held.came)}
+        low, high = np.quantile(held.drawn, asked.ends, axis=0)
+        told |= {"spread": float(factors.mean()), "coverage_before": covered(low, high, held.came)}
     return told
 
 
