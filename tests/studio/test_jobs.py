@@ -101,6 +101,27 @@ def test_a_child_that_is_interrupted_says_so(space, monkeypatch):
     assert Jobs(space).about("a")["state"] == "stopped"
 
 
+def test_a_stop_whose_signal_was_swallowed_still_stops(space, monkeypatch):
+    """While libraries are imported, an interrupt may end in code that drops it; the request to stop stays."""
+    from types import SimpleNamespace
+
+    from senzai.studio import jobs
+    from senzai.training.events import Progressed
+
+    made(space, "a")
+    folder = space.own("jobs", "a")
+    cards, training = child.Postcards(folder / jobs.PROGRESS), SimpleNamespace(
+        interrupt=SimpleNamespace(signal=0), total_steps=9)
+    cards.on(Progressed(1, 0.1, {}, 1e-3, 1.0, 1.0, 1.0), training)
+    assert training.interrupt.signal == 0
+    (folder / jobs.STOP).touch()
+    cards.on(Progressed(2, 0.2, {}, 1e-3, 1.0, 1.0, 1.0), training)
+    assert training.interrupt.signal == 2
+    monkeypatch.setitem(child.DOES, "fit", lambda folder, asked: pytest.fail("it began"))
+    assert child.main(folder) == 130
+    assert Jobs(space).about("a")["state"] == "stopped"
+
+
 def test_training_is_stopped_found_again_continued_and_stopped_by_closing(tmp_path):
     """A studio begins to train and is closed; what it trained is there, and the next studio goes on with it."""
     headers = {"authorization": f"Bearer {TOKEN}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from ..core.files import write_json
 from ..training.events import Event, Progressed, Started, Validated
 from ..training.lock import LOCK, waited_for
 from ..training.loop import Training
-from .jobs import OUTCOME, PROGRESS, REQUEST, read
+from .jobs import OUTCOME, PROGRESS, REQUEST, STOP, read
 
 SAMPLES, PAUSE = 10, 2.0
 """New rows that are shown during training, and the least seconds between two such looks."""
@@ -38,7 +39,9 @@ class Postcards:
         self.schema = dataset.schema
 
     def on(self, event: Event, training: Training) -> None:
-        """Write what is new."""
+        """Write what is new; let training stop where that was asked for."""
+        if (self.path.parent / STOP).exists() and not training.interrupt.signal:
+            training.interrupt.signal = signal.SIGINT
         if isinstance(event, Started):
             self.said |= {"step": event.step, "total": event.total_steps, "parameters": event.n_parameters}
         elif isinstance(event, Progressed):
@@ -130,6 +133,8 @@ def main(folder: Path) -> int:
     with waited_for(folder, LOCK):
         asked, outcome, code = read(folder / REQUEST), {"state": "done"}, 0
         try:
+            if (folder / STOP).exists():
+                raise KeyboardInterrupt("It was stopped before it began.")
             outcome |= DOES[asked["what"]](folder, asked)
         except KeyboardInterrupt as err:
             outcome, code = {"state": "stopped", "words": str(err)}, 130

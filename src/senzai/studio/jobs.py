@@ -26,6 +26,8 @@ from ..training.lock import LOCK, attempt
 from .workspace import Workspace, checked
 
 REQUEST, PROGRESS, OUTCOME, LOG = "request.json", "progress.json", "outcome.json", "log.txt"
+STOP = "stop"
+"""Left in the folder of a job that is to stop: a signal that comes while libraries are imported may be swallowed."""
 AT_ONCE = 2
 """Jobs that work at the same time."""
 KEPT = 50
@@ -121,14 +123,16 @@ class Jobs:
 
     def stop(self, name: str) -> None:
         """Ask a job to stop after its current step; what it did is kept, and training can go on later."""
-        self.folder(name)
+        folder = self.folder(name)
         process = self._processes.get(name)
         if process is not None:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
+                (folder / STOP).touch()
             return
-        if self.working(name) and (number := _holder(self.workspace.own("jobs", name))):
+        if self.working(name) and (number := _holder(folder)):
             os.kill(number, signal.SIGINT)
+            (folder / STOP).touch()
 
     def close(self) -> None:
         """Stop what was begun here, and give it time to save."""
