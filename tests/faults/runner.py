@@ -52,7 +52,7 @@ def in_the_share(name: str) -> bool:
     return zlib.crc32(name.encode()) % SHARE == 0
 
 
-def tests_of(names: Iterable[str]) -> tuple[str, ...]:
+def named_by(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(t for name in names for t in FAULTS[name].tests))
 
 
@@ -70,7 +70,7 @@ def lost() -> dict[str, str]:
 
 def controls() -> dict[str, Fault]:
     """Runs that must not count as noticed: without them the engine could not be wrong."""
-    some = tests_of(FAULTS)[:3]
+    some = named_by(FAULTS)[:3]
     there = next(iter(FAULTS.values())).plant
 
     def nowhere(patch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ class Witness:
 def look(fault: Fault | None, names: Sequence[str]) -> dict[str, Any]:
     """Plant a fault, run its tests, and say what they found; without a fault run all tests of the faults named."""
     witness = Witness()
-    tests = tests_of(names) if fault is None else fault.tests
+    tests = named_by(names) if fault is None else fault.tests
     stop = [] if fault is None else ["-x"]
     places = lost() if fault is None else {}
     with pytest.MonkeyPatch.context() as patch:

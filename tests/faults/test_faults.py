@@ -13,7 +13,7 @@ import pytest
 
 from .faults import FAULTS
 from .plants import AREAS
-from .runner import NO_PLACE, NO_TEST, NOTHING, ROOT, in_the_share, tests_of
+from .runner import NO_PLACE, NO_TEST, NOTHING, ROOT, in_the_share, named_by
 
 PATIENCE = 6 * 3600  # seconds; on a busy machine everything takes many times as long
 
@@ -91,7 +91,7 @@ def test_without_a_fault_all_these_tests_pass(found):
     said, faults = found["baseline"], [name for name in found["faults"] if name in FAULTS]
     assert said["code"] == 0, said
     assert (said["failed"], said["other"]) == ([], [])
-    named = set(tests_of(faults))
+    named = set(named_by(faults))
     assert all(meant(t, named) for t in said["passed"])
     assert not {t for t in named if t not in said["passed"] and not any(p.startswith(f"{t}[") for p in said["passed"])}
 
