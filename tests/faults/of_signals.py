@@ -107,6 +107,11 @@ LIST = (
         (f"{RUNS}test_the_spread_is_corrected_by_other_windows_than_those_that_judge",),
     ),
     Fault(
+        "forecasts that are judged by the windows that corrected them", VERBS,
+        edit("runs.verbs.forecast:forecast", "worth(after, factors", "worth(before, factors"),
+        (f"{RUNS}test_the_spread_is_corrected_by_other_windows_than_those_that_judge",),
+    ),
+    Fault(
         "halves of intervals exchanged when they are measured", BOUNDS,
         edit("evaluation.forecasts:spread_factors", "seen > middle", "seen < middle"),
         (f"{TEMPORAL}test_draws_are_spread_until_intervals_hold_what_they_should",),

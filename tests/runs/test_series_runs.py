@@ -12,7 +12,7 @@ import torch
 import senzai
 from senzai.core.batch import Batch
 from senzai.core.errors import CombinationError, SettingError
-from senzai.evaluation.forecasts import spread_factors
+from senzai.evaluation.forecasts import covered, spread_factors
 from senzai.models import verbs
 from senzai.runs.verbs.forecast import spread
 from senzai.runs.verbs.score_steps import step_distortions
@@ -134,6 +134,9 @@ def test_the_spread_is_corrected_by_other_windows_than_those_that_judge(run, mon
     before, after = module.held_out(run, dataset, module.ForecastSettings(horizon=2, n=40))
     assert told["spread"] == spread_factors(before.drawn, before.came, 0.9).mean()
     assert told["spread"] != spread_factors(after.drawn, after.came, 0.9).mean()
+    assert told["windows"] == len(after.came)
+    assert told["mean_absolute_error"] == pytest.approx(np.abs(np.median(after.drawn, 0) - after.came).mean())
+    assert told["coverage_before"] == covered(*np.quantile(after.drawn, [0.05, 0.95], axis=0), after.came)
     taken.clear()
     run.forecast(frame().assign(v=frame()["v"] + 1), horizon=2, n=4)  # other data: the earlier half and the later one
     assert max(taken[0]) < min(taken[1])
