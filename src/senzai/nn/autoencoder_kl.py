@@ -14,12 +14,13 @@ from ..core.examples import example
 from ..core.spec import part
 from .conv import check_image
 from .inputs import Decoder, Encoder, as_float
+from .recomputing import Recomputable, sparingly
 from .spatial import Grid, to_map
 
 EPS = 1e-6
 
 
-class ResnetBlock(nn.Module):
+class ResnetBlock(Recomputable):
     """Two convolutions with normalisation before each, added to what came in."""
 
     def __init__(self, n_in: int, n_out: int, groups: int) -> None:
@@ -30,9 +31,12 @@ class ResnetBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of the same size."""
+        out: Tensor = (x if self.conv_shortcut is None else self.conv_shortcut(x)) + sparingly(self._body, x)
+        return out
+
+    def _body(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
-        out: Tensor = (x if self.conv_shortcut is None else self.conv_shortcut(x)) + h
+        out: Tensor = self.conv2(F.silu(self.norm2(h)))
         return out
 
 

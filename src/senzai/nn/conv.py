@@ -21,6 +21,7 @@ from ..core.spec import part
 from .inputs import Decoder, Encoder, Scaling, Standardise
 from .layers import ACTIVATIONS, bounded, check_dropout, halves, initialise_weights, linear_out, with_condition
 from .products import Linear
+from .recomputing import Recomputable, sparingly
 
 
 def halvings(height: int, width: int, n_stages: int | None) -> list[tuple[int, int]]:
@@ -45,7 +46,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels)
 
 
-class ConvBlock(nn.Module):
+class ConvBlock(Recomputable):
     """Convolution with normalisation and activation, as a plain layer or a residual pair."""
 
     def __init__(self, channels: int, *, activation: str, residual: bool, dropout: float) -> None:
@@ -65,7 +66,7 @@ class ConvBlock(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Return a map of the same shape."""
-        out: Tensor = self.body(h)
+        out: Tensor = sparingly(self.body, h)
         return h + out if self.residual else out
 
 

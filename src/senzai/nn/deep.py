@@ -20,6 +20,7 @@ from .inputs import Decoder, Scaling, Standardise
 from .layers import linear_out
 from .listed import ModulesOf
 from .products import Linear
+from .recomputing import Recomputable, sparingly
 
 Layer: TypeAlias = Callable[[int, int], nn.Linear | nn.Conv2d]
 
@@ -80,7 +81,7 @@ class TopDownBlock(nn.Module):
         return out
 
 
-class DeepBlocks(nn.Module, ABC):
+class DeepBlocks(Recomputable, ABC):
     """Bottom-up activations and top-down blocks, level by level; a level has one size of activations."""
 
     blocks: ModulesOf[TopDownBlock]
@@ -155,7 +156,7 @@ class DeepBlocks(nn.Module, ABC):
             if level < len(self.sizes) - 1:
                 h = self.resize(h, self.sizes[level])
             for branch in self.ups[level]:
-                h = h + branch(h)
+                h = h + sparingly(branch, h)
             found.append(h)
         return found[::-1]
 

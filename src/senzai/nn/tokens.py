@@ -16,6 +16,7 @@ from ..core.examples import example
 from ..core.spec import part
 from .inputs import Encoder
 from .layers import check_dropout
+from .recomputing import Recomputable, sparingly
 from .recurrent import backwards, valid_steps
 
 State: TypeAlias = tuple[Tensor, ...]
@@ -159,13 +160,13 @@ class TransformerTokenEncoder(TokenEncoder):
         seen = valid.clone()
         seen[:, 0] = True  # a row without a step looks at something, which is not pooled
         for layer in self.layers:
-            h, _ = layer(h, mask=seen[:, None, None, :])
+            h, _ = sparingly(layer, h, mask=seen[:, None, None, :])
         out: Tensor = self.norm(h)
         return out
 
 
 @final
-class AttentionLayer(nn.Module):
+class AttentionLayer(Recomputable):
     """Attention and a network of two layers, each added to what comes in; norms go first.
 
     Args:
@@ -338,7 +339,7 @@ class TransformerSteps(TokenSteps):
         places = position_codes(previous.shape[1], told.shape[-1], device=previous.device)
         h = torch.cat([told, self.drop(self.symbols(previous) + places + told)], 1)
         for layer in self.layers:
-            h, _ = layer(h, causal=True)
+            h, _ = sparingly(layer, h, causal=True)
         out: Tensor = self.norm(h[:, 1:])
         return out
 

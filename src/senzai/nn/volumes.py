@@ -18,6 +18,7 @@ from .conv import SPREAD_AT_START, channels_of, group_norm
 from .inputs import Decoder, Encoder, Scaling, Standardise
 from .layers import ACTIVATIONS, check_dropout, initialise_weights, with_condition
 from .products import Linear
+from .recomputing import Recomputable, sparingly
 
 Size = tuple[int, int, int]
 
@@ -47,7 +48,7 @@ def halved(event: tuple[int, ...], n_stages: int | None) -> list[Size]:
     return sizes
 
 
-class VolumeBlock(nn.Module):
+class VolumeBlock(Recomputable):
     """A residual pair of convolutions with normalisation, which starts as nothing."""
 
     def __init__(self, channels: int, *, activation: str, dropout: float) -> None:
@@ -63,7 +64,7 @@ class VolumeBlock(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Return numbers of the same shape."""
-        out: Tensor = h + self.body(h)
+        out: Tensor = h + sparingly(self.body, h)
         return out
 
 

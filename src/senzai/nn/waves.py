@@ -18,6 +18,7 @@ from ..core.spec import part
 from .inputs import DataInitialised, Decoder, Encoder, as_float
 from .layers import ACTIVATIONS, halves, initialise_weights, with_condition
 from .products import Linear
+from .recomputing import Recomputable, sparingly
 
 FIRST, INNER = 7, 3
 """Samples that the first convolution and those of residual pairs see."""
@@ -76,7 +77,7 @@ class Causal(nn.Module):
 
 
 @final
-class CausalPair(nn.Module):
+class CausalPair(Recomputable):
     """Two convolutions that are added to what came in; the second starts as nothing."""
 
     def __init__(self, channels: int, activation: str) -> None:
@@ -87,7 +88,7 @@ class CausalPair(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Return steps of the same shape."""
-        found: Tensor = h + self.body(h)
+        found: Tensor = h + sparingly(self.body, h)
         return found
 
 

@@ -39,6 +39,7 @@ from .training.opening import opened
 from .training.private_runs import begun, key_of, smaller
 from .training.requests import as_written, lengthened, sort_settings
 from .training.train import IN_MEMORY, listeners_of, train
+from .training.warm_start import begun_from
 
 
 def fit(
@@ -111,6 +112,8 @@ def fit(
             recipe, dataset, request.model if private is None else private.small(request.model), wanted.seed,
             private=private is not None,
         )
+        if wanted.init_from is not None:
+            begun_from(model, wanted.init_from)
         if private is None:
             refuse_sampler(model, dataset, wanted)
         spec = bundle.new_spec(
@@ -196,6 +199,8 @@ def _go_on(
         else:  # killed before the first checkpoint: start again, from the same weights
             settings = request.model if secret is None else smaller(request.model)
             model, objective = make(spec.recipe, dataset, settings, spec.training.seed, private=secret is not None)
+            if spec.training.init_from is not None:
+                begun_from(model, spec.training.init_from)
         if longer != spec and comms.is_main:
             bundle.save_spec(folder, longer)  # so that a stop on the way is resumed to the new end
         heard = [*listeners_of(longer, place, comms, progress=progress, track=track), *listeners]

@@ -8,6 +8,7 @@ from torch import nn
 from ..core.errors import SettingError
 from ..models.generative import Generative
 from ..nn.precision import native_bf16
+from ..nn.recomputing import Recomputable
 from ..objectives.base import Objective
 from .settings import TrainSettings
 from .step import total_norm
@@ -45,6 +46,19 @@ def check_validation(settings: TrainSettings, validated: bool) -> None:
     asked = [name for name, wished in wishes.items() if wished]
     if asked and not validated:
         raise SettingError(f"{' and '.join(asked)} needs validation rows, but there are none. Set validation=0.1.")
+
+
+def check_recomputing(settings: TrainSettings, model: nn.Module) -> None:
+    """Refuse gradient checkpointing where it would save nothing.
+
+    Raises:
+        SettingError: The model has no blocks to compute again.
+    """
+    if settings.gradient_checkpointing and not any(isinstance(m, Recomputable) for m in model.modules()):
+        raise SettingError(
+            "gradient_checkpointing needs networks of blocks, such as convolutions or transformers, but this model has "
+            "none. Leave it out, or raise accumulate to save memory."
+        )
 
 
 def network_dtype(precision: str, model: Generative, device: torch.device) -> torch.dtype | None:

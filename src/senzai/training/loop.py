@@ -19,7 +19,7 @@ from ..core.random import Noise, derive, using
 from ..models.generative import Generative
 from ..objectives.base import Objective
 from . import autopsy
-from .checks import all_finite, check_validation, check_warmup, network_dtype
+from .checks import all_finite, check_recomputing, check_validation, check_warmup, network_dtype
 from .comms import Comms
 from .events import Event, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
 from .feed import Feed, Piece
@@ -94,6 +94,7 @@ class Training:
         self.objective = objective = objective.over(self.total_steps)
         check_warmup(objective, self.total_steps)
         check_validation(settings, validation is not None)
+        check_recomputing(settings, model)
         self.validate_every = settings.validate_every or max(feed.plan.steps_per_epoch, self.total_steps // 200)
         self.dtype = network_dtype(settings.precision, model, self.device)
         self.steppers = [

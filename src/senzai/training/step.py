@@ -14,6 +14,7 @@ from ..core.batch import Batch
 from ..core.random import GLOBAL, Noise, derive, reseed, using
 from ..models.generative import Generative
 from ..nn.precision import using_precision
+from ..nn.recomputing import gradient_checkpointing
 from ..objectives.base import Player, Terms
 from .adamw import ParameterGroup
 from .comms import Comms
@@ -190,7 +191,8 @@ class Stepper:
         """
         seed = derive(self.settings.seed, "step", self.player.name, step)
         noise = Noise.seeded(seed, device=self.device, offset=piece.offset, total=piece.total)
-        with GLOBAL, using(noise), using_precision(self.dtype):  # another thread may train as well
+        sparing = gradient_checkpointing(self.settings.gradient_checkpointing)
+        with GLOBAL, using(noise), using_precision(self.dtype), sparing:  # another thread may train as well
             reseed(derive(seed, "dropout", piece.offset), device=self.device)
             yield
 

@@ -169,12 +169,14 @@ def begun(data: object, request: Request, *, devices: int) -> PrivateRun | None:
         "schedule=plateau": training.schedule == "plateau", "schedule=follow": "schedule" in training.model_fields_set
         and training.schedule == "follow", "by_length": training.by_length, "devices": devices > 1,
         f"sampler={training.sampler}": training.sampler not in ("auto", "none"),
-        "precision=bf16": training.precision == "bf16",
+        "precision=bf16": training.precision == "bf16", "init_from": training.init_from is not None,
+        "gradient_checkpointing": training.gradient_checkpointing,
     }
     if bad := [name for name, there in wrong.items() if there]:
         raise SettingError(
-            f"Private training looks at rows within its budget alone, which rules out {', '.join(bad)} (choices by "
-            "validation rows, samplers fitted to codes, several processes). Leave them out."
+            f"Private training looks at rows within its budget alone, one by one, which rules out {', '.join(bad)} "
+            "(choices by validation rows, samplers fitted to codes, several processes, weights of other runs, blocks "
+            "that are computed again). Leave them out."
         )
     request.data["validation"] = 0.0
     return PrivateRun(asked, request, asked.secret())
