@@ -108,7 +108,7 @@ def serve(given: argparse.Namespace) -> dict[str, Result]:
     """The server beside a naive one, one row's latency, and memory over some minutes."""
     from .serve import measure
 
-    return {"serve": measure(given.rounds, minutes=given.minutes, quick=given.quick)}
+    return {"serve": measure(given.rounds, minutes=given.minutes or 3.0, quick=given.quick)}
 
 
 def studio(given: argparse.Namespace) -> dict[str, Result]:
@@ -212,6 +212,13 @@ def pictures(given: argparse.Namespace) -> dict[str, Result]:
     from .pictures import measure
 
     return {"pictures": measure(tuple(given.rows), quick=given.quick)}
+
+
+def spatial(given: argparse.Namespace) -> dict[str, Result]:
+    """Codes on a grid at 128 pixels: quality, the cost of a step, and a picture of 4,096 pixels a side."""
+    from .spatial import measure
+
+    return measure(given.rows, given.rounds, given.minutes or 20.0, quick=given.quick)
 
 
 def faces(given: argparse.Namespace) -> dict[str, Result]:
@@ -349,7 +356,7 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "growth": growth, "scale": scale, "few_rows": few_rows, "zoo": zoo, "huge_pages": huge_pages, "startup": startup,
     "mutants": mutants,
     "export": export, "text": text, "tuning": tuning, "serve": serve, "studio": studio, "recommend": recommend,
-    "series": series, "pictures": pictures, "faces": faces, "music": music, "molecules": molecules,
+    "series": series, "pictures": pictures, "spatial": spatial, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
     "cells": cells, "causal": causal, "private": private, "multimodal": multimodal,
@@ -369,7 +376,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=1.0, help="share of the default epochs, or bytes")
     parser.add_argument("--against", type=Path, help="another checkout whose start-up is measured in the same rounds")
     parser.add_argument("--mutants", type=int, default=500, help="changes that mutants draws")
-    parser.add_argument("--minutes", type=float, default=3.0, help="how long serve asks at a steady rate")
+    parser.add_argument("--minutes", type=float, help="how long serve asks steadily (3), or spatial trains (20)")
     parser.add_argument("--seed", type=int, default=0, help="of what mutants draws")
     parser.add_argument("--full", action="store_true", help="scale with 20 GB of shards and ten million rows")
     parser.add_argument("--quick", action="store_true", help="tiny budgets, to see that it works; writes nothing")

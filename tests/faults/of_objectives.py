@@ -191,6 +191,32 @@ LIST = (
         (f"{IMAGES}test_structural_similarity_agrees_with_scipy[1.0-size1-2-11]",),
     ),
     Fault(
+        "features that are not brought to length one", OBJECTIVES,
+        edit("nn.perceptual:_unit", "features / (features.square().sum(-1, keepdim=True) + EPS).sqrt()", "features"),
+        ("tests/nn/test_perceptual.py::test_the_distance_is_the_mean_over_places_and_layers_of_unit_differences",),
+    ),
+    Fault(
+        "a network that is pulled at through the real picture", OBJECTIVES,
+        edit("nn.perceptual:PerceptualNet.distance", "torch.no_grad()", "torch.enable_grad()"),
+        ("tests/nn/test_perceptual.py::test_gradients_reach_the_reconstruction_alone",),
+    ),
+    Fault(
+        "blocks computed again with other random numbers", OBJECTIVES,
+        edit("nn.recomputing:sparingly", "use_reentrant=False", "use_reentrant=False, preserve_rng_state=False"),
+        ("tests/training/test_recomputing.py::"
+         "test_gradients_are_equal_to_the_last_bit_and_less_is_kept[maps]",),
+    ),
+    Fault(
+        "weights of another run without the tables of quantisers", OBJECTIVES,
+        edit("runs.training.warm_start:learned", "isinstance(module, Quantiser)", "False"),
+        ("tests/runs/test_warm_start.py::test_tables_of_quantisers_are_taken_too",),
+    ),
+    Fault(
+        "a run that begins as if there were no other one", OBJECTIVES,
+        edit("runs.training.warm_start:start_from", "own[name].copy_(other[name])", "own[name].copy_(own[name])"),
+        ("tests/runs/test_warm_start.py::test_larger_pictures_begin_with_the_weights_of_small_ones",),
+    ),
+    Fault(
         "similarity that does not know the range of the data", OBJECTIVES,
         edit("nn.similarity:_statistics", "(0.03 * data_range)", "(0.03 * 1.0)"),
         (f"{IMAGES}test_structural_similarity_agrees_with_scipy[255.0-size0-1-7]",),

@@ -54,9 +54,11 @@ def test_tables_of_quantisers_are_taken_too(tmp_path):
     old = senzai.fit(pictures(8), out=tmp_path / "a", steps=3, **how)
     new = senzai.fit(pictures(8), init_from=str(tmp_path / "a"), steps=1, lr=1e-12, **how)
     fresh = senzai.fit(pictures(8), steps=1, lr=1e-12, seed=1, **how)
-    found, expected, other = (
-        torch.cat([b.flatten() for n, b in run.model.named_buffers() if n.endswith("vectors")]) for run in (new, old, fresh)
-    )
+
+    def vectors(run):
+        return torch.cat([b.flatten() for name, b in run.model.named_buffers() if name.endswith("vectors")])
+
+    found, expected, other = map(vectors, (new, old, fresh))
     assert (found - expected).norm() < 0.2 * (other - expected).norm()
 
 
@@ -70,7 +72,7 @@ def test_a_stopped_run_does_not_need_the_other_one(small, tmp_path):
 
 def test_bad_input_is_refused(small, tmp_path):
     where, _ = small
-    with pytest.raises(CombinationError, match="none of .* do"):
+    with pytest.raises(CombinationError, match=r"none of .* do"):
         senzai.fit(np.zeros((60, 3)) + np.arange(60)[:, None], init_from=str(where), steps=1, progress=False)
     with pytest.raises(BundleError):
         senzai.fit(pictures(16), init_from=str(tmp_path / "nowhere"), steps=1, **HOW)

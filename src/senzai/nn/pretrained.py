@@ -165,11 +165,7 @@ class PretrainedEncoder(Encoder, DataInitialised):
     def pixels(self, x: Tensor) -> Tensor:
         """Return pictures as the network takes them, ``(B, channels, height, width)``."""
         x = (as_float(x) - self.low) / (self.high - self.low).clamp_min(1e-6)
-        x = x.expand(-1, self.channels, -1, -1)
-        if tuple(x.shape[2:]) != self.size:
-            x = F.interpolate(x, self.size, mode="bilinear", antialias=True, align_corners=False)
-        mean, std = processor(self.found)
-        return (x - x.new_tensor(mean).view(-1, 1, 1)) / x.new_tensor(std).view(-1, 1, 1)
+        return as_taken(x, self.found, self.size, self.channels)
 
     def _features(self, x: Tensor) -> Tensor:
         if self.found.form == "onnx":
@@ -206,6 +202,15 @@ class PretrainedEncoder(Encoder, DataInitialised):
                 np.save(files[i], one, allow_pickle=False)
         found = np.stack([np.load(file, allow_pickle=False) for file in files])
         return torch.from_numpy(found).to(x.device)
+
+
+def as_taken(x: Tensor, found: Foreign, size: tuple[int, int], channels: int) -> Tensor:
+    """Return pictures with values from 0 to 1 as a network takes them: its channels, size, mean and spread."""
+    x = x.expand(-1, channels, -1, -1)
+    if tuple(x.shape[2:]) != size:
+        x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
+    mean, std = processor(found)
+    return (x - x.new_tensor(mean).view(-1, 1, 1)) / x.new_tensor(std).view(-1, 1, 1)
 
 
 def processor(found: Foreign) -> tuple[list[float], list[float]]:

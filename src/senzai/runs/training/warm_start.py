@@ -50,8 +50,7 @@ def learned(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from model.named_parameters()
     for prefix, module in model.named_modules():
         if isinstance(module, Quantiser):
-            for name, buffer in module.named_buffers(prefix=prefix):
-                yield name, buffer
+            yield from module.named_buffers(prefix=prefix)
 
 
 def begun_from(model: nn.Module, path: str | Path) -> None:
