@@ -23,7 +23,7 @@ from .common import kept_run, need_data
 ROWS, CALLS, SAMPLES = 20_000, 500, 10_000
 SETTINGS: dict[str, Any] = {
     "n_latent": 56, "beta": 0.05, "bag_weight": 1.0, "placed": True, "free_bits": 0.0, "properties": "logp,qed",
-    "steps": 2000, "batch_size": 64, "lr": 3e-3, "schedule": "cosine", "sampler": "none", "likelihood.width": 192,
+    "steps": 2000, "batch_size": 64, "lr": 3e-3, "schedule": "cosine", "sampler": "mixture", "likelihood.width": 192,
     "likelihood.embedding": 64, "encoder.width": 96, "encoder.embedding": 64,
 }
 
