@@ -191,6 +191,11 @@ LIST = (
         (f"{IMAGES}test_structural_similarity_agrees_with_scipy[1.0-size1-2-11]",),
     ),
     Fault(
+        "slopes that are looked at now and then and count once", OBJECTIVES,
+        edit("objectives.sharpened:Sharpened.critic_loss", "0.5 * self.r1 * self.r1_every", "0.5 * self.r1"),
+        (f"{CRITICS}test_slopes_that_are_looked_at_now_and_then_count_as_often",),
+    ),
+    Fault(
         "features that are not brought to length one", OBJECTIVES,
         edit("nn.perceptual:_unit", "features / (features.square().sum(-1, keepdim=True) + EPS).sqrt()", "features"),
         ("tests/nn/test_perceptual.py::test_the_distance_is_the_mean_over_places_and_layers_of_unit_differences",),

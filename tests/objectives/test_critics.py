@@ -264,6 +264,21 @@ def test_the_hinge_and_the_slope_by_hand(images, terms):
     assert not touched(model.posterior)
 
 
+def test_slopes_that_are_looked_at_now_and_then_count_as_often(images):
+    model, batch = images
+    always, lazy = (Sharpened(**SMALL, start=0, r1=3.0, r1_every=n) for n in (1, 4))
+    always.equip(model)
+
+    def slope(objective, step):
+        with using(Noise.seeded(0)):
+            return objective.critic_loss(model, batch, step).parts["slope"]
+
+    each = [slope(lazy, step) for step in range(8)]
+    assert [bool((one > 0).all()) for one in each] == [True, False, False, False] * 2
+    assert all((one == 0).all() for i, one in enumerate(each) if i % 4)
+    torch.testing.assert_close(sum(each[:4]) / 4, slope(always, 0))
+
+
 def test_a_patch_sees_a_patch():
     critic = RowCritic((1, 32, 32), torch.zeros(()), torch.ones(()), width=4, depth=2)
     x = torch.zeros(1, 1, 32, 32, requires_grad=True)
@@ -309,7 +324,7 @@ def test_categories_have_no_mean_to_look_at():
         lambda: Factor(tc_weight=-1.0), lambda: Factor(critic_width=0), lambda: Factor(beta=-1.0),
         lambda: AdversarialCodes(match_weight=float("nan")), lambda: AdversarialCodes(critic_depth=0),
         lambda: VAEGAN(feature_weight=-1.0), lambda: VAEGAN(critic_lr=-1.0), lambda: Sharpened(start=-0.1),
-        lambda: Sharpened(r1=-1.0), lambda: Sharpened(sharp_weight=-1.0),
+        lambda: Sharpened(r1=-1.0), lambda: Sharpened(r1_every=0), lambda: Sharpened(sharp_weight=-1.0),
         lambda: Aggressive(inner=0), lambda: Aggressive(until=-1.0),
     ],
 )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..core.arguments import at_least
 from ..core.batch import Batch
 from ..core.errors import CombinationError
 from ..core.examples import example
@@ -49,6 +50,8 @@ class Sharpened(Regularised):
         Taming Transformers (Esser et al., 2021), the patch critic. https://arxiv.org/abs/2012.09841
         Which Training Methods for GANs do actually Converge? (Mescheder et al., 2018), R1.
         https://arxiv.org/abs/1801.04406
+        Analyzing and Improving the Image Quality of StyleGAN (Karras et al., 2020), lazily.
+        https://arxiv.org/abs/1912.04958
 
     Args:
         beta: Weight of the rate.
@@ -56,6 +59,7 @@ class Sharpened(Regularised):
         sharp_weight: How hard the critic pulls, as a share of the pull of the data; the formula's s.
         start: First step of the critic; below 1 a share of the training.
         r1: Weight of the critic's slope.
+        r1_every: Steps from one look at that slope to the next, which then counts as often (lazy regularisation).
         critic_width: Channels of its first convolution.
         critic_depth: Its convolutions that halve the image.
         critic_lr: Its learning rate.
@@ -65,6 +69,7 @@ class Sharpened(Regularised):
     sharp_weight: float = 0.2
     start: float = 0.5
     r1: float = 1.0
+    r1_every: int = 1
     critic_width: int = 32
     critic_depth: int = 3
     critic_lr: float = 1e-4
@@ -73,6 +78,7 @@ class Sharpened(Regularised):
         super().__post_init__()
         need_weights(sharp_weight=self.sharp_weight, start=self.start, r1=self.r1, critic_lr=self.critic_lr)
         check_critic(self.critic_width, self.critic_depth)
+        at_least(1, r1_every=self.r1_every)
 
     def check(self, model: LatentModel) -> None:
         """Refuse data that are no images, and decoders that go entry by entry."""
@@ -116,14 +122,14 @@ class Sharpened(Regularised):
         critic, flat = row_critic(model), need_means(model)
         with torch.no_grad():
             fake = expected(flat.likelihood(codes_of(flat, batch), batch.c))
-        u = critic.standardised(real_rows(batch, fake)).requires_grad_()
+        looks = step % self.r1_every == 0
+        u = critic.standardised(real_rows(batch, fake)).requires_grad_(looks)
         scores = critic.judge(u)[0]
-        (slope,) = torch.autograd.grad(scores.mean(-1).sum(), u, create_graph=True)
-        parts = {
-            "yes": F.relu(1 - scores).mean(-1),
-            "no": F.relu(1 + critic(fake)[0]).mean(-1),
-            "slope": 0.5 * self.r1 * slope.square().flatten(1).sum(-1),
-        }
+        steep = scores.new_zeros(len(batch))
+        if looks:
+            (slope,) = torch.autograd.grad(scores.mean(-1).sum(), u, create_graph=True)
+            steep = 0.5 * self.r1 * self.r1_every * slope.square().flatten(1).sum(-1)
+        parts = {"yes": F.relu(1 - scores).mean(-1), "no": F.relu(1 + critic(fake)[0]).mean(-1), "slope": steep}
         return Terms(sum_of(parts), parts, {})
 
     @property
