@@ -268,6 +268,7 @@ def test_slopes_that_are_looked_at_now_and_then_count_as_often(images):
     model, batch = images
     always, lazy = (Sharpened(**SMALL, start=0, r1=3.0, r1_every=n) for n in (1, 4))
     always.equip(model)
+    model.double()
 
     def slope(objective, step):
         with using(Noise.seeded(0)):
