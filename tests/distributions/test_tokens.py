@@ -53,6 +53,25 @@ def test_the_probabilities_of_all_rows_up_to_a_length_add_up_to_one(p):
     assert torch.allclose(table(p).sum(0), torch.ones(2), atol=1e-5)
 
 
+@pytest.fixture
+def full(network):
+    """The same where every row has a symbol."""
+    return TokenSequence(network, torch.tensor([[1.0, -1.0], [0.0, 2.0]]), T, nonempty=True)
+
+
+def test_rows_that_are_never_empty_share_the_probability_of_the_empty_one(p, full):
+    empty = every_row()[:, 0] == 0
+    assert (table(full)[empty] == 0).all()
+    assert torch.allclose(table(full).sum(0), torch.ones(2), atol=1e-5)
+    rest = table(p)[~empty]
+    assert torch.allclose(table(full)[~empty], rest / (1 - table(p)[empty].sum(0)), atol=1e-5)
+    with using(Noise.seeded(0)):
+        assert bool((full.sample((3000,))[..., 0] != 0).all())
+    assert bool((full.mode[:, 0] != 0).all())
+    with decoding(Decoding(beam=4)):
+        assert bool((full.mode[:, 0] != 0).all())
+
+
 def test_nothing_but_ends_comes_after_the_end(p):
     rows = every_row()
     after = ((rows == 0).cumsum(1) - (rows == 0).int() > 0) & (rows != 0)

@@ -11,6 +11,18 @@ RUNS = "tests/runs/test_texts.py::"
 BAG = "tests/objectives/test_symbols.py::"
 
 LIST = (
+    Fault(
+        "rows of nothing that are drawn but not scored", LIKELIHOODS,
+        edit("distributions.tokens:TokenSequence._decode", "self.nonempty and t == 0", "False"),
+        ("tests/distributions/test_tokens.py::"
+         "test_rows_that_are_never_empty_share_the_probability_of_the_empty_one[recurrent]",),
+    ),
+    Fault(
+        "rows of nothing that are not drawn but have a probability", LIKELIHOODS,
+        edit("distributions.tokens:TokenSequence.terms", "if self.nonempty:", "if False:"),
+        ("tests/distributions/test_tokens.py::"
+         "test_rows_that_are_never_empty_share_the_probability_of_the_empty_one[recurrent]",),
+    ),
     # --- scoring ------------------------------------------------------------------------------------------------------
     Fault(
         "a step that is told its own symbol", LIKELIHOODS,

@@ -62,16 +62,21 @@ def _until_end(codes: Sequence[int]) -> Iterator[int]:
         yield int(code)
 
 
-def symbol_proposal(n: int) -> Proposal:
+def symbol_proposal(n: int, *, nonempty: bool = False) -> Proposal:
     """Suggest a recurrent encoder and decoder for ``n`` symbols, and a bound that keeps the code in use.
+
+    Args:
+        n: Different symbols.
+        nonempty: Whether every row has a symbol before its end.
 
     Example:
         >>> symbol_proposal(5).recipe
         'text-vae'
     """
     chosen = Choice("recurrent_tokens", {"n": n})
+    told = Choice("recurrent_tokens", {"n": n, "nonempty": True}) if nonempty else chosen
     return Proposal(
-        likelihood=chosen, encoder=chosen, recipe="text-vae", training={"lr": 3e-3},
+        likelihood=told, encoder=chosen, recipe="text-vae", training={"lr": 3e-3},
         reason="Symbols follow one another, and a code is told to each of them.",
     )
 

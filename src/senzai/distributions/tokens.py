@@ -124,6 +124,7 @@ class TokenSequence(Distribution):
         context: What it is told about each row, ``(*lead, k)``.
         steps: ``T``.
         hidden: Share of the symbols before a step that ``log_prob`` hides from the network, by the ambient noise.
+        nonempty: Whether rows have a symbol before their end: the end then has probability zero at the first step.
 
     Example:
         >>> from senzai.nn.tokens import RecurrentSteps
@@ -134,8 +135,11 @@ class TokenSequence(Distribution):
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - torch's name for it
 
-    def __init__(self, network: StepNetwork, context: Tensor, steps: int, *, hidden: float = 0.0) -> None:
-        self.network, self.context, self.steps, self.hidden = network, context, steps, hidden
+    def __init__(
+        self, network: StepNetwork, context: Tensor, steps: int, *, hidden: float = 0.0, nonempty: bool = False
+    ) -> None:
+        self.network, self.context, self.steps = network, context, steps
+        self.hidden, self.nonempty = hidden, nonempty
         super().__init__(context.shape[:-1], torch.Size([steps]), validate_args=False)
 
     @property
@@ -171,6 +175,8 @@ class TokenSequence(Distribution):
             previous = torch.where(self._hidden(rows)[:, :longest], UNKNOWN, previous)
         at = kept.nonzero(as_tuple=True)
         logits = self.network.logits(self.network.states(previous, context)[at], context[at[0]])
+        if self.nonempty:
+            logits = without_end(logits, at[1] == 0)
         log_p = -F.cross_entropy(logits.float() if logits.element_size() < 4 else logits, seen[at], reduction="none")
         out = out.to(log_p.dtype).index_put(at, log_p)
         if lengths is None:
@@ -214,7 +220,10 @@ class TokenSequence(Distribution):
         state = self.network.begin(context)
         for t in range(self.steps):
             at, state = self.network.step(last, state)
-            last = torch.where(ended, END, choose(self.network.logits(at, context)))
+            logits = self.network.logits(at, context)
+            if self.nonempty and t == 0:
+                logits = without_end(logits, torch.ones_like(ended))
+            last = torch.where(ended, END, choose(logits))
             out[:, t] = last
             ended = ended | (last == END)
             if bool(ended.all()):
@@ -229,13 +238,26 @@ class TokenSequence(Distribution):
             greedy = self._decode(context, lambda logits: logits.argmax(-1))
             width = _DECODING.get().beam
             if width > 1:
-                greedy = self._likelier(greedy, beam_search(self.network, context, self.steps, width))
+                best = beam_search(self.network, context, self.steps, width, nonempty=self.nonempty)
+                greedy = self._likelier(greedy, best)
             return greedy.view(*self.batch_shape, self.steps)
 
     def _likelier(self, a: Tensor, b: Tensor) -> Tensor:
         lead = (*self.batch_shape, self.steps)
         better = self.log_prob(b.view(lead)) > self.log_prob(a.view(lead))
         return torch.where(better.reshape(-1, 1), b, a)
+
+
+def without_end(logits: Tensor, where: Tensor) -> Tensor:
+    """Return logits ``(M, n)`` whose end has probability zero in some rows, ``(M,)``.
+
+    Example:
+        >>> without_end(torch.zeros(2, 3), torch.tensor([True, False])).softmax(-1)
+        tensor([[0.0000, 0.5000, 0.5000],
+                [0.3333, 0.3333, 0.3333]])
+    """
+    ends = torch.arange(logits.shape[-1], device=logits.device) == END
+    return logits.masked_fill(where.unsqueeze(-1) & ends, float("-inf"))
 
 
 def flat_rows(x: Tensor) -> Tensor:
@@ -260,7 +282,9 @@ def before_the_end(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def beam_search(network: StepNetwork, context: Tensor, steps: int, width: int) -> Tensor:
+def beam_search(
+    network: StepNetwork, context: Tensor, steps: int, width: int, *, nonempty: bool = False
+) -> Tensor:
     """Return the likeliest of the rows that a beam of some width finds, ``(N, T)``; scores are not normalised.
 
     At each step the ``width`` likeliest continuations of a row's beams stay; one that has ended goes on unchanged.
@@ -275,7 +299,8 @@ def beam_search(network: StepNetwork, context: Tensor, steps: int, width: int) -
     offset = torch.arange(n, device=context.device).unsqueeze(1) * width
     for t in range(steps):
         at, state = network.step(last, state)
-        log_p = torch.log_softmax(network.logits(at, told).float(), -1)
+        logits = network.logits(at, told).float()
+        log_p = torch.log_softmax(without_end(logits, ~ended) if nonempty and t == 0 else logits, -1)
         stay = torch.full_like(log_p, float("-inf"))
         stay[:, END] = 0.0
         log_p = torch.where(ended.unsqueeze(1), stay, log_p)

@@ -247,7 +247,7 @@ class MoleculeKind(Kind):
 
     def propose(self, schema: Schema) -> Proposal:
         """Suggest a recurrent encoder and decoder, and a bound that keeps the code in use."""
-        return symbol_proposal(len(details_of(schema).symbols))
+        return symbol_proposal(len(details_of(schema).symbols), nonempty=True)
 
 
 def details_of(schema: Schema) -> MoleculeDetails:

@@ -37,7 +37,8 @@ class TokenLikelihood(DataInitialised, AnyLikelihood):
     """
 
     def __init__(
-        self, network: TokenSteps, event: tuple[int, ...], *, n_condition: int, word_dropout: float, masked: bool
+        self, network: TokenSteps, event: tuple[int, ...], *, n_condition: int, word_dropout: float, masked: bool,
+        nonempty: bool,
     ) -> None:
         super().__init__()
         if masked:
@@ -52,7 +53,7 @@ class TokenLikelihood(DataInitialised, AnyLikelihood):
                 f"A row of symbols is one sequence, but rows have the shape {tuple(event)}. Choose another likelihood."
             )
         self.network, self.event, self.n_condition = network, tuple(event), n_condition
-        self.word_dropout = word_dropout
+        self.word_dropout, self.nonempty = word_dropout, nonempty
         self.family = CategoricalFamily(n=network.out.out_features)
 
     def initialise(self, batch: Batch) -> None:
@@ -68,7 +69,8 @@ class TokenLikelihood(DataInitialised, AnyLikelihood):
         """Return p(x | z) with batch shape ``z.shape[:-1]`` and event shape ``(T,)``."""
         context = with_condition(z, c if self.n_condition else None)
         hidden = self.word_dropout if self.training else 0.0
-        return TokenSequence(_Precise(self.network), context, self.event[0], hidden=hidden)
+        network = _Precise(self.network)
+        return TokenSequence(network, context, self.event[0], hidden=hidden, nonempty=self.nonempty)
 
 
 class _Precise:
@@ -117,6 +119,7 @@ class RecurrentTokens(TokenLikelihood):
         word_dropout: Share of the symbols before that are hidden in training.
         n_condition: Width of the condition.
         masked: Whether rows come with missing entries, which are refused.
+        nonempty: Whether every row has a symbol, so that none ends before its first.
 
     Raises:
         CombinationError: Entries are missing, or a row is no sequence.
@@ -130,11 +133,14 @@ class RecurrentTokens(TokenLikelihood):
     def __init__(
         self, n_latent: int, event: tuple[int, ...], n: int, *, width: int = 256, embedding: int = 128,
         dropout: float = 0.0, skip: bool = True, word_dropout: float = 0.0, n_condition: int = 0, masked: bool = False,
+        nonempty: bool = False,
     ) -> None:
         network = RecurrentSteps(
             n, n_latent + n_condition, width=width, embedding=embedding, dropout=dropout, skip=skip
         )
-        super().__init__(network, event, n_condition=n_condition, word_dropout=word_dropout, masked=masked)
+        super().__init__(
+            network, event, n_condition=n_condition, word_dropout=word_dropout, masked=masked, nonempty=nonempty
+        )
 
 
 @example(data="symbols", settings={
@@ -157,6 +163,7 @@ class TransformerTokens(TokenLikelihood):
         word_dropout: Share of the symbols before that are hidden in training.
         n_condition: Width of the condition.
         masked: Whether rows come with missing entries, which are refused.
+        nonempty: Whether every row has a symbol, so that none ends before its first.
 
     Raises:
         CombinationError: Entries are missing, or a row is no sequence.
@@ -170,11 +177,14 @@ class TransformerTokens(TokenLikelihood):
     def __init__(
         self, n_latent: int, event: tuple[int, ...], n: int, *, width: int = 128, n_layers: int = 2, n_heads: int = 4,
         dropout: float = 0.0, skip: bool = True, word_dropout: float = 0.0, n_condition: int = 0, masked: bool = False,
+        nonempty: bool = False,
     ) -> None:
         network = TransformerSteps(
             n, n_latent + n_condition, width=width, n_layers=n_layers, n_heads=n_heads, dropout=dropout, skip=skip
         )
-        super().__init__(network, event, n_condition=n_condition, word_dropout=word_dropout, masked=masked)
+        super().__init__(
+            network, event, n_condition=n_condition, word_dropout=word_dropout, masked=masked, nonempty=nonempty
+        )
 
 
 @example(data="symbols", settings={
@@ -199,6 +209,7 @@ class ConductorTokens(TokenLikelihood):
         word_dropout: Share of the symbols before that are hidden in training.
         n_condition: Width of the condition.
         masked: Whether rows come with missing entries, which are refused.
+        nonempty: Whether every row has a symbol, so that none ends before its first.
 
     Raises:
         CombinationError: Entries are missing, or a row is no sequence.
@@ -212,10 +223,12 @@ class ConductorTokens(TokenLikelihood):
     def __init__(
         self, n_latent: int, event: tuple[int, ...], n: int, *, segment: int = 16, width: int = 256, plan: int = 256,
         embedding: int = 128, dropout: float = 0.0, skip: bool = True, word_dropout: float = 0.0,
-        n_condition: int = 0, masked: bool = False,
+        n_condition: int = 0, masked: bool = False, nonempty: bool = False,
     ) -> None:
         network = ConductorSteps(
             n, n_latent + n_condition, segment=segment, width=width, plan=plan, embedding=embedding, dropout=dropout,
             skip=skip,
         )
-        super().__init__(network, event, n_condition=n_condition, word_dropout=word_dropout, masked=masked)
+        super().__init__(
+            network, event, n_condition=n_condition, word_dropout=word_dropout, masked=masked, nonempty=nonempty
+        )
