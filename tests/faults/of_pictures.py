@@ -10,9 +10,15 @@ RUNS = "tests/runs/test_pictures.py::"
 FAMILIES = "tests/runs/test_families.py::"
 
 UNFOLDED = "tests/data/test_unfolding.py::"
+IMAGES = "tests/data/test_images.py::"
 TILES = "tests/data/test_tiles.py::"
 
 LIST = (
+    Fault(
+        "colours that become greys without a word", SCHEMA,
+        edit("data.images.folder:planned", "return _converting(probes, plan, notes)", "return plan"),
+        (f"{IMAGES}test_what_pictures_lose_in_a_grey_model_is_said",),
+    ),
     Fault(
         "tiles of one picture in several parts", SCHEMA,
         edit("data.images.kind:_of_tiles", 'schema.split.by != "rows"', "True"),
