@@ -15,7 +15,7 @@ from ...core.docstrings import argument_help
 from ...core.errors import SettingError, UnknownNameError
 from .arriving import STANDARD_INPUT, answer_lines
 from .files import in_form_for, refuse_existing, write_codes, write_rows
-from .loading import run_for
+from .loading import read_for, run_for
 from .options import Data, File, Json, Overwrite, OwnData, Reading, RunFolder, place
 from .output import plain, reply
 from .settings import parse_given, parse_set, parse_value
@@ -219,11 +219,11 @@ def _opened(model: Run, verb: Verb, inputs: Sequence[Any], reading: dict[str, An
     from ...runs import load
 
     if verb.takes == "rows":
-        return [model.dataset(inputs[0], options=reading)]
+        return [read_for(model, inputs[0], reading)]
     if verb.takes == "own rows" and inputs[0] is None and not reading and verb.inputs[0].default is None:
         return [None]  # it opens them where it needs them: a new user is given by a setting
     if verb.takes == "own rows":
-        return [model.dataset(model.source(inputs[0]), options=reading)]
+        return [read_for(model, model.source(inputs[0]), reading)]
     if verb.takes in ("one row", "two rows"):
         return [row_of(model, text, reading) for text in inputs]
     return [[load(folder) for folder in inputs[0]]] if verb.takes == "runs" else list(inputs)
