@@ -40,6 +40,16 @@ LIST = (
         (f"{CAUSES}test_a_graph_knows_order_parents_and_what_follows",),
     ),
     Fault(
+        "a name of a graph that no column has and nobody mentions", SCHEMA,
+        edit("recipes.causal:graph_of", "if name not in nodes)", "if False)"),
+        (f"{CAUSES}test_a_run_without_a_graph_calls_no_correlation_a_cause",),
+    ),
+    Fault(
+        "a learned graph that passes for a given one", VERBS,
+        edit("models.causal:told", '"learned" if model.is_learned', '"given" if model.is_learned'),
+        ("tests/apps/test_tables.py::test_the_graph_that_was_learned_is_shown_after_training_and_by_info",),
+    ),
+    Fault(
         "a circle that passes for a graph", SCHEMA,
         edit("core.causal_graph:CausalGraph.__post_init__", "_ = self.order", "pass"),
         (f"{CAUSES}test_a_circle_and_an_unknown_name_are_refused_by_name",),

@@ -219,9 +219,9 @@ def test_searches_that_do_not_fit_are_refused():
     MechanismLikelihood().check(first)
     later.initialise(Batch(x))
     assert not later.settled
-    with pytest.raises(SettingError, match="orders, gradients"):
-        model_of(family, search="guess")
-    with pytest.raises(SettingError, match="price >= 0"):
+    with pytest.raises(SettingError, match=r"orders, gradients, but got 'order'\. Did you mean 'orders'"):
+        model_of(family, search="order")
+    with pytest.raises(SettingError, match=r"price >= 0.*Use 1"):
         model_of(family, price=-1.0)
 
 
