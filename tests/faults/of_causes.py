@@ -40,6 +40,17 @@ LIST = (
         (f"{CAUSES}test_a_graph_knows_order_parents_and_what_follows",),
     ),
     Fault(
+        "wild rows that count as all others", MODELS,
+        edit("models.order_search:rows_worth", "max(1.0, float(np.median(ratio)))", "1.0"),
+        (f"{ORDERS}test_wild_rows_are_worth_less_as_their_fourth_moments_say",
+         f"{ORDERS}test_independent_columns_with_wild_rows_stay_alone"),
+    ),
+    Fault(
+        "arrows that do not pay for how many are tried", MODELS,
+        edit("models.order_search:found_by_order", "1 + log(len(causes)) / log(rows)", "1"),
+        (f"{ORDERS}test_an_arrow_pays_half_the_logarithms_of_rows_and_columns",),
+    ),
+    Fault(
         "a name of a graph that no column has and nobody mentions", SCHEMA,
         edit("recipes.causal:graph_of", "if name not in nodes)", "if False)"),
         (f"{CAUSES}test_a_run_without_a_graph_calls_no_correlation_a_cause",),
