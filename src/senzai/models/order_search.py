@@ -84,7 +84,7 @@ def rows_worth(numbers: Array) -> float:
     x = (numbers - numbers.mean(0)) / np.maximum(numbers.std(0), 1e-12)
     pairs = np.triu_indices(k, 1)
     ratio = ((x**2).T @ x**2 / n)[pairs] / (1 + 2 * (x.T @ x / n)[pairs] ** 2)
-    return n / max(1.0, float(np.median(ratio)))
+    return float(n / max(1.0, float(np.median(ratio))))
 
 
 def found_by_order(net: ColumnMechanisms, batch: Batch, *, price: float = 1.0) -> Tensor:
