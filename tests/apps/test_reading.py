@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 TINY = ("--set", "steps=4", "--set", "hidden=8,", "--set", "n_latent=2", "--set", "sampler=none", "--no-report")
 
@@ -57,3 +60,19 @@ def test_what_a_model_has_decided_is_refused(cli, book, folder, tmp_path):
     for word, said in (("max_steps=3", "has decided"), ("steps=3", "'steps'"), ("sheet=2022", "first, 2020, 2021")):
         cli.refuses("score", folder, book, "-o", tmp_path / "o.csv", "--set", word, said=(said,))
     assert not (tmp_path / "o.csv").exists()
+
+
+def test_what_other_data_lose_in_the_form_of_a_model_is_said_on_stderr(cli, tiny, tmp_path):
+    rng = np.random.default_rng(0)
+    for name, channels in (("grey", ()), ("other", (4,))):
+        (tmp_path / name).mkdir()
+        for i in range(24):
+            Image.fromarray(rng.integers(0, 256, (6, 6, *channels), dtype=np.uint8)).save(tmp_path / name / f"{i}.png")
+    run = tmp_path / "run"
+    cli.json("fit", tmp_path / "grey", "--out", run, *tiny, "--no-report")
+    same = cli.run("score", run, tmp_path / "grey", "-o", tmp_path / "same.csv", "--json")
+    assert same.stderr == ""
+    told = cli.run("score", run, tmp_path / "other", "-o", tmp_path / "told.csv", "--json")
+    assert json.loads(told.stdout)["n"] == 24
+    assert "24 images are transparent; the transparency is laid on white" in told.stderr
+    assert "24 of 24 images have colours, which become greys" in told.stderr

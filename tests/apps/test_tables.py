@@ -83,3 +83,18 @@ def test_mistakes(cli, people, folder, tmp_path):
     asked = ("--column", "cty", "--value", "Ulm")
     cli.refuses("augment", folder, *asked, *out, said=("no column 'cty'",), folder=tmp_path)
     cli.refuses("impute", folder, people, "-o", tmp_path / "x.foo", said=(".csv",), folder=tmp_path)
+
+
+def test_the_graph_that_was_learned_is_shown_after_training_and_by_info(cli, tmp_path):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 300))
+    pd.DataFrame({"a": a, "b": b, "c": a + b + 0.3 * rng.normal(size=300)}).to_csv(tmp_path / "abc.csv", index=False)
+    words = ("fit", tmp_path / "abc.csv", "--recipe", "causal-table", "--out", tmp_path / "run", "--no-report")
+    asked = ("graph=learned", "numbers_by=linear", "hidden=0", "steps=3")
+    text = cli.text(*words, *(w for s in asked for w in ("--set", s)))
+    assert "graph                      a>c;b>c (learned)" in text
+    assert "a>c;b>c (learned)" in cli.text("info", tmp_path / "run")
+    found = cli.json("info", tmp_path / "run")
+    assert (found["graph"], found["graph_is"]) == ("a>c;b>c", "learned")
+    given = cli.json(*words, "--overwrite", "--set", "graph=a>c", "--set", "steps=3")
+    assert (given["graph"], given["graph_is"]) == ("a>c", "given")

@@ -87,6 +87,28 @@ def test_transparency(tmp_path):
     assert np.array_equal(pixels(kept), ALPHA)
 
 
+@pytest.mark.parametrize("patch", [{}, {"patch": 9}])
+def test_what_pictures_lose_in_a_grey_model_is_said(tmp_path, patch):
+    square = {"a": GREY[:, :9], "b": GREY[:, 3:]}
+    model = open_data(folder(tmp_path / "grey", **square), options=patch).schema
+
+    def said(path):
+        told = open_data(path, schema=model).schema.reasons
+        return [note for note in told if note not in model.reasons and " tiles " not in note]
+
+    assert said(folder(tmp_path / "more", **square)) == []
+    found = said(folder(tmp_path / "other", a=ALPHA[:, :9], b=COLOUR[:, :9], c=GREY[:, :9]))
+    assert found == [
+        "1 images are transparent; the transparency is laid on white (option transparency=...).",
+        "2 of 3 images have colours, which become greys.",
+    ]
+    deep = said(folder(tmp_path / "deep", a=GREY[:, :9].astype(np.uint16) * 257, b=GREY[:, :9]))
+    assert deep == ["1 images have 16 bits, which are scaled to 8 bits."]
+    coloured = open_data(folder(tmp_path / "rgb", a=COLOUR[:, :9], b=COLOUR[:, 3:]), options=patch).schema
+    kept = open_data(tmp_path / "rgb", schema=coloured).schema.reasons
+    assert kept == coloured.reasons
+
+
 def test_a_transparent_palette_lies_on_white(tmp_path):
     picture = Image.new("P", (8, 8), 0)
     picture.putpalette([10, 20, 30, 200, 0, 0])

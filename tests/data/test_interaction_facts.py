@@ -93,12 +93,31 @@ def test_items_have_the_facts_of_their_line_in_the_order_of_the_columns(movies):
 
 def test_newcomers_are_items_of_a_table_that_the_model_does_not_know(movies):
     data = opened(items=movies)
-    names, facts = data.kind.newcomers(movies, data.schema)
+    names, facts, notes = data.kind.newcomers(movies, data.schema)
     assert names == (40,)
+    assert len(notes) == 1  # its price is out of range
     assert facts[0, :2].tolist() == [0, 1]  # War; nothing is known of Noir
     plain = opened()
     with pytest.raises(CombinationError, match="items=PATH"):
         plain.kind.newcomers(movies, plain.schema)
+
+
+def test_a_number_of_a_newcomer_that_is_out_of_range_is_said_and_so_is_a_table_without_newcomers(tmp_path, movies):
+    data = opened(items=movies)  # prices go from 1.5 to 4.5
+    known, new = MOVIES.iloc[:3], MOVIES.iloc[:1]
+    rows = [new.assign(item=50, price=4.5), new.assign(item=51, price=1e6), new.assign(item=52, price=np.nan)]
+    pd.concat([known, *rows]).to_csv(tmp_path / "more.csv", index=False)
+    found = data.kind.newcomers(tmp_path / "more.csv", data.schema)
+    assert found.names == (50, 51, 52)
+    (note,) = found.notes
+    assert "'price' goes from 1.5 to 4.5" in note
+    assert "1 of 3" in note
+    assert "(1e+06 of '51')" in note
+    known.to_csv(tmp_path / "known.csv", index=False)
+    none = data.kind.newcomers(tmp_path / "known.csv", data.schema)
+    assert none.names == ()
+    assert none.facts.shape == (0, 3)
+    assert ["no item that the model does not know" in note for note in none.notes] == [True]
 
 
 def test_what_is_not_known_of_an_item_or_a_user_is_zeros(tmp_path, people):

@@ -69,6 +69,38 @@ def test_resampling_is_linear_exact_on_planes_and_keeps_the_first_place():
     assert np.allclose(back[:8], given.values[:8], atol=1e-4)
 
 
+# --- classes --------------------------------------------------------------------------------------------------------
+def test_folders_of_several_patients_are_classes_of_all_their_patches(tmp_path):
+    for i, name in enumerate(("ill", "well", "ill")):
+        saved(some(2, seed=i), tmp_path / "in" / name, [f"{i}{j}.nii.gz" for j in range(2)])
+    data = open_data(tmp_path / "in", options={"patch": 4, "overlap": 0.0, "condition": "label"})
+    assert data.schema.label.classes == ("ill", "well")
+    assert data.schema.label.name == "folder"
+    owner = data.source.places[:, 0]  # files come in the order of their paths: four of ill, two of well
+    assert data.batch().y.tolist() == (owner >= 4).astype(int).tolist()
+    assert data.batch().c.tolist() == np.eye(2)[(owner >= 4).astype(int)].tolist()
+    assert data.schema.condition.shares == (2 / 3, 1 / 3)
+    with pytest.raises(InputError, match="no labels"):
+        open_data(tmp_path / "in" / "ill", schema=data.schema)
+
+
+def test_folders_of_one_patient_each_are_no_classes(tmp_path):
+    for i in range(3):
+        saved(some(2, seed=i), tmp_path / "in" / f"sub-{i}" / "anat", [f"sub-{i}_{j}.nii.gz" for j in range(2)])
+    data = open_data(tmp_path / "in", options={"patch": 4})
+    assert data.schema.label is None
+    assert data.schema.split.column == "patient"
+    with pytest.raises(SettingError, match="needs a label"):
+        open_data(tmp_path / "in", options={"patch": 4, "condition": "label"})
+
+
+def test_arrays_of_volumes_come_with_labels():
+    x, y = np.random.default_rng(0).normal(size=(4, 5, 5, 5)).astype(np.float32), np.array(["b", "a", "b", "a"])
+    data = open_data((x, y), kind="volume", options={"patch": 3})
+    assert data.schema.label.classes == ("a", "b")
+    assert data.batch().y.tolist() == [1 - i % 2 for i in data.source.places[:, 0]]
+
+
 # --- patches --------------------------------------------------------------------------------------------------------
 def test_patches_cover_everything_and_blend_back_to_the_whole():
     whole = np.random.default_rng(0).normal(size=(11, 7, 6))

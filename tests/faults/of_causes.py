@@ -40,6 +40,27 @@ LIST = (
         (f"{CAUSES}test_a_graph_knows_order_parents_and_what_follows",),
     ),
     Fault(
+        "wild rows that count as all others", MODELS,
+        edit("models.order_search:rows_worth", "max(1.0, float(np.median(ratio)))", "1.0"),
+        (f"{ORDERS}test_wild_rows_are_worth_less_as_their_fourth_moments_say",
+         f"{ORDERS}test_independent_columns_with_wild_rows_stay_alone"),
+    ),
+    Fault(
+        "arrows that do not pay for how many are tried", MODELS,
+        edit("models.order_search:found_by_order", "1 + log(len(causes)) / log(rows)", "1"),
+        (f"{ORDERS}test_an_arrow_pays_half_the_logarithms_of_rows_and_columns",),
+    ),
+    Fault(
+        "a name of a graph that no column has and nobody mentions", SCHEMA,
+        edit("recipes.causal:graph_of", "if name not in nodes)", "if False)"),
+        (f"{CAUSES}test_a_run_without_a_graph_calls_no_correlation_a_cause",),
+    ),
+    Fault(
+        "a learned graph that passes for a given one", VERBS,
+        edit("models.causal:told", '"learned" if model.is_learned', '"given" if model.is_learned'),
+        ("tests/apps/test_tables.py::test_the_graph_that_was_learned_is_shown_after_training_and_by_info",),
+    ),
+    Fault(
         "a circle that passes for a graph", SCHEMA,
         edit("core.causal_graph:CausalGraph.__post_init__", "_ = self.order", "pass"),
         (f"{CAUSES}test_a_circle_and_an_unknown_name_are_refused_by_name",),

@@ -13,6 +13,17 @@ COMPLEXITY = "tests/evaluation/test_complexity.py::"
 
 LIST = (
     Fault(
+        "patches with the class of another volume", SCHEMA,
+        edit("data.volume.kind:VolumeKind.read", "given.labels[cut", "given.labels[::-1][cut"),
+        (f"{VOLUMES}test_folders_of_several_patients_are_classes_of_all_their_patches",
+         f"{VOLUMES}test_arrays_of_volumes_come_with_labels"),
+    ),
+    Fault(
+        "patients who pass for classes", SCHEMA,
+        edit("data.volume.reading:_labels", "== 1 for name", "== 0 for name"),
+        (f"{VOLUMES}test_folders_of_one_patient_each_are_no_classes",),
+    ),
+    Fault(
         "a likelihood that is not set against the length of the picture", VERBS,
         edit("evaluation.scores:_one", "drawn.nll - known.lengths", "drawn.nll + 0 * known.lengths"),
         (f"{COMPLEXITY}test_the_score_is_the_likelihood_against_the_length",

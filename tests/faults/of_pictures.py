@@ -10,9 +10,21 @@ RUNS = "tests/runs/test_pictures.py::"
 FAMILIES = "tests/runs/test_families.py::"
 
 UNFOLDED = "tests/data/test_unfolding.py::"
+IMAGES = "tests/data/test_images.py::"
+READING = "tests/apps/test_reading.py::"
 TILES = "tests/data/test_tiles.py::"
 
 LIST = (
+    Fault(
+        "colours that become greys without a word", SCHEMA,
+        edit("data.images.folder:planned", "return _converting(probes, plan, notes)", "return plan"),
+        (f"{IMAGES}test_what_pictures_lose_in_a_grey_model_is_said",),
+    ),
+    Fault(
+        "what other data lose is kept to itself", VERBS,
+        edit("apps.cli.loading:read_for", "if said not in run.schema.reasons:", "if False:"),
+        (f"{READING}test_what_other_data_lose_in_the_form_of_a_model_is_said_on_stderr",),
+    ),
     Fault(
         "tiles of one picture in several parts", SCHEMA,
         edit("data.images.kind:_of_tiles", 'schema.split.by != "rows"', "True"),

@@ -6,6 +6,7 @@ from .plants import LOOP, PRIORS, SAMPLERS, Fault, edit
 
 MIXTURES = "tests/distributions/test_mixtures.py::"
 PRODUCTS = "tests/nn/test_products.py::"
+LABELS = "tests/models/test_labels.py::"
 PARTS = "tests/parts/test_learned_priors.py::"
 CHOICE = "tests/training/test_samplers.py::"
 RUNS = "tests/runs/test_samplers.py::"
@@ -33,6 +34,11 @@ LIST = (
         "the gradient of an input with the wrong sign", LOOP,
         edit("nn.products:_Product.backward", "linear(g, weight.t())", "linear(-g, weight.t())"),
         (f"{PRODUCTS}test_values_and_gradients",),
+    ),
+    Fault(
+        "a centred prior whose mean is that of its scale", PRIORS,
+        edit("parts.conditionals:ConditionalPrior.forward", "torch.zeros_like(numbers)", "numbers"),
+        (f"{LABELS}test_a_centred_conditional_prior_is_a_normal_around_zero_whose_scale_alone_is_told",),
     ),
     # --- priors -----------------------------------------------------------------------------------------------------
     Fault(

@@ -142,6 +142,16 @@ LIST = (
         (f"{ITEMS}test_some_rows_of_training_are_decoded_from_facts_alone",),
     ),
     Fault(
+        "a newcomer out of the range of the training data that nobody mentions", SCHEMA,
+        edit("data.interactions.facts:strange", "low <= float(v) <= high", "True"),
+        (f"{FACTS}test_a_number_of_a_newcomer_that_is_out_of_range_is_said_and_so_is_a_table_without_newcomers",),
+    ),
+    Fault(
+        "notes that a printed table leaves out", VERBS,
+        edit("apps.cli.outside:_said", 'for note in said.get("notes", ())', "for note in ()"),
+        (f"{COLD}test_the_command_line_ranks_newcomers_for_a_new_user",),
+    ),
+    Fault(
         "new items whose share is not one of all", VERBS,
         edit("evaluation.recommending:with_newcomers", "known.logsumexp(1, keepdim=True)",
              "0 * known.logsumexp(1, keepdim=True)"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -269,6 +271,9 @@ def test_a_run_without_a_graph_calls_no_correlation_a_cause(frame):
         plain.do("do", 3, set={"bmi": 25})
     with pytest.raises(CombinationError, match="data alone do not say what causes what"):
         senzai.fit(frame[:100], recipe="causal-table", steps=1)
+    for graph, said in (("Learned", "got 'Learned'. Did you mean 'learned'"), ("age>bp; bmy", "Did you mean 'bmi'")):
+        with pytest.raises(SettingError, match=re.escape(said)):
+            senzai.fit(frame[:100], recipe="causal-table", graph=graph, steps=1)
 
 
 def test_what_cannot_be_set_is_named(run):

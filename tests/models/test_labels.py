@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributions import Normal
 from torch.nn import functional as F
 
 from senzai.core.batch import Batch
@@ -309,6 +310,16 @@ def test_a_conditional_prior_starts_near_the_standard_normal_and_is_told():
         prior()
     with pytest.raises(CombinationError, match="condition=label"):
         ConditionalPrior(3, n_condition=0)
+
+
+def test_a_centred_conditional_prior_is_a_normal_around_zero_whose_scale_alone_is_told():
+    prior = ConditionalPrior(3, n_condition=2, hidden=(4,), centred=True)
+    c, z = torch.randn(5, 2), torch.randn(5, 3)
+    scale = F.softplus(prior.head(prior.hidden(c))) + 1e-4
+    assert torch.allclose(prior(c).log_prob(z), Normal(0.0, scale).log_prob(z).sum(-1))
+    assert prior.head.out_features == 3
+    assert not torch.allclose(scale[0], scale[1])
+    assert ((scale - 1).abs() < 0.6).all()
 
 
 # --- a part given the rest ------------------------------------------------------------------------------------------

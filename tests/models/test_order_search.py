@@ -16,7 +16,7 @@ from senzai.core.order_search import BlockScore, Orders, best_graph
 from senzai.core.random import forked
 from senzai.distributions import MixedFamily
 from senzai.models import Structural
-from senzai.models.order_search import features_of, found_by_order
+from senzai.models.order_search import features_of, found_by_order, rows_worth
 from senzai.objectives import GraphSearch
 from senzai.objectives.causal import MechanismLikelihood
 from senzai.parts.mechanisms import ColumnMechanisms
@@ -155,6 +155,51 @@ def test_straight_mechanisms_miss_a_square_that_bent_ones_find():
     assert pairs[4] == {frozenset("ca"), frozenset("uv")}
 
 
+def wild(n: int, d: int, seed: int = 0) -> np.ndarray:
+    """Independent columns of which a tenth of the rows is wild in all: variance 11 instead of 1."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, d)) * np.where(rng.random((n, 1)) < 0.1, 11.0, 1.0) ** 0.5
+
+
+def test_wild_rows_are_worth_less_as_their_fourth_moments_say():
+    """The variance of a row is 1 or 11: E s^4 / (E s^2)^2 is (0.9 + 0.1 * 121) / 2^2."""
+    assert rows_worth(wild(40_000, 6)) == pytest.approx(40_000 / 3.25, rel=0.05)
+    x = np.random.default_rng(0).normal(size=(40_000, 6)) @ np.random.default_rng(1).normal(size=(6, 6))
+    assert rows_worth(x) == pytest.approx(40_000, rel=0.05)  # normal ones, however they go together
+    assert rows_worth(x[:, :1]) == 40_000
+
+
+def test_an_arrow_pays_half_the_logarithms_of_rows_and_columns(monkeypatch):
+    seen = []
+    none = np.zeros((3, 3), bool)
+    monkeypatch.setattr("senzai.models.order_search.best_graph", lambda score, starts: seen.append(score) or none)
+    x = torch.tensor(wild(500, 3)).float()
+    family = MixedFamily(sorts=("normal",) * 3, sizes=(0,) * 3)
+    model = Structural(family, ("a", "b", "c"), (), learned=True, hidden=0, price=2.0)
+    model.initialise(Batch(x))
+    (score,) = seen
+    m = rows_worth(np.asarray(x, np.float64))
+    assert score.rows == pytest.approx(m, rel=1e-3)
+    r = np.corrcoef(x.T)[0, 1]
+    gain = score(1, frozenset({0})) - score(1, frozenset())
+    assert gain == pytest.approx(-m / 2 * np.log(1 - r**2) - 2.0 * (np.log(m) + np.log(3)) / 2, abs=0.01)
+
+
+def test_independent_columns_with_wild_rows_stay_alone():
+    """Columns that know nothing of each other: correlations of wild rows alone must not pay."""
+    arrows = {"worth": 0, "counted": 0}
+    for seed in range(4):
+        x = wild(3000, 10, seed)
+        x = x / x.std(0)
+        family = MixedFamily(sorts=("normal",) * 10, sizes=(0,) * 10)
+        model = Structural(family, tuple(f"c{i}" for i in range(10)), (), learned=True, hidden=0)
+        model.initialise(Batch(torch.tensor(x).float()))
+        arrows["worth"] += len(model.graph.edges)
+        arrows["counted"] += int(best_graph(alone(x)).sum())
+    assert arrows["worth"] <= 4
+    assert arrows["counted"] > 3 * max(1, arrows["worth"])
+
+
 def test_rows_with_holes_are_left_out_and_too_few_whole_ones_refused():
     family, x = mixed()
     model = model_of(family, hidden=0, masked=True)
@@ -219,9 +264,9 @@ def test_searches_that_do_not_fit_are_refused():
     MechanismLikelihood().check(first)
     later.initialise(Batch(x))
     assert not later.settled
-    with pytest.raises(SettingError, match="orders, gradients"):
-        model_of(family, search="guess")
-    with pytest.raises(SettingError, match="price >= 0"):
+    with pytest.raises(SettingError, match=r"orders, gradients, but got 'order'\. Did you mean 'orders'"):
+        model_of(family, search="order")
+    with pytest.raises(SettingError, match=r"price >= 0.*Use 1"):
         model_of(family, price=-1.0)
 
 

@@ -118,7 +118,15 @@ def test_the_command_line_ranks_newcomers_for_a_new_user(run, place, tmp_path, m
     found = [line["item"] for line in json.loads(told.stdout)["recommend"]]
     assert len(found) == ITEMS - 2
     assert "i0" in found[:12]
+    assert "notes" not in json.loads(told.stdout)
     assert CliRunner().invoke(app, [*asked, "--given", "club=green"]).exit_code == 2
+    pd.read_csv("items.csv").iloc[COLD:].to_csv(tmp_path / "known.csv", index=False)
+    asked += ["--given", "club=red", "--newcomers", str(tmp_path / "known.csv")]
+    assert "no item that the model does not know" in json.loads(CliRunner().invoke(app, asked).stdout)["notes"][0]
+    asked.remove("--json")
+    assert "that the model does not know" in " ".join(CliRunner().invoke(app, asked).output.split())
+    wrote = CliRunner().invoke(app, [*asked, "-o", str(tmp_path / "told.csv")])
+    assert "does not know, so that none" in " ".join(wrote.output.split())
 
 
 def test_the_report_is_made_for_users_of_whom_something_is_known(run, log, place):

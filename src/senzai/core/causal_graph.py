@@ -117,6 +117,17 @@ class CausalGraph:
         return END.join(f"{cause}{ARROW}{effect}" for cause, effect in self.edges)
 
 
+def mentioned(text: str) -> tuple[str, ...]:
+    """Return every name in a text of arrows, those that stand alone as well.
+
+    Example:
+        >>> mentioned("age > bmi > bp; sex")
+        ('age', 'bmi', 'bp', 'sex')
+    """
+    names = (name.strip() for name in text.replace("->", ARROW).replace(ARROW, END).split(END))
+    return tuple(dict.fromkeys(filter(None, names)))
+
+
 def parsed(text: str) -> tuple[Edge, ...]:
     """Return the arrows that a text says: ``a>b;b>c``, or longer ways ``a>b>c``; a node may stand alone.
 

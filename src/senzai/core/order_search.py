@@ -34,7 +34,7 @@ class BlockScore:
 
     Args:
         second: Covariances of all features, ``(F, F)``; features of variance one.
-        rows: Number of rows they are from.
+        rows: Number of rows they are from, or that these are worth.
         causes: Places of the features by which each thing explains others.
         effects: Places of the features of each thing that are explained.
         price: Factor c on the price of a parameter.
@@ -46,7 +46,7 @@ class BlockScore:
     """
 
     second: Array
-    rows: int
+    rows: float
     causes: Sequence[Sequence[int]]
     effects: Sequence[Sequence[int]]
     price: float = 1.0

@@ -28,6 +28,7 @@ class Covariate(Frozen):
         classes: Its values in ascending order, as text; ``None`` for a number.
         mean: Mean of a number.
         scale: Its standard deviation.
+        span: Its least and its greatest value; ``None`` where they were not kept.
         mark: What stands between classes where one row may have several; ``None`` where it has one.
     """
 
@@ -35,6 +36,7 @@ class Covariate(Frozen):
     classes: tuple[str, ...] | None = None
     mean: float = 0.0
     scale: float = 1.0
+    span: tuple[float, float] | None = None
     mark: str | None = None
 
     @property
@@ -86,7 +88,8 @@ def number_of(column: Any, name: str, origin: str) -> Covariate:
     values = column.to_numpy(np.float64)
     if not bool(np.isfinite(values).all()):
         raise InputError(f"Numbers that rows are conditioned on are finite, but {name!r} of {origin} is not.")
-    return Covariate(name=name, mean=float(values.mean()), scale=float(values.std()) or 1.0)
+    span = (float(values.min()), float(values.max()))
+    return Covariate(name=name, mean=float(values.mean()), scale=float(values.std()) or 1.0, span=span)
 
 
 def text_of(value: Any) -> str:

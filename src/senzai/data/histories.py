@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from senzai.core.later import Tensor
 
 from .rows import Array
 from .schema import Schema
@@ -14,6 +17,14 @@ FOLD_IN = 0.8
 """Share of the items of a row that is shown, where nobody sets another."""
 
 _GOLDEN, _FIRST, _SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+class Newcomers(NamedTuple):
+    """Items that the model does not have: their names, what it is given of them ``(n, width)``, what to say of them."""
+
+    names: tuple[Any, ...]
+    facts: Tensor
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

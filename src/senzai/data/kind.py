@@ -18,14 +18,13 @@ from pydantic import BaseModel, JsonValue
 
 from senzai.core.batch import Batch, Data
 from senzai.core.errors import CombinationError, SettingError
-from senzai.core.later import Tensor
 from senzai.core.random import derive
 from senzai.core.registry import Registry
 
 from .cells import Celled
 from .conditioned import Conditioned
 from .features import NamedEntry, RowFeatures
-from .histories import FOLD_IN, Histories, folded, histories_of, items_of
+from .histories import FOLD_IN, Histories, Newcomers, folded, histories_of, items_of
 from .numbered import Numbered
 from .opened import Claim as Claim
 from .opened import Opened as Opened
@@ -251,8 +250,8 @@ class Kind(Numbered, Timed, Conditioned, Celled, PrivateKinds, Summed, ABC):
         """
         return False
 
-    def newcomers(self, source: str | Path, schema: Schema) -> tuple[tuple[Any, ...], Tensor]:
-        """Return entries of a table that the model does not have, and what it is given of them, ``(n, width)``.
+    def newcomers(self, source: str | Path, schema: Schema) -> Newcomers:
+        """Return entries of a table that the model does not have.
 
         Raises:
             CombinationError: The model is not given anything of its entries.

@@ -64,6 +64,13 @@ class CausalModel(ABC):
         return (*found, ORDERED_NOISE) if counterfactual else found
 
 
+def told(model: nn.Module) -> dict[str, str]:
+    """Return the graph of a model that has one, and whether it was learned, in words and by name; else nothing."""
+    if not isinstance(model, CausalModel):
+        return {}
+    return {"graph": model.graph.text() or "no arrows", "graph_is": "learned" if model.is_learned else "given"}
+
+
 def needs_causes(model: nn.Module) -> str | None:
     """Say why a model cannot be intervened on; ``None`` where it can."""
     if isinstance(model, CausalModel):

@@ -15,6 +15,7 @@ from ..core.causal_graph import CausalGraph, Edge
 from ..core.errors import CombinationError, InputError, SettingError
 from ..core.examples import example
 from ..core.random import Noise, current_noise, derive, using
+from ..core.registry import suggestion
 from ..core.spec import part
 from ..distributions.columns import MixedColumns
 from ..distributions.exogenous import explain, realise
@@ -75,11 +76,13 @@ class Structural(Generative, CausalModel):
         price: float = 1.0,
     ) -> None:
         super().__init__()
-        if search not in get_args(Search) or not price >= 0:
+        if search not in get_args(Search):
             raise SettingError(
-                f"`search` is one of {', '.join(get_args(Search))} and `price >= 0` must hold, but got {search!r} and "
-                f"{price!r}."
+                f"`search` is one of {', '.join(get_args(Search))}, but got {search!r}."
+                f"{suggestion(str(search), list(get_args(Search)))} Choose one."
             )
+        if not price >= 0:
+            raise SettingError(f"`price >= 0` must hold, but got price={price!r}. Use 1 for the criterion itself.")
         self.family, self.event, self.masked, self.learned = family, (len(names),), masked, learned
         self.search, self.price = search, price
         self._given = CausalGraph(tuple(names), tuple((str(a), str(b)) for a, b in edges))

@@ -99,6 +99,7 @@ class ConditionalPrior(Prior):
         n_latent: Width of the latent code.
         n_condition: Width of the condition.
         hidden: Widths of the hidden layers.
+        centred: Whether the mean is zero whatever the condition, so that the scale alone depends on it.
 
     Raises:
         CombinationError: There is no condition.
@@ -106,21 +107,25 @@ class ConditionalPrior(Prior):
     Example:
         >>> ConditionalPrior(2, n_condition=3)(torch.zeros(5, 3)).batch_shape
         torch.Size([5])
+        >>> ConditionalPrior(2, n_condition=3, centred=True)(torch.ones(1, 3)).mean
+        tensor([[0., 0.]])
     """
 
-    def __init__(self, n_latent: int, *, n_condition: int, hidden: tuple[int, ...] = (64,)) -> None:
+    def __init__(
+        self, n_latent: int, *, n_condition: int, hidden: tuple[int, ...] = (64,), centred: bool = False
+    ) -> None:
         super().__init__()
-        self.n_latent = check_width(n_latent)
+        self.n_latent, self.centred = check_width(n_latent), centred
         if n_condition < 1:
             raise CombinationError(
                 "The prior 'conditional' needs something to be conditioned on, but there is no condition. "
                 "Set condition=label (or names of columns), or choose another prior."
             )
         self.hidden = hidden_layers(n_condition, tuple(hidden), activation="silu")
-        self.head = linear_out(hidden[-1] if hidden else n_condition, 2 * n_latent)
+        self.head = linear_out(hidden[-1] if hidden else n_condition, n_latent if centred else 2 * n_latent)
         with torch.no_grad():
             self.head.weight.mul_(0.1)
-            self.head.bias[n_latent:] = positive_raw(torch.ones(n_latent), 1e-4)
+            self.head.bias[-n_latent:] = positive_raw(torch.ones(n_latent), 1e-4)
 
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return p(z | c) with the leading axes of ``c`` as its batch."""
@@ -128,7 +133,8 @@ class ConditionalPrior(Prior):
             raise CombinationError("The prior 'conditional' needs a condition, but got none. Give one row per sample.")
         with network_precision(self.head.weight.device):
             raw = self.head(self.hidden(c.to(self.head.weight.dtype)))
-        loc, scale = full_precision(raw).chunk(2, -1)
+        numbers = full_precision(raw)
+        loc, scale = (torch.zeros_like(numbers), numbers) if self.centred else numbers.chunk(2, -1)
         return diagonal(loc, torch.nn.functional.softplus(scale) + 1e-4)
 
 

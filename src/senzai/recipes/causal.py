@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.causal_graph import CausalGraph, as_text, parsed
+from ..core.causal_graph import CausalGraph, as_text, mentioned, parsed
 from ..core.errors import CombinationError, SettingError
 from ..core.examples import example
 from ..core.registry import suggestion
@@ -38,7 +38,14 @@ def graph_of(frame: Frame, nodes: tuple[str, ...]) -> CausalGraph:
             "A model of causes needs its graph, but got none: data alone do not say what causes what. "
             f'Set graph="a>b;b>c" over {some}, or graph=learned to look for one.'
         )
-    return CausalGraph(nodes, parsed(str(as_text(given))))
+    text = str(as_text(given))
+    edges = parsed(text)
+    if unknown := next((name for name in mentioned(text) if name not in nodes), None):
+        raise SettingError(
+            f"A graph is over {', '.join(nodes[:20])}, but got {unknown!r}.{suggestion(unknown, [*nodes, LEARNED])} "
+            "Write cause>effect, or graph=learned to look for one."
+        )
+    return CausalGraph(nodes, edges)
 
 
 @example(data="mixed", settings={"graph": "x0>x1;x1>x2;x0>x4"})

@@ -8,7 +8,7 @@ from typer import Option
 
 from ...core.errors import SettingError
 from .files import refuse_existing, write_rows
-from .loading import run_for
+from .loading import read_for, run_for
 from .options import Data, File, Json, Overwrite, Reading, RunFolder, Seed
 from .output import Document, plain, reply
 from .settings import parse_set
@@ -47,7 +47,7 @@ def score(
     asked = scoring.ScoreSettings(
         method=method, shares=shares, contamination=contamination, false_alarm=false_alarm, k=k, seed=seed
     )
-    dataset = model.dataset(data, options=parse_set(settings or []))
+    dataset = read_for(model, data, parse_set(settings or []))
     n = flagged = 0
     with FrameWriter(output) as writer:
         for frame in scoring.tables(model, dataset, asked):
@@ -83,7 +83,7 @@ def impute(
 
     refuse_existing(output, overwrite)
     model = run_for("impute", run)
-    dataset = model.dataset(data, options=parse_set(settings or []))
+    dataset = read_for(model, data, parse_set(settings or []))
     writer = dataset.kind.writer(output, dataset.schema)
     if writer is None:
         if draws:
@@ -124,7 +124,7 @@ def augment(
     """Write more rows with a rare value, drawn around training rows that have it and no others."""
     refuse_existing(output, overwrite)
     model = run_for("augment", run)
-    dataset = model.dataset(model.source(data), options=parse_set(settings or []))
+    dataset = read_for(model, model.source(data), parse_set(settings or []))
     made = model.augment(column, value, n, data=dataset, seed=seed)
     write_rows(made, output, model.schema)
     document: Document = {"out": str(output), "n": n, "column": column, "value": value, "seeds": made.attrs["seeds"]}

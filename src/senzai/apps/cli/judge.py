@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from ...sharing.opening import need_folder
 from .files import refuse_existing
-from .loading import run_for
+from .loading import read_for, run_for
 from .options import Factors, Json, Overwrite, OwnData, Reading, RunFolder, Seed, place
 from .output import Document, plain, reply, table
 from .settings import parse_set
@@ -225,7 +225,7 @@ def diagnose(
     reading = parse_set(settings or [])
     source = model.source(data)
     options: dict[str, Any] = {"rows": rows, "k": k, "seed": seed, "factors": factors}
-    found = model.diagnose(model.dataset(source, options=reading), split=split, **options)
+    found = model.diagnose(read_for(model, source, reading), split=split, **options)
     if not cure:
         reply(as_json, {"run": str(run), **found.document()}, *diagnosed(found.document()))
         return
@@ -270,4 +270,4 @@ def data_of(run: Run, data: str | None, settings: list[str] | None) -> Dataset:
     Raises:
         InputError: They are not there any more.
     """
-    return run.dataset(run.source(data), options=parse_set(settings or []))
+    return read_for(run, run.source(data), parse_set(settings or []))

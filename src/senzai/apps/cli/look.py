@@ -17,6 +17,8 @@ from .settings import parse_set
 if TYPE_CHECKING:
     from ...training.bundle import Spec
 
+KNOWN_OF_MODELS = ("n_parameters", "graph", "graph_is", "verbs")
+
 
 def info(
     target: Annotated[str, Argument(metavar="RUN|DATA", help="Folder of a run, or data.", show_default=False)],
@@ -100,7 +102,7 @@ def _loaded(folder: Path) -> Document:
     """Return what is known of a run that was loaded: that weights and spec belong together, and what can be done."""
     from ...runs import load
 
-    return {name: value for name, value in load(folder).info().items() if name in ("n_parameters", "verbs")}
+    return {name: value for name, value in load(folder).info().items() if name in KNOWN_OF_MODELS}
 
 
 def _step(folder: Path) -> int | None:
@@ -128,6 +130,8 @@ def _run_in_words(document: Document, spec: Spec) -> list[str]:
         facts["privacy"] = spec.privacy.sentence()
     if document["n_parameters"] is not None:
         facts["parameters"] = f"{document['n_parameters']:,}"
+    if "graph" in document:
+        facts["graph"] = f"{document['graph']} ({document['graph_is']})"
     lines = [f"[bold]{plain(document['path'])}[/]", table(facts)]
     if spec.privacy is not None:
         lines += ["[bold]Ledger[/]", table({what: f"{how}: {why}" for what, how, why in spec.privacy.lines()})]

@@ -48,6 +48,11 @@ def warn(text: str) -> None:
     where.print(text, markup=False)
 
 
+def note(text: str) -> None:
+    """Print what is good to know on stderr, as it is."""
+    console(error=True).print(f"[dim]  {plain(text)}[/]")
+
+
 def plain(value: object) -> str:
     r"""Return a value of the user's as text that Rich does not read as markup, and that cannot begin a line.
 

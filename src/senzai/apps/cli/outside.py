@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -15,7 +15,7 @@ from ...core.docstrings import argument_help
 from ...core.errors import SettingError, UnknownNameError
 from .arriving import STANDARD_INPUT, answer_lines
 from .files import in_form_for, refuse_existing, write_codes, write_rows
-from .loading import run_for
+from .loading import read_for, run_for
 from .options import Data, File, Json, Overwrite, OwnData, Reading, RunFolder, place
 from .output import plain, reply
 from .settings import parse_given, parse_set, parse_value
@@ -182,7 +182,9 @@ def _carry_out(
         given = [in_form_for(one, output_) if isinstance(one, Dataset) else one for one in given]
     answer = model.do(verb.name, *given, **settings)
     if output_ is None and callable(text := getattr(answer, "to_string", None)):
-        reply(as_json_, {verb.name: answer.to_dict(orient="records")}, plain_lines(text(index=False, max_rows=SHOWN)))
+        said, lines = _said(answer, verb)
+        table = {verb.name: answer.to_dict(orient="records")}
+        reply(as_json_, table | said, plain_lines(text(index=False, max_rows=SHOWN)), *lines)
         return
     if verb.answers not in WRITES or output_ is None:
         document = as_document(answer, verb)
@@ -191,11 +193,17 @@ def _carry_out(
     write_answer(answer, output_, verb, model)
     n = len(answer)
     document = {"out": str(output_), "n": n, **{k: v for k, v in settings.items() if _is_shown(v)}}
-    said = as_document(dict(getattr(answer, "attrs", {})), verb)
     notes = {} if verb.notes is None else {"assumptions": list(verb.notes(model.schema, model.model, settings))}
-    lines = [f"[dim]  {plain(k)}  [/]{plain(v)}" for k, v in said.items() if k not in notes]
+    said, lines = _said(answer, verb, but=notes)
     lines += [f"[dim]  {plain(note)}[/]" for note in notes.get("assumptions", ())]
     reply(as_json_, document | said | notes, f"{n:,} {verb.answers} are in {plain(output_)}", *lines)
+
+
+def _said(answer: Any, verb: Verb, *, but: Collection[str] = ()) -> tuple[dict[str, Any], list[str]]:
+    """Return what an answer says of itself (``attrs`` of a frame), and lines that print it, one for each note."""
+    said = as_document(dict(getattr(answer, "attrs", {})), verb)
+    notes = [f"[dim]  {plain(note)}[/]" for note in said.get("notes", ())]
+    return said, [f"[dim]  {plain(k)}  [/]{plain(v)}" for k, v in said.items() if k not in (*but, "notes")] + notes
 
 
 def plain_lines(text: str) -> str:
@@ -211,11 +219,11 @@ def _opened(model: Run, verb: Verb, inputs: Sequence[Any], reading: dict[str, An
     from ...runs import load
 
     if verb.takes == "rows":
-        return [model.dataset(inputs[0], options=reading)]
+        return [read_for(model, inputs[0], reading)]
     if verb.takes == "own rows" and inputs[0] is None and not reading and verb.inputs[0].default is None:
         return [None]  # it opens them where it needs them: a new user is given by a setting
     if verb.takes == "own rows":
-        return [model.dataset(model.source(inputs[0]), options=reading)]
+        return [read_for(model, model.source(inputs[0]), reading)]
     if verb.takes in ("one row", "two rows"):
         return [row_of(model, text, reading) for text in inputs]
     return [[load(folder) for folder in inputs[0]]] if verb.takes == "runs" else list(inputs)

@@ -72,6 +72,7 @@ def fit(
     if folder is None:
         raise SettingError("A run needs a folder to be kept in. Name one: --out runs/NAME")
     from ... import runs
+    from ...models.causal import told
     from ...training.comms import is_main
 
     teller = _Teller(silent=quiet or as_json or not is_main())
@@ -86,7 +87,7 @@ def fit(
     if teller.dataset is None:  # other processes trained
         teller.hear(run.dataset(data), run.spec)
     report = None if no_report else write_report(run, teller.dataset, folder / "report.html")
-    document = {**run.metrics["fit"], "report": report}
+    document = {**run.metrics["fit"], **told(run.model), "report": report}
     say_sampler(document, quiet=quiet)
     reply(as_json, document, *trained(document, data))
 
@@ -124,6 +125,7 @@ def resume(
             "Train a new run for other settings: senzai fit"
         )
     from ... import runs
+    from ...models.causal import told
     from ...sharing.opening import need_folder
 
     need_folder(run, to="train in")
@@ -134,7 +136,7 @@ def resume(
         return
     source = data or done.spec.source
     report = None if no_report else write_report(done, done.dataset(source), run / "report.html")
-    document = {**done.metrics["fit"], "report": report}
+    document = {**done.metrics["fit"], **told(done.model), "report": report}
     say_sampler(document, quiet=quiet)
     reply(as_json, document, *trained(document, source))
 
@@ -195,6 +197,8 @@ def trained(document: Document, data: str) -> list[str]:
         from ...runs.training.controls import words
 
         facts |= words(document["control"])
+    if "graph" in document:
+        facts["graph"] = f"{document['graph']} ({document['graph_is']})"
     facts["run"] = str(out)
     if document.get("report"):
         facts["report"] = str(document["report"])

@@ -10,7 +10,7 @@ from typer import Argument, Option
 from ...core.errors import InputError, SettingError
 from .describing import changed
 from .files import in_form_for, refuse_existing, write_codes, write_rows
-from .loading import run_for
+from .loading import read_for, run_for
 from .options import Data, Decoding, File, Given, Json, Overwrite, PointSeed, Reading, RunFolder
 from .output import plain, reply
 from .settings import parse_given, parse_set
@@ -87,7 +87,7 @@ def encode(
 
     refuse_existing(output, overwrite)
     model = run_for("encode", run)
-    dataset = in_form_for(model.dataset(data, options=parse_set(settings or [])), output)
+    dataset = in_form_for(read_for(model, data, parse_set(settings or [])), output)
     if output.suffix.lower() in dataset.kind.beside:
         write_rows(model.encode(dataset, seed=seed), output, dataset.schema)
         n, width = len(dataset), model.spec.settings.get("n_latent")
@@ -112,7 +112,7 @@ def reconstruct(
 
     refuse_existing(output, overwrite)
     model = run_for("reconstruct", run)
-    dataset = model.dataset(data, options=parse_set(settings or []))
+    dataset = read_for(model, data, parse_set(settings or []))
     writer = dataset.kind.writer(output, dataset.schema)
     if writer is not None:
         shape, _ = _write_frames(streams.reconstructions(model, dataset, seed=seed), writer)
@@ -133,7 +133,7 @@ def predict(
 
     refuse_existing(output, overwrite)
     model = run_for("predict", run)
-    dataset = model.dataset(data, options=parse_set(settings or []))
+    dataset = read_for(model, data, parse_set(settings or []))
     found = model.predict(dataset, seed=seed)
     if isinstance(model.model, Structured):
         write_rows(found, output, dataset.schema)
@@ -200,8 +200,8 @@ def row_of(run: Run, text: str, options: dict[str, Any]) -> Any:
     """
     source, colon, row = text.rpartition(":")
     if not colon or not row.isdecimal() or os.path.exists(text):
-        return run.dataset(text, options=options)
-    dataset = run.dataset(source, options=options)
+        return read_for(run, text, options)
+    dataset = read_for(run, source, options)
     if int(row) >= len(dataset):
         raise InputError(f"{source!r} has the rows 0 … {len(dataset) - 1}, but got {text!r}. Choose one of them.")
     return dataset.take([int(row)])

@@ -93,7 +93,7 @@ def _read(
     classes: Mapping[str, str] | None = None,
 ) -> Opened:
     paths, probes = probed(paths, options, notes)
-    plan = _plan(probes, options, notes) if schema is None else planned(schema, options)
+    plan = _plan(probes, options, notes) if schema is None else planned(schema, options, probes, notes)
     nbytes = len(paths) * CHANNELS[plan.mode] * plan.height * plan.width * np.dtype(plan.dtype).itemsize
     small = nbytes <= min(IN_MEMORY_BYTES, free_memory() / 4) if options.in_memory is None else options.in_memory
     high = 255
@@ -200,7 +200,8 @@ def plan_of(
 ) -> PicturePlan:
     """Decide the mode of pictures of a size from all headers."""
     deep = options.mode is None and all(p.deep and not p.alpha for p in probes)
-    return PicturePlan(*size, _mode(probes, options, notes, deep), options.transparency, resize, deep)
+    plan = PicturePlan(*size, _mode(probes, options, notes), options.transparency, resize, deep)
+    return _converting(probes, plan, notes)
 
 
 def _size(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str]) -> tuple[int, int, bool]:
@@ -224,29 +225,37 @@ def _size(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[st
     return side, side, True
 
 
-def _mode(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str], kept: bool) -> Mode:
-    coloured = sum(p.colour for p in probes)
-    alpha = sum(p.alpha for p in probes)
+def _converting(probes: Sequence[PictureHeader], plan: PicturePlan, notes: list[str]) -> PicturePlan:
+    """Say what pictures of these headers lose, or keep, in the form of a plan; return the plan."""
     deep, cut = sum(p.deep for p in probes), sum(p.cut for p in probes)
     if deep:
-        becomes = "are kept; the option mode='L' scales them to 8 bits" if kept else "are scaled to 8 bits"
+        becomes = "are kept; the option mode='L' scales them to 8 bits" if plan.deep else "are scaled to 8 bits"
         notes.append(f"{deep} images have 16 bits, which {becomes}.")
     if cut:
         notes.append(f"{cut} images have 16 bits a colour, of which the upper 8 are read.")
-    if alpha and options.transparency != "keep" and options.mode != "RGBA":
-        way = "laid on white" if options.transparency == "white" else "dropped"
+    if plan.mode != "RGBA" and (alpha := sum(p.alpha for p in probes)):
+        way = "dropped" if plan.alpha == "drop" else "laid on white"
         notes.append(f"{alpha} images are transparent; the transparency is {way} (option transparency=...).")
+    if plan.mode == "L" and (coloured := sum(p.colour for p in probes)):
+        notes.append(f"{coloured} of {len(probes)} images have colours, which become greys.")
+    return plan
+
+
+def _mode(probes: Sequence[PictureHeader], options: ImageOptions, notes: list[str]) -> Mode:
+    coloured = sum(p.colour for p in probes)
     if options.mode is not None:
         notes.append(f"The option mode={options.mode!r} was given.")
         return options.mode
-    if alpha and options.transparency == "keep":
+    if options.transparency == "keep" and any(p.alpha for p in probes):
         return "RGBA"
     if 0 < coloured < len(probes):
         notes.append(f"{coloured} of {len(probes)} images have colours, so all are taken as RGB.")
     return "RGB" if coloured else "L"
 
 
-def planned(schema: Schema, options: ImageOptions) -> PicturePlan:
+def planned(
+    schema: Schema, options: ImageOptions, probes: Sequence[PictureHeader], notes: list[str]
+) -> PicturePlan:
     """Return the form that a model's images have; other sizes are resized where they were when it was fitted."""
     channels, height, width = schema.event_shape
     usual = next((m for m, c in CHANNELS.items() if c == channels), None)
@@ -255,4 +264,5 @@ def planned(schema: Schema, options: ImageOptions) -> PicturePlan:
     alpha = details_of(schema).transparency or options.transparency
     resize = details_of(schema).resize or options.size is not None
     deep = schema.dtype == "uint16" and usual == "L"
-    return PicturePlan(height, width, cast(Mode, details_of(schema).mode or usual), alpha, resize, deep)
+    plan = PicturePlan(height, width, cast(Mode, details_of(schema).mode or usual), alpha, resize, deep)
+    return _converting(probes, plan, notes)

@@ -112,7 +112,10 @@ def read_tiles(root: Path, options: ImageOptions, schema: Schema | None, patch: 
         )
     paths, notes = need_pictures(root)
     paths, probes = probed(paths, options, notes)
-    plan = plan_of(probes, options, notes, patch, resize=False) if schema is None else planned(schema, options)
+    if schema is None:
+        plan = plan_of(probes, options, notes, patch, resize=False)
+    else:
+        plan = planned(schema, options, probes, notes)
     stride = [max(1, round(n * (1 - options.overlap))) for n in patch]
     base = root if root.is_dir() else root.parent
     sizes = tuple((p.height, p.width) for p in probes)

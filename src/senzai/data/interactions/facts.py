@@ -216,6 +216,23 @@ def encoded(facts: Facts | None, covariates: Sequence[Covariate], ids: Sequence[
     return encode(covariates, columns, gaps=True)
 
 
+def strange(facts: Facts, covariates: Sequence[Covariate], ids: Sequence[Any]) -> tuple[str, ...]:
+    """Say of each number which of some users or items it lies out of the range of the training data for."""
+    found = []
+    for one in covariates:
+        if one.span is None:
+            continue
+        low, high = one.span
+        told = zip(ids, facts.of(ids)[one.name].to_numpy(object), strict=True)
+        if out := [(i, float(v)) for i, v in told if not (is_gap(v) or low <= float(v) <= high)]:
+            some = ", ".join(f"{v:g} of {str(i)!r}" for i, v in out[:3]) + (" ..." if len(out) > 3 else "")
+            found.append(
+                f"The fact {one.name!r} goes from {low:g} to {high:g} in the training data, but {len(out)} of "
+                f"{len(ids)} that are new lie outside ({some}): their shares are extrapolated, and may be far off."
+            )
+    return tuple(found)
+
+
 def _known(one: Covariate, value: Any) -> Any:
     """Return a value without classes that the model was not fitted with: nothing is known of those."""
     if one.classes is None or is_gap(value):

@@ -17,7 +17,7 @@ from senzai.core.random import derive
 from .. import sources, sparse
 from ..covariates import condition_of, encode
 from ..frame_files import FrameWriter
-from ..histories import Histories, folded, histories_of, judged_of
+from ..histories import Histories, Newcomers, folded, histories_of, judged_of
 from ..kind import KINDS, Claim, Kind, Opened
 from ..limits import guarded
 from ..options import Options
@@ -205,8 +205,8 @@ class InteractionKind(Kind):
         """Return the width of the code of each fact about users."""
         return tuple(one.width for one in details_of(schema).of_users)
 
-    def newcomers(self, source: str | Path, schema: Schema) -> tuple[tuple[Any, ...], Tensor]:
-        """Return the items of a table that the model does not know, and what it is given of them, ``(n, width)``."""
+    def newcomers(self, source: str | Path, schema: Schema) -> Newcomers:
+        """Return the items of a table that the model does not know; say where there are none, or strange ones."""
         how = details_of(schema)
         if not how.of_items:
             raise CombinationError(
@@ -217,7 +217,8 @@ class InteractionKind(Kind):
         names = identifiers(list(found.ids), "item", found.origin)
         known = {str(item) for item in schema.columns or ()}
         new = tuple(name for name in names if str(name) not in known)
-        return new, facts.encoded(found, how.of_items, new)
+        none = () if new else (f"{found.origin} has no item that the model does not know, so that none was added.",)
+        return Newcomers(new, facts.encoded(found, how.of_items, new), none or facts.strange(found, how.of_items, new))
 
     def histories(self, rows: Rows, schema: Schema, index: Array) -> Histories | None:
         """Return what is shown and what is held out, of whole users or of all, as the data were divided."""

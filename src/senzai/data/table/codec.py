@@ -126,12 +126,13 @@ def _truths(labels: Array, column: Column) -> Array:
 
 
 def _never_seen(series: Any, unknown: Array, column: Column) -> InputError:
-    row = int(np.flatnonzero(unknown)[0])
+    row, others = int(np.flatnonzero(unknown)[0]), int(unknown.sum()) - 1
+    more = f", and {others} more" if others else ""
     known = ", ".join(repr(v) for v in column.levels[:8]) + (" ..." if len(column.levels) > 8 else "")
     return InputError(
         f"The column {column.name!r} has the values {known}, but got {series.iloc[row]!r} in row {row} (from 0), which "
-        f"was never seen in training, and {int(unknown.sum()) - 1} more. Correct them, or fit with unknown=missing, "
-        "which takes such values as not observed."
+        f"was never seen in training{more}. Correct them, or fit with unknown=missing, which takes such values as not "
+        "observed."
     )
 
 

@@ -18,9 +18,10 @@ from .. import conditioning, deciding, dicom, sources, values, writers
 from ..details import NumberDetails
 from ..facts import ValueFacts
 from ..kind import KINDS, Claim, Kind, Opened
+from ..labels import encode_labels
 from ..options import Options
 from ..proposal import Choice, Proposal
-from ..rows import Rows, StreamedRows, Targets
+from ..rows import Rows, StreamedRows
 from ..schema import Axis, Field, Schema
 from . import files, reading
 from .options import VolumeDetails, VolumeOptions, details_of
@@ -81,9 +82,11 @@ class VolumeKind(Kind):
             given.volumes, tuple(grid), patch, (stride[0], stride[1], stride[2]), given.patients, given.fingerprint
         )
         notes = (*given.notes, *said, *_smaller(grid, patch))
+        labels = None if given.labels is None else given.labels[cut.places[:, 0]]
         return Opened(
             data=cut, n_rows=len(cut), dtype="float32", form=given.form, origin=given.origin, groups=cut.groups,
-            notes=notes, facts={"spacing": spacing, "overlap": asked.overlap, "by": given.by},
+            labels=labels, label_name=given.label_name, label_asked=options.label is not None, notes=notes,
+            facts={"spacing": spacing, "overlap": asked.overlap, "by": given.by},
         )
 
     def infer(self, opened: Opened, options: Options) -> Schema:
@@ -101,12 +104,16 @@ class VolumeKind(Kind):
         axes = (Axis(name="channel", size=1), *(
             Axis(name=n, size=s, spacing=d) for n, s, d in zip("xyz", cut.patch, details.spacing, strict=True)
         ))
+        label, about_label = deciding.label_of(opened, options)
+        targets = encode_labels(opened.labels, label)
         field = Field(axes=axes, support=decision.values, n_levels=decision.n_levels, scale=decision.value_scale)
         return Schema(
             kind=self.name, fields={"x": field}, dtype="float32", form=opened.form, details=details, n_rows=len(cut),
-            split=split, fingerprint=cut.fingerprint,
-            condition=conditioning.of_label(options.condition, None, Targets(), opened.origin),
-            reasons=(*opened.notes, _said(cut, by), f"Values go from {facts.low:g} to {facts.high:g}.", RESEARCH),
+            split=split, fingerprint=cut.fingerprint, label=label,
+            condition=conditioning.of_label(options.condition, label, targets, opened.origin), reasons=(
+                *opened.notes, _said(cut, by), f"Values go from {facts.low:g} to {facts.high:g}.", *about_label,
+                RESEARCH,
+            ),
         )
 
     def check(self, opened: Opened, schema: Schema, options: Options) -> Schema:
@@ -123,9 +130,10 @@ class VolumeKind(Kind):
     def rows(self, opened: Opened, schema: Schema) -> Rows:
         """Return patches, cut when they are asked for."""
         cut: Patched = opened.data
+        targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
         return StreamedRows(
-            len(cut), cut.fetch, lambda x: values.encode(x, schema), nbytes=4 * len(cut) * int(np.prod(cut.patch)),
-            about=cut.about,
+            len(cut), cut.fetch, lambda x: values.encode(x, schema), targets=targets,
+            nbytes=4 * len(cut) * int(np.prod(cut.patch)), about=cut.about,
         )
 
     # --- out --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from senzai.core.errors import InputError
 from senzai.core.later import is_tensor
 from senzai.core.memory import free_memory
 
-from .. import dicom, dicom_series, sources
+from .. import dicom, dicom_series, sources, trees
 from .. import fingerprint as prints
 from ..limits import told
 from ..rows import Array
@@ -40,6 +40,8 @@ class ReadVolumes:
         origin: What it is called.
         notes: What was chosen, one sentence each.
         by: What patients were told apart by.
+        labels: Label of each volume, where there are labels.
+        label_name: What the label is called.
     """
 
     volumes: tuple[Volume, ...]
@@ -49,6 +51,8 @@ class ReadVolumes:
     origin: str
     notes: tuple[str, ...]
     by: str
+    labels: Array | None = None
+    label_name: str = "folder"
 
 
 def is_image(source: object) -> bool:
@@ -111,7 +115,9 @@ def _from_files(root: Path, paths: Sequence[Path], asked: VolumeOptions) -> Read
     base = root if root.is_dir() else root.parent
     names, by = _patients([p.relative_to(base).as_posix() for p in paths], asked.patient)
     patients = numbered_groups(np.array([names[i] for i in owner], dtype=object))
-    return ReadVolumes(tuple(found), patients, prints.of_files(list(paths), base), "volumes", repr(str(root)), (), by)
+    labels, notes = _labels([paths[i] for i in owner], root, patients)
+    mark = prints.of_files(list(paths), base)
+    return ReadVolumes(tuple(found), patients, mark, "volumes", repr(str(root)), notes, by, labels)
 
 
 def _from_series(root: Path, paths: Sequence[Path], asked: VolumeOptions) -> ReadVolumes:
@@ -125,7 +131,8 @@ def _from_series(root: Path, paths: Sequence[Path], asked: VolumeOptions) -> Rea
     notes = tuple(dict.fromkeys(n for s in series for n in s.notes))
     patients = numbered_groups(np.array(names, dtype=object))
     mark = prints.of_files(list(paths), base)
-    return ReadVolumes(tuple(found), patients, mark, "volumes", repr(str(root)), notes, by)
+    labels, said = _labels([s.path for s in series], root, patients)
+    return ReadVolumes(tuple(found), patients, mark, "volumes", repr(str(root)), (*notes, *said), by, labels)
 
 
 def _from_memory(source: Any, asked: VolumeOptions) -> ReadVolumes:
@@ -150,8 +157,18 @@ def _from_array(source: object, asked: VolumeOptions) -> ReadVolumes:
     given = opened.groups
     patients = np.arange(len(found)) if given is None else given
     return ReadVolumes(
-        found, patients, prints.of_array(x), "numpy", opened.origin, opened.notes, "file" if given is None else "groups"
+        found, patients, prints.of_array(x), "numpy", opened.origin, opened.notes,
+        "file" if given is None else "groups", opened.labels, opened.label_name,
     )
+
+
+def _labels(paths: Sequence[Path], root: Path, patients: Array) -> tuple[Array | None, tuple[str, ...]]:
+    """Return the class of each volume by its folder, and what to say; a folder of one patient each is no class."""
+    notes: list[str] = []
+    labels = trees.labels_of(paths, root, notes)
+    if labels is None or all(len(np.unique(patients[labels == name])) == 1 for name in np.unique(labels)):
+        return None, tuple(notes)
+    return labels, tuple(notes)
 
 
 def _need_memory(found: Sequence[Volume], origin: str) -> None:

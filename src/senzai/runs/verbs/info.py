@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...models.causal import told
 from .registry import fitting, verb
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def info(run: Trained) -> dict[str, Any]:
     return {
         "recipe": spec.recipe, "settings": spec.settings, "source": spec.source, "data": spec.data_schema,
         "training": spec.training.model_dump(mode="json"),
-        "n_parameters": sum(p.numel() for p in run.model.parameters()), "metrics": run.metrics,
+        "n_parameters": sum(p.numel() for p in run.model.parameters()), **told(run.model), "metrics": run.metrics,
         "senzai": spec.senzai, "libraries": spec.libraries, "plugins": spec.plugins,
         "privacy": None if spec.privacy is None else spec.privacy.model_dump(mode="json"),
         "verbs": fitting(run.schema, run.model),

@@ -66,7 +66,7 @@ def recommend(
         raise SettingError("What is given is known of a new user, who has items=..., but there are none. Name some.")
     told_of = condition_of_one(dataset, given) if items is not None else None
     more = None if newcomers is None else dataset.kind.newcomers(newcomers, run.schema)
-    names, users = (*names_of(run.schema), *(() if more is None else more[0])), users_of(dataset)
+    names, users = (*names_of(run.schema), *(() if more is None else more.names)), users_of(dataset)
     found: dict[str, list[Any]] = {name: [] for name in ("user", "rank", "item", "share")}
     told: list[str] = []
     for some in pieces(len(chosen)):
@@ -74,7 +74,7 @@ def recommend(
         c = told_of if told_of is not None else conditions(dataset, chosen[some])
         shares = log_shares(expected_items(run.model, seen, c)).cpu()
         if more is not None:
-            shares = with_newcomers(run.model, seen, shares, more[1], c)
+            shares = with_newcomers(run.model, seen, shares, more.facts, c)
         order = recommended(shares, seen, k)
         for i, best in enumerate(order):
             best = best[best >= 0]
@@ -84,7 +84,9 @@ def recommend(
             found["share"] += shares[i, torch.from_numpy(best)].exp().tolist()
             if because:
                 told += said(run, seen.rows_of(np.array([i])), best, because, None if c is None else c[i : i + 1])
-    return pd.DataFrame(found | ({"because": told} if because else {}))
+    made = pd.DataFrame(found | ({"because": told} if because else {}))
+    made.attrs |= {"notes": list(more.notes)} if more is not None and more.notes else {}
+    return made
 
 
 def said(run: Trained, user: Sparse, best: Any, most: int, c: Tensor | None = None) -> list[str]:
