@@ -30,6 +30,22 @@ class PrivateKinds:
             "finds types and ranges in the values. Use a table with a public schema (public=FILE.json)."
         )
 
+    def public_schema(self, options: Options) -> dict[str, Any]:
+        """Return the public schema that options name, as plain values.
+
+        Raises:
+            CombinationError: Data of this kind have none.
+        """
+        raise CombinationError(f"The kind {self.name!r} has no public schema. Train without private=.")
+
+    def blank(self, options: Options, n: int) -> Any:
+        """Return opened data of ``n`` rows of which nothing is known but what the public schema says.
+
+        Raises:
+            CombinationError: Data of this kind have no public schema.
+        """
+        raise CombinationError(f"The kind {self.name!r} has no public schema. Train without private=.")
+
     def template(self, opened: Any) -> dict[str, Any]:
         """Return a public schema to fill in, from what data are called and not from what is in them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from senzai.core.errors import CombinationError, SettingError
 
@@ -10,7 +11,7 @@ from ..budgeted import Budget
 from ..kind import Opened
 from ..options import TableOptions
 from .column import TableDetails
-from .public import columns_of, read_public
+from .public import PublicSchema, columns_of, read_public
 
 PUBLIC = "public-sha256:"
 
@@ -22,11 +23,7 @@ def private_columns(opened: Opened, options: TableOptions, budget: Budget) -> Ta
         SettingError: There is no public schema.
         CombinationError: Something was asked for that would look at values.
     """
-    if options.public is None:
-        raise SettingError(
-            "Private training needs to know the columns without looking at them, but there is no public schema. "
-            "Write one (senzai schema DATA writes a template from the names alone), and give it: --schema FILE.json."
-        )
+    public = public_of(options)
     looks = {
         "condition": bool(options.condition), "label": options.label is not None or opened.labels is not None,
         "missingness": bool(options.missingness), "schema": bool(options.schema_),
@@ -43,12 +40,37 @@ def private_columns(opened: Opened, options: TableOptions, budget: Budget) -> Ta
 
         frame = pd.concat(list(opened.data.pieces(200_000)), ignore_index=True)
     table = TableDetails(
-        columns=columns_of(read_public(options.public), frame, options, budget), unknown=options.unknown,
+        columns=columns_of(public, frame, options, budget), unknown=options.unknown,
         rare=options.rare, markers=options.na,
     )
     if not table.modelled:
         raise SettingError("A public schema has a column to learn from, but this one drops all of them.")
     return table
+
+
+def public_of(options: TableOptions) -> PublicSchema:
+    """Return the public schema that options name.
+
+    Raises:
+        SettingError: There is none, or it cannot be read.
+    """
+    if options.public is None:
+        raise SettingError(
+            "Private training needs to know the columns without looking at them, but there is no public schema. "
+            "Write one (senzai schema DATA writes a template from the names alone), and give it: --schema FILE.json."
+        )
+    return read_public(options.public)
+
+
+def blank_frame(options: TableOptions) -> Any:
+    """Return a row with the columns of the public schema, and nothing in them.
+
+    Raises:
+        SettingError: There is no public schema.
+    """
+    import pandas as pd
+
+    return pd.DataFrame({c.name: [None] for c in public_of(options).columns}, dtype=object)
 
 
 def public_fingerprint(table: TableDetails, n: int, part: str) -> str:
