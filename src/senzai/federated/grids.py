@@ -194,7 +194,8 @@ class Wire(Passing):
             heard = self.heard[node]
             heard.shortened = bound is not None and heard.norm > bound
             factor = bound / heard.norm if bound is not None and heard.shortened else 1.0
-            done[node] = {k: weights[k] + factor * v for k, v in change.items()} if heard.shortened else found[node][0]
+            after = {k: weights[k] + factor * v for k, v in change.items()} if heard.shortened else found[node][0]
+            done[node] = {k: after[k] for k in weights}  # safetensors sorts names, and Flower's noise goes by place
         return done
 
     def _record(self, tensors: Tensors, rows: int) -> RecordDict:

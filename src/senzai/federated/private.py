@@ -20,7 +20,7 @@ from ..runs.training.private_runs import OFF, refuse_looking
 from ..runs.training.requests import Request
 from ..training.privacy import Entry, Privacy, PrivateSettings, SiteSpent, refuse_hopeless
 from ..training.private import refuse_mixing
-from .ledger import Asked, Plan, step_rows
+from .ledger import Asked, Plan, spent, step_rows
 from .settings import Federation
 
 if TYPE_CHECKING:
@@ -128,12 +128,20 @@ def spent_by_sites(state: State) -> dict[str, SiteSpent]:
     for line in state.history:
         told = {h["name"]: h["spent"] for h in line["sites"]}
         strange = any(v is None and name not in found for name, v in told.items())
-        for name, before in found.items():
+        for name in found:
             if told.get(name) is not None:
                 found[name] = SiteSpent.model_validate(told[name])
             elif name in told or strange:  # a site that nobody knows by name is one of those that did not say theirs
-                found[name] = before.model_copy(update={"epsilon": asked.private.epsilon, "heard": False})
+                found[name] = _most(state, asked, name)
     return found
+
+
+def _most(state: State, asked: Asked, name: str) -> SiteSpent:
+    """Return the most that a site may have spent: it takes no step beyond those that its noise is planned for."""
+    n = train_rows(Schema.model_validate(state.spec.data_schema), state.rows[name])
+    plan = Plan.of(asked, n, state.spec.training.batch_size)
+    most = spent(asked, plan, asked.steps, counted=asked.private.schema_share > 0)
+    return most.model_copy(update={"heard": False})
 
 
 def epsilon_of_rows(state: State) -> float | None:
