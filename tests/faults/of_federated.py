@@ -74,7 +74,7 @@ LIST = (
     ),
     Fault(
         "a round that begins at the first step again", LOOP,
-        edit("federated.local:LocalFit.round", "training.progress, step=number * self.local_steps)",
+        edit("federated.local:LocalFit._steps", "training.progress, step=number * self.local_steps)",
              "training.progress, step=0)"),
         (f"{ROUNDS}test_rows_can_be_generated_for_a_site",),
     ),
@@ -85,7 +85,7 @@ LIST = (
     ),
     Fault(
         "a site whose gradients have no noise", LOOP,
-        edit("federated.local:LocalFit._training", "self.private or gradient_of_mean", "gradient_of_mean"),
+        edit("federated.local:LocalFit.__init__", "plan.noise, plan.batch_size, NO", "0.0, plan.batch_size, NO"),
         (f"{PRIVATE}test_noise_is_added_once_in_each_step_at_each_site",),
     ),
     Fault(

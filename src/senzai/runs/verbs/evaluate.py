@@ -28,6 +28,7 @@ from ...evaluation.stylised import Market
 from ...evaluation.users import Users
 from ...training.samplers import PRIOR
 from ...training.trained import Trained
+from ..training.shadows import shadows_of
 from .registry import verb
 
 TRAIN_ROWS, OTHER_ROWS = 10_000, 2000
@@ -51,6 +52,7 @@ class EvaluateSettings:
         factors: Known factors of all rows, a table or a file.
         anomaly: The class whose rows are anomalies.
         features: What samples are compared in.
+        shadows: Runs to train for the measure ``membership_shadows``, an even number.
         budget: Seconds there are for the measures.
         announce: Told the seconds each part is expected to take.
     """
@@ -65,6 +67,7 @@ class EvaluateSettings:
     factors: Any = None
     anomaly: Any = None
     features: Sequence[str | Features] = ("pca",)
+    shadows: int = 16
     budget: float | None = None
     announce: Callable[[dict[str, float]], None] | None = None
 
@@ -119,6 +122,7 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         seconds=KINDS[schema.kind].seconds(schema),
         users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
         market=market_of(run, dataset, index), held_out=is_held_out(run, dataset, asked.split),
+        shadows=shadows_of(run, dataset, index, asked.shadows) if is_held_out(run, dataset, asked.split) else None,
     )
 
 
