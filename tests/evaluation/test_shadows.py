@@ -119,11 +119,11 @@ def test_a_model_that_never_saw_the_rows_is_at_chance():
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     """A run of few rows, trained until it has learned them by heart."""
-    rows = np.random.default_rng(0).standard_normal((200, 12))
+    rows = np.random.default_rng(0).standard_normal((120, 30))
     folder = tmp_path_factory.mktemp("shadows")
     np.save(folder / "rows.npy", rows)
-    run = senzai.fit(str(folder / "rows.npy"), out=folder / "run", steps=250, batch_size=40, lr=5e-3, n_latent=6,
-                     hidden=(64,), network="mlp", schedule="constant", test=0.4, validation=0, progress=False)
+    run = senzai.fit(str(folder / "rows.npy"), out=folder / "run", steps=200, batch_size=40, lr=5e-3, n_latent=8,
+                     hidden=(64,), network="mlp", schedule="constant", test=0.5, validation=0, progress=False)
     return run, folder
 
 
@@ -133,8 +133,9 @@ def test_rows_learned_by_heart_are_found_far_better_than_by_chance(fitted):
     found = run.evaluate(str(folder / "rows.npy"), k=4, only=["membership_shadows"], shadows=8)["measured"]
     found = found["membership_shadows"]
     assert found["online"]["auroc"] > 0.9
-    assert found["rows_of_a_shadow"] == 100
-    assert found["online"]["members"] == 120
+    assert found["online"]["at_0.01"]["interval"][0] > 0.1
+    assert found["rows_of_a_shadow"] == 60
+    assert found["online"]["members"] == 60
     assert all((run.model.state_dict()[k] == v).all() for k, v in before.items())
 
 
@@ -143,7 +144,7 @@ def test_a_model_of_other_rows_gives_nobody_away(fitted):
     run, _ = fitted
     from senzai.runs.training.shadows import shadows_of
 
-    other = np.random.default_rng(5).standard_normal((200, 12))
+    other = np.random.default_rng(5).standard_normal((200, 30))
     dataset = run.dataset(other)
     real = shadows_of(run, dataset, np.arange(100, 200), 4)
     shadows = Shadows(np.arange(100), real.strangers, real.take, real.fit, 4, 0.0)
@@ -159,7 +160,7 @@ def test_shadows_are_trained_as_the_run_was_and_each_by_a_seed_of_its_own(fitted
 
     run, folder = fitted
     shadows = shadows_of(run, run.dataset(str(folder / "rows.npy")), np.arange(20), 4)
-    assert len(shadows.members) == 120
+    assert len(shadows.members) == 60
     assert shadows.seconds == run.metrics["fit"]["seconds"]
     one, same, other = (shadows.fit(np.arange(30), seed) for seed in (1, 1, 2))
     states = [m.state_dict() for m in (one, same, other)]
@@ -191,7 +192,7 @@ def test_it_is_asked_for_by_name_alone(fitted, capsys):
 
 def test_without_the_runs_own_data_it_says_why(fitted):
     run, _ = fitted
-    found = run.evaluate(np.ones((50, 12)), k=4, only=["membership_shadows"])
+    found = run.evaluate(np.ones((50, 30)), k=4, only=["membership_shadows"])
     assert "held-out" in found["not_measured"]["membership_shadows"]
 
 
