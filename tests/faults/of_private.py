@@ -124,7 +124,7 @@ LIST = (
     ),
     Fault(
         "a fingerprint of values", SCHEMA,
-        edit("data.table.privately:public_fingerprint", "PUBLIC + hashlib.sha256(told.encode()).hexdigest()",
+        edit("data.private_kinds:hidden", "PUBLIC + hashlib.sha256(told.encode()).hexdigest()",
              "PUBLIC + hashlib.sha256(__import__('os').urandom(8)).hexdigest()"),
         (f"{RUNS}test_nothing_of_a_run_but_weights_and_counts_follows_from_values",),
     ),
