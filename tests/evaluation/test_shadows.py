@@ -142,7 +142,7 @@ def test_rows_learned_by_heart_are_found_far_better_than_by_chance(fitted):
 def test_a_model_of_other_rows_gives_nobody_away(fitted):
     """The shadows are real trainings, and the attacked model saw none of these rows."""
     run, _ = fitted
-    from senzai.runs.training.shadows import shadows_of
+    from senzai.runs.shadows import shadows_of
 
     other = np.random.default_rng(5).standard_normal((200, 30))
     dataset = run.dataset(other)
@@ -156,7 +156,7 @@ def test_a_model_of_other_rows_gives_nobody_away(fitted):
 
 
 def test_shadows_are_trained_as_the_run_was_and_each_by_a_seed_of_its_own(fitted):
-    from senzai.runs.training.shadows import shadows_of
+    from senzai.runs.shadows import shadows_of
 
     run, folder = fitted
     shadows = shadows_of(run, run.dataset(str(folder / "rows.npy")), np.arange(20), 4)

@@ -129,6 +129,12 @@ LIST = (
         (f"{RUNS}test_nothing_of_a_run_but_weights_and_counts_follows_from_values",),
     ),
     Fault(
+        "pictures whose levels are looked at", SCHEMA,
+        edit("data.images.privately:PrivatePictures.infer_private", "facts=bytes_facts()",
+             "facts=deciding.look(opened, options)"),
+        (f"{RUNS}test_of_private_pictures_nothing_but_their_size_and_number_is_looked_at",),
+    ),
+    Fault(
         "reference rows kept with a private run", VERBS,
         edit("runs.training.train:keeps_reference", "if spec.privacy is not None:", "if False:"),
         (f"{RUNS}test_a_private_run_is_used_as_any_other",),
@@ -176,12 +182,12 @@ LIST = (
     ),
     Fault(
         "shadows with the weights of one seed", VERBS,
-        edit("runs.training.shadows:trained_on", '{"seed": seed % 2**31}', '{"seed": 0}'),
+        edit("runs.shadows:trained_on", '{"seed": seed % 2**31}', '{"seed": 0}'),
         (f"{SHADOWS}test_shadows_are_trained_as_the_run_was_and_each_by_a_seed_of_its_own",),
     ),
     Fault(
         "shadows that do not know their rows", VERBS,
-        edit("runs.training.shadows:trained_on", "dataset.take(np.sort(rows))", "dataset.take(np.arange(len(rows)))"),
+        edit("runs.shadows:trained_on", "dataset.take(np.sort(rows))", "dataset.take(np.arange(len(rows)))"),
         (f"{SHADOWS}test_rows_learned_by_heart_are_found_far_better_than_by_chance",),
     ),
     Fault(

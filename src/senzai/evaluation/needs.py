@@ -32,7 +32,7 @@ NEEDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "shadows": (
         lambda c: c.extras.shadows is not None,
-        "It trains runs like this one on halves of training and held-out rows; that needs the run's own data.",
+        "It trains runs like this one on halves of its rows, so it is taken where it is named: --also NAME.",
     ),
     "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
     "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),

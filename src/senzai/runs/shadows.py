@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.errors import SettingError
-from ...core.local_random import locally_seeded
-from ...core.random import derive
-from ...core.secret import Secret
-from ...data import Dataset, Split
-from ...evaluation.shadows import Ints, Shadows
-from ...models.generative import Generative
-from ...nn.items import tell_entries
-from ...training.bundle import Spec
-from ...training.comms import Comms
-from ...training.places import Place
-from ...training.trained import Trained
-from .beginning import first_rows
+from ..core.errors import SettingError
+from ..core.local_random import locally_seeded
+from ..core.random import derive
+from ..core.secret import Secret
+from ..data import Dataset, Split
+from ..evaluation.shadows import Ints, Shadows
+from ..models.generative import Generative
+from ..nn.items import tell_entries
+from ..training.bundle import Spec
+from ..training.comms import Comms
+from ..training.places import Place
+from ..training.trained import Trained
+from .training.beginning import first_rows
+from .training.train import train
 
 LEAST = 4
 
@@ -58,8 +59,6 @@ def _lasting(spec: Spec, steps: int) -> Spec:
 
 def trained_on(spec: Spec, dataset: Dataset, rows: Ints, seed: int) -> Generative:
     """Return a model that was trained as a spec says, on some rows of a data set, and on all of them."""
-    from .train import train  # which takes verbs along
-
     some = dataset.take(np.sort(rows))
     some = Dataset(
         some.schema.but(split=Split(seed=dataset.schema.split.seed, validation=0.0, test=0.0)), some.rows, some.kind
