@@ -252,6 +252,9 @@ def pixels(n=500, seed=0, top=256):
 
 def test_of_private_pictures_nothing_but_their_size_and_number_is_looked_at(tmp_path):
     a, b = (senzai.fit(x, out=tmp_path / str(i), **PIXELS) for i, x in enumerate((pixels(seed=1), pixels(top=3))))
+    few, all_ = (open_data(x, kind="images", budget=Budget.none()).schema for x in (pixels(top=3), pixels()))
+    assert few == all_
+    assert few.n_levels == 256
     assert a.spec.data_schema == b.spec.data_schema
     assert a.spec.privacy == b.spec.privacy
     assert a.schema.fingerprint.startswith("public-sha256:")
@@ -265,8 +268,6 @@ def test_of_private_pictures_nothing_but_their_size_and_number_is_looked_at(tmp_
 
 
 def test_rows_that_are_nobodys_are_any_pictures():
-    from senzai.data.budgeted import Budget
-
     data = open_data(pixels(), kind="images", options={"values": "unit"}, budget=Budget.none())
     made = data.kind.made_up(data.schema, 400, 3).tensor
     assert made.shape == (400, 1, 6, 6)
