@@ -467,3 +467,36 @@ def test_a_second_start_of_a_simulation_goes_on_with_its_ledgers(parts, tmp_path
     run = simulate(parts[:2], **given)
     assert {s.steps for s in run.spec.privacy.sites.values()} == {STEPS}
     assert Secret.fresh().key != Secret.fresh().key
+
+
+def test_sites_of_a_real_server_keep_ledgers_and_insist(parts, tmp_path):
+    import threading
+
+    from senzai.federated import join, serve
+
+    budget, errors, threads = {k: v for k, v in BUDGET.items() if k != "noise_seed"}, [], []
+
+    def come(data, **given):
+        def go():
+            try:
+                join(data, patience=60, **given)
+            except Exception as err:
+                errors.append(err)
+
+        threads.append(threading.Thread(target=go, daemon=True))
+        threads[-1].start()
+
+    def started(address):
+        for i in (0, 2):
+            come(parts[i], server=address, name=f"s{i}", state=tmp_path / f"s{i}", out=tmp_path / f"own-{i}",
+                 private={"epsilon": 6.0, "delta": 1e-5})
+
+    run = serve(out=tmp_path / "run", port=0, settings=SMALL, started=started,
+                federation={**FEW, "sites": 2, "timeout": 120.0, "wait": 120.0, "private": budget})
+    for thread in threads:
+        thread.join(timeout=120)
+    assert errors == []
+    assert {name: s.steps for name, s in run.spec.privacy.sites.items()} == {"s0": STEPS, "s2": STEPS}
+    assert json.loads((tmp_path / "s2" / "ledger.json").read_text())["steps"] == STEPS
+    assert senzai.load(tmp_path / "own-2").spec.privacy == run.spec.privacy
+    assert "never kept" in run.spec.privacy.sentence()
