@@ -243,7 +243,7 @@ def digest(value: object) -> str:
     """Return a hash of plain values.
 
     Example:
-        >>> digest({"a": 1})[:8], digest({"a": 2}) == digest({"a": 1})
-        ('015abd7f', False)
+        >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}), digest({"a": 2}) == digest({"a": 1})
+        (True, False)
     """
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
