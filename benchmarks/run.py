@@ -321,6 +321,13 @@ def private(given: argparse.Namespace) -> dict[str, Result]:
     return {"private": measure(given.rounds, quick=given.quick, keep=keep)}
 
 
+def private_pictures(given: argparse.Namespace) -> dict[str, Result]:
+    """Pictures of a private run beside those of the same run without noise."""
+    from .private_pictures import measure
+
+    return {"private_pictures": measure(given.rounds, quick=given.quick)}
+
+
 def borrowed(given: argparse.Namespace) -> dict[str, Result]:
     """Frozen encoders trained elsewhere, and 100 labels."""
     from .borrowed import measure
@@ -359,7 +366,8 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Result]]] = {
     "series": series, "pictures": pictures, "spatial": spatial, "faces": faces, "music": music, "molecules": molecules,
     "audio_digits": audio_digits, "audio_codec": audio_codec, "topics": topics, "transfer": transfer,
     "finance": finance, "families": families, "medical": medical,
-    "cells": cells, "causal": causal, "private": private, "multimodal": multimodal,
+    "cells": cells, "causal": causal, "private": private, "private_pictures": private_pictures,
+    "multimodal": multimodal,
     "borrowed": borrowed, "quantum": quantum,
     "federated": federated,
 }

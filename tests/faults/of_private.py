@@ -7,6 +7,7 @@ from .plants import LOOP, SCHEMA, VERBS, Fault, edit
 STEPS = "tests/training/test_private.py::"
 RUNS = "tests/runs/test_private.py::"
 AUDITS = "tests/evaluation/test_auditing.py::"
+SHADOWS = "tests/evaluation/test_shadows.py::"
 ATTACKS = "tests/evaluation/test_membership.py::"
 RULE = "training.private:PrivateGradients.__call__"
 ROWS = f"{STEPS}test_every_row_is_cut_and_none_counts_more_than_the_clip"
@@ -123,9 +124,15 @@ LIST = (
     ),
     Fault(
         "a fingerprint of values", SCHEMA,
-        edit("data.table.privately:public_fingerprint", "PUBLIC + hashlib.sha256(told.encode()).hexdigest()",
+        edit("data.private_kinds:hidden", "PUBLIC + hashlib.sha256(told.encode()).hexdigest()",
              "PUBLIC + hashlib.sha256(__import__('os').urandom(8)).hexdigest()"),
         (f"{RUNS}test_nothing_of_a_run_but_weights_and_counts_follows_from_values",),
+    ),
+    Fault(
+        "pictures whose levels are looked at", SCHEMA,
+        edit("data.images.privately:PrivatePictures.infer_private", "facts=bytes_facts()",
+             "facts=deciding.look(opened, options)"),
+        (f"{RUNS}test_of_private_pictures_nothing_but_their_size_and_number_is_looked_at",),
     ),
     Fault(
         "reference rows kept with a private run", VERBS,
@@ -151,6 +158,37 @@ LIST = (
         "a likelihood ratio the wrong way round", VERBS,
         edit("evaluation.auditing:likelihood_ratios", "log_in - log_out", "log_out - log_in"),
         (f"{AUDITS}test_the_likelihood_ratio_beats_the_threshold_where_rows_differ_in_difficulty",),
+    ),
+    Fault(
+        "a spread that the gap between members and strangers is part of", VERBS,
+        edit("evaluation.auditing:_spreads", "np.square(shadows - mean)", "np.square(shadows - shadows.mean(0))"),
+        (f"{SHADOWS}test_ratios_are_those_of_the_normals[400]",),
+    ),
+    Fault(
+        "an attacker offline who looks at models that had the row", VERBS,
+        edit("evaluation.auditing:likelihood_ratios", "(means[1] - target) / sd[1]", "(means[0] - target) / sd[0]"),
+        (f"{SHADOWS}test_a_model_that_never_saw_the_rows_is_at_chance",
+         f"{SHADOWS}test_many_shadows_tell_of_each_row_how_much_it_varies"),
+    ),
+    Fault(
+        "shadows of rows in another order", VERBS,
+        edit("evaluation.shadows:attacked", "which[:, places]", "which[:, : len(places)]"),
+        (f"{SHADOWS}test_rows_are_kept_apart_through_halves_and_choice",),
+    ),
+    Fault(
+        "shadows that all have the same rows", VERBS,
+        edit("evaluation.shadows:halves", "found[pair + 1] = ~found[pair]", "found[pair + 1] = found[pair]"),
+        (f"{SHADOWS}test_every_row_is_in_half_of_the_shadows",),
+    ),
+    Fault(
+        "shadows with the weights of one seed", VERBS,
+        edit("runs.shadows:trained_on", '{"seed": seed % 2**31}', '{"seed": 0}'),
+        (f"{SHADOWS}test_shadows_are_trained_as_the_run_was_and_each_by_a_seed_of_its_own",),
+    ),
+    Fault(
+        "shadows that do not know their rows", VERBS,
+        edit("runs.shadows:trained_on", "dataset.take(np.sort(rows))", "dataset.take(np.arange(len(rows)))"),
+        (f"{SHADOWS}test_rows_learned_by_heart_are_found_far_better_than_by_chance",),
     ),
     Fault(
         "training rows that pass for strangers", VERBS,

@@ -40,6 +40,9 @@ class Fake:
             raise TrainingError(self.fails)
         return self.weights, self.rows, None
 
+    def spent(self):
+        return None
+
     def tallied(self, body):
         return list(self.counts)
 
@@ -212,6 +215,14 @@ def test_noise_has_the_size_that_its_epsilon_is_told_for():
     assert float(found["w"].std()) == pytest.approx(2.0 * 0.5 / n, rel=0.03)
 
 
+def test_noise_of_whole_sites_goes_by_names_and_not_by_the_alphabet():
+    start = {"z": torch.zeros(3, dtype=torch.float64), "a": torch.zeros(2, dtype=torch.float64)}
+    sites = [Fake(n, 10, {"z": start["z"] + 1.0, "a": start["a"] + 2.0}) for n in "st"]
+    found, _ = mean_of(sites, start=start, noise=1e-6, bound=100.0, min_sites=2, weigh="sites")
+    assert found["z"].tolist() == pytest.approx([1.0] * 3, abs=1e-3)
+    assert found["a"].tolist() == pytest.approx([2.0] * 2, abs=1e-3)
+
+
 def test_epsilon_is_that_of_composed_gaussians():
     pytest.importorskip("opacus")
     told = Federation.parse({"noise": 5.0, "bound": 1.0, "delta": 1e-5})
@@ -247,8 +258,8 @@ def test_tensors_cross_as_safetensors_and_nothing_is_unpickled():
 def test_another_version_of_the_protocol_is_refused(monkeypatch):
     as_server()
     message = Message(record({"x": 1}), 1, TRAIN)
-    monkeypatch.setattr("senzai.federated.wire.PROTOCOL", 2)
-    with pytest.raises(InputError, match=r"speaks 1 \(senzai .*this side 2.*same version"):
+    monkeypatch.setattr("senzai.federated.wire.PROTOCOL", 3)
+    with pytest.raises(InputError, match=r"speaks 2 \(senzai .*this side 3.*same version"):
         read(message, who="The server")
 
 

@@ -158,11 +158,6 @@ def test_fedprox_holds_sites_nearer(thirds, run, tmp_path):
     assert all(b["norm"] < a["norm"] for a, b in zip(free, near, strict=True))
 
 
-def test_a_private_local_fit_is_asked_for_by_name(thirds, tmp_path):
-    with pytest.raises(TrainingError, match=r"Leave private=\.\.\. out"):
-        together(thirds, tmp_path / "run", private={"epsilon": 1.0})
-
-
 # --- sites that are not alike ---------------------------------------------------------------------------------------
 def test_what_is_a_sites_own_stays_there(thirds, tmp_path, monkeypatch):
     seen = set()

@@ -239,3 +239,47 @@ def test_an_audit_stays_below_the_promise_and_asks_for_one(run):
     plain = senzai.fit(np.random.default_rng(0).standard_normal((60, 3)), steps=1, progress=False)
     with pytest.raises(CombinationError, match="promises none"):
         plain.audit()
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+PIXELS = {"steps": 2, "batch_size": 64, "hidden": (8,), "n_latent": 2, "network": "mlp", "values": "unit",
+          "progress": False, "private": {**PRIVATE, "epsilon": 8.0}}
+
+
+def pixels(n=500, seed=0, top=256):
+    return np.random.default_rng(seed).integers(0, top, (n, 6, 6), dtype=np.uint8)
+
+
+def test_of_private_pictures_nothing_but_their_size_and_number_is_looked_at(tmp_path):
+    a, b = (senzai.fit(x, out=tmp_path / str(i), **PIXELS) for i, x in enumerate((pixels(seed=1), pixels(top=3))))
+    few, all_ = (open_data(x, kind="images", budget=Budget.none()).schema for x in (pixels(top=3), pixels()))
+    assert few == all_
+    assert few.n_levels == 256
+    assert a.spec.data_schema == b.spec.data_schema
+    assert a.spec.privacy == b.spec.privacy
+    assert a.schema.fingerprint.startswith("public-sha256:")
+    assert a.schema.fingerprint != senzai.fit(pixels(501), **PIXELS).schema.fingerprint
+    assert [e.what for e in a.spec.privacy.ledger if e.how == "noise"] == ["weights"]
+    assert a.spec.privacy.epsilon <= 8.0
+    made = a.sample(3, seed=0)
+    assert made.shape == (3, 6, 6)
+    assert made.dtype == np.uint8
+    assert a.dataset(pixels(seed=1)).schema.fingerprint == a.schema.fingerprint
+
+
+def test_rows_that_are_nobodys_are_any_pictures():
+    data = open_data(pixels(), kind="images", options={"values": "unit"}, budget=Budget.none())
+    made = data.kind.made_up(data.schema, 400, 3).tensor
+    assert made.shape == (400, 1, 6, 6)
+    n = made.numel()
+    assert float(made.double().mean()) == pytest.approx(0.5, abs=5 / np.sqrt(12 * n))
+    assert float(made.double().std()) == pytest.approx(1 / np.sqrt(12), rel=0.05)
+
+
+@pytest.mark.parametrize(("data", "more", "why"), [
+    (pixels().astype("float32") / 255, {}, "as an array of bytes"), ((pixels(), np.arange(500) % 2), {}, "label"),
+    (pixels(), {"missing": "keep"}, "missing"),
+])
+def test_pictures_that_would_have_to_be_looked_at_are_refused(data, more, why):
+    with pytest.raises(CombinationError, match=why):
+        senzai.fit(data, **{**PIXELS, "kind": "images", **more})

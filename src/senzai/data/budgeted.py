@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from statistics import NormalDist
@@ -28,6 +29,8 @@ class Budget:
         delta: Probability with which a list of values that the user did not give may show one that a single row has.
         secret: Where the noise comes from.
         seen: What was counted, in words, for the ledger.
+        counts: Noisy counts that were taken, by column.
+        summed: Noisy counts that were taken elsewhere, by column: they are given, and nothing is counted here.
 
     Example:
         >>> budget = Budget(noise=0.5, delta=1e-6, secret=Secret.seeded(2))
@@ -42,6 +45,8 @@ class Budget:
     secret: Secret
     together: int = 1
     seen: Found = field(default_factory=list)
+    counts: dict[str, Floats] = field(default_factory=dict)
+    summed: Mapping[str, Floats] | None = None
 
     @classmethod
     def none(cls) -> Budget:
@@ -65,9 +70,12 @@ class Budget:
 
     def histogram(self, name: str, codes: Array, n: int) -> Floats:
         """Return how many entries are in each of ``n`` known bins, with noise; codes below 0 are in none."""
-        counts = np.bincount(codes[codes >= 0].astype(np.int64), minlength=n)[:n]
         self.seen.append((name, f"{n} noisy counts"))
-        return counts + self.spread * self.secret.normal(n, "histogram", name)
+        if self.summed is not None:
+            return np.asarray(self.summed[name], np.float64)
+        counts = np.bincount(codes[codes >= 0].astype(np.int64), minlength=n)[:n]
+        self.counts[name] = counts + self.spread * self.secret.normal(n, "histogram", name)
+        return self.counts[name]
 
     def frequent(self, name: str, values: Array) -> tuple[list[str], Floats]:
         """Return values that many rows have, and their noisy counts; what few rows have is never shown.

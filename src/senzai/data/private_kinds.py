@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, ClassVar
 
 from senzai.core.batch import Batch
@@ -10,6 +11,23 @@ from senzai.core.errors import CombinationError
 from .budgeted import Budget
 from .options import Options
 from .schema import Schema
+
+PUBLIC = "public-sha256:"
+
+
+def hidden(told: str) -> str:
+    """Return a fingerprint of what is public: a hash of values would tell them to who can guess.
+
+    Example:
+        >>> is_public(hidden("three rows")), is_public("sha256:00")
+        (True, False)
+    """
+    return PUBLIC + hashlib.sha256(told.encode()).hexdigest()
+
+
+def is_public(fingerprint: str) -> bool:
+    """Whether a fingerprint was made without the values."""
+    return fingerprint.startswith(PUBLIC)
 
 
 class PrivateKinds:
@@ -27,8 +45,25 @@ class PrivateKinds:
         """
         raise CombinationError(
             f"Private training needs data that can be described without looking at them, but the kind {self.name!r} "
-            "finds types and ranges in the values. Use a table with a public schema (public=FILE.json)."
+            "finds types and ranges in the values. Use a table with a public schema (public=FILE.json), or 8-bit "
+            "pictures as an array."
         )
+
+    def public_schema(self, options: Options) -> dict[str, Any]:
+        """Return the public schema that options name, as plain values.
+
+        Raises:
+            CombinationError: Data of this kind have none.
+        """
+        raise CombinationError(f"The kind {self.name!r} has no public schema. Train without private=.")
+
+    def blank(self, options: Options, n: int) -> Any:
+        """Return opened data of ``n`` rows of which nothing is known but what the public schema says.
+
+        Raises:
+            CombinationError: Data of this kind have no public schema.
+        """
+        raise CombinationError(f"The kind {self.name!r} has no public schema. Train without private=.")
 
     def template(self, opened: Any) -> dict[str, Any]:
         """Return a public schema to fill in, from what data are called and not from what is in them.

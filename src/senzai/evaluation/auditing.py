@@ -13,6 +13,8 @@ from .membership import Floats, attack
 
 Bools = NDArray[np.bool_]
 CONFIDENCE = 0.95
+MANY = 64
+"""Shadow models from which on each row has a spread of its own, as in the paper."""
 RATES = (0.001, 0.01)
 """Shares of strangers that an attack may call members."""
 
@@ -106,12 +108,16 @@ def audited(
 
 
 # --- membership -----------------------------------------------------------------------------------------------------
-def likelihood_ratios(target: Floats, shadows: Floats, there: Bools) -> Floats:
+def likelihood_ratios(target: Floats, shadows: Floats, there: Bools, *, offline: bool = False) -> Floats:
     r"""Return for each row how much likelier its loss is under models that had it than under models that had not.
 
     The losses of shadow models, trained on halves of rows of the same sort, give each row two normal distributions.
 
     .. math:: \log N(l; \mu_{in}, \sigma_{in}^2) - \log N(l; \mu_{out}, \sigma_{out}^2)
+
+    Offline, an attacker trains before rows are named and knows the second alone: the score is
+    :math:`(\mu_{out} - l) / \sigma_{out}`, by which a loss is strangely low. Means are of each row; spreads are of all
+    rows together below 64 shadow models, which say little of each one's, and of each row from there on.
 
     Reference:
         Membership Inference Attacks From First Principles (Carlini et al., 2022). https://arxiv.org/abs/2112.03570
@@ -120,6 +126,7 @@ def likelihood_ratios(target: Floats, shadows: Floats, there: Bools) -> Floats:
         target: Loss of each row under the attacked model, ``(N,)``.
         shadows: Losses under shadow models, ``(S, N)``.
         there: Which rows each shadow model had, ``(S, N)``.
+        offline: Whether only models that had not a row are looked at.
 
     Raises:
         InputError: A row was in, or out of, fewer than two shadow models.
@@ -137,11 +144,18 @@ def likelihood_ratios(target: Floats, shadows: Floats, there: Bools) -> Floats:
             f"{int(inside.min())} and {int(outside.min())}. Train more shadow models."
         )
     means = [np.where(m, shadows, 0).sum(0) / m.sum(0) for m in (there, ~there)]
-    pooled = [(np.where(m, np.square(shadows - mean), 0).sum() / m.sum()) ** 0.5 for m, mean in
-              zip((there, ~there), means, strict=True)]
-    sd = [max(float(s), 1e-9) for s in pooled]  # one spread for all rows: few shadow models say little of each one's
+    sd = [_spreads(shadows, m, mean) for m, mean in zip((there, ~there), means, strict=True)]
+    if offline:
+        return np.asarray((means[1] - target) / sd[1])
     log_in, log_out = (-0.5 * ((target - mean) / s) ** 2 - np.log(s) for mean, s in zip(means, sd, strict=True))
     return np.asarray(log_in - log_out)
+
+
+def _spreads(shadows: Floats, these: Bools, mean: Floats) -> Floats:
+    """Return the standard deviation of each row's losses; each row's mean costs a degree of freedom."""
+    squares, free = np.where(these, np.square(shadows - mean), 0).sum(0), these.sum(0) - 1
+    found = squares / free if len(shadows) >= MANY else np.full(len(mean), squares.sum() / free.sum())
+    return np.asarray(np.maximum(np.sqrt(found), 1e-9))
 
 
 def at_rates(members: Floats, strangers: Floats, rates: tuple[float, ...] = RATES) -> dict[str, Any]:

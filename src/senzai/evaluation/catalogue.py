@@ -27,6 +27,7 @@ from .holes import filled
 from .likelihood import LikelihoodEstimate, log_likelihood
 from .needs import NEEDS as NEEDS
 from .results import Floats, Ints, plain
+from .shadows import Shadows
 from .statistics import random_rows
 from .users import Users
 
@@ -54,6 +55,7 @@ class Extras:
         steps: Whether the first axis of rows of two axes is time.
         seconds: How long a row lasts, where it does.
         held_out: Whether the judged rows are of the model's own data and were not trained on.
+        shadows: How runs like the judged one are trained on other rows.
         market: Returns, and ways to make paths of them, where rows are steps of prices or returns.
     """
 
@@ -74,6 +76,7 @@ class Extras:
     seconds: float | None = None
     market: Any = None
     held_out: bool = False
+    shadows: Shadows | None = None
 
 
 @dataclass(frozen=True)
@@ -278,6 +281,7 @@ class Measure:
         needs: What must be there; names of :data:`NEEDS`.
         usual: Whether it is taken by default.
         kinds: Names of the kinds whose rows it can judge; those of all kinds where none is named.
+        trains: Whether it trains models, for which it has to be named: it is not among "all".
     """
 
     name: str
@@ -287,6 +291,7 @@ class Measure:
     needs: tuple[str, ...] = ()
     usual: bool = False
     kinds: tuple[str, ...] = ()
+    trains: bool = False
 
     def missing(self, case: Case) -> str | None:
         """Say what is missing, if anything is."""
@@ -303,12 +308,12 @@ MEASURES: Registry[Measure] = Registry("measure")
 
 def measure(
     name: str, title: str, *, needs: tuple[str, ...] = (), usual: bool = False, kinds: tuple[str, ...] = (),
-    cost: Callable[[Case, Pace], float],
+    trains: bool = False, cost: Callable[[Case, Pace], float],
 ) -> Callable[[Callable[[Case], Mapping[str, Any]]], Callable[[Case], Mapping[str, Any]]]:
     """Register a function as a measure; see :class:`Measure`."""
 
     def keep(run: Callable[[Case], Mapping[str, Any]]) -> Callable[[Case], Mapping[str, Any]]:
-        MEASURES.add(name)(Measure(name, title, run, cost, needs, usual, kinds))
+        MEASURES.add(name)(Measure(name, title, run, cost, needs, usual, kinds, trains))
         return run
 
     return keep

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.batch import Batch
 from ..core.random import derive
+from ..models.generative import Generative
 from ..nn.inputs import as_float
 from .auditing import at_rates
 from .catalogue import Case, measure
 from .holes import filled, middle_of
 from .likelihood import log_likelihood
 from .measures import SAMPLES, STRANGE_K, there
-from .membership import nearest_distances
+from .membership import Floats, nearest_distances
+from .shadows import attacked
 
 MEMBERS = 2000
 Found = Mapping[str, Any]
@@ -41,3 +44,21 @@ def membership(case: Case) -> Found:
     known, new = (feature(as_float(filled(b, middle))) for b in (inside, outside))
     found["by_samples"] = at_rates(-nearest_distances(known, made), -nearest_distances(new, made))
     return found
+
+
+@measure(
+    "membership_shadows", "who was in the training rows: likelihood ratios by shadow runs, which are trained for it",
+    needs=("strangers", "density", "tensor", "rows", "shadows"), trains=True,
+    cost=lambda c, p: 0.0 if c.extras.shadows is None else
+    c.extras.shadows.n * (c.extras.shadows.seconds + 2 * p.draw * MEMBERS * STRANGE_K),
+)
+def membership_shadows(case: Case) -> Found:
+    """The attack by likelihood ratio: each row's loss against those under runs that had it, and that had it not."""
+    shadows = case.extras.shadows
+    assert shadows is not None  # the catalogue has seen it
+
+    def loss(model: Generative, rows: Batch) -> Floats:
+        batch = case.prepared(rows)
+        return np.asarray(-log_likelihood(model, batch, k=STRANGE_K, seed=case.seed).per_row.double().cpu().numpy())
+
+    return {**attacked(shadows, case.model, loss, seed=case.seed), "k": STRANGE_K}

@@ -30,6 +30,10 @@ NEEDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda c: c.extras.train is not None and c.extras.held_out,
         "It needs training rows beside held-out rows of the same data; judge the test rows of the run's data.",
     ),
+    "shadows": (
+        lambda c: c.extras.shadows is not None,
+        "It trains runs like this one on halves of its rows, so it is taken where it is named: --also NAME.",
+    ),
     "other": (lambda c: c.extras.other is not None, "It needs another data set (against=...); none was given."),
     "anomaly": (lambda c: c.extras.anomaly is not None, "It needs to know the class of anomalies (anomaly=...)."),
     "users": (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, TrainingError
+from ..training.settings import TrainSettings
 from .flower import flower
 from .site import Site
 
@@ -17,7 +18,8 @@ POLL = 0.2
 
 def join(
     data: object, *, server: str, name: str, ca: str | Path | None = None, key: str | Path | None = None,
-    out: str | Path | None = None, state: str | Path | None = None, secure: bool = False, patience: float = 600.0,
+    out: str | Path | None = None, state: str | Path | None = None, secure: bool = False,
+    private: Mapping[str, Any] | None = None, patience: float = 600.0,
     announce: Callable[[str], None] | None = None,
 ) -> Site:
     """Take part in a federation until it is over; the data stay here.
@@ -31,6 +33,7 @@ def join(
         out: A new folder for the site's own run at the end, with the parameters that never left it.
         state: A folder for those parameters between rounds.
         secure: Take part under secure aggregation alone.
+        private: Take part only where the privacy of the rows costs no more: ``{"epsilon": 3, "delta": 1e-5}``.
         patience: Seconds that the server may be away, before the site gives up.
         announce: Told of every answer.
 
@@ -40,7 +43,8 @@ def join(
         SenzaiError: What the data cannot do.
     """
     flower()
-    site = Site(data, name=name, out=out, state=state, secure=secure)
+    most = None if private is None else TrainSettings.parse({"private": dict(private)}).private
+    site = Site(data, name=name, out=out, state=state, secure=secure, private=most)
     last = time.monotonic()
     pair = None if key is None else _pair(Path(key))
     while not site.done:

@@ -11,6 +11,7 @@ from ..runs.training.train import write_run
 from ..training import bundle
 from ..training.places import reserved
 from ..training.samplers import PRIOR, Samplers
+from .private import epsilon_of_rows, promise
 from .state import State
 from .strategies import epsilon
 
@@ -27,9 +28,10 @@ def finish(state: State, model: Generative, out: Path, *, overwrite: bool, secon
         overwrite: Replace a run that is there.
         seconds: How long the rounds of this server took.
     """
+    spec = state.spec.model_copy(update={"privacy": promise(state)})
     with reserved(out, overwrite=overwrite and out.exists(), main=True) as place:
-        place.create(lambda folder: bundle.save_spec(folder, state.spec))
-        run = Run(state.spec, model.cpu(), folder=place.work)
+        place.create(lambda folder: bundle.save_spec(folder, spec))
+        run = Run(spec, model.cpu(), folder=place.work)
         run.samplers = Samplers(why=WHY, candidates={})
         run.metrics = {"fit": {**_fit(state, seconds), "out": str(out)}, "federated": facts(state)}
         write_run(run, place)
@@ -63,4 +65,6 @@ def facts(state: State) -> dict[str, Any]:
         "bound": s.bound, "shortened": shortened, "own": list(s.own), "site_column": s.site_column,
         "missed": {k: v for k, v in missed.items() if v}, "sent": sent, "received": received,
         "epsilon": epsilon(s, state.round), "delta": s.delta if s.noise is not None else None,
+        "epsilon_of_rows": epsilon_of_rows(state),
+        "delta_of_rows": None if state.spec.training.private is None else state.spec.training.private.delta,
     }

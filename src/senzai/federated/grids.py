@@ -13,8 +13,10 @@ from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, 
 from flwr.app.user_config import UserConfig
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
+from pydantic import ValidationError
 
 from ..core.errors import InputError, SenzaiError, TrainingError
+from ..training.privacy import SiteSpent
 from .passing import Passing, asked_of
 from .secure import answer_securely, is_secure
 from .site import Site
@@ -96,6 +98,7 @@ class Heard:
         sent: Bytes to it.
         received: Bytes from it.
         why: Why its update was left out.
+        spent: What the privacy of its rows has cost, as it says.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Heard:
     sent: int = 0
     received: int = 0
     why: str = ""
+    spent: dict[str, Any] | None = None
 
 
 @dataclass
@@ -169,6 +173,7 @@ class Wire(Passing):
             raise TrainingError(reply.error.reason)
         body, tensors, heard.received = read(reply, who=f"The site {heard.name!r}")
         heard.name = self.names[node] = str(body.get("site", heard.name))
+        heard.spent = told_spent(body.get("spent"), who=f"The site {heard.name!r}")
         raise_told(body, who=f"The site {heard.name!r}")
         if tensors is None:
             raise InputError(f"The site {heard.name!r} must send its parameters, but sent none.")
@@ -189,13 +194,26 @@ class Wire(Passing):
             heard = self.heard[node]
             heard.shortened = bound is not None and heard.norm > bound
             factor = bound / heard.norm if bound is not None and heard.shortened else 1.0
-            done[node] = {k: weights[k] + factor * v for k, v in change.items()} if heard.shortened else found[node][0]
+            after = {k: weights[k] + factor * v for k, v in change.items()} if heard.shortened else found[node][0]
+            done[node] = {k: after[k] for k in weights}  # safetensors sorts names, and Flower's noise goes by place
         return done
 
     def _record(self, tensors: Tensors, rows: int) -> RecordDict:
         arrays = ArrayRecord({k: Array(v.numpy()) for k, v in tensors.items()})
         weight = rows if self.weigh == "rows" else 1
         return RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": weight})})
+
+
+def told_spent(found: object, *, who: str) -> dict[str, Any] | None:
+    """Return what a site says that the privacy of its rows has cost, if it can be.
+
+    Raises:
+        InputError: It cannot.
+    """
+    try:
+        return None if found is None else SiteSpent.model_validate(found).model_dump(mode="json")
+    except ValidationError as err:
+        raise InputError(f"{who} must say what it spent by epsilon, delta and steps, but sent others ({err}).") from err
 
 
 def limit(bound: float | str | None, norms: list[float]) -> float | None:

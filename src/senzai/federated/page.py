@@ -52,6 +52,8 @@ def told(line: dict[str, Any]) -> str:
         said.append(f"The mean was found without its terms, to {line['quantum']:.2g} in each parameter.")
     if line.get("epsilon") is not None:
         said.append(f"Whole sites are private with ε = {line['epsilon']:.3g} so far.")
+    if line.get("epsilon_of_rows") is not None:
+        said.append(f"Rows are private with ε = {line['epsilon_of_rows']:.3g} so far, the largest of the sites'.")
     return " ".join(said)
 
 

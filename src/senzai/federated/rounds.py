@@ -22,9 +22,10 @@ from . import strategies
 from .agree import agree
 from .exchange import Exchange, wait_for
 from .finish import finish
-from .grids import Heard, Wire, limit
+from .grids import Heard, Wire, limit, told_spent
 from .page import write_page
 from .passing import Counting
+from .private import asked_of_sites, epsilon_of_rows, refuse_unprivate
 from .secure import added, quantum, secure_mean
 from .settings import Federation
 from .state import State, begun, folder_of
@@ -85,6 +86,7 @@ def federate(
         refuse_existing(folder)
     rounds, told = folder_of(folder), dict(given or {})
     request = sort_settings(None, kind, told)
+    refuse_unprivate(settings, request)
     if overwrite:
         shutil.rmtree(rounds, ignore_errors=True)
     exchange = Exchange(grid, settings.timeout)
@@ -134,12 +136,13 @@ class _Rounds:
     def body(self) -> dict[str, Any]:
         """What sites are told beside the weights."""
         s = self.settings
-        keys = ("local_steps", "own", "private", "moments")
-        told = s.model_dump(mode="json")
+        keys = ("local_steps", "own", "moments")
+        told, asked = s.model_dump(mode="json"), asked_of_sites(s, self.state.rows)
         return {
             "kind": self.state.spec.data_schema["kind"], "options": self.state.options, "site_column": s.site_column,
             "spec": self.state.spec.model_dump(mode="json"), "measure": s.measure, "weigh": s.weigh,
             "federation": {**{k: told[k] for k in keys}, "mu": s.mu},
+            "private": None if asked is None else asked.model_dump(mode="json"),
         }
 
     def _round(self, number: int) -> None:
@@ -189,6 +192,7 @@ class _Rounds:
             what.rows, what.sent = found.rows.get(node, 0), grid.sent.get(node, 0)
             what.received = grid.received.get(node, 0)
             what.why = "" if node in found.rows else "It dropped out."
+            what.spent = told_spent(found.spent.get(node), who=f"The site {what.name!r}")
         apart = quantum(s.range, [float(r) for r in found.rows.values()], largest)
         return added(weights, found.mean), heard, {"bound": bound, "quantum": apart}
 
@@ -200,13 +204,15 @@ class _Rounds:
         state.round, state.model = number, {k: v.detach().cpu() for k, v in self.model.state_dict().items()}
         state.strategy = strategies.state_of(self.strategy)
         state.history.append(line)
+        line["epsilon_of_rows"] = epsilon_of_rows(state)
         state.save(self.folder)
         write_page(self.folder, state)
         self.announce(line)
 
     def _say_goodbye(self, run: Run) -> None:
         weights = {k: v.detach().cpu() for k, v in crossing(run.model, self.settings.own).items()}
-        body = {**self.body, "fit": {k: v for k, v in run.metrics["fit"].items() if k != "out"}}
+        promised = None if run.spec.privacy is None else run.spec.privacy.model_dump(mode="json")
+        body = {**self.body, "promise": promised, "fit": {k: v for k, v in run.metrics["fit"].items() if k != "out"}}
         there = [n for n in sorted(self.grid.get_node_ids()) if not self.resting.failed.get(n)]
         try:
             Exchange(self.grid, min(self.settings.timeout, 60.0)).ask(DONE, body, there, weights)

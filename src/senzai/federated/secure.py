@@ -65,12 +65,13 @@ def answer_securely(site: Site, message: Message, context: Context) -> Message:
     """Return a site's answer to a stage of secure aggregation."""
 
     def trained(inner: Message, _: Context) -> Message:
-        told = compat.recorddict_to_fitins(inner.content, keep_input=True)
-        body = json.loads(str(told.config["json"]))
+        ins = compat.recorddict_to_fitins(inner.content, keep_input=True)
+        body = json.loads(str(ins.config["json"]))
         if body.get("protocol") != PROTOCOL:
             raise InputError("Server and sites must speak one version of the protocol. Install the same senzai.")
-        vector, weight = _vector(site, body, told.parameters)
-        answer = FitRes(Status(Code.OK, ""), ndarrays_to_parameters([vector]), weight, {"site": site.name})
+        vector, weight = _vector(site, body, ins.parameters)
+        told: Any = {"site": site.name, "spent": json.dumps(site.spent())}
+        answer = FitRes(Status(Code.OK, ""), ndarrays_to_parameters([vector]), weight, told)
         return Message(compat.fitres_to_recorddict(answer, keep_input=True), reply_to=inner)
 
     try:
@@ -107,6 +108,7 @@ class _Asks:
         self.mean: Vector | None = None
         self.names: dict[int, str] = {}
         self.rows: dict[int, int] = {}
+        self.spent: dict[int, dict[str, Any] | None] = {}
         self.failures: list[BaseException] = []
 
     def num_available(self) -> int:
@@ -121,6 +123,7 @@ class _Asks:
         for node, found in results:
             self.names[node.node_id] = str(found.metrics.get("site", node.node_id))
             self.rows[node.node_id] = int(found.num_examples)
+            self.spent[node.node_id] = json.loads(str(found.metrics.get("spent", "null")))
             self.mean = parameters_to_ndarrays(found.parameters)[0]
         return None, {}
 
@@ -133,11 +136,13 @@ class SecureMean:
         mean: The mean.
         names: Names of the sites that are in it, by node.
         rows: What each counts.
+        spent: What the privacy of each one's rows has cost, as it says.
     """
 
     mean: Vector
     names: dict[int, str]
     rows: dict[int, int]
+    spent: dict[int, dict[str, Any] | None]
 
 
 def secure_mean(
@@ -177,7 +182,7 @@ def secure_mean(
             f"Secure aggregation of {len(nodes)} sites needs six tenths of them to the end, but fewer stayed. "
             "Start more sites, or raise --timeout."
         )
-    return SecureMean(np.array(asks.mean, dtype=float), asks.names, asks.rows)
+    return SecureMean(np.array(asks.mean, dtype=float), asks.names, asks.rows, asks.spent)
 
 
 def added(weights: Tensors, mean: Vector) -> Tensors:

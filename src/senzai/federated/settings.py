@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..core.errors import SettingError
 from ..core.registry import suggestion
 from ..data.options import names_in
+from ..training.privacy import PrivateSettings
 
 Positive = Annotated[float, Field(gt=0)]
 DEFAULTS: dict[str, dict[str, float]] = {
@@ -17,6 +18,10 @@ DEFAULTS: dict[str, dict[str, float]] = {
     "trimmed-mean": {"trim": 0.2},
 }
 """Settings of each strategy."""
+
+
+DOT = "private."
+"""How settings of a budget begin: ``private.epsilon``."""
 
 
 class Federation(BaseModel):
@@ -48,7 +53,9 @@ class Federation(BaseModel):
         noise: Differential privacy per site: noise multiplier of a Gaussian that the server adds to the mean of updates
             that were shortened to ``bound`` (a number then); all sites count alike. ε is for whole sites.
         delta: δ for which ε is told.
-        private: Settings of private training at each site, handed to the local fit as they are.
+        private: Differential privacy per row: every site trains with clipped gradients of rows and noise of its own,
+            within this budget (:class:`senzai.training.privacy.PrivateSettings`), and keeps a ledger. ε is for one row
+            of one site, and holds against the server, too. Columns are told by a public schema.
 
     Example:
         >>> Federation.parse({"rounds": 3, "strategy": "fedprox", "mu": 0.1}).strategy_settings
@@ -76,7 +83,7 @@ class Federation(BaseModel):
     measure: bool = False
     noise: Positive | None = None
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
-    private: dict[str, Any] | None = None
+    private: PrivateSettings | None = None
 
     @field_validator("own", mode="before")
     @classmethod
@@ -96,9 +103,17 @@ class Federation(BaseModel):
             raise ValueError("noise is in units of the bound: give bound=NUMBER")
         if self.noise is not None and (self.secure or self.strategy != "fedavg"):
             raise ValueError("noise is added to the plain mean of all sites: strategy=fedavg without secure")
+        if self.private is not None:
+            self._within_budgets()
         if self.sites is not None and self.sites < self.min_sites:
             raise ValueError(f"sites={self.sites} is fewer than min_sites={self.min_sites}")
         return self
+
+    def _within_budgets(self) -> None:
+        if self.measure:
+            raise ValueError("losses of held-out rows have no noise, and private covers all rows: leave measure out")
+        if self.site_column is not None:
+            raise ValueError("private sites take the columns of a public schema as they are: leave site_column out")
 
     @property
     def told(self) -> dict[str, float]:
@@ -120,15 +135,23 @@ class Federation(BaseModel):
         known = set(cls.model_fields)
         inner = {name for told in DEFAULTS.values() for name in told}
         for name in values:
-            if name not in known | inner:
+            if name not in known | inner and not name.startswith(DOT):
                 raise SettingError(
                     f"Unknown setting of a federation {name!r}.{suggestion(name, sorted(known | inner))} "
                     f"Known: {', '.join(sorted(known | inner))}."
                 )
         plain = {k: v for k, v in values.items() if k in known}
+        budget = {k.removeprefix(DOT): v for k, v in values.items() if k.startswith(DOT)}
+        if budget:
+            plain["private"] = {**(plain.get("private") or {}), **budget}
         own = {k: v for k, v in values.items() if k in inner}
         if own:
             plain["strategy_settings"] = {**plain.get("strategy_settings", {}), **own}
+        if plain.get("private") is not None and "passes" in values:
+            raise SettingError(
+                "Private sites count their columns once, in the bins of the public schema, but got "
+                f"passes={values['passes']!r}. Leave it out."
+            )
         try:
             return cls.model_validate(plain)
         except ValidationError as err:

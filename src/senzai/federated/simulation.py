@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import SettingError
+from ..core.files import user_path
 from ..data import detect_kind
 from ..runs.run import Run
 from .flower import as_server, flower
 from .rounds import Announce
 from .settings import Federation
 from .splits import SitePart, parts
+from .state import folder_of
+
+SITES = "sites"
+"""Where simulated sites keep what a real one keeps in its own folder."""
 
 
 def simulate(
@@ -61,7 +67,11 @@ def simulate(
     chosen = kind or detect_kind(given[0].data, settings or {})
     told = Federation.parse({"sites": len(given), "min_sites": min(len(given), 2), **(federation or {})})
     as_server()
-    grid = Inside(Site(split.data, name=split.name) for split in given)
+    folder = user_path(out, output=True)
+    if overwrite:
+        shutil.rmtree(folder_of(folder), ignore_errors=True)
+    kept = None if told.private is None else folder_of(folder) / SITES  # ledgers that a second start finds again
+    grid = Inside(Site(s.data, name=s.name, state=None if kept is None else kept / s.name) for s in given)
     return federate(
         grid, told, out=out, kind=chosen, recipe=recipe, given=settings, overwrite=overwrite, announce=announce,
     )

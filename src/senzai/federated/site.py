@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError, SenzaiError, SettingError
 from ..data import KINDS, Dataset, Schema, open_data
+from ..data.budgeted import Budget
 from ..data.kind import Opened
 from ..data.options import Options, parse
 from ..runs.run import Run
 from ..training import bundle
 from ..training.checkpoint import load_tensors, save_tensors
+from ..training.privacy import Privacy, PrivateSettings
+from .ledger import Asked, SiteLedger
 from .local import LocalFit
 from .wire import DONE, OUTLINE, TALLY, TRAIN, Tensors, checked, crossing, failure, is_own, put, read, record
 
@@ -32,17 +35,19 @@ class Site:
         out: A new folder for the site's own run at the end, with the parameters that never left it.
         state: A folder for those parameters between rounds, so that they outlive the process.
         secure: Whether it trains only under secure aggregation.
+        private: What the privacy of its rows may cost at most; with it, the site trains only within a budget.
     """
 
     def __init__(
         self, data: object, *, name: str, out: str | Path | None = None, state: str | Path | None = None,
-        secure: bool = False,
+        secure: bool = False, private: PrivateSettings | None = None,
     ) -> None:
-        self.data, self.name, self.secure = data, name, secure
+        self.data, self.name, self.secure, self.private = data, name, secure, private
         self.out, self.state = out, None if state is None else Path(state)
         self.done = False
         self.error: SenzaiError | None = None
         self._fit: LocalFit | None = None
+        self._ledger: SiteLedger | None = None
         self._told = ""
         self._sent: Tensors = {}
 
@@ -65,7 +70,7 @@ class Site:
             raise InputError(f"A site answers to a server of senzai federate, but was asked for {what!r}.")
         except SenzaiError as err:
             self.error = err
-            return record({"site": self.name, **failure(err)})
+            return record({"site": self.name, **failure(err), "spent": self.spent()})
 
     # --- the schema -------------------------------------------------------------------------------------------------
     def _opened(self, body: Mapping[str, Any]) -> tuple[Any, Opened, Options]:
@@ -82,19 +87,56 @@ class Site:
         return kind.marked(self.data, parse(kind.name, kind.options, plain), column, self.name)
 
     def _outline(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        asked = self._asked(body)
         kind, opened, options = self._opened(body)
-        return {"outline": kind.outline(opened, options)}
+        if asked is None:
+            return {"outline": kind.outline(opened, options)}
+        kind.infer_private(opened, options, Budget.none())  # whether the columns are those of the schema
+        return {"outline": {"rows": opened.n_rows, "form": opened.form}}
 
     def tallied(self, body: Mapping[str, Any]) -> list[float]:
         """Return the counts that the schema of all sites is made of."""
+        ledger = self._ledger_of(body)
         kind, opened, options = self._opened(body)
+        if ledger is not None:
+            return ledger.counts(
+                body["options"], opened.n_rows, lambda budget: kind.infer_private(opened, options, budget)
+            )
         found: list[float] = kind.tally(opened, options, body["plan"]).tolist()
         return found
+
+    # --- privacy of rows --------------------------------------------------------------------------------------------
+    def spent(self) -> dict[str, Any] | None:
+        """Return what the privacy of the rows has cost, as plain values; ``None`` where it is not accounted for."""
+        found = None if self._ledger is None else self._ledger.spent
+        return None if found is None else found.model_dump(mode="json")
+
+    def _asked(self, body: Mapping[str, Any]) -> Asked | None:
+        """Return what the server asks about the privacy of rows, where the site can live with it."""
+        asked = None if body.get("private") is None else Asked.of(body["private"])
+        if self.private is not None:
+            _need_within(self.private, asked, self.name)
+        if asked is not None and self.state is None:
+            raise SettingError(
+                f"A site whose rows are private keeps a ledger of what they have cost, but {self.name!r} has no "
+                "folder for one. Give --state FOLDER, and the same one whenever it starts again."
+            )
+        return asked
+
+    def _ledger_of(self, body: Mapping[str, Any]) -> SiteLedger | None:
+        asked = self._asked(body)
+        if asked is None:
+            return None
+        if self._ledger is None or self._ledger.asked != asked:
+            assert self.state is not None  # it was asked for
+            self._ledger = SiteLedger(self.state, self.name, asked)
+        return self._ledger
 
     # --- training ---------------------------------------------------------------------------------------------------
     def _train(self, body: Mapping[str, Any], weights: Tensors) -> RecordDict:
         after, rows, loss = self.trained(body, weights)
-        return record({"site": self.name, "rows": rows, **({} if loss is None else {"loss": loss})}, after)
+        told = {"site": self.name, "rows": rows, "spent": self.spent()}
+        return record(told | ({} if loss is None else {"loss": loss}), after)
 
     def _need_plain(self) -> None:
         if self.secure:
@@ -113,13 +155,14 @@ class Site:
         return after, fit.rows, loss
 
     def _fitted(self, body: Mapping[str, Any]) -> LocalFit:
-        told = json.dumps([body["spec"], body["federation"]], sort_keys=True)
+        told = json.dumps([body["spec"], body["federation"], body.get("private")], sort_keys=True)
+        ledger = self._ledger_of(body)
         if self._fit is None or told != self._told:
             spec = bundle.Spec.model_validate(body["spec"])
             set_ = body["federation"]
             self._fit = LocalFit(
                 spec, self._dataset(spec, body), site=self.name, local_steps=set_["local_steps"],
-                own=tuple(set_["own"]), mu=set_["mu"], private=set_["private"], kept=set_["moments"] == "kept",
+                own=tuple(set_["own"]), mu=set_["mu"], ledger=ledger, kept=set_["moments"] == "kept",
             )
             self._told = told
             self._restore(self._fit)
@@ -147,8 +190,26 @@ class Site:
             return
         fit = self._fitted(body)
         put(fit.model, weights)
-        run = Run(fit.spec, fit.model.cpu())
+        spec = fit.spec.model_copy(update={"privacy": None if body.get("promise") is None else
+                                           Privacy.model_validate(body["promise"])})
+        run = Run(spec, fit.model.cpu())
         run.metrics["fit"] = dict(body["fit"])
         run.save(self.out)
 
 
+def _need_within(most: PrivateSettings, asked: Asked | None, site: str) -> None:
+    """Refuse a server that asks for more than a site is ready to spend on the privacy of its rows.
+
+    Raises:
+        SettingError: It does.
+    """
+    said = f"The privacy of the rows of {site!r} may cost epsilon={most.epsilon:g} at most"
+    if asked is None:
+        raise SettingError(f"{said}, and the server asks for training without noise. Start it with --private epsilon=.")
+    delta = asked.private.delta
+    if asked.private.epsilon > most.epsilon or (most.delta is not None and delta is not None and delta > most.delta):
+        told = "" if most.delta is None else f" at delta={most.delta:g}"
+        raise SettingError(
+            f"{said}{told}, but the server asks for epsilon={asked.private.epsilon:g}, delta={delta}. Start the server "
+            "with less, or the site with more."
+        )

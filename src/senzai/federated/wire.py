@@ -22,7 +22,7 @@ from ..core.plugins import version_of
 if TYPE_CHECKING:
     from flwr.app import Message, RecordDict
 
-PROTOCOL = 1
+PROTOCOL = 2
 """What both sides must speak; a change of what crosses raises it."""
 RUN, TASK = 1, 1
 RECORD = "senzai"

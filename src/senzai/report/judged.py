@@ -29,7 +29,7 @@ PARTS = {
     "recommendation": ("Recommendation", ("recommendation",)),
     "uncertainty": ("Calibration and uncertainty", ("imputation", "uncertainty")),
     "detection": ("Anomaly detection", ("detection", "paradox")),
-    "privacy": ("Membership", ("membership",)),
+    "privacy": ("Membership", ("membership", "membership_shadows")),
 }
 """Sections of the page, and the measures that each shows."""
 

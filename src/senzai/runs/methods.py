@@ -140,6 +140,7 @@ class Methods(ABC):
         factors: object = None,
         anomaly: object = None,
         features: Sequence[str | Features] = ("pca",),
+        shadows: int = 16,
         budget: float | None = None,
         announce: Callable[[dict[str, float]], None] | None = None,
     ) -> dict[str, Any]:
@@ -161,12 +162,13 @@ class Methods(ABC):
             anomaly: The class whose rows are anomalies.
             features: What samples are compared in: ``pca``, ``random``, ``entries``, ``denoising``, ``contrastive``,
                 ``classifier``, or features of your own.
+            shadows: Runs to train for the measure ``membership_shadows``, an even number.
             budget: Seconds there are for the measures; what would not fit is left out, and said.
             announce: Told the seconds each part is expected to take, before they are spent.
         """
         found: dict[str, Any] = self.do(
             "evaluate", data, split=split, k=k, seed=seed, rows=rows, only=only, also=also, against=against,
-            factors=factors, anomaly=anomaly, features=features, budget=budget, announce=announce,
+            factors=factors, anomaly=anomaly, features=features, shadows=shadows, budget=budget, announce=announce,
         )
         return found
 

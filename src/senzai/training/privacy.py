@@ -73,8 +73,35 @@ class Entry(FrozenSettings):
     delta: float = 0.0
 
 
+class SiteSpent(FrozenSettings):
+    """What one of several sites that trained together has spent on its rows.
+
+    Args:
+        epsilon: Epsilon of all that left the site.
+        delta: The delta that it goes with.
+        n_rows: Its training rows.
+        sample_rate: Probability with which a row is in a step.
+        batch_size: Expected rows of a step.
+        steps: Steps that it took.
+        noise: Standard deviation of the noise over the clip.
+        heard: Whether the site says so itself; otherwise it was silent at the end, and this is the most it may spend.
+    """
+
+    epsilon: Annotated[float, Field(ge=0)]
+    delta: Annotated[float, Field(ge=0, lt=1)]
+    n_rows: Annotated[int, Field(ge=0)] = 0
+    sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
+    batch_size: Annotated[int, Field(ge=0)] = 0
+    steps: Annotated[int, Field(ge=0)] = 0
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    heard: bool = True
+
+
 class Privacy(FrozenSettings):
     """What a private run guarantees, saved with it.
+
+    Where several sites trained together, each row is at one of them: epsilon is the largest of the sites', and steps,
+    rate and noise are those of the site that has it.
 
     Args:
         epsilon: Epsilon of everything together, as computed and not as asked for.
@@ -89,6 +116,7 @@ class Privacy(FrozenSettings):
         clip: Largest norm of a row's gradient.
         generator: Where the noise comes from.
         ledger: Everything that saw the data, or did not.
+        sites: What each site spent, by name; none for rows at one place.
     """
 
     epsilon: float
@@ -103,6 +131,7 @@ class Privacy(FrozenSettings):
     clip: float
     generator: str = WORDS
     ledger: tuple[Entry, ...] = ()
+    sites: dict[str, SiteSpent] = {}
 
     def sentence(self) -> str:
         """Return the guarantee in words."""
@@ -110,7 +139,17 @@ class Privacy(FrozenSettings):
             f"({self.epsilon:.3g}, {self.delta:.3g})-differentially private for {self.unit}, by {self.accountant}: "
             f"{self.steps} steps, each with every row at a probability of {self.sample_rate:.3g} (about "
             f"{self.batch_size} of {self.n_rows}), gradients of rows cut to {self.clip:g}, noise {self.noise:.3g} "
-            f"times that. Noise: {self.generator}."
+            f"times that. Noise: {self.generator}.{self._of_sites()}"
+        )
+
+    def _of_sites(self) -> str:
+        if not self.sites:
+            return ""
+        each = ", ".join(f"{name} {'' if s.heard else 'at most '}{s.epsilon:.3g}" for name, s in self.sites.items())
+        return (
+            f" It is the largest epsilon of {len(self.sites)} sites ({each}), for each row is at one of them; the "
+            "steps are that site's. Noise was added before anything left a site, so it holds against the server and "
+            "the other sites, too."
         )
 
     def lines(self) -> list[tuple[str, str, str]]:
@@ -119,6 +158,7 @@ class Privacy(FrozenSettings):
         return [(e.what, e.how, f"{e.why}{cost[e]}") for e in self.ledger]
 
 
+@cache
 def epsilon_of(noise: float, sample_rate: float, steps: int, delta: float, *, accountant: str = "prv") -> float:
     r"""Return epsilon of ``steps`` subsampled Gaussian mechanisms, by an accountant of Opacus.
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from .options import Data, Json, Overwrite, Quiet, Seed, Set, place
+from .options import Data, Json, Overwrite, Private, PublicSchema, Quiet, Seed, Set, place
 from .output import console, plain, reply, table
-from .settings import parse_set
+from .settings import parse_set, private_settings
 
 app = typer.Typer(help="Train at several sites together: rows stay, parameters cross.", no_args_is_help=True,
                   rich_markup_mode="rich")
@@ -28,20 +28,32 @@ How = Annotated[
 Site = Annotated[
     str | None, Option("--site-column", metavar="NAME", help="Add a column with the site's name, to generate by.")
 ]
+Insist = Annotated[
+    list[str] | None,
+    Option("--private", metavar="KEY=VALUE",
+           help="Take part only where the privacy of rows costs no more: epsilon=3, delta=1e-5; needs --state."),
+]
 Condition = Annotated[str | None, Option("--condition", metavar="NAMES", help="Columns to generate by.")]
 
 
 def _told(
-    how: list[str] | None, rounds: int, steps: int, strategy: str, secure: bool, site: str | None
+    how: list[str] | None, rounds: int, steps: int, strategy: str, secure: bool, site: str | None,
+    private: list[str] | None,
 ) -> dict[str, Any]:
     found = {"rounds": rounds, "local_steps": steps, "strategy": strategy, "secure": secure, "site_column": site}
     if secure:
         found["min_sites"] = 3
-    return {**found, **parse_set(how or [])}
+    return {**found, **parse_set(how or []), **private_settings(private or [])}
 
 
-def _given(settings: list[str] | None, condition: str | None) -> dict[str, Any]:
-    return parse_set(settings or []) | ({"condition": condition} if condition else {})
+def _given(settings: list[str] | None, condition: str | None, schema: Path | None) -> dict[str, Any]:
+    given = parse_set(settings or []) | ({"condition": condition} if condition else {})
+    return given | ({} if schema is None else {"public": str(schema)})
+
+
+def _budget(private: list[str] | None) -> dict[str, Any] | None:
+    found = {k.partition(".")[2]: v for k, v in private_settings(private or []).items()}
+    return found or None
 
 
 def _hear(quiet: bool) -> Any:
@@ -72,6 +84,9 @@ def _done(run: Any, out: Path, as_json: bool) -> None:
     }
     if facts["epsilon"] is not None:
         shown["privacy of sites"] = f"ε = {facts['epsilon']:.3g} at δ = {facts['delta']:g}"
+    if facts["epsilon_of_rows"] is not None:
+        told = f"ε = {facts['epsilon_of_rows']:.3g} at δ = {facts['delta_of_rows']:.3g}"
+        shown["privacy of rows"] = f"{told}; see `info`"
     document = {**run.metrics["fit"], "federated": facts, "pages": str(folder_of(out))}
     reply(as_json, document, "[bold]Trained together[/]", table(shown), "[bold]Next[/]",
           f"  senzai sample {plain(out)} -n 10 -o new.csv")
@@ -92,6 +107,8 @@ def simulate(
     secure: Secure = False,
     site_column: Site = None,
     condition: Condition = None,
+    private: Private = None,
+    schema: PublicSchema = None,
     how: How = None,
     settings: Set = None,
     seed: Seed = 0,
@@ -103,8 +120,9 @@ def simulate(
     from ...federated import simulate as go
 
     run = go(
-        data, out=out, sites=sites, by=by, recipe=recipe, settings=_given(settings, condition), overwrite=overwrite,
-        federation=_told(how, rounds, local_steps, strategy, secure, site_column), seed=seed, announce=_hear(quiet),
+        data, out=out, sites=sites, by=by, recipe=recipe, settings=_given(settings, condition, schema), seed=seed,
+        federation=_told(how, rounds, local_steps, strategy, secure, site_column, private), overwrite=overwrite,
+        announce=_hear(quiet),
     )
     _done(run, out, as_json)
 
@@ -127,6 +145,8 @@ def server(
     secure: Secure = False,
     site_column: Site = None,
     condition: Condition = None,
+    private: Private = None,
+    schema: PublicSchema = None,
     how: How = None,
     settings: Set = None,
     overwrite: Overwrite = False,
@@ -139,8 +159,8 @@ def server(
     err = console(error=True)
     run = serve(
         out=out, host=host, port=port, certificate=certificate, key=key, allowed=allow or (), recipe=recipe, kind=kind,
-        settings=_given(settings, condition), overwrite=overwrite, announce=_hear(quiet),
-        federation=_told(how, rounds, local_steps, strategy, secure, site_column),
+        settings=_given(settings, condition, schema), overwrite=overwrite, announce=_hear(quiet),
+        federation=_told(how, rounds, local_steps, strategy, secure, site_column, private),
         started=lambda address: err.print(f"Sites can come to {address}", markup=False),
     )
     _done(run, out, as_json)
@@ -162,6 +182,7 @@ def client(
         Path | None, Option("--state", metavar="FOLDER", help="Keeps parameters that never leave.", callback=place)
     ] = None,
     secure: Annotated[bool, Option("--secure", help="Take part under secure aggregation alone.")] = False,
+    private: Insist = None,
     patience: Annotated[float, Option("--patience", min=1, help="Seconds the server may be away.")] = 600.0,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -172,6 +193,7 @@ def client(
     err = console(error=True)
     join(
         data, server=server, name=name, ca=ca, key=key, out=out, state=state, secure=secure, patience=patience,
+        private=_budget(private),
         announce=None if quiet else lambda line: err.print(f"answered: {line}", style="dim", markup=False),
     )
     document = {"site": name, "server": server, "run": None if out is None else str(out)}

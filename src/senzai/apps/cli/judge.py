@@ -49,6 +49,9 @@ def evaluate(
     anomaly: Annotated[
         str | None, Option("--anomaly", metavar="CLASS", help="The class whose rows are anomalies.")
     ] = None,
+    shadows: Annotated[
+        int, Option("--shadows", min=4, help="Runs to train for --also membership_shadows, an even number.")
+    ] = 16,
     budget: Annotated[
         float | None, Option("--budget", metavar="SECONDS", min=0, help="Leave out measures that would take longer.")
     ] = None,
@@ -61,14 +64,14 @@ def evaluate(
     found = model.evaluate(
         data_of(model, data, settings), split=split, k=k, rows=rows, seed=seed,
         only=None if only is None else names(only), also=names(also), features=names(features), against=against,
-        factors=factors, anomaly=anomaly, budget=budget, announce=_announce,
+        factors=factors, anomaly=anomaly, shadows=shadows, budget=budget, announce=_announce,
     )
     asked = {*names(only), *names(also)}
     reply(as_json, found, *_measured(found, None if model.folder is None else run / "metrics.json", asked))
 
 
 def names(text: str | None) -> tuple[str, ...]:
-    """Return the names of a list with commas; ``all`` is every measure there is.
+    """Return the names of a list with commas; ``all`` is every measure that trains nothing.
 
     Example:
         >>> names("ais, gaps"), names(None)
@@ -78,7 +81,7 @@ def names(text: str | None) -> tuple[str, ...]:
     if found == ("all",):
         from ...evaluation import MEASURES
 
-        return tuple(MEASURES)
+        return tuple(name for name, found in MEASURES.items() if not found.trains)
     return found
 
 

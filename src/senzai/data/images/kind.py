@@ -21,6 +21,7 @@ from ..kind import KINDS, Claim, Kind, Opened
 from ..labels import encode_labels
 from ..options import ImageOptions, Options, parse
 from ..plain import plain_rows
+from ..private_kinds import is_public
 from ..proposal import Choice, Proposal
 from ..rows import Array, MemoryRows, Rows, StreamedRows
 from ..schema import Schema
@@ -29,6 +30,7 @@ from ..values import user_dtype
 from . import coding, holes, layout, pictures, sheets, unfolding
 from .details import ImageDetails, details_of
 from .folder import Pictures, read_files, read_folder
+from .privately import PrivatePictures, private_fingerprint
 from .scans import FORM as DICOM
 from .scans import Frames, Scans, read_scans, write_scans
 from .tiles import Tiled, Whole, read_tiles, write_whole
@@ -39,7 +41,7 @@ time; and the rate rises, for at full rate from the start Adam moves codes to wh
 
 
 @final
-class ImageKind(Kind):
+class ImageKind(PrivatePictures, Kind):
     """Folders, lists and archives of png, jpeg, webp, bmp and tiff, stacks, films, Parquet with pictures; arrays; idx.
 
     Arrays are ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``.
@@ -140,6 +142,8 @@ class ImageKind(Kind):
         hint = "Shapes are (channels, height, width); convert the images."
         deciding.need_shape(_event(opened), opened, schema, hint=hint)
         adapted = deciding.adapt(opened, schema, options)
+        if is_public(schema.fingerprint):
+            adapted = adapted.but(fingerprint=private_fingerprint(adapted))
         bytes_to_one = opened.form == "folder" and opened.dtype == "uint8" and schema.values in ("binary", "unit")
         return adapted.but(value_scale=1 / 255) if bytes_to_one else adapted
 

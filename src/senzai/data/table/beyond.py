@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from senzai.core.batch import Batch
@@ -20,7 +21,7 @@ from . import labels as columns
 from . import sites
 from .column import TableDetails
 from .numbers import needs_double
-from .privately import private_columns, public_fingerprint
+from .privately import blank_frame, private_columns, public_fingerprint, public_of
 from .public import made_up, template
 from .source import Source
 
@@ -54,6 +55,23 @@ class PrivateTables(PrivateKinds):
             fingerprint=public_fingerprint(table, opened.n_rows, source.part),
             reasons=tuple(f"{c.name}: {c.type}. {c.reason}" for c in table.columns),
         )
+
+    def public_schema(self, options: Options) -> dict[str, Any]:
+        """Return the public schema that options name.
+
+        Raises:
+            SettingError: There is none, or it cannot be read.
+        """
+        return public_of(table_options(options)).model_dump(mode="json")
+
+    def blank(self, options: Options, n: int) -> Opened:
+        """Return a table with the columns of the public schema, and nothing in them.
+
+        Raises:
+            SettingError: There is no public schema.
+        """
+        opened = cast(Kind, self).read(blank_frame(table_options(options)), options)
+        return replace(opened, n_rows=n)
 
     def template(self, opened: Opened) -> dict[str, Any]:
         """Return a public schema with the names of the columns."""

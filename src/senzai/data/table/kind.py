@@ -21,6 +21,7 @@ from ..features import NamedEntry, RowFeatures
 from ..frames import with_index
 from ..kind import KINDS, Claim, Kind, Opened, Writer
 from ..options import Options, TableOptions
+from ..private_kinds import is_public
 from ..proposal import Choice, Proposal
 from ..rows import Array, Rows
 from ..schema import Schema
@@ -33,7 +34,7 @@ from .beyond import details_of as details_of
 from .column import TYPES, TableDetails
 from .features import TableFeatures
 from .inference import condition_of, cuts_of, decided, fingerprint_of, reasons_of, surveyed, table_from
-from .privately import is_public, public_fingerprint
+from .privately import public_fingerprint
 from .rows import column_named, frame_of, rows_of
 from .shards import is_address
 from .source import ROWS, SUFFIXES, Source, is_table, named, open_source, rows_at

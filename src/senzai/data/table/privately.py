@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+from typing import Any
 
 from senzai.core.errors import CombinationError, SettingError
 
 from ..budgeted import Budget
 from ..kind import Opened
 from ..options import TableOptions
+from ..private_kinds import hidden
 from .column import TableDetails
-from .public import columns_of, read_public
-
-PUBLIC = "public-sha256:"
+from .public import PublicSchema, columns_of, read_public
 
 
 def private_columns(opened: Opened, options: TableOptions, budget: Budget) -> TableDetails:
@@ -22,11 +21,7 @@ def private_columns(opened: Opened, options: TableOptions, budget: Budget) -> Ta
         SettingError: There is no public schema.
         CombinationError: Something was asked for that would look at values.
     """
-    if options.public is None:
-        raise SettingError(
-            "Private training needs to know the columns without looking at them, but there is no public schema. "
-            "Write one (senzai schema DATA writes a template from the names alone), and give it: --schema FILE.json."
-        )
+    public = public_of(options)
     looks = {
         "condition": bool(options.condition), "label": options.label is not None or opened.labels is not None,
         "missingness": bool(options.missingness), "schema": bool(options.schema_),
@@ -43,7 +38,7 @@ def private_columns(opened: Opened, options: TableOptions, budget: Budget) -> Ta
 
         frame = pd.concat(list(opened.data.pieces(200_000)), ignore_index=True)
     table = TableDetails(
-        columns=columns_of(read_public(options.public), frame, options, budget), unknown=options.unknown,
+        columns=columns_of(public, frame, options, budget), unknown=options.unknown,
         rare=options.rare, markers=options.na,
     )
     if not table.modelled:
@@ -51,17 +46,36 @@ def private_columns(opened: Opened, options: TableOptions, budget: Budget) -> Ta
     return table
 
 
+def public_of(options: TableOptions) -> PublicSchema:
+    """Return the public schema that options name.
+
+    Raises:
+        SettingError: There is none, or it cannot be read.
+    """
+    if options.public is None:
+        raise SettingError(
+            "Private training needs to know the columns without looking at them, but there is no public schema. "
+            "Write one (senzai schema DATA writes a template from the names alone), and give it: --schema FILE.json."
+        )
+    return read_public(options.public)
+
+
+def blank_frame(options: TableOptions) -> Any:
+    """Return a row with the columns of the public schema, and nothing in them.
+
+    Raises:
+        SettingError: There is no public schema.
+    """
+    import pandas as pd
+
+    return pd.DataFrame({c.name: [None] for c in public_of(options).columns}, dtype=object)
+
+
 def public_fingerprint(table: TableDetails, n: int, part: str) -> str:
     """Return a fingerprint of names, types and the number of rows: a hash of values would tell them to who can guess.
 
     Example:
-        >>> is_public(public_fingerprint(TableDetails(columns=()), 3, ""))
-        True
+        >>> public_fingerprint(TableDetails(columns=()), 3, "")[:14]
+        'public-sha256:'
     """
-    told = repr([(str(c.name), c.type, c.size) for c in table.columns]) + f" {n} {part}"
-    return PUBLIC + hashlib.sha256(told.encode()).hexdigest()
-
-
-def is_public(fingerprint: str) -> bool:
-    """Whether a fingerprint was made without the values."""
-    return fingerprint.startswith(PUBLIC)
+    return hidden(repr([(str(c.name), c.type, c.size) for c in table.columns]) + f" {n} {part}")

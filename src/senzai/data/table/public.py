@@ -169,7 +169,8 @@ def _levels(told: PublicColumn, series: Any, budget: Budget) -> Column:
         if not budget.may_look:
             raise SettingError(
                 f"A categorical needs its levels where nothing may be looked at, but {told.name!r} has none in the "
-                "public schema. List them there, or set private.schema_share above 0."
+                "public schema. List them there. Rows at one place can find them in noisy counts instead: set "
+                "private.schema_share above 0."
             )
         there = series.dropna().astype(str).to_numpy(dtype=object)
         named, counts = budget.frequent(told.name, there)

@@ -31,6 +31,8 @@ SMALL: Mapping[str, Any] = {"hidden": (64,), "n_latent": 8}
 PASS, STEPS, LR = 32, 300, 5e-3
 """Steps in a pass over the rows, steps in all, and the learning rate, where the user sets none."""
 MOST_ROWS = 4096
+FIXED: Mapping[str, Any] = {"sampler": "none", "recoveries": 0, "precision": "fp32"}
+"""Settings of training that are not the user's: nothing is fitted to codes, and nothing follows from losses of rows."""
 
 
 @dataclass
@@ -52,13 +54,7 @@ class PrivateRun:
 
     def open(self, data: object) -> Dataset:
         """Open data without looking at them, but for noisy counts."""
-        rows = _count(data, self.request)
-        share = self.asked.schema_share
-        budget = Budget.none()
-        if share:
-            self.spent = share * self.asked.epsilon, share * self.asked.delta_for(rows)
-            noise = noise_for(self.spent[0], self.spent[1] / 2, 1.0, 1, accountant=self.asked.accountant)
-            budget = Budget(noise, self.spent[1] / 2, self.secret)
+        budget, self.spent = counting(self.asked, _count(data, self.request), self.secret)
         dataset = open_data(data, kind=self.request.kind, options=self.request.data, budget=budget)
         self.seen = budget.seen
         if not budget.seen:
@@ -68,11 +64,8 @@ class PrivateRun:
     def settings(self, dataset: Dataset, proposed: Mapping[str, Any]) -> TrainSettings:
         """Return how to train: what the user set, else what suits noisy gradients."""
         n = len(dataset.split_indices()["train"])
-        mine = {
-            "batch_size": max(1, min(MOST_ROWS, n // PASS)), "steps": STEPS, "lr": LR, "schedule": "cosine",
-        }
-        wanted = self.request.training.proposed({**proposed, **mine})
-        return wanted.model_copy(update={"sampler": "none", "recoveries": 0, "precision": "fp32"})
+        mine = {"batch_size": rows_of_a_step(n), "steps": STEPS, "lr": LR, "schedule": "cosine"}
+        return self.request.training.proposed({**proposed, **mine}).model_copy(update=FIXED)
 
     def small(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return settings of the model, with small networks where the user set nothing."""
@@ -122,6 +115,21 @@ class PrivateRun:
                 file.write(self.secret.key)
 
 
+def counting(asked: PrivateSettings, n_rows: int, secret: Secret) -> tuple[Budget, tuple[float, float]]:
+    """Return what noisy counts of the columns may look at, and their epsilon and delta."""
+    share = asked.schema_share
+    if not share:
+        return Budget.none(), (0.0, 0.0)
+    epsilon, delta = share * asked.epsilon, share * asked.delta_for(n_rows)
+    noise = noise_for(epsilon, delta / 2, 1.0, 1, accountant=asked.accountant)
+    return Budget(noise, delta / 2, secret), (epsilon, delta)
+
+
+def rows_of_a_step(n_rows: int) -> int:
+    """Return the expected rows of a step where the user sets none."""
+    return max(1, min(MOST_ROWS, n_rows // PASS))
+
+
 def _count(data: object, request: Request) -> int:
     """Return the number of rows, by which delta is chosen where the user sets none; it is taken as public."""
     from ...data import KINDS
@@ -162,6 +170,17 @@ def begun(data: object, request: Request, *, devices: int) -> PrivateRun | None:
         if request.data.get("public") is not None:
             raise SettingError("A public schema is for private training. Add private.epsilon=3 (--private epsilon=3).")
         return None
+    refuse_looking(request, devices=devices)
+    return PrivateRun(asked, request, asked.secret())
+
+
+def refuse_looking(request: Request, *, devices: int = 1) -> None:
+    """Refuse settings by which a private training would look at rows outside its budget, and hold none out.
+
+    Raises:
+        SettingError: There is one.
+        MissingExtraError: Opacus is not there.
+    """
     need("opacus.accountants", extra="private", to="account for privacy")
     training = request.training
     wrong = {
@@ -179,7 +198,6 @@ def begun(data: object, request: Request, *, devices: int) -> PrivateRun | None:
             "that are computed again). Leave them out."
         )
     request.data["validation"] = 0.0
-    return PrivateRun(asked, request, asked.secret())
 
 
 def smaller(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,11 +217,10 @@ def private_rule(spec: Spec, secret: Secret) -> PrivateGradients:
     return PrivateGradients(promised.clip, promised.noise, promised.batch_size, secret)
 
 
-def begin_privately(training: Training, dataset: Dataset) -> None:
+def begin_privately(training: Training, rule: PrivateGradients, dataset: Dataset) -> None:
     """Try the gradients of rows on rows that are nobody's, and choose how they are computed."""
     (stepper,) = training.steppers
     rows = dataset.kind.made_up(dataset.schema, 2, derive(training.settings.seed, "trial")).to(training.device)
-    rule: Any = stepper.rule
     rule.rows = engine_for(stepper, rows)
 
 

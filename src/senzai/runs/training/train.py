@@ -67,14 +67,15 @@ def train(
     model.to(device)
     interrupt = Interrupt()
     train, validation = feeds(dataset, settings, device, comms, secret)
+    private = None if secret is None else private_rule(spec, secret)
     with forked(settings.seed, device=device), interrupt.installed():
         training = Training(
             model, objective, train, settings, validation=validation, comms=comms, interrupt=interrupt,
             columns=dataset.schema.columns or (),
-            rule=gradient_of_mean if secret is None else private_rule(spec, secret),
+            rule=private or gradient_of_mean,
         )
-        if secret is not None:
-            begin_privately(training, dataset)
+        if private is not None:
+            begin_privately(training, private, dataset)
         if not fresh and place.work is not None:
             _continue(training, place.work)
         with _rescuing(training, spec, place, listeners):

@@ -21,14 +21,15 @@ from ...data.histories import items_of
 from ...data.limits import guarded, need_no_holes, need_regular, need_sound_archive
 from ...data.returns import settled
 from ...data.sparse import entries
-from ...evaluation import Extras, chosen, likelihood_figures
+from ...evaluation import MEASURES, Extras, chosen, likelihood_figures
 from ...evaluation import evaluate as measured
 from ...evaluation.features import Features
+from ...evaluation.shadows import Shadows
 from ...evaluation.stylised import Market
 from ...evaluation.users import Users
 from ...training.samplers import PRIOR
 from ...training.trained import Trained
-from .registry import verb
+from .registry import beside, verb
 
 TRAIN_ROWS, OTHER_ROWS = 10_000, 2000
 OF = ("n", "seed", "split", "rows_available", "data")
@@ -51,6 +52,7 @@ class EvaluateSettings:
         factors: Known factors of all rows, a table or a file.
         anomaly: The class whose rows are anomalies.
         features: What samples are compared in.
+        shadows: Runs to train for the measure ``membership_shadows``, an even number.
         budget: Seconds there are for the measures.
         announce: Told the seconds each part is expected to take.
     """
@@ -65,6 +67,7 @@ class EvaluateSettings:
     factors: Any = None
     anomaly: Any = None
     features: Sequence[str | Features] = ("pca",)
+    shadows: int = 16
     budget: float | None = None
     announce: Callable[[dict[str, float]], None] | None = None
 
@@ -119,7 +122,17 @@ def extras_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSet
         seconds=KINDS[schema.kind].seconds(schema),
         users=users_of(schema, dataset, index, lambda: run.dataset(run.source())),
         market=market_of(run, dataset, index), held_out=is_held_out(run, dataset, asked.split),
+        shadows=shadows_of(run, dataset, index, asked),
     )
+
+
+def shadows_of(run: Trained, dataset: Dataset, index: Numbers, asked: EvaluateSettings) -> Shadows | None:
+    """Return how runs like this one are trained, where a measure that was asked for trains some."""
+    named = (MEASURES[name] for name in chosen(asked.only, asked.also))
+    if not any(m.trains for m in named) or not is_held_out(run, dataset, asked.split):
+        return None
+    found: Shadows = beside("shadows").shadows_of(run, dataset, index, asked.shadows)
+    return found
 
 
 def is_held_out(run: Trained, dataset: Dataset, split: str | None) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from torch import nn
@@ -226,13 +227,18 @@ def _modules() -> frozenset[str]:
     return frozenset(module.name for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__))
 
 
+def beside(name: str) -> ModuleType:
+    """Return a module beside the verbs: one that trains, and training takes verbs along."""
+    return importlib.import_module(f"{PACKAGE.rpartition('.')[0]}.{name}")
+
+
 @cache
 def _load_all() -> None:
     """Load every module that registers a verb of senzai: a name of theirs is not left to other packages."""
     for name in sorted(_modules()):
         importlib.import_module(f"{PACKAGE}.{name}")
     for name in BESIDE:
-        importlib.import_module(f"{PACKAGE.rpartition('.')[0]}.{name}")
+        beside(name)
 
 
 def served_verbs() -> Mapping[str, Verb]:
