@@ -12,6 +12,8 @@ from torch.overrides import TorchFunctionMode
 
 GROUPS = 16
 """A group has at least the so-manieth part of all parameters: fewer calls between processes than one for each layer."""
+LONE = 256
+"""The same of a part inside one that cannot be gathered apart: it stays alone."""
 PLAIN = (bool, int, float, str, type(None))
 UNREAD = {
     "device", "dtype", "shape", "ndim", "requires_grad", "is_leaf", "layout", "size", "dim", "numel",
@@ -119,6 +121,8 @@ def groups(model: nn.Module, trial: Callable[[], object], *, parts: int = GROUPS
         >>> model = Model()
         >>> groups(model, lambda: model.net(torch.ones(1, 3)) * model.scale)
         ['net.0', 'net.1']
+        >>> groups(model, lambda: model.net(torch.ones(1, 3)) * model.scale, parts=1)
+        ['net']
         >>> groups(model, lambda: model.net(torch.ones(1, 3)) @ net[0].weight.T)
         ['net.1']
     """
@@ -130,18 +134,24 @@ def groups(model: nn.Module, trial: Callable[[], object], *, parts: int = GROUPS
     finally:
         for b, before in buffers:
             b.data.copy_(before)
-    least = sum(p.numel() for p in model.parameters()) / parts
+    total = sum(p.numel() for p in model.parameters())
     chosen: list[str] = []
+
+    def choose(module: nn.Module, n: int, share: int) -> int:
+        """Make a group of a part that has so many numbers in no group yet, if it can be and is large enough."""
+        if n == 0 or n * share < total or not uses.fit(module):
+            return n
+        chosen.append(uses.names[id(module)])
+        return 0
 
     def left(module: nn.Module, seen: set[int]) -> int:
         """Choose groups within a module; return how many numbers are in none of them."""
         new = [p for p in module._parameters.values() if p is not None and id(p) not in seen]
         seen |= {id(p) for p in new}
-        n = sum(p.numel() for p in new) + sum(left(m, seen) for m in module.children())
-        if module is model or n == 0 or n < least or not uses.fit(module):
-            return n
-        chosen.append(uses.names[id(module)])
-        return 0
+        inside = [(m, left(m, seen)) for m in module.children()]
+        if module is model or not uses.fit(module):
+            return sum(p.numel() for p in new) + sum(choose(m, n, LONE) for m, n in inside)
+        return choose(module, sum(p.numel() for p in new) + sum(n for _, n in inside), parts)
 
     left(model, set())
     return chosen
