@@ -43,8 +43,8 @@ def _forked(work: Callable[[Comms], Any], folder: Path, rank: int) -> int:
         return child
     said: dict[str, Any] = {}
     try:
-        patience, meet = timedelta(minutes=10), f"file://{folder / 'meet'}"
-        dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=2, timeout=patience)
+        patience, meet = timedelta(minutes=10), dist.FileStore(str(folder / "meet"), 2)
+        dist.init_process_group("gloo", store=meet, rank=rank, world_size=2, timeout=patience)
         said = {"said": work(Comms(rank, 2, rank))}
         dist.barrier()
     except BaseException:
