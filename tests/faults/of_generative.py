@@ -39,7 +39,7 @@ LIST = (
     ),
     Fault(
         "an optimiser whose state is lost on resume", CHECKPOINT,
-        edit("training.optimisers:FromTorch.load", "for p in group.params if p in found", "for p in () if p in found"),
+        edit("training.optimisers:FromTorch.load", "in map(self.held.get, group.params) if", "in () if"),
         (f"{OPTIMISERS}test_a_run_goes_on_bit_for_bit_with_every_optimiser[adam]",),
     ),
     Fault(

@@ -52,7 +52,7 @@ LIST = (
     ),
     Fault(
         "a checkpoint written into another run's folder", CHECKPOINT,
-        edit("training.listeners:Present.on", "and not self.place.held()", "and False"),
+        edit("training.listeners:Present.on", "agreed(training, not self.place.held())", "False"),
         (f"{PLACES}test_a_run_does_not_write_into_another_that_took_its_place",),
     ),
     Fault(

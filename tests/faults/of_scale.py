@@ -10,6 +10,9 @@ TRAINING = "tests/runs/test_shards.py::"
 JOBS = "tests/runs/test_jobs.py::"
 BATCHES = "tests/distributed/test_batches.py::"
 DATABASES = "tests/distributed/test_databases.py::"
+SHARDING = "tests/training/test_sharding.py::"
+ALIKE = f"{SHARDING}test_a_divided_model_trains_as_a_whole_one"
+FILES = f"{SHARDING}test_a_checkpoint_of_shares_is_an_ordinary_one"
 
 LIST = (
     Fault(
@@ -94,5 +97,54 @@ LIST = (
         edit("distributed.databases:to_database",
              "f\"drop table {engine.dialect.identifier_preparer.quote(new)}\"", "'select 1'"),
         (f"{DATABASES}test_a_table_that_cannot_be_written_to_its_end_is_not_there",),
+    ),
+    Fault(
+        "a norm of the gradient of one share", LOOP,
+        edit("training.step:Stepper._norm",
+             "self.comms.sum(total_norm([*gradients, torch.zeros(1, device=self.device)]).square()).sqrt()",
+             "total_norm([*gradients, torch.zeros(1, device=self.device)])"),
+        (f"{ALIKE}[recipe/vae]",),
+    ),
+    Fault(
+        "single numbers that every process moves for itself", LOOP,
+        edit("training.divided:average_numbers", "total(p.grad) / world", "p.grad"),
+        (f"{ALIKE}[recipe/exemplar-vae]",),
+    ),
+    Fault(
+        "moments of the wrong rows after a resume", CHECKPOINT,
+        edit("training.shares:share", "value.detach(), like.device_mesh", "value.detach().flip(0), like.device_mesh"),
+        (f"{FILES}[adamw]",),
+    ),
+    Fault(
+        "weights of a checkpoint that no resume divides", CHECKPOINT,
+        edit("training.weights:Snapshot.from_flat", "to(shares(under(\"model\", tensors), like), model.device)",
+             "to(under(\"model\", tensors), model.device)"),
+        (f"{FILES}[adamw]",),
+    ),
+    Fault(
+        "a checkpoint of shares", CHECKPOINT,
+        edit("training.shares:whole", "t.full_tensor().cpu()", "t.to_local().cpu()"),
+        (f"{FILES}[adamw]",),
+    ),
+    Fault(
+        "copies of whole weights in every process", LOOP,
+        edit("training.weights:clone", "v.detach().clone()",
+             "(v.full_tensor() if hasattr(v, 'full_tensor') else v).detach().clone()"),
+        (f"{SHARDING}test_each_process_holds_half_of_weights_moments_and_copies",),
+    ),
+    Fault(
+        "a part gathered for its call whose weights others use", LOOP,
+        edit("training.grouping:Uses.fit", "all(id(module) in self.within.get(i, ()) for i in own)", "True"),
+        (f"{SHARDING}test_parts_are_gathered_apart_where_their_weights_are_used_in_their_calls_alone",),
+    ),
+    Fault(
+        "a shared weight gathered for one of its owners", LOOP,
+        edit("training.grouping:Uses.fit", "not tied and ", ""),
+        (f"{SHARDING}test_a_weight_that_only_one_of_two_owners_used_is_tied",),
+    ),
+    Fault(
+        "pieces of a step that processes count differently", LOOP,
+        edit("training.feed:Feed._load", "min(self.accumulate, max(1, len(rows) // self.world))", "self.accumulate"),
+        ("tests/training/test_steps.py::test_every_process_has_as_many_pieces",),
     ),
 )

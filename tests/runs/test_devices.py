@@ -26,7 +26,7 @@ from senzai.runs import fit
 from senzai.runs.training import launch
 from senzai.runs.training.parcel import PREFIX, pack, parcel_folder, unpack
 from senzai.training.bundle import CHECKPOINT
-from senzai.training.checkpoint import peek
+from senzai.training.checkpoint import load_tensors, peek
 from senzai.training.feed import FeedPlan
 from senzai.training.listeners import read_history
 from senzai.training.lock import LOCK
@@ -45,18 +45,22 @@ def quiet(monkeypatch):
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
 
 
-def test_two_devices_give_the_numbers_of_one(tmp_path, quiet):
+@pytest.mark.parametrize("shard_model", [False, True])
+def test_two_devices_give_the_numbers_of_one(tmp_path, quiet, shard_model):
     frame = pd.DataFrame(ROWS, columns=list("abcde"))  # 163 rows train: the last batch of an epoch has three
     one = fit(frame, settings=SETTINGS, out=tmp_path / "one")
-    two = fit(frame, settings=SETTINGS, out=tmp_path / "two", devices=2)
+    two = fit(frame, settings={**SETTINGS, "shard_model": shard_model}, out=tmp_path / "two", devices=2)
     for (name, a), b in zip(one.model.state_dict().items(), two.model.state_dict().values(), strict=True):
         torch.testing.assert_close(b, a, rtol=1e-5, atol=1e-6, msg=name)
     assert isinstance(two.encode(frame), pd.DataFrame)
     assert two.spec.source == one.spec.source == "a DataFrame in memory"
     first, second = one.metrics["fit"], two.metrics["fit"]
     assert first["best_step"] == second["best_step"]
+    assert first["sampler"]["chosen"] == second["sampler"]["chosen"]
     assert first["early_stopped"] == second["early_stopped"]
     assert first["validation_elbo"] == pytest.approx(second["validation_elbo"], rel=1e-6)
+    files = [load_tensors(tmp_path / name / CHECKPOINT)[0] for name in ("one", "two")]  # whole ones, whoever trained
+    assert {k: v.shape for k, v in files[0].items()} == {k: v.shape for k, v in files[1].items()}
     a, b = (read_history(tmp_path / name / "history.jsonl") for name in ("one", "two"))
     assert [(x["kind"], x["step"], x.get("best")) for x in a] == [(x["kind"], x["step"], x.get("best")) for x in b]
     for x, y in zip(a, b, strict=True):

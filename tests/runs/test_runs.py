@@ -301,7 +301,7 @@ def test_resuming_needs_the_data_of_the_run(saved):
         resume(saved, steps=8)
     with pytest.raises(BundleError, match="needs the very data"):
         resume(saved, data=REAL + 1, steps=8)
-    with pytest.raises(SettingError, match=r"only epochs and steps can be raised, but got lr"):
+    with pytest.raises(SettingError, match=r"only epochs and steps can be raised, and shard_model set, but got lr"):
         resume(saved, data=REAL, lr=1.0)
     with pytest.raises(SettingError, match="longer, not shorter"):
         resume(saved, data=REAL, steps=3)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from senzai.core.random import forked
+from senzai.training.feed import Feed, FeedPlan
 from senzai.training.meter import Meter
 from senzai.training.step import plain_norm, total_norm
 
@@ -60,3 +62,17 @@ def test_the_first_step_that_was_not_finite_is_known():
     meter.reset(20)
     assert not meter.failed()
     assert meter.failed_step() == 20
+
+
+@pytest.mark.parametrize(("n", "pieces"), [(11, [4, 1]), (13, [4, 2]), (16, [4, 4])])
+def test_every_process_has_as_many_pieces(make_rows, n, pieces):
+    """Where processes divide the model, each piece gathers it: one that has a row more must not have a piece more."""
+    feeds = [
+        Feed(make_rows(n), np.arange(n), FeedPlan(n, 8, 0, 2), device=torch.device("cpu"), rank=rank, world=2,
+             accumulate=4)
+        for rank in range(2)
+    ]
+    for step, expected in enumerate(pieces):
+        both = [feed.pieces_of(step) for feed in feeds]
+        assert [len(found) for found in both] == [expected, expected]
+        assert sum(len(p.batch) for found in both for p in found) == both[0][0].total

@@ -161,7 +161,7 @@ def resume(
         progress: As in :func:`fit`.
         track: Likewise.
         listeners: Likewise.
-        **more: ``epochs`` or ``steps`` may be raised; every other setting is the run's own.
+        **more: ``epochs`` or ``steps`` may be raised, and ``shard_model`` set; every other setting is the run's own.
 
     Raises:
         BundleError: There is nothing to resume, or the data are not the same.

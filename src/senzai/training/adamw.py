@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .shares import held, share
+
 BETAS, EPS = (0.9, 0.999), 1e-8
 
 
@@ -84,11 +86,12 @@ class AdamW:
 
     def _move(self, params: list[nn.Parameter], group: ParameterGroup, broken: Tensor | None) -> None:
         found = [self.moments.get(p) or self._begin(p) for p in params]
-        slopes = [p.grad for p in params if p.grad is not None]
+        slopes = [held(p.grad) for p in params if p.grad is not None]
         steps = [m.step for m in found]
+        first, second = [held(m.exp_avg) for m in found], [held(m.exp_avg_sq) for m in found]
         torch._foreach_add_(steps, 1)
         torch._fused_adamw_(
-            list[Tensor](params), slopes, [m.exp_avg for m in found], [m.exp_avg_sq for m in found], [], steps,
+            [held(p) for p in params], slopes, first, second, [], steps,
             amsgrad=False, lr=group.lr, beta1=BETAS[0], beta2=BETAS[1], weight_decay=group.weight_decay, eps=EPS,
             maximize=False, grad_scale=None, found_inf=broken,
         )
@@ -112,5 +115,5 @@ class AdamW:
             index, _, key = name.partition(".")
             p = self.params[int(index)]
             kind = torch.float32 if key == "step" else p.dtype
-            found.setdefault(int(index), {})[key] = value.detach().to(p.device, kind, copy=True)
+            found.setdefault(int(index), {})[key] = share(value.detach(), p).to(p.device, kind, copy=True)
         self.moments = {self.params[i]: Moments(**slots) for i, slots in found.items()}

@@ -16,13 +16,15 @@ from ..models.base import LatentModel
 from ..models.generative import Generative
 from ..nn.inputs import as_float
 from ..objectives.base import Player, Terms
+from .divided import Ask, plainly
+from .shares import held
 
 Repeat = Callable[[], AbstractContextManager[Any]]
 """Opens a block in which the draws of the failed step are made again."""
 
 
 def _bad(t: Tensor) -> bool:
-    return bool(t.is_floating_point() and not torch.isfinite(t).all())
+    return bool(t.is_floating_point() and not torch.isfinite(held(t)).all())
 
 
 @contextmanager
@@ -43,14 +45,17 @@ def _first_bad_layer(model: nn.Module, found: list[str]) -> Iterator[None]:
 
 
 def bad_parameters(model: nn.Module) -> list[str]:
-    """Return the names of parameters that are not finite."""
+    """Return the names of parameters that are not finite, as far as this process holds them."""
     return [n for n, p in model.named_parameters() if _bad(p)]
 
 
 def explain(
-    model: Generative, player: Player, batch: Batch, step: int, repeat: Repeat, columns: Sequence[str | int] = ()
+    model: Generative, player: Player, batch: Batch, step: int, repeat: Repeat, columns: Sequence[str | int] = (),
+    ask: Ask = plainly,
 ) -> str:
     """Say what is not finite when ``player`` sees ``batch``, most telling fact first; nothing if all is finite.
+
+    Every process asks a divided model the same questions, whatever it finds.
 
     Args:
         model: The model as it was when the step failed.
@@ -59,24 +64,29 @@ def explain(
         step: When, 0-based.
         repeat: Makes the draws of that step again.
         columns: Names of the entries of a row, where they have names.
+        ask: Asks the model.
     """
     layers: list[str] = []
     facts: list[str] = []
     with repeat(), _first_bad_layer(model, layers):
-        terms = player.loss(model, batch, step)
+        terms = ask(lambda: _alone(player.loss(model, batch, step)))
     wrong = [k for k, v in terms.parts.items() if _bad(v)] or (["loss"] if _bad(terms.loss) else [])
+    entries = ask(_entries, model, batch, repeat, columns) if wrong or ask is not plainly else []
     if wrong:
         facts.append(f"the term {' and '.join(repr(w) for w in wrong)} is not finite")
-        facts.extend(_rows(terms))
-        facts.extend(_entries(model, batch, repeat, columns))
+        facts.extend([*_rows(terms), *entries])
     if layers:
         facts.append(f"the first layer with such numbers is {layers[0]}")
     weights = bad_parameters(model)
     if weights:
         facts.append(f"the parameter {weights[0]} is not finite itself")
-    if not facts:
-        facts.extend(_gradients(model, terms))
     return "; ".join(facts)
+
+
+def _alone(terms: Terms) -> Terms:
+    """Return terms without the way back to their weights, which nobody will go."""
+    parts, watch = ({k: v.detach() for k, v in found.items()} for found in (terms.parts, terms.watch))
+    return Terms(terms.loss.detach(), parts, watch)
 
 
 def _rows(terms: Terms) -> list[str]:
@@ -115,9 +125,15 @@ def strangeness(x: Tensor) -> Tensor:
     return (distance / torch.where(scale > 0, scale, 1.0)).nan_to_num(torch.inf)
 
 
-def _gradients(model: Generative, terms: Terms) -> list[str]:
+def explain_gradients(
+    model: Generative, player: Player, batch: Batch, step: int, repeat: Repeat, columns: Sequence[str | int] = (),
+    ask: Ask = plainly,
+) -> str:
+    """Say which gradient is not finite, where all else was; see :func:`explain`."""
     model.zero_grad(set_to_none=True)
-    terms.loss.mean().backward()
+    with repeat():
+        loss: Tensor = ask(lambda: player.loss(model, batch, step).loss.mean())
+    loss.backward()
     names = [n for n, p in model.named_parameters() if p.grad is not None and _bad(p.grad)]
     model.zero_grad(set_to_none=True)
-    return [f"the loss is finite but the gradient of {names[0]} is not"] if names else []
+    return f"the loss is finite but the gradient of {names[0]} is not" if names else ""

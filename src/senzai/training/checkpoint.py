@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..core.errors import BundleError
 from ..core.files import replacing
 from .loop import Progress, Training
+from .shares import is_divided, shares, whole
 from .weights import Snapshot, join, to, under
 
 FORMAT = "senzai-checkpoint-1"
@@ -22,7 +23,8 @@ FORMAT = "senzai-checkpoint-1"
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write tensors atomically; tensors that share memory are written apart."""
-    plain = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
+    alone = ((k, whole(v) if is_divided(v) else v.detach().to("cpu", copy=True)) for k, v in tensors.items())
+    plain = {k: v.contiguous() for k, v in alone}
     with replacing(path) as tmp:
         try:
             save_file(plain, tmp, metadata=metadata)
@@ -56,8 +58,12 @@ def load_state(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     module.load_state_dict(tensors)
 
 
-def save_checkpoint(training: Training, path: Path) -> None:
-    """Write the state of a run: progress, best weights, the last good state and the sums of the meter."""
+def save_checkpoint(training: Training, path: Path | None) -> None:
+    """Write the state of a run: progress, best weights, the last good state and the sums of the meter.
+
+    It has whole tensors, however many processes train. Where they divide the model, each has to call this, and all but
+    the first, which writes, without a path.
+    """
     now, good = training.state(), training.good
     now_facts, now_tensors = now.flat()
     good_facts, good_tensors = good.flat() if good.step != now.step else (None, {})
@@ -66,6 +72,10 @@ def save_checkpoint(training: Training, path: Path) -> None:
         join("now", now_tensors) | join("good", good_tensors) | join("best", training.best or {})
         | join("meter", meter_tensors)
     )
+    if path is None:
+        for t in tensors.values():
+            whole(t)
+        return
     facts = {"progress": training.facts(), "now": now_facts, "good": good_facts, "meter": meter_facts}
     with suppress(FileNotFoundError):  # where the run's folder is gone, it is not made again: the next line says so
         path.parent.mkdir(exist_ok=True)
@@ -83,15 +93,16 @@ def load_checkpoint(training: Training, path: Path) -> None:
         raise BundleError(
             f"{str(path)!r} must be a checkpoint of this version of senzai ({FORMAT}), but is {facts.get('format')!r}."
         )
-    device, count = training.device, len(training.steppers)
+    device, model, optimisers = training.device, training.model, [s.optimiser for s in training.steppers]
     try:
         known = {k: json.loads(facts[k]) for k in ("progress", "now", "good", "meter")}
-        now = Snapshot.from_flat(known["now"], under("now", tensors), optimisers=count, device=device)
+        now = Snapshot.from_flat(known["now"], under("now", tensors), model=model, optimisers=optimisers)
         good = now
         if known["good"] is not None:
-            good = Snapshot.from_flat(known["good"], under("good", tensors), optimisers=count, device=device)
+            good = Snapshot.from_flat(known["good"], under("good", tensors), model=model, optimisers=optimisers)
+        best = to(shares(under("best", tensors), model.state_dict()), device) or None
         training.resume(
-            now, progress_of(known["progress"]), good=good, best=to(under("best", tensors), device) or None,
+            now, progress_of(known["progress"]), good=good, best=best,
             meter=(known["meter"], to(under("meter", tensors), device)),
         )
     except (RuntimeError, ValueError, KeyError, TypeError) as err:

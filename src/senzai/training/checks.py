@@ -11,15 +11,16 @@ from ..nn.precision import native_bf16
 from ..nn.recomputing import Recomputable
 from ..objectives.base import Objective
 from .settings import TrainSettings
-from .step import total_norm
+from .shares import held
+from .step import GradientRule, gradient_of_mean, total_norm
 
 BF16_FROM_PARAMETERS = 200_000
 """Smaller models stay in float32 under ``precision="auto"``: a rule of thumb, not a measured limit."""
 
 
 def all_finite(model: nn.Module) -> bool:
-    """Whether every weight is finite (this synchronises)."""
-    parameters = [p.detach() for p in model.parameters()]
+    """Whether every weight that this process holds is finite (this synchronises)."""
+    parameters = [held(p.detach()) for p in model.parameters()]
     return not parameters or bool(torch.isfinite(total_norm(parameters)))
 
 
@@ -48,6 +49,7 @@ def check_validation(settings: TrainSettings, validated: bool) -> None:
         raise SettingError(f"{' and '.join(asked)} needs validation rows, but there are none. Set validation=0.1.")
 
 
+<<<<<<< HEAD
 def check_recomputing(settings: TrainSettings, model: nn.Module) -> None:
     """Refuse gradient checkpointing where it would save nothing.
 
@@ -58,6 +60,18 @@ def check_recomputing(settings: TrainSettings, model: nn.Module) -> None:
         raise SettingError(
             "gradient_checkpointing needs networks of blocks, such as convolutions or transformers, but this model has "
             "none. Leave it out, or raise accumulate to save memory."
+=======
+def check_rule(settings: TrainSettings, rule: GradientRule) -> None:
+    """Refuse a gradient rule that looks at weights where these are divided over processes.
+
+    Raises:
+        SettingError: It is not the ordinary one.
+    """
+    if settings.shard_model and rule is not gradient_of_mean:
+        raise SettingError(
+            f"shard_model=true divides the gradient of the mean loss, but got the rule {rule!r}, which may take "
+            "gradients row by row. Leave shard_model out."
+>>>>>>> shard
         )
 
 

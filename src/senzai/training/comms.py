@@ -62,6 +62,10 @@ class Comms:
         """Return what the first process decided."""
         return bool(self.sum(torch.tensor([float(by_first and self.is_main)])) > 0)
 
+    def every(self, holds: bool) -> bool:
+        """Whether something holds in every process."""
+        return bool(self.sum(torch.tensor([float(not holds)])) == 0)
+
     def agree(self, tensors: Iterable[Tensor]) -> None:
         """Give every process the first one's values."""
         if self.world > 1:

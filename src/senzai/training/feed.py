@@ -161,7 +161,8 @@ class Feed:
     def _load(self, rows: Tensor) -> list[Piece]:
         pieces = []
         first, end = shares(len(rows), self.world)[self.rank]
-        cuts = [(first + a, first + b) for a, b in shares(end - first, self.accumulate) if a < b]
+        parts = min(self.accumulate, max(1, len(rows) // self.world))  # as many in every process
+        cuts = [(first + a, first + b) for a, b in shares(end - first, parts) if a < b]
         for a, b in cuts or [(first, first)]:  # a step without rows is a step all the same
             batch = self._read(rows[a:b]) if self._held is None else self._held.take(rows[a:b])
             pieces.append(Piece(batch, a, self.plan.total(rows)))

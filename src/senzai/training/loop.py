@@ -19,13 +19,19 @@ from ..core.random import Noise, derive, using
 from ..models.generative import Generative
 from ..objectives.base import Objective
 from . import autopsy
+<<<<<<< HEAD
 from .checks import all_finite, check_recomputing, check_validation, check_warmup, network_dtype
+=======
+from .checks import all_finite, check_rule, check_validation, check_warmup, network_dtype
+>>>>>>> shard
 from .comms import Comms
+from .divided import Ask, mixed_with_wholes, plainly
 from .events import Event, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
 from .feed import Feed, Piece
 from .meter import Meter
 from .schedules import Follow, Plateau, learning_rate_factor
 from .settings import TrainSettings
+from .sharding import divides, shard
 from .signals import Interrupt
 from .step import GradientRule, Stepper, gradient_of_mean, watched
 from .weights import Average, Snapshot, clone
@@ -70,6 +76,9 @@ class Training:
         columns: Names of the entries of a row, for messages.
         rule: How gradients come from the loss; see :data:`GradientRule`.
 
+    Where ``shard_model`` is set and there are several processes, each holds a share of the model from now on, and what
+    uses the model has to :attr:`ask` for it.
+
     Raises:
         CombinationError: The objective cannot train this model.
         SettingError: The warm-up would not finish.
@@ -84,23 +93,31 @@ class Training:
         objective.admit(model)
         with locally_seeded(settings.seed):
             objective.equip(model)
-        model.aux.to(feed.device)
+        self.comms, self.columns = comms or Comms(), columns
+        self.divides = divides(settings, self.comms)
+        if not self.divides:
+            model.aux.to(feed.device)
         self.model, self.feed, self.validation = model, feed, validation
         self.settings = settings = settings.resolved(feed.plan.batch_size)
-        self.comms, self.columns = comms or Comms(), columns
         self.interrupt = interrupt or Interrupt()
         self.device = feed.device
         self.total_steps = settings.total_steps(feed.plan.steps_per_epoch)
         self.objective = objective = objective.over(self.total_steps)
         check_warmup(objective, self.total_steps)
         check_validation(settings, validation is not None)
+<<<<<<< HEAD
         check_recomputing(settings, model)
+=======
+        check_rule(settings, rule)
+>>>>>>> shard
         self.validate_every = settings.validate_every or max(feed.plan.steps_per_epoch, self.total_steps // 200)
         self.dtype = network_dtype(settings.precision, model, self.device)
+        last = self.total_steps - 1
+        self.ask: Ask = shard(model, objective, feed, self.comms, last=last) if self.divides else plainly
         self.steppers = [
             Stepper(
                 model, p, settings, device=self.device, comms=self.comms, dtype=self.dtype,
-                prefix=f"{p.name}." if i else "", rule=rule,
+                prefix=f"{p.name}." if i else "", rule=rule, ask=self.ask,
             )
             for i, p in enumerate(objective.players(model))
         ]
@@ -221,7 +238,8 @@ class Training:
                 sums, norm, fine = stepper(pieces, step, fine)
                 seen.append((norm, fine))
                 self.meter.add(i, stepper.names, sums, rows=pieces[0].total)
-        self.model.after_step(self.comms.sum)
+        with mixed_with_wholes() if self.divides else nullcontext():
+            self.model.after_step(self.comms.sum)
         self.meter.stepped(seen[0][0], fine, rows=pieces[0].total)
         if self.average is not None:
             self.average.update(self.model)
@@ -250,7 +268,9 @@ class Training:
     # --- recovery ---------------------------------------------------------------------------------------------------
     def _broken(self, *, thorough: bool) -> bool:
         """Whether a loss or gradient since the last look, or (if ``thorough``) a weight, is not finite."""
-        return self.meter.failed() or (thorough and not all_finite(self.model))
+        if self.meter.failed() or not thorough:
+            return self.meter.failed()
+        return not (self.comms.every(all_finite(self.model)) if self.divides else all_finite(self.model))
 
     def _recover(self) -> Recovered:
         """Explain, go back to the last good state and lower the learning rate; give up after a few tries."""
@@ -271,16 +291,17 @@ class Training:
         return Recovered(step + 1, self.good.step, tries, factor, text)
 
     def _explain(self, step: int) -> str:
-        said = ""
-        for stepper in self.steppers:
-            for piece in self.feed.pieces_of(step):
-                with stepper.playing():
-                    said = said or autopsy.explain(
-                        self.model, stepper.player, piece.batch, step, partial(stepper.drawing, piece, step),
-                        self.columns,
-                    )
-        told = [text for text in self.comms.gather(said) if text]
-        return told[0] if told else "the loss was finite when it was computed again, so the update itself overflowed"
+        for look in (autopsy.explain, autopsy.explain_gradients):
+            said = []
+            for stepper in self.steppers:
+                for piece in self.feed.pieces_of(step):
+                    repeat = partial(stepper.drawing, piece, step)
+                    with stepper.playing():
+                        said += [look(self.model, stepper.player, piece.batch, step, repeat, self.columns, self.ask)]
+            told = [text for text in self.comms.gather(next(filter(None, said), "")) if text]
+            if told:
+                return told[0]
+        return "the loss was finite when it was computed again, so the update itself overflowed"
 
     # --- validation -------------------------------------------------------------------------------------------------
     def _validate(self) -> Validated:
@@ -346,7 +367,7 @@ class Training:
                 seed = derive(self.settings.seed, "validation", i)
                 noise = Noise.seeded(seed, device=self.device, offset=piece.offset, total=piece.total)
                 with using(noise):
-                    terms = watched(judge(self.model, piece.batch, step))
+                    terms = watched(self.ask(judge, self.model, piece.batch, step))
                 for k, v in terms.items():
                     sums[k] = sums.get(k, 0.0) + v.double().sum()
         self.model.train()

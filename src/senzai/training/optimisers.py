@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..core.errors import SettingError
 from ..core.registry import suggestion
 from .adamw import AdamW, ParameterGroup
+from .shares import held, is_divided, rejoined, share
 
 CLASSES = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop", "adamax": "Adamax"}
 """Classes of ``torch.optim``; ``adamw`` is our own."""
@@ -107,7 +108,8 @@ class FromTorch:
     def __init__(self, groups: Sequence[ParameterGroup], name: str, settings: Mapping[str, Any]) -> None:
         self.groups = list(groups)
         self.params = [p for g in self.groups for p in g.params]
-        self.inner = [_made(name, g.params, g.lr, settings) for g in self.groups]
+        self.held = {p: nn.Parameter(held(p)) if is_divided(p) else p for p in self.params}
+        self.inner = [_made(name, [self.held[p] for p in g.params], g.lr, settings) for g in self.groups]
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -122,14 +124,17 @@ class FromTorch:
         for group, inner in zip(self.groups, self.inner, strict=True):
             for settings in inner.param_groups:
                 settings["lr"] = group.lr
-            moved = [p for p in group.params if p.grad is not None]
+            for p in group.params:
+                self.held[p].grad = None if p.grad is None else held(p.grad)
+            moved = [self.held[p] for p in group.params if p.grad is not None]
             if group.weight_decay and moved:
                 torch._foreach_mul_(list[Tensor](moved), 1 - group.lr * group.weight_decay)
             inner.step()
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that is remembered, named ``parameter.what``."""
-        return {f"{i}.{k}": v for i, p in enumerate(self.params) for k, v in self._state(p).items() if v is not None}
+        states = ((i, p, self._state(self.held[p])) for i, p in enumerate(self.params))
+        return {f"{i}.{k}": rejoined(v, p) for i, p, state in states for k, v in state.items() if v is not None}
 
     def _state(self, p: nn.Parameter) -> dict[str, Any]:
         return next((dict(inner.state[p]) for inner in self.inner if p in inner.state), {})
@@ -141,7 +146,8 @@ class FromTorch:
             index, _, key = name.partition(".")
             p = self.params[int(index)]
             device, kind = (value.device, value.dtype) if key == "step" else (p.device, p.dtype)
-            found.setdefault(p, {})[key] = value.detach().to(device, kind, copy=True)
+            mine = held(share(value.detach(), p))
+            found.setdefault(self.held[p], {})[key] = mine.to(device, kind, copy=True)
         for group, inner in zip(self.groups, self.inner, strict=True):
             inner.state.clear()
-            inner.state.update({p: found[p] for p in group.params if p in found})
+            inner.state.update({p: found[p] for p in map(self.held.get, group.params) if p in found})

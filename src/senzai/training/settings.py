@@ -44,8 +44,13 @@ class TrainSettings(BaseModel):
         precision: ``auto`` computes networks in bfloat16 where the hardware multiplies it natively.
         by_length: Whether rows of about one length share a batch, so that less time goes into padding.
         compile: Use ``torch.compile`` (the first step takes tens of seconds).
+<<<<<<< HEAD
         gradient_checkpointing: Forget what blocks of the networks computed and compute it again on the way back: less
             memory for about a third more work, and the same numbers. Convolutions and transformers have such blocks.
+=======
+        shard_model: Divide parameters, gradients and moments over the processes (torch's ``fully_shard``), for a model
+            that does not fit one device; the numbers stay the same. One process alone has nothing to divide.
+>>>>>>> shard
         seed: Seed of initial weights, order of rows and noise.
         log_every: Steps between progress events.
         validate_every: Steps between validations; by default an epoch, at most 200 validations a run.
@@ -82,7 +87,11 @@ class TrainSettings(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     by_length: bool = False
     compile: bool = False
+<<<<<<< HEAD
     gradient_checkpointing: bool = False
+=======
+    shard_model: bool = False
+>>>>>>> shard
     seed: Annotated[int, Field(ge=0)] = 0
     log_every: Annotated[int, Field(ge=1)] = 50
     validate_every: Annotated[int, Field(ge=1)] | None = None
@@ -128,6 +137,12 @@ class TrainSettings(BaseModel):
             made = cls.model_validate(plain)
         except ValidationError as err:
             raise SettingError(" ".join(_explain(e) for e in err.errors())) from None
+        wrong = {"compile": made.compile, "private": made.private is not None}
+        if made.shard_model and (bad := [name for name, there in wrong.items() if there]):
+            raise SettingError(
+                "shard_model=true gathers the weights of a part when it is called, which rules out compiled steps and "
+                f"gradients of single rows, but got {' and '.join(bad)}. Leave one of them out."
+            )
         return made.model_copy(update={"optimiser_settings": checked(made.optimiser, made.optimiser_settings)})
 
     def proposed(self, defaults: Mapping[str, Any]) -> TrainSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -18,10 +18,12 @@ from ..nn.recomputing import gradient_checkpointing
 from ..objectives.base import Player, Terms
 from .adamw import ParameterGroup
 from .comms import Comms
+from .divided import Ask, average_numbers, plainly
 from .feed import Piece
 from .meter import Fine
 from .optimisers import Optimiser, optimiser_of
 from .settings import TrainSettings
+from .shares import held, is_divided
 
 
 class PlayerLoss(nn.Module):
@@ -76,9 +78,7 @@ def gradient_of_mean(stepper: Stepper, pieces: Sequence[Piece], step: int) -> Te
     sums: Tensor | None = None
     world = stepper.comms.world
     for i, piece in enumerate(pieces):
-        last = i == len(pieces) - 1
-        hold = nullcontext() if last or world == 1 else cast(Any, stepper.module).no_sync()
-        with hold:
+        with nullcontext() if i == len(pieces) - 1 else stepper.kept_apart():
             loss, found = stepper.forward(piece, step)
             (loss * world if world > 1 else loss).backward()
         sums = found if sums is None else sums + found
@@ -89,6 +89,9 @@ def gradient_of_mean(stepper: Stepper, pieces: Sequence[Piece], step: int) -> Te
 class Stepper:
     """A player with its optimiser.
 
+    Of a model that is divided over processes, the parameters of other players are not frozen: torch decides once for
+    all which weights learn. Their gradients are forgotten when they play.
+
     Args:
         model: What is trained.
         player: Who trains it.
@@ -98,19 +101,21 @@ class Stepper:
         dtype: What networks compute in.
         prefix: Put before the names of what is watched.
         rule: How gradients come from the loss.
+        ask: Asks the model; another than :func:`plainly` where it is divided over the processes.
     """
 
     def __init__(
         self, model: Generative, player: Player, settings: TrainSettings, *, device: torch.device, comms: Comms,
-        dtype: torch.dtype | None, prefix: str = "", rule: GradientRule = gradient_of_mean,
+        dtype: torch.dtype | None, prefix: str = "", rule: GradientRule = gradient_of_mean, ask: Ask = plainly,
     ) -> None:
         self.player, self.settings, self.device, self.comms, self.dtype = player, settings, device, comms, dtype
+        self.ask, self.divides = ask, ask is not plainly
         mine = {id(p) for p in player.parameters}
-        self.others = [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
+        self.others = [p for p in model.parameters() if p.requires_grad and id(p) not in mine and not self.divides]
         self.prefix, self.rule = prefix, rule
         self.loss = PlayerLoss(model, player)
         with self.playing():
-            self.module: nn.Module = comms.wrap(self.loss)
+            self.module: nn.Module = self.loss if self.divides else comms.wrap(self.loss)
         if settings.compile:
             self.module.compile()
         groups = parameter_groups(model, player, settings)
@@ -152,7 +157,9 @@ class Stepper:
         with self.playing():
             self.optimiser.zero_grad()
             sums = self.rule(self, pieces, step)
-            gradients = [p.grad for p in self.player.parameters if p.grad is not None]
+            if self.divides:
+                average_numbers(self.player.parameters, self.comms.sum, self.comms.world)
+            gradients = [held(p.grad) for p in self.player.parameters if p.grad is not None]
             norm = self._norm(gradients)
             fine = before & self._finite(norm, sums[0])
             if self.settings.clip is not None and isinstance(norm, Tensor):
@@ -163,8 +170,16 @@ class Stepper:
     def _norm(self, gradients: list[Tensor]) -> float | Tensor:
         if not gradients:
             return 0.0
+        if self.divides:  # the share of the norm
+            mine = (p for p in self.player.parameters if is_divided(p) or self.comms.is_main)
+            gradients = [held(p.grad) for p in mine if p.grad is not None]
+            return self.comms.sum(total_norm([*gradients, torch.zeros(1, device=self.device)]).square()).sqrt()
         counted = self.device.type == "cpu" and self.settings.clip is None
         return plain_norm(gradients) if counted else total_norm(gradients)
+
+    def kept_apart(self) -> AbstractContextManager[Any]:
+        """Keep gradients to this process in a block that is not the last of a step; divided ones are added up there."""
+        return nullcontext() if self.comms.world == 1 or self.divides else cast(Any, self.module).no_sync()
 
     def _finite(self, norm: float | Tensor, loss: Tensor) -> Fine:
         if self.device.type == "cpu":
@@ -180,7 +195,7 @@ class Stepper:
     def forward(self, piece: Piece, step: int) -> tuple[Tensor, Tensor]:
         """Return loss and watched sums of one piece."""
         with self.drawing(piece, step):
-            loss, sums = self.module(piece.batch, step, piece.total)
+            loss, sums = self.ask(self.module, piece.batch, step, piece.total)
         return loss, sums
 
     @contextmanager

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..models.generative import Generative
 from .optimisers import Optimiser
+from .shares import held, shares
 
 Tensors = dict[str, Tensor]
 
@@ -43,8 +44,8 @@ class Average:
         """Move a little towards the model; early steps count more, so that the start is forgotten."""
         self.steps += 1
         decay = min(self.decay, self.steps / (self.steps + 9))
-        live = [p.detach() for p in model.parameters()]
-        torch._foreach_lerp_(list(self.shadow.values()), live, 1 - decay)
+        live = [held(p.detach()) for p in model.parameters()]
+        torch._foreach_lerp_([held(s) for s in self.shadow.values()], live, 1 - decay)
 
     def put(self, shadow: Tensors, steps: int) -> None:
         """Go on from a copy; a file gives tensors back in the order of their names, not in that of the parameters."""
@@ -106,13 +107,24 @@ class Snapshot:
         return {"step": self.step, "average_steps": self.average_steps}, tensors
 
     @classmethod
-    def from_flat(cls, facts: dict[str, int], tensors: Tensors, *, optimisers: int, device: torch.device) -> Snapshot:
-        """Undo :meth:`flat`; moments stay where the optimiser will place them from."""
+    def from_flat(
+        cls, facts: dict[str, int], tensors: Tensors, *, model: Generative, optimisers: Sequence[Optimiser]
+    ) -> Snapshot:
+        """Undo :meth:`flat`, where the model is; moments stay where the optimiser will place them from.
+
+        Of what the model divides over processes, the share of this one is kept.
+        """
+        like = model.state_dict()
+        moments = []
+        for i, optimiser in enumerate(optimisers):
+            params = [p for g in optimiser.groups for p in g.params]
+            own = under(f"optimiser{i}", tensors)
+            moments.append(shares(own, {k: params[int(k.partition(".")[0])] for k in own}))
         return cls(
             facts["step"],
-            to(under("model", tensors), device),
-            tuple(under(f"optimiser{i}", tensors) for i in range(optimisers)),
-            to(under("average", tensors), device) or None,
+            to(shares(under("model", tensors), like), model.device),
+            tuple(moments),
+            to(shares(under("average", tensors), like), model.device) or None,
             facts["average_steps"],
         )
 

@@ -119,11 +119,6 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped, or train a finished one for longer."""
     more = parse_set(settings or [])
-    if wrong := sorted(set(more) - {"epochs", "steps"}):
-        raise SettingError(
-            f"A run goes on with its own settings; only epochs and steps can be raised, but got {', '.join(wrong)}. "
-            "Train a new run for other settings: senzai fit"
-        )
     from ... import runs
     from ...models.causal import told
     from ...sharing.opening import need_folder

@@ -15,6 +15,9 @@ from ...recipes import names
 from ...training.settings import NESTED, TrainSettings
 
 SPLIT_SEED = "split_seed"
+LENGTHS = ("epochs", "steps")
+GOING_ON = {*LENGTHS, "shard_model"}
+"""Settings that may change when a run goes on."""
 
 
 @dataclass(frozen=True)
@@ -84,22 +87,22 @@ def as_written(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lengthened(training: TrainSettings, more: Mapping[str, Any]) -> TrainSettings:
-    """Return the settings of a run that goes on for more epochs or steps.
+    """Return the settings of a run that goes on for more epochs or steps, or with the model divided or not.
 
     Raises:
-        SettingError: Another setting would change, or the run would become shorter.
+        SettingError: A setting would change on which the numbers depend, or the run would become shorter.
 
     Example:
         >>> lengthened(TrainSettings(steps=100), {"steps": 200}).steps
         200
     """
-    if wrong := sorted(set(more) - {"epochs", "steps"}):
+    if wrong := sorted(set(more) - GOING_ON):
         raise SettingError(
-            f"A run goes on with its own settings; only epochs and steps can be raised, but got {', '.join(wrong)}. "
-            "Train a new run for other settings."
+            "A run goes on with its own settings; only epochs and steps can be raised, and shard_model set, but got "
+            f"{', '.join(wrong)}. Train a new run for other settings."
         )
-    if not more:
-        return training
+    if not set(more) & set(LENGTHS):
+        return TrainSettings.parse({**training.model_dump(), **more}) if more else training
     if training.private is not None:
         raise SettingError(
             "A private run has spent its budget on the steps it was planned with, so it cannot be made longer. "
@@ -107,7 +110,7 @@ def lengthened(training: TrainSettings, more: Mapping[str, Any]) -> TrainSetting
         )
     course = "one_cycle" if training.schedule == "follow" else training.schedule  # its length is known now
     new = TrainSettings.parse({**training.model_dump(), "epochs": None, "steps": None, "schedule": course, **more})
-    for name in ("epochs", "steps"):
+    for name in LENGTHS:
         old, now = getattr(training, name), getattr(new, name)
         if old is not None and now is not None and now < old and training.schedule != "follow":
             raise SettingError(f"A run can be made longer, not shorter: it has {name}={old}, but got {name}={now}.")

@@ -13,6 +13,7 @@ import torch
 
 from ...core.errors import BundleError, CombinationError, OutputError, RunInterrupted, SenzaiError, TrainingError
 from ...core.files import replacing_folder, write_json, write_text
+from ...core.local_random import locally_seeded
 from ...core.notebook import place as place_to_show
 from ...core.random import forked
 from ...core.secret import Secret
@@ -20,7 +21,7 @@ from ...data import Dataset
 from ...models.generative import Generative
 from ...objectives.base import Objective
 from ...training import bundle
-from ...training.checkpoint import load_checkpoint, peek, save_checkpoint
+from ...training.checkpoint import load_checkpoint, load_state, peek, save_checkpoint
 from ...training.comms import Comms
 from ...training.events import Finished, Interrupted
 from ...training.listeners import (
@@ -36,10 +37,12 @@ from ...training.listeners import (
 )
 from ...training.live import LiveCurves
 from ...training.loop import Training
-from ...training.places import Place
+from ...training.places import FolderGone, Place
 from ...training.progress_bar import ProgressBar
 from ...training.samplers import save_samplers
 from ...training.settings import TrainSettings
+from ...training.sharding import divides
+from ...training.shares import whole
 from ...training.signals import Interrupt
 from ...training.step import gradient_of_mean
 from ..card import write_card
@@ -64,7 +67,8 @@ def train(
     """
     settings = spec.training
     device = torch.device("cuda", comms.local_rank) if torch.cuda.is_available() else torch.device("cpu")
-    model.to(device)
+    if not divides(settings, comms):  # else it may be too large for one device; training takes its share there
+        model.to(device)
     interrupt = Interrupt()
     train, validation = feeds(dataset, settings, device, comms, secret)
     private = None if secret is None else private_rule(spec, secret)
@@ -82,7 +86,7 @@ def train(
             last = drive(training, listeners)
     if isinstance(last, Interrupted):
         raise RunInterrupted(f"Training was stopped by a signal after step {last.step}. {_advice(place)}", last.signal)
-    run = Run(spec, model.cpu(), folder=place.work)
+    run = Run(spec, _whole(training, spec), folder=place.work)
     run.heard = heard(listeners)
     run.metrics["fit"] = summary(training, last, spec, place.folder)
     if comms.is_main:
@@ -100,6 +104,17 @@ def train(
     run.folder = place.folder
     comms.barrier()
     return run
+
+
+def _whole(training: Training, spec: bundle.Spec) -> Generative:
+    """Return the trained model on the CPU; where it was divided, every process makes a new one of all shares."""
+    if not training.divides:
+        return training.model.cpu()
+    state = {k: whole(v) for k, v in training.model.state_dict().items() if not k.startswith("aux.")}
+    with locally_seeded(0):  # its weights are read, not drawn
+        model = spec.make_model()
+    load_state(model, state)
+    return model.eval()
 
 
 def _compare(run: Run, dataset: Dataset, comms: Comms) -> None:
@@ -135,10 +150,15 @@ def _rescuing(training: Training, spec: bundle.Spec, place: Place, listeners: li
     try:
         yield
     except (SenzaiError, OSError) as err:
+        together = isinstance(err, FolderGone)
+        if training.divides and together and not place.main:
+            save_checkpoint(training, None)
         if place.held() or not place.main:
             raise
         step = training.progress.step
         try:
+            if training.divides and not together:
+                raise OutputError("the processes that hold it must give it together, but only the first noticed.")
             where = rescue(training, spec, place, heard(listeners))
             told = f"What was trained is in {str(where)!r}; continue with: senzai resume {where}"
         except OutputError as no:
@@ -196,6 +216,8 @@ def listeners_of(
     found: list[Listener] = []
     if settings.patience is not None:
         found.append(EarlyStopping(settings.patience))
+    if not comms.is_main and place.work is not None and divides(settings, comms):
+        found += [Present(place), Checkpointer(None, settings.checkpoint_seconds)]
     if not comms.is_main:
         return found
     history = None

@@ -41,6 +41,11 @@ def drive(training: Training, listeners: list[Listener]) -> Finished | Interrupt
     return last
 
 
+def agreed(training: Training, seen: bool) -> bool:
+    """Return what this process sees, or, where processes divide the model and must do the same, what the first does."""
+    return training.comms.decided(by_first=seen) if training.divides else seen
+
+
 class EarlyStopping:
     """Stop after ``patience`` validations without improvement; the count starts when a warm-up has finished."""
 
@@ -56,6 +61,8 @@ class EarlyStopping:
 class Present:
     """End the run if its folder was removed, at the end of a step, so that the state is complete.
 
+    Where processes divide the model, all of them have this, and what the first one sees holds for all.
+
     Raises:
         FolderGone: It is not there any more.
     """
@@ -65,21 +72,26 @@ class Present:
 
     def on(self, event: Event, training: Training) -> None:
         """Look whether the folder is there."""
-        if isinstance(event, Started | Reached | Interrupted | Finished) and not self.place.held():
+        if isinstance(event, Started | Reached | Interrupted | Finished) and agreed(training, not self.place.held()):
             raise FolderGone(f"after step {event.step}")
 
 
 class Checkpointer:
-    """Save the state when a step with events is complete, at most every ``seconds``, and whenever the run ends."""
+    """Save the state when a step with events is complete, at most every ``seconds``, and whenever the run ends.
 
-    def __init__(self, path: Path, seconds: float) -> None:
+    Args:
+        path: The file; ``None`` for processes that give their share of a divided model to the first one, which writes.
+        seconds: Least time between two files, by the clock of the first process.
+    """
+
+    def __init__(self, path: Path | None, seconds: float) -> None:
         self.path, self.seconds = path, seconds
         self.last = time.monotonic()
 
     def on(self, event: Event, training: Training) -> None:
         """Save if it is time."""
         first = isinstance(event, Started) and event.step == 0
-        due = isinstance(event, Reached) and time.monotonic() - self.last >= self.seconds
+        due = isinstance(event, Reached) and agreed(training, time.monotonic() - self.last >= self.seconds)
         if first or due or isinstance(event, Interrupted | Finished):
             save_checkpoint(training, self.path)
             self.last = time.monotonic()
