@@ -94,3 +94,5 @@ def test_training_gives_the_same_weights(recipe):
 def test_it_is_refused_where_it_would_save_nothing():
     with pytest.raises(SettingError, match="networks of blocks"):
         senzai.fit(np.random.default_rng(0).normal(size=(60, 3)), steps=2, gradient_checkpointing=True, progress=False)
+    with pytest.raises(SettingError, match="Leave one of the two out"):
+        senzai.fit(PICTURES, steps=2, gradient_checkpointing=True, shard_model=True, progress=False)

@@ -49,18 +49,26 @@ def check_validation(settings: TrainSettings, validated: bool) -> None:
         raise SettingError(f"{' and '.join(asked)} needs validation rows, but there are none. Set validation=0.1.")
 
 
-<<<<<<< HEAD
 def check_recomputing(settings: TrainSettings, model: nn.Module) -> None:
-    """Refuse gradient checkpointing where it would save nothing.
+    """Refuse gradient checkpointing where it would save nothing, or where weights are gathered when they are used.
 
     Raises:
-        SettingError: The model has no blocks to compute again.
+        SettingError: The model has no blocks to compute again, or is divided over processes.
     """
-    if settings.gradient_checkpointing and not any(isinstance(m, Recomputable) for m in model.modules()):
+    if not settings.gradient_checkpointing:
+        return
+    if settings.shard_model:
+        raise SettingError(
+            "gradient_checkpointing computes blocks again when the weights that shard_model=true gathers for them are "
+            "gone. Leave one of the two out, or raise accumulate to save memory."
+        )
+    if not any(isinstance(m, Recomputable) for m in model.modules()):
         raise SettingError(
             "gradient_checkpointing needs networks of blocks, such as convolutions or transformers, but this model has "
             "none. Leave it out, or raise accumulate to save memory."
-=======
+        )
+
+
 def check_rule(settings: TrainSettings, rule: GradientRule) -> None:
     """Refuse a gradient rule that looks at weights where these are divided over processes.
 
@@ -71,7 +79,6 @@ def check_rule(settings: TrainSettings, rule: GradientRule) -> None:
         raise SettingError(
             f"shard_model=true divides the gradient of the mean loss, but got the rule {rule!r}, which may take "
             "gradients row by row. Leave shard_model out."
->>>>>>> shard
         )
 
 

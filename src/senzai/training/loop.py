@@ -19,11 +19,7 @@ from ..core.random import Noise, derive, using
 from ..models.generative import Generative
 from ..objectives.base import Objective
 from . import autopsy
-<<<<<<< HEAD
-from .checks import all_finite, check_recomputing, check_validation, check_warmup, network_dtype
-=======
-from .checks import all_finite, check_rule, check_validation, check_warmup, network_dtype
->>>>>>> shard
+from .checks import all_finite, check_recomputing, check_rule, check_validation, check_warmup, network_dtype
 from .comms import Comms
 from .divided import Ask, mixed_with_wholes, plainly
 from .events import Event, Finished, Interrupted, Progressed, Reached, Recovered, Started, Validated
@@ -105,11 +101,8 @@ class Training:
         self.objective = objective = objective.over(self.total_steps)
         check_warmup(objective, self.total_steps)
         check_validation(settings, validation is not None)
-<<<<<<< HEAD
         check_recomputing(settings, model)
-=======
         check_rule(settings, rule)
->>>>>>> shard
         self.validate_every = settings.validate_every or max(feed.plan.steps_per_epoch, self.total_steps // 200)
         self.dtype = network_dtype(settings.precision, model, self.device)
         last = self.total_steps - 1

@@ -44,13 +44,10 @@ class TrainSettings(BaseModel):
         precision: ``auto`` computes networks in bfloat16 where the hardware multiplies it natively.
         by_length: Whether rows of about one length share a batch, so that less time goes into padding.
         compile: Use ``torch.compile`` (the first step takes tens of seconds).
-<<<<<<< HEAD
         gradient_checkpointing: Forget what blocks of the networks computed and compute it again on the way back: less
             memory for about a third more work, and the same numbers. Convolutions and transformers have such blocks.
-=======
         shard_model: Divide parameters, gradients and moments over the processes (torch's ``fully_shard``), for a model
             that does not fit one device; the numbers stay the same. One process alone has nothing to divide.
->>>>>>> shard
         seed: Seed of initial weights, order of rows and noise.
         log_every: Steps between progress events.
         validate_every: Steps between validations; by default an epoch, at most 200 validations a run.
@@ -87,11 +84,8 @@ class TrainSettings(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     by_length: bool = False
     compile: bool = False
-<<<<<<< HEAD
     gradient_checkpointing: bool = False
-=======
     shard_model: bool = False
->>>>>>> shard
     seed: Annotated[int, Field(ge=0)] = 0
     log_every: Annotated[int, Field(ge=1)] = 50
     validate_every: Annotated[int, Field(ge=1)] | None = None
