@@ -61,7 +61,7 @@ LIST = (
     Fault(
         "rows that go on after their end", LIKELIHOODS,
         edit("distributions.tokens:TokenSequence._decode",
-             "torch.where(ended, END, choose(self.network.logits(at, context)))",
+             "torch.where(ended, END, choose(logits))",
              "choose(self.network.logits(at, context))"),
         (f"{TOKENS}test_draws_have_the_frequencies_of_the_probabilities[recurrent]",),
     ),
