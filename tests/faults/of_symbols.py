@@ -62,7 +62,7 @@ LIST = (
         "rows that go on after their end", LIKELIHOODS,
         edit("distributions.tokens:TokenSequence._decode",
              "torch.where(ended, END, choose(logits))",
-             "choose(self.network.logits(at, context))"),
+             "choose(logits)"),
         (f"{TOKENS}test_draws_have_the_frequencies_of_the_probabilities[recurrent]",),
     ),
     Fault(
