@@ -45,7 +45,7 @@ class TrainSettings(BaseModel):
         by_length: Whether rows of about one length share a batch, so that less time goes into padding.
         compile: Use ``torch.compile`` (the first step takes tens of seconds).
         gradient_checkpointing: Forget what blocks of the networks computed and compute it again on the way back: less
-            memory for about a third more work, and the same numbers. Convolutions and transformers have such blocks.
+            memory for more work, and the same numbers. Convolutions and transformers have such blocks.
         shard_model: Divide parameters, gradients and moments over the processes (torch's ``fully_shard``), for a model
             that does not fit one device; the numbers stay the same. One process alone has nothing to divide.
         seed: Seed of initial weights, order of rows and noise.
