@@ -85,8 +85,9 @@ def measure(rounds: int, *, quick: bool = False) -> dict[str, Any]:
         runs.append({"minutes": run.metrics["fit"]["seconds"] / 60, **judged(run, data)})
         print(runs[-1], flush=True)
         if not seed:
-            searches = [searched(run, data, s, 20 if quick else CALLS) for s in range(1 if quick else 5)]
-            print(searches, flush=True)
+            for i in range(1 if quick else 5):
+                searches.append(searched(run, data, i, 20 if quick else CALLS))
+                print(searches[-1], flush=True)
     names = [name for name, value in runs[0].items() if isinstance(value, int | float)]
     return {
         "protocol": __doc__, "rows": len(smiles), "settings": SETTINGS, "seeds": len(runs), "runs": runs,
