@@ -43,12 +43,12 @@ def test_no_more_rows_are_scored_than_asked_for_and_none_twice(run):
         asked.extend(rows)
         return [len(row) for row in rows]
 
-    best = run.optimise(objective=objective, budget=22, top=5, batch=50, seed=1)
-    assert len(asked) == len(set(asked)) <= 22
+    best = run.optimise(objective=objective, budget=12, top=5, batch=50, seed=1)
+    assert len(asked) == len(set(asked)) <= 12
     assert best.scores[0] == max(map(len, asked))
     assert list(best.scores) == sorted(best.scores, reverse=True)
     assert all(p < c for p, c in zip(best.fields["parent"], best.fields["call"], strict=True))
-    again = run.optimise(objective=lambda rows: [len(row) for row in rows], budget=22, top=5, batch=50, seed=1)
+    again = run.optimise(objective=lambda rows: [len(row) for row in rows], budget=12, top=5, batch=50, seed=1)
     assert again == best
 
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 )
 FEW = (
     "recipe/vae", "recipe/autoencoder-kl", "recipe/nsf-vae", "recipe/flow-prior-vae", "recipe/flow", "recipe/vdvae",
-    "recipe/cevae", "recipe/vae-gan", "recipe/vq-vae", "recipe/text-vae", "recipe/exemplar-vae", "prior/composite",
+    "recipe/cevae", "recipe/vae-gan", "recipe/vq-vae", "recipe/text-vae", "recipe/exemplar-vae",
 )
 N = 26
 
