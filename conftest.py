@@ -14,7 +14,7 @@ import torch
 import senzai  # noqa: F401  (sets a variable of the environment, once)
 
 # What libraries set for themselves when they are first used; none of it is ours to put back.
-FOREIGN = ("PYTEST_", "COV_", "KMP_", "OMP_", "TORCH", "TRITON", "CUDA_", "RDBASE")
+FOREIGN = ("PYTEST_", "COV_", "KMP_", "OMP_", "TORCH", "TRITON", "CUDA_", "RDBASE", "GRPC_")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
