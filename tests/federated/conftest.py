@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,3 +29,25 @@ def rows() -> pd.DataFrame:
 def thirds(rows) -> list[pd.DataFrame]:
     return [rows.iloc[:150].reset_index(drop=True), rows.iloc[150:240].reset_index(drop=True),
             rows.iloc[240:].reset_index(drop=True)]
+
+
+@pytest.fixture
+def stopped_in_round(monkeypatch):
+    """A server that is stopped when a round begins, inside the block."""
+    from senzai.federated import rounds as rounds_module
+
+    whole = rounds_module._Rounds._round
+
+    @contextmanager
+    def stopped_in(last):
+        def stopped(self, number):
+            if number == last:
+                raise KeyboardInterrupt
+            whole(self, number)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(rounds_module._Rounds, "_round", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                yield
+
+    return stopped_in

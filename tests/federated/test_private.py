@@ -451,19 +451,10 @@ def test_the_command_line_simulates_keeps_ledgers_and_refuses(tmp_path, capsys, 
     assert "private" in capsys.readouterr().err
 
 
-def test_a_second_start_of_a_simulation_goes_on_with_its_ledgers(parts, tmp_path, monkeypatch):
+def test_a_second_start_of_a_simulation_goes_on_with_its_ledgers(parts, tmp_path, stopped_in_round):
     given = {"out": tmp_path / "run", "settings": SMALL, "federation": {**FEW, "private": BUDGET}}
-    whole = rounds_module._Rounds._round
-
-    def stopped(self, number):
-        if number == 2:
-            raise KeyboardInterrupt
-        whole(self, number)
-
-    monkeypatch.setattr(rounds_module._Rounds, "_round", stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with stopped_in_round(2):
         simulate(parts[:2], **given)
-    monkeypatch.setattr(rounds_module._Rounds, "_round", whole)
     run = simulate(parts[:2], **given)
     assert {s.steps for s in run.spec.privacy.sites.values()} == {STEPS}
     assert Secret.fresh().key != Secret.fresh().key

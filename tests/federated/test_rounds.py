@@ -66,18 +66,10 @@ def test_the_same_again_gives_the_same_weights(run, thirds, tmp_path):
         assert torch.equal(value, other.model.state_dict()[name]), name
 
 
-def test_a_server_that_was_stopped_goes_on_to_the_same_weights(run, thirds, tmp_path, monkeypatch):
-    whole = rounds_module._Rounds._round
-
-    def stopped(self, number):
-        if number == 2:
-            raise KeyboardInterrupt
-        whole(self, number)
-
-    monkeypatch.setattr(rounds_module._Rounds, "_round", stopped)
-    with pytest.raises(KeyboardInterrupt):
+def test_a_server_that_was_stopped_goes_on_to_the_same_weights(run, thirds, tmp_path, monkeypatch, stopped_in_round):
+    with stopped_in_round(2):
         together(thirds, tmp_path / "run")
-    done = []
+    done, whole = [], rounds_module._Rounds._round
     monkeypatch.setattr(rounds_module._Rounds, "_round", lambda self, n: (done.append(n), whole(self, n)))
     with pytest.raises(OutputError, match=r"holds round 1 of one with others"):
         together(thirds, tmp_path / "run", rounds=3)
