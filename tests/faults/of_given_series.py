@@ -6,6 +6,7 @@ from .plants import BOUNDS, OBJECTIVES, SAMPLERS, SCHEMA, VERBS, Fault, edit
 
 DATA = "tests/data/test_series_conditions.py::"
 RUNS = "tests/runs/test_series_given.py::"
+OF_RUNS = "tests/runs/test_series_runs.py::"
 STREAM = "tests/runs/test_series_stream.py::"
 
 LIST = (
@@ -43,6 +44,16 @@ LIST = (
         "columns along the steps mixed up with each other", SCHEMA,
         edit("data.series.seasons:flat", "codes.swapaxes(1, 2)", "codes"),
         (f"{DATA}test_windows_carry_sine_and_cosine_of_the_season_at_each_step",),
+    ),
+    Fault(
+        "scores of windows at steps that were not seen", VERBS,
+        edit("runs.verbs.score_steps:_of_windows", "every if seen is None else", "every if seen is not None else"),
+        (f"{OF_RUNS}test_a_step_that_was_not_seen_has_no_score_of_its_windows",),
+    ),
+    Fault(
+        "own scores of steps where those of windows are asked for", VERBS,
+        edit("runs.verbs.score_steps:score_steps", 'of == "windows"', 'of == "rows"'),
+        (f"{OF_RUNS}test_a_step_may_have_the_scores_of_its_windows",),
     ),
     Fault(
         "windows scored in blocks of the size that came", VERBS,

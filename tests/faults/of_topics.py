@@ -7,6 +7,7 @@ from .plants import LIKELIHOODS, MODELS, POSTERIORS, PRIORS, RATE, SCHEMA, VERBS
 DOCUMENTS = "tests/data/test_documents.py::"
 TOPICS = "tests/evaluation/test_topics.py::"
 SHARES = "tests/distributions/test_softmax_normal.py::"
+TEXTS = "tests/runs/test_texts.py::"
 ANEW = "tests/distributions/test_rewriting.py::"
 
 LIST = (
@@ -85,6 +86,16 @@ LIST = (
         "new symbols that are likelier under the old class", VERBS,
         edit("distributions.rewriting:rewritten", "log_p[1] + guidance", "log_p[0] + guidance"),
         (f"{ANEW}test_rows_are_those_of_a_plain_version[RecurrentSteps-0.0-0.0]",),
+    ),
+    Fault(
+        "words that stay and have no number are lost", VERBS,
+        edit("runs.verbs.transfer:transfer", "None if own is None else", "None if own is not None else"),
+        (f"{TEXTS}test_words_that_stay_are_the_rows_own_known_or_not",),
+    ),
+    Fault(
+        "own words of rows in what a code gives back", MODELS,
+        edit("data.text.kind:TextKind.decode", '.get("own"', '.get("unknown"'),
+        (f"{TEXTS}test_words_that_stay_are_the_rows_own_known_or_not",),
     ),
     Fault(
         "rows that may end earlier", VERBS,

@@ -15,7 +15,7 @@ from senzai.core.errors import CombinationError, SettingError
 from senzai.evaluation.forecasts import covered, spread_factors
 from senzai.models import verbs
 from senzai.runs.verbs.forecast import spread
-from senzai.runs.verbs.score_steps import step_distortions
+from senzai.runs.verbs.score_steps import scored_as_they_come, step_distortions
 
 N, L = 240, 8
 
@@ -78,6 +78,26 @@ def test_a_strange_stretch_scores_high_step_by_step(run):
     windows = run.score(data, method="elbo")
     assert len(windows) == N - L + 1
     assert 112 < int(np.argmax(np.asarray(windows))) <= 125
+
+
+def test_a_step_may_have_the_scores_of_its_windows(run):
+    data = frame(40, seed=3)
+    windows = np.asarray(run.score(data, k=4))
+    steps = run.score_steps(data, of="windows")["score"].to_numpy()
+    held = [windows[max(0, t - L + 1) : t + 1].mean() for t in range(40)]  # those that have the step; stride 1
+    assert np.allclose(steps, held, rtol=1e-5)
+    assert not np.allclose(steps, run.score_steps(data)["score"], rtol=0.1)
+    with pytest.raises(SettingError, match="steps or of windows"):
+        run.score_steps(data, of="rows")
+    with pytest.raises(SettingError, match="one by one"):
+        scored_as_they_come(run, of="windows")
+
+
+def test_a_step_that_was_not_seen_has_no_score_of_its_windows(run):
+    data = frame(40, seed=3)
+    data.loc[17, "v"] = np.nan
+    steps = run.score_steps(data, of="windows")["score"]
+    assert np.flatnonzero(steps.isna()).tolist() == [17]
 
 
 def test_scores_of_steps_add_up_to_the_distortion(run):

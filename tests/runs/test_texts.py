@@ -4,6 +4,7 @@ import json
 from math import log
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -189,6 +190,18 @@ def test_what_does_not_speak_for_the_class_stays(labelled):
     assert np.mean([text.endswith(GOOD) for text in made]) > 0.9
     same = runs["condition"].transfer(bad, to="neg", keep=0.5)["text"]
     assert list(same) == list(bad.text)
+
+
+def test_words_that_stay_are_the_rows_own_known_or_not(labelled):
+    runs, rows = labelled
+    words = rows[rows.label == "neg"].text.iloc[0].split()
+    new = pd.DataFrame({"text": [" ".join(["zyzzyva", *words[1:]]), " ".join(words)], "label": ["neg", "neg"]})
+    made = list(runs["condition"].transfer(new, to="pos", keep=0.75)["text"])
+    assert made[0].split()[0] == "zyzzyva"
+    assert "⟨?⟩" not in made[1]
+    assert "zyzzyva" not in made[1]
+    anew = list(runs["condition"].transfer(new, to="pos")["text"]) + list(runs["condition"].reconstruct(new)["text"])
+    assert "zyzzyva" not in " ".join(anew)  # what was not kept is told by the code alone
 
 
 def test_transfers_that_cannot_be_are_refused_in_words(labelled, run):

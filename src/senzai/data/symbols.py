@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from senzai.core.batch import Data
 from senzai.core.later import torch
@@ -29,7 +30,9 @@ def symbol_field(n: int, most: int) -> Field:
     return Field(axes=(Axis(name="symbol", size=most + 1, ragged=True),), support="category", n_levels=n)
 
 
-def symbol_rows(coded: Sequence[Sequence[int]], most: int, targets: Targets | None = None) -> MemoryRows:
+def symbol_rows(
+    coded: Sequence[Sequence[int]], most: int, targets: Targets | None = None, about: Mapping[str, Any] | None = None
+) -> MemoryRows:
     """Return rows ``(most + 1,)`` with their end, which counts as a step; longer ones are cut.
 
     Example:
@@ -41,7 +44,7 @@ def symbol_rows(coded: Sequence[Sequence[int]], most: int, targets: Targets | No
     for i, codes in enumerate(coded):
         kept = codes[:most]
         x[i, : len(kept)] = torch.tensor(kept, dtype=x.dtype)
-    return MemoryRows(x, targets, lengths=torch.tensor([min(len(codes), most) + 1 for codes in coded]))
+    return MemoryRows(x, targets, lengths=torch.tensor([min(len(codes), most) + 1 for codes in coded]), about=about)
 
 
 def codes_of(x: Data, n: int) -> list[list[int]]:

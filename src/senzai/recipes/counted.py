@@ -20,6 +20,8 @@ def count_vae(frame: Frame) -> Made:
     """One hidden layer on log counts; the weight of the rate rises over a quarter of the training."""
     frame.prefer(encoder="profile", hidden=(128,), n_latent=10, norm="layer", activation="relu")
     if frame.word("encoder", "profile") == "profile":  # it does not see the batch, which codes are not to tell
-        frame.prefer(**{"encoder.input_dropout": 0.0, "encoder.log": True, "encoder.n_condition": 0})
+        frame.prefer(**{
+            "encoder.input_dropout": 0.0, "encoder.dropout": 0.1, "encoder.log": True, "encoder.n_condition": 0,
+        })
     model = Flat(frame.prior(), frame.posterior(), frame.likelihood(COUNTS))
     return model, frame.elbo(warmup=ShareWarmup(0.25))

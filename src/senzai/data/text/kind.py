@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
+import numpy as np
 from pydantic import Field as limited
 from pydantic import JsonValue
 
@@ -149,15 +150,22 @@ class TextKind(Kind):
         """Return rows ``(T,)`` of symbols with the end, and behind it nothing that counts."""
         words = Vocabulary(details_of(schema))
         targets = conditioning.need_label(encode_labels(opened.labels, schema.label), schema, opened.origin)
-        return symbol_rows([words.codes(text) for text in opened.data], schema.event_shape[0] - 1, targets)
+        coded, about = [words.codes(text) for text in opened.data], dict[str, Any]()
+        if details_of(schema).merges is None:  # pieces of BPE are no text by themselves
+            about["unknown"] = np.array([words.unknown(text) for text in opened.data], object)
+        return symbol_rows(coded, schema.event_shape[0] - 1, targets, about)
 
     # --- out --------------------------------------------------------------------------------------------------------
     def decode(
         self, x: Data, schema: Schema, *, soft: bool = False, about: Mapping[str, Any] | None = None
     ) -> Any:
-        """Return a list of text; a Series or a frame where one came."""
-        words = Vocabulary(details_of(schema))
-        made = [words.text(codes) for codes in codes_of(x, len(details_of(schema).symbols))]
+        """Return a list of text; a Series or a frame where one came.
+
+        ``about["own"]`` has words of rows that were kept in part, by their places: they stand for the unknown symbol.
+        """
+        words, coded = Vocabulary(details_of(schema)), codes_of(x, len(details_of(schema).symbols))
+        own = (about or {}).get("own", [None] * len(coded))
+        made = [words.text(codes, there) for codes, there in zip(coded, own, strict=True)]
         return texts.in_form(made, schema.form, details_of(schema).column or "text")
 
     def write(self, decoded: Any, path: str | Path, schema: Schema) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from senzai.core.extras import need
@@ -126,13 +126,27 @@ class Vocabulary:
         """Return the numbers of a text's symbols, without the end."""
         return [self._number.get(piece, UNKNOWN) for piece in self.pieces(text)]
 
-    def text(self, codes: Iterable[int]) -> str:
-        """Return the text of some numbers, without the end."""
+    def unknown(self, text: str) -> dict[int, str]:
+        """Return the pieces of a text that are no symbol, by their place.
+
+        Example:
+            >>> words = learn(["a dog", "a cat"], unit="words", lower=False, most_symbols=9, least=1, most=9)
+            >>> Vocabulary(words).unknown("a dog purrs")
+            {2: ' purrs'}
+        """
+        return {t: piece for t, piece in enumerate(self.pieces(text)) if piece not in self._number}
+
+    def text(self, codes: Iterable[int], own: Mapping[int, str] | None = None) -> str:
+        """Return the text of some numbers, without the end; ``own`` has what stands at places of the unknown symbol."""
         known = list(codes)
         if self._bpe is not None:
             return str(self._bpe.decode([c for c in known if c != UNKNOWN], skip_special_tokens=False))
         apart = " " if self.details.unit == "words" else ""
-        shown = (apart + SHOWN_UNKNOWN if c == UNKNOWN else self.details.symbols[c] for c in known)
+        there = own or {}
+        shown = (
+            there.get(t, apart + SHOWN_UNKNOWN) if c == UNKNOWN else self.details.symbols[c]
+            for t, c in enumerate(known)
+        )
         made = "".join(shown)
         return made.removeprefix(" ") if self.details.unit == "words" else made
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
 from ...core.batch import Batch
+from ...core.errors import SettingError
 from ...core.random import Noise, derive, using
 from ...core.row_noise import RowKeys, RowNoise
-from ...data import KINDS, Schema
+from ...data import KINDS, Dataset, Schema
 from ...data.kind import Kind
 from ...distributions.ops import elementwise, marginal
 from ...distributions.within import within
@@ -22,6 +23,7 @@ from ...models.base import LatentModel, latent_model
 from ...models.modes import judging
 from .fitness import needs_latents
 from .registry import verb
+from .score import ScoreSettings, pieces
 
 if TYPE_CHECKING:
     from ...training.trained import Trained
@@ -37,8 +39,14 @@ def cannot_score_steps(schema: Schema, model: nn.Module) -> str | None:
     return f"Steps are scored along time, but rows of the kind {schema.kind!r} have none. Use score for whole rows."
 
 
-def scored_as_they_come(run: Any, *, k: int = 4, seed: int = 0) -> Any:
-    """Return what scores the steps of one series as they come."""
+def scored_as_they_come(run: Any, *, of: str = "steps", k: int = 4, seed: int = 0) -> Any:
+    """Return what scores the steps of one series as they come.
+
+    Raises:
+        SettingError: Scores of windows are asked for.
+    """
+    if of != "steps":
+        raise SettingError(f"Steps that come one by one have scores of steps, but got of={of!r}. Score a file instead.")
     return run.stream(k=k, seed=seed)
 
 
@@ -46,14 +54,36 @@ def scored_as_they_come(run: Any, *, k: int = 4, seed: int = 0) -> Any:
     "score_steps", group="Use", takes="rows", answers="scores", unfit=cannot_score_steps, steered=False,
     arriving=scored_as_they_come,
 )
-def score_steps(run: Trained, data: object, *, k: int = 4, seed: int = 0) -> Any:
-    """Give the anomaly score of each step of series: nats, the mean over the windows that have it."""
+def score_steps(
+    run: Trained, data: object, *, of: Literal["steps", "windows"] = "steps", k: int = 4, seed: int = 0
+) -> Any:
+    """Give the anomaly score of each step of series: its own nats, or what score gives (of=windows), mean over windows.
+
+    A step's own score shows spikes; a stretch in which the shape is unusual, and no step alone, shows in scores of
+    windows.
+
+    Raises:
+        SettingError: ``of`` is neither.
+    """
+    if of not in ("steps", "windows"):
+        raise SettingError(f"Steps have scores of steps or of windows, but got of={of!r}. Choose one of the two.")
     dataset, keys = run.dataset(data), RowKeys()
+    if of == "windows":
+        made = torch.cat(list(_of_windows(run, dataset, ScoreSettings(k=k, seed=seed))))
+        return dataset.kind.along(made.double().numpy(), dataset.schema, dataset.source, name="score")
     model, parts = latent_model(run.model), []
     for start in range(0, len(dataset), BLOCK):
         batch = with_mask(dataset.batch(np.arange(start, min(start + BLOCK, len(dataset)))))
         parts.append(block_distortions(model, batch, keys(batch), place=0, k=k, seed=seed))
     return dataset.kind.along(torch.cat(parts).double().numpy(), dataset.schema, dataset.source, name="score")
+
+
+def _of_windows(run: Trained, dataset: Dataset, asked: ScoreSettings) -> Iterator[Tensor]:
+    """Yield the score of each window at all its steps, ``(n, T)``; NaN where nothing was observed."""
+    for (_, batch), found in zip(run.pieces(dataset), pieces(run, dataset, asked), strict=True):
+        every = found.values[:, None].expand(-1, batch.tensor.shape[1])
+        seen = batch.observed
+        yield every if seen is None else every.masked_fill(~seen.flatten(2).any(2), torch.nan)
 
 
 def factorised_event(p: Distribution) -> bool:

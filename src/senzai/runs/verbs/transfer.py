@@ -86,7 +86,8 @@ def transfer(
             moved = z if step is None else tuple(g + s for g, s in zip(z, step, strict=True))
             c = batch.c if step is not None else kind.condition({label.name: to}, len(batch), run.schema)
             made.append(_decoded(run, batch, (z, batch.c), (moved, c), keep, guidance))
-    return dataset.decode(cat(made))
+    own = None if keep is None else dataset.rows.about(np.arange(len(dataset))).get("unknown")
+    return dataset.decode(cat(made), about=None if own is None else {"own": own})  # words that stay, known or not
 
 
 def _decoded(
