@@ -50,6 +50,17 @@ def test_the_module_is_the_command(cli):
     assert (done.returncode, done.stdout) == (0, f"senzai {senzai.__version__}\n")
 
 
+def test_warnings_are_words_and_not_a_line_of_source(cli, shelf, tiny, tmp_path):
+    small, large = tmp_path / "small", tmp_path / "large"
+    assert cli.process("fit", str(shelf / "rows.npy"), "--out", str(small), *tiny).returncode == 0
+    done = cli.process("fit", str(shelf / "rows.npy"), "--out", str(large), *tiny, "--set", "n_latent=5",
+                       "--set", f"init_from={small}")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Warning: .*has no weights for", done.stderr, re.MULTILINE)
+    assert "UserWarning" not in done.stderr
+    assert ".py:" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

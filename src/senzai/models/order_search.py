@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from math import log
 from typing import Any
 
@@ -99,7 +100,7 @@ def found_by_order(net: ColumnMechanisms, batch: Batch, *, price: float = 1.0) -
 
     Args:
         net: The mechanisms, which have looked at the data.
-        batch: Rows; those that lack an entry are left out.
+        batch: Rows; those that lack an entry are left out, with a warning.
         price: Factor on the price of a parameter.
 
     Raises:
@@ -116,6 +117,10 @@ def found_by_order(net: ColumnMechanisms, batch: Batch, *, price: float = 1.0) -
         raise InputError(
             f"A graph is looked for in rows without missing entries, but {len(whole)} of {batch.rows} are whole, fewer "
             f"than {LEAST_ROWS}. Fill the rows in first, or set search=gradients."
+        )
+    if len(whole) < batch.rows:
+        warnings.warn(
+            f"The graph was looked for in {len(whole):,} of {batch.rows:,} rows: the others lack an entry.", stacklevel=2
         )
     x, causes, effects = features_of(net, whole, bent=net.n_hidden > 0)
     numbers = [effects[i][0] for i, sort in enumerate(net.family.sorts) if sort not in CODED]

@@ -51,7 +51,7 @@ class Door(TyperGroup):
         """Run the command line and leave with its exit code."""
         words = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in words
-        with output.only_a_document() if as_json else nullcontext():
+        with output.only_a_document() if as_json else nullcontext(), output.warnings_in_words():
             code = self._run(words, as_json)
         sys.exit(code)
 

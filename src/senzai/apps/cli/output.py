@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
@@ -46,6 +47,21 @@ def warn(text: str) -> None:
     where = console(error=True)
     where.print("[bold yellow]Warning:[/] ", end="")
     where.print(text, markup=False)
+
+
+@contextmanager
+def warnings_in_words() -> Iterator[None]:
+    """Show Python's warnings as :func:`warn` does: whoever types a command did not write the line that they name."""
+    before = warnings.showwarning
+
+    def shown(message: Warning | str, *_: Any, **__: Any) -> None:
+        warn(str(message))
+
+    warnings.showwarning = shown
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def note(text: str) -> None:
