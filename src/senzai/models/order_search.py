@@ -120,7 +120,8 @@ def found_by_order(net: ColumnMechanisms, batch: Batch, *, price: float = 1.0) -
         )
     if len(whole) < batch.rows:
         warnings.warn(
-            f"The graph was looked for in {len(whole):,} of {batch.rows:,} rows: the others lack an entry.", stacklevel=2
+            f"The graph was looked for in {len(whole):,} of {batch.rows:,} rows: the others lack an entry.",
+            stacklevel=2,
         )
     x, causes, effects = features_of(net, whole, bent=net.n_hidden > 0)
     numbers = [effects[i][0] for i, sort in enumerate(net.family.sorts) if sort not in CODED]
