@@ -31,7 +31,7 @@ from .common import kept_run, need_data
 
 OPTIONS = {"melody": "MELODY", "meter": "4/4"}
 SETTINGS: dict[str, Any] = {
-    "n_latent": 64, "steps": 2000, "lr": 3e-3, "batch_size": 64, "schedule": "cosine", "sampler": "none",
+    "n_latent": 64, "steps": 10_000, "lr": 2e-3, "batch_size": 64, "schedule": "cosine", "sampler": "none",
     "likelihood.width": 160, "likelihood.embedding": 64, "encoder.width": 96, "encoder.embedding": 64,
 }
 ROWS, WAYS, PLACES = 1000, 100, 9

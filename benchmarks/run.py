@@ -229,9 +229,11 @@ def faces(given: argparse.Namespace) -> dict[str, Result]:
 
 
 def text(given: argparse.Namespace) -> dict[str, Result]:
-    """Sentences, with a code and without."""
-    from .text import measure
+    """Sentences, with a code and without; ``speed`` measures a step and the decoding alone."""
+    from .text import measure, sentences, speed
 
+    if given.rows == ["speed"]:
+        return {"text_speed": speed(sentences(), quick=given.quick)}
     return {"text": measure(given.rounds, quick=given.quick)}
 
 
@@ -288,7 +290,7 @@ def cells(given: argparse.Namespace) -> dict[str, Result]:
             return {"cells_streamed": streamed(n, genes, 0.05, Path(folder), steps=steps)}
     peer = None if given.peer_python == sys.executable else given.peer_python
     size = given.rows[0] if given.rows else "small"
-    name = "cells" if size in ("small", "full") else f"cells_{size}"
+    name = "cells" if size == "small" else f"cells_{size}"
     return {name: measure(size, peer, quick=given.quick, seed=given.seed)}
 
 
