@@ -89,6 +89,9 @@ def test_a_step_may_have_the_scores_of_its_windows(run):
     assert not np.allclose(steps, run.score_steps(data)["score"], rtol=0.1)
     with pytest.raises(SettingError, match="steps or of windows"):
         run.score_steps(data, of="rows")
+    with pytest.raises(SettingError, match="add of=windows"):
+        run.score_steps(data, method="elbo")
+    assert not np.allclose(steps, run.score_steps(data, of="windows", method="elbo")["score"], rtol=0.1)
     with pytest.raises(SettingError, match="one by one"):
         scored_as_they_come(run, of="windows")
 

@@ -39,14 +39,17 @@ def cannot_score_steps(schema: Schema, model: nn.Module) -> str | None:
     return f"Steps are scored along time, but rows of the kind {schema.kind!r} have none. Use score for whole rows."
 
 
-def scored_as_they_come(run: Any, *, of: str = "steps", k: int = 4, seed: int = 0) -> Any:
+def scored_as_they_come(run: Any, *, of: str = "steps", method: str = "auto", k: int = 4, seed: int = 0) -> Any:
     """Return what scores the steps of one series as they come.
 
     Raises:
         SettingError: Scores of windows are asked for.
     """
-    if of != "steps":
-        raise SettingError(f"Steps that come one by one have scores of steps, but got of={of!r}. Score a file instead.")
+    if of != "steps" or method != "auto":
+        raise SettingError(
+            f"Steps that come one by one have scores of steps, but got of={of!r} and method={method!r}. Leave them out, "
+            "or score a file."
+        )
     return run.stream(k=k, seed=seed)
 
 
@@ -55,21 +58,35 @@ def scored_as_they_come(run: Any, *, of: str = "steps", k: int = 4, seed: int = 
     arriving=scored_as_they_come,
 )
 def score_steps(
-    run: Trained, data: object, *, of: Literal["steps", "windows"] = "steps", k: int = 4, seed: int = 0
+    run: Trained, data: object, *, of: Literal["steps", "windows"] = "steps", method: str = "auto", k: int = 4,
+    seed: int = 0,
 ) -> Any:
     """Give the anomaly score of each step of series: its own nats, or what score gives (of=windows), mean over windows.
 
     A step's own score shows spikes; a stretch in which the shape is unusual, and no step alone, shows in scores of
     windows.
 
+    Args:
+        run: The run.
+        data: Series.
+        of: ``steps``: its own nats; ``windows``: what ``score`` gives the windows that have it.
+        method: Score of windows, as ``score`` takes it.
+        k: Draws per window.
+        seed: Seed of the draws.
+
     Raises:
-        SettingError: ``of`` is neither.
+        SettingError: ``of`` is neither, or a method is named for scores of steps.
+        InputError: Windows are compared with those held out, but none were.
     """
     if of not in ("steps", "windows"):
         raise SettingError(f"Steps have scores of steps or of windows, but got of={of!r}. Choose one of the two.")
+    if of == "steps" and method != "auto":
+        raise SettingError(
+            f"A step's own score is its nats, but got method={method!r}. Leave it out, or add of=windows."
+        )
     dataset, keys = run.dataset(data), RowKeys()
     if of == "windows":
-        made = torch.cat(list(_of_windows(run, dataset, ScoreSettings(k=k, seed=seed))))
+        made = torch.cat(list(_of_windows(run, dataset, ScoreSettings(method=method, k=k, seed=seed))))
         return dataset.kind.along(made.double().numpy(), dataset.schema, dataset.source, name="score")
     model, parts = latent_model(run.model), []
     for start in range(0, len(dataset), BLOCK):
