@@ -47,8 +47,8 @@ def scored_as_they_come(run: Any, *, of: str = "steps", method: str = "auto", k:
     """
     if of != "steps" or method != "auto":
         raise SettingError(
-            f"Steps that come one by one have their own scores, but got of={of!r} and method={method!r}. Leave both out, "
-            "or score a file."
+            f"Steps that come one by one have their own scores, but got of={of!r} and method={method!r}. "
+            "Leave both out, or score a file."
         )
     return run.stream(k=k, seed=seed)
 
