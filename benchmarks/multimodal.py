@@ -8,7 +8,8 @@ was trained on that view alone. Coherence is the share of rows whose view t, pre
 regression on the real view t gives the row's digit, mean over all pairs.
 
 ``emoji``: pictures of 32 x 32 and Unicode names. Of held-out emoji every name is asked for its picture among all
-held-out ones, by the distance of codes, and the other way round; chance is 10 over their number.
+held-out ones, and the other way round, by the distance of codes and by how much likelier both are together than apart
+under their posteriors; chance is 10 over their number.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import torch
 import senzai
 from senzai.core.batch import Batch
 from senzai.models import verbs
+from senzai.models.modes import judging
 from senzai.objectives.modalities import only_with
 
 from .common import need_data
@@ -70,6 +72,23 @@ def classifier() -> Any:
 def codes(run: Any, batch: Batch, names: list[str]) -> Any:
     """Return the codes of rows that have some views at most."""
     return torch.cat(verbs.encode(run.model, only_with(batch, names)), 1).numpy()
+
+
+def gaussians(run: Any, batch: Batch, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return means and variances of the posteriors of rows that have one view: of the one expert that has weight."""
+    with judging(run.model), torch.no_grad():
+        (group,) = run.model.infer(only_with(batch, [name]), 1).groups
+    experts = group.q.component_distribution.base_dist
+    at = group.q.mixture_distribution.probs.argmax(-1)[:, None, None].expand(-1, 1, experts.loc.shape[-1])
+    return experts.loc.gather(1, at)[:, 0].double(), experts.scale.gather(1, at)[:, 0].double() ** 2
+
+
+def together(a: tuple[torch.Tensor, torch.Tensor], b: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    r"""Return :math:`\log \int q_a(z) q_b(z) / p(z)\,dz` of all pairs, under a standard normal prior: ``(N, M)``."""
+    (ma, va), (mb, vb) = (a[0][:, None], a[1][:, None]), (b[0][None], b[1][None])
+    precision = (1 / va + 1 / vb - 1).clamp_min(1e-3)
+    whole = (ma / va + mb / vb) ** 2 / precision - ma**2 / va - mb**2 / vb - (precision * va * vb).log()
+    return 0.5 * whole.sum(-1)
 
 
 def own_codes(x: dict[str, Any], y: Any, train: Any, test: Any, seed: int, *, steps: int) -> dict[str, float]:
@@ -146,6 +165,11 @@ def emoji_table() -> dict[str, list[Any]]:
     return found
 
 
+def among_ten(gap: Any) -> float:
+    """Return how often a row's own partner is among the ten with the least gap, ``(N, N)``."""
+    return float((gap.argsort(1)[:, :10] == np.arange(len(gap))[:, None]).any(1).mean())
+
+
 def emoji(rounds: int, *, quick: bool) -> dict[str, Any]:
     """Return how often the right picture is among the ten nearest to a name, and the other way round."""
     table = emoji_table()
@@ -166,10 +190,12 @@ def emoji(rounds: int, *, quick: bool) -> dict[str, Any]:
         )
         batch = run.dataset(some(test)).batch()
         z = {name: codes(run, batch, [name]) for name in table}
+        q = {name: gaussians(run, batch, name) for name in table}
         found = {}
         for a, b in (("name", "picture"), ("picture", "name")):
             gap = ((z[a][:, None] - z[b][None]) ** 2).sum(-1)
-            found[f"{a}_to_{b}_top10"] = float((gap.argsort(1)[:, :10] == np.arange(len(test))[:, None]).any(1).mean())
+            found[f"{a}_to_{b}_top10"] = among_ten(gap)
+            found[f"{a}_to_{b}_top10_together"] = among_ten(-together(q[a], q[b]).numpy())
         results.append(found)
         print(found, flush=True)
     return {"steps": EMOJI_STEPS, "held_out": len(test), "chance": 10 / len(test), "seeds": results}
