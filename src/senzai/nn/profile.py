@@ -137,6 +137,31 @@ class ProfileEncoder(Encoder):
         return torch.where(u < self.input_dropout, torch.zeros_like(x), x / (1 - self.input_dropout))
 
 
+class DroppedUnits(nn.Module):
+    """Units dropped in training by the noise of the step, so that what a row loses is a row's alone.
+
+    Args:
+        share: Share of units that are dropped; the others are divided by what stays.
+
+    Example:
+        >>> bool((DroppedUnits(0.5).eval()(torch.ones(2, 3)) == 1).all())
+        True
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(B, n)`` of ``(B, n)``."""
+        noise = current_noise()
+        if not self.training or self.share == 0 or noise.point:
+            return x
+        keys = row_keys(noise, len(x), device=x.device)
+        u = uniform_at(keys.unsqueeze(1), torch.arange(x.shape[1], device=x.device))
+        return torch.where(u < self.share, torch.zeros_like(x), x / (1 - self.share))
+
+
 class SparseInput(nn.Module):
     """A linear layer of which most inputs are zero: it reads the weights of the others alone.
 
@@ -176,7 +201,7 @@ class SparseInput(nn.Module):
 def plain(n_in: int, hidden: tuple[int, ...], *, activation: str, dropout: float, norm: str) -> nn.Sequential:
     """Return hidden layers of which the first reads sparse inputs."""
     first = SparseInput(n_in, hidden[0] * halves(activation))
-    behind: list[nn.Module] = [NORMS[norm](first.bias.numel()), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+    behind: list[nn.Module] = [NORMS[norm](first.bias.numel()), ACTIVATIONS[activation](), DroppedUnits(dropout)]
     rest = hidden_layers(hidden[0], hidden[1:], activation=activation, dropout=dropout, norm=norm)
     return nn.Sequential(first, *behind, *rest)
 
@@ -191,7 +216,7 @@ class DenseLayers(nn.Module):
         self.layers = nn.ModuleList([first, *more])
         initialise_weights(self.layers[1:], activation)
         self.norms = nn.ModuleList(nn.LayerNorm(w) if norm == "layer" else nn.Identity() for w in hidden)
-        self.drop = nn.Dropout(dropout)
+        self.drop = DroppedUnits(dropout)
 
     def forward(self, x: Tensor | Entries) -> Tensor:
         """Return what the last layer gives."""
