@@ -105,6 +105,11 @@ LIST = (
         (f"{PARTS}test_the_old_posterior_follows_now_and_then",),
     ),
     Fault(
+        "dropped units without a larger weight for the others", OBJECTIVES,
+        edit("nn.profile:DroppedUnits.kept", "x / (1 - self.share)", "x"),
+        ("tests/nn/test_profile.py::test_dropped_units_are_as_many_as_asked_and_the_others_keep_the_mean",),
+    ),
+    Fault(
         "a sparse layer that forgets the values", OBJECTIVES,
         edit("nn.profile:SparseInput.forward", "found.value.to(self.weight.dtype)",
              "torch.ones_like(found.value).to(self.weight.dtype)"),

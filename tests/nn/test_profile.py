@@ -10,7 +10,7 @@ from senzai.core.batch import Batch
 from senzai.core.random import Noise, using
 from senzai.core.scattered import row_keys, uniform_at
 from senzai.data import Choice, Proposal
-from senzai.nn.profile import ProfileEncoder, SparseInput
+from senzai.nn.profile import DroppedUnits, ProfileEncoder, SparseInput
 from senzai.objectives import ByLength
 from senzai.recipes import Frame, Settings, build
 
@@ -154,3 +154,13 @@ def test_scattered_numbers_are_uniform_and_follow_from_row_and_column():
     assert float((between - torch.eye(40)).abs().max()) < 5 / 200**0.5
     rows = torch.corrcoef(u[:40])
     assert float((rows - torch.eye(40)).abs().max()) < 5 / 500**0.5
+
+
+def test_dropped_units_are_as_many_as_asked_and_the_others_keep_the_mean():
+    layer, x = DroppedUnits(0.25).train(), torch.ones(400, 50)
+    with using(Noise.seeded(0)):
+        once, again = layer(x), layer(x)
+    assert once.unique().tolist() == pytest.approx([0.0, 1 / 0.75])
+    assert abs(float((once == 0).float().mean()) - 0.25) < 4 * (0.25 * 0.75 / x.numel()) ** 0.5
+    assert not torch.equal(once, again)
+    assert torch.equal(layer.eval()(x), x)

@@ -80,6 +80,7 @@ class ProfileEncoder(Encoder):
         if dense and len(set(hidden)) > 1:
             raise ShapeError(f"Dense layers are added up, so their widths are equal, but got hidden={hidden}.")
         self.n_condition, self.input_dropout, self.log, self.total = n_condition, input_dropout, log, total
+        self.dropped = DroppedUnits(input_dropout)
         n_in = size_of(event) + n_condition + total
         self.n_features = hidden[-1] if hidden else n_in
         layers: dict[str, Any] = {"activation": activation, "dropout": dropout, "norm": norm}
@@ -100,7 +101,7 @@ class ProfileEncoder(Encoder):
             x = torch.where(seen.flatten(1), x, torch.zeros_like(x))
         size = x.clamp_min(0).sum(1, keepdim=True).log1p()
         x = F.normalize(x.clamp_min(0).log1p() if self.log else x, dim=1)
-        x = self._dropped(x)
+        x = self.dropped(x)
         x = torch.cat([x, size], 1) if self.total else x
         features: Tensor = self.hidden(with_condition(x, c))
         return features
@@ -111,30 +112,12 @@ class ProfileEncoder(Encoder):
         size = found.summed(there).unsqueeze(1).log1p()
         value = there.log1p() if self.log else found.value
         value = value / found.summed(value.square()).sqrt().clamp_min(1e-12)[found.row]
-        if self.training and self.input_dropout:
-            keys = self._keys(found.n_rows, value.device)
-            value = value if keys is None else self._kept(value, uniform_at(keys[found.row], found.column))
+        keys = self.dropped.keys(found.n_rows, value.device)
+        value = value if keys is None else self.dropped.kept(value, uniform_at(keys[found.row], found.column))
         beside = [size] * self.total + ([] if c is None else [c.to(value.dtype)])
         rest = torch.cat(beside, 1) if beside else None
         features: Tensor = self.hidden(replace(found, value=value, rest=rest))
         return features
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        """Drop inputs in training, by the noise of the step, so that what a row loses is a row's alone."""
-        if not self.training or self.input_dropout == 0:
-            return x
-        keys = self._keys(len(x), x.device)
-        if keys is None:
-            return x
-        return self._kept(x, uniform_at(keys.unsqueeze(1), torch.arange(x.shape[1], device=x.device)))
-
-    def _keys(self, n_rows: int, device: torch.device) -> Tensor | None:
-        """Return what the noise says of each row; ``None`` where nothing is drawn, and nothing dropped."""
-        noise = current_noise()
-        return None if noise.point else row_keys(noise, n_rows, device=device)
-
-    def _kept(self, x: Tensor, u: Tensor) -> Tensor:
-        return torch.where(u < self.input_dropout, torch.zeros_like(x), x / (1 - self.input_dropout))
 
 
 class DroppedUnits(nn.Module):
@@ -154,11 +137,19 @@ class DroppedUnits(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(B, n)`` of ``(B, n)``."""
-        noise = current_noise()
-        if not self.training or self.share == 0 or noise.point:
+        keys = self.keys(len(x), x.device)
+        if keys is None:
             return x
-        keys = row_keys(noise, len(x), device=x.device)
-        u = uniform_at(keys.unsqueeze(1), torch.arange(x.shape[1], device=x.device))
+        return self.kept(x, uniform_at(keys.unsqueeze(1), torch.arange(x.shape[1], device=x.device)))
+
+    def keys(self, n_rows: int, device: torch.device) -> Tensor | None:
+        """Return what the noise says of each row; ``None`` where nothing is dropped."""
+        if not self.training or self.share == 0 or (noise := current_noise()).point:
+            return None
+        return row_keys(noise, n_rows, device=device)
+
+    def kept(self, x: Tensor, u: Tensor) -> Tensor:
+        """Return numbers, some of them dropped, by a uniform number each."""
         return torch.where(u < self.share, torch.zeros_like(x), x / (1 - self.share))
 
 
